@@ -1,0 +1,210 @@
+//! What an instrument is, and the phases of its day.
+
+use crate::canonical::{code_enum, record};
+use crate::{Amount, Price, Quantity};
+
+code_enum! {
+    /// What an instrument allows at the moment. The table of what each allows is rule 7.
+    pub enum Phase: u8 {
+        /// Orders gather before the opening.
+        PreOpen = 1,
+        /// The opening auction's call.
+        OpeningCall = 2,
+        /// Continuous trading was interrupted; orders gather for an auction.
+        VolatilityCall = 3,
+        /// The closing auction's call.
+        ClosingCall = 4,
+        /// The end of a call, in which orders may only grow more binding.
+        NoCancel = 5,
+        /// Orders match as they come.
+        Continuous = 6,
+        /// Only post-only orders enter.
+        PostOnly = 7,
+        /// Only limit orders enter.
+        LimitOnly = 8,
+        /// Orders may only leave or shrink, by plan.
+        CancelOnly = 9,
+        /// Orders may only leave or shrink, for cause.
+        Halted = 10,
+        /// Orders may only leave.
+        Closed = 11,
+    }
+}
+
+code_enum! {
+    /// Why a phase changed.
+    pub enum PhaseCause: u8 {
+        /// An administrator's command.
+        Administrator = 1,
+        /// A calendar entry fell due.
+        Calendar = 2,
+        /// A would-be fill lay outside the collar.
+        Collar = 3,
+        /// A call ended.
+        CallEnded = 4,
+        /// The instrument was listed or delisted.
+        Listing = 5,
+    }
+}
+
+code_enum! {
+    /// Whether an instrument's trades move balances.
+    pub enum Holds: u8 {
+        /// No balance is checked, held or moved: a venue that only matches.
+        Off = 0,
+        /// Orders hold what they could cost; trades settle; fees are charged.
+        On = 1,
+    }
+}
+
+code_enum! {
+    /// What a distance from a price is counted in.
+    pub enum DistanceUnit: u8 {
+        /// No bound.
+        Unlimited = 0,
+        /// Ticks.
+        Ticks = 1,
+        /// Hundredths of a basis point of the price.
+        PartsPerMillion = 2,
+    }
+}
+
+record! {
+    /// How far from a price something may be. Bounds are inclusive and rounded inward.
+    pub struct Distance {
+        /// What `value` counts.
+        pub unit: DistanceUnit,
+        /// Ticks or parts per million; zero when unlimited.
+        pub value: u32,
+    }
+}
+
+impl Distance {
+    /// No bound.
+    pub const UNLIMITED: Self = Self { unit: DistanceUnit::Unlimited, value: 0 };
+
+    /// This many ticks.
+    pub const fn ticks(value: u32) -> Self {
+        Self { unit: DistanceUnit::Ticks, value }
+    }
+
+    /// This many hundredths of a basis point.
+    pub const fn parts_per_million(value: u32) -> Self {
+        Self { unit: DistanceUnit::PartsPerMillion, value }
+    }
+
+    /// The highest price within the distance above `from`.
+    pub fn above(self, from: Price) -> Price {
+        Price(match self.unit {
+            DistanceUnit::Unlimited => Price::MAX.0,
+            DistanceUnit::Ticks | DistanceUnit::PartsPerMillion => {
+                from.0.saturating_add(self.width(from)).min(Price::MAX.0)
+            }
+        })
+    }
+
+    /// The lowest price within the distance below `from`, at least one tick.
+    pub fn below(self, from: Price) -> Price {
+        Price(match self.unit {
+            DistanceUnit::Unlimited => 1,
+            DistanceUnit::Ticks | DistanceUnit::PartsPerMillion => from.0.saturating_sub(self.width(from)).max(1),
+        })
+    }
+
+    fn width(self, from: Price) -> u64 {
+        let width = match self.unit {
+            DistanceUnit::Unlimited => u128::from(u64::MAX),
+            DistanceUnit::Ticks => u128::from(self.value),
+            DistanceUnit::PartsPerMillion => u128::from(from.0) * u128::from(self.value) / 1_000_000,
+        };
+        u64::try_from(width).unwrap_or(u64::MAX)
+    }
+}
+
+record! {
+    /// Bounds of orders in one instrument.
+    pub struct InstrumentLimits {
+        /// The smallest order quantity.
+        pub quantity_min: Quantity,
+        /// The largest order quantity.
+        pub quantity_max: Quantity,
+        /// The highest price.
+        pub price_max: Price,
+        /// The smallest notional of an order, in the quote asset's smallest unit.
+        pub notional_min: Amount,
+        /// The largest notional of an order.
+        pub notional_max: Amount,
+    }
+    /// Price protection of one instrument (rule 6).
+    pub struct PriceProtection {
+        /// How far from the reference price an order may be priced against its own interest.
+        pub entry_band: Distance,
+        /// How far from the reference price a fill may be.
+        pub collar: Distance,
+        /// How far through the best opposite price a market order may trade.
+        pub market: Distance,
+        /// What a fill outside the collar does.
+        pub collar_action: CollarAction,
+    }
+    /// Fee rates of one instrument and tier, in hundredths of a basis point of the notional.
+    pub struct FeeRates {
+        /// For resting orders; negative: a rebate.
+        pub maker: i32,
+        /// For incoming orders, never negative.
+        pub taker: i32,
+    }
+}
+
+code_enum! {
+    /// What happens when the next fill would lie outside the collar.
+    pub enum CollarAction: u8 {
+        /// The incoming remainder is cancelled.
+        CancelRemainder = 0,
+        /// The instrument moves to a volatility call.
+        VolatilityCall = 1,
+    }
+}
+
+impl InstrumentLimits {
+    /// Nothing but the engine's own bounds.
+    pub const DEFAULT: Self = Self {
+        quantity_min: Quantity(1),
+        quantity_max: Quantity::MAX,
+        price_max: Price::MAX,
+        notional_min: Amount::ZERO,
+        notional_max: Amount::MAX,
+    };
+}
+
+impl PriceProtection {
+    /// Market orders stop ten per cent through the best price; nothing else is bounded.
+    pub const DEFAULT: Self = Self {
+        entry_band: Distance::UNLIMITED,
+        collar: Distance::UNLIMITED,
+        market: Distance::parts_per_million(100_000),
+        collar_action: CollarAction::CancelRemainder,
+    };
+}
+
+impl FeeRates {
+    /// Nobody pays.
+    pub const ZERO: Self = Self { maker: 0, taker: 0 };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances_are_inclusive_and_rounded_inward() {
+        // 10 % of 105 ticks is 10.5: the bounds are 115 and 95.
+        let ten_percent = Distance::parts_per_million(100_000);
+        assert_eq!(ten_percent.above(Price(105)), Price(115));
+        assert_eq!(ten_percent.below(Price(105)), Price(95));
+        assert_eq!(Distance::ticks(5).above(Price(100)), Price(105));
+        assert_eq!(Distance::ticks(200).below(Price(100)), Price(1));
+        assert_eq!(Distance::UNLIMITED.above(Price(100)), Price::MAX);
+        assert_eq!(Distance::UNLIMITED.below(Price(100)), Price(1));
+        assert_eq!(Distance::ticks(u32::MAX).above(Price::MAX), Price::MAX);
+    }
+}

@@ -1,0 +1,74 @@
+//! Capacities: what the venue carries at most, each with its unit and reason.
+//!
+//! Memory is reserved when the engine is made and touched as it is used, so that nothing is allocated later. A full
+//! capacity is a reject reason, never a panic.
+
+use crate::canonical::record;
+
+/// The newest version of the matching rules that this build carries, and the one that a new engine starts with.
+pub const BEHAVIOUR: u32 = 1;
+
+/// Closed orders that each account remembers, so that a client order id is not used again too soon.
+pub const CLOSED_ORDERS_PER_ACCOUNT: u32 = 32;
+
+/// Idempotency keys that the venue remembers.
+pub const IDEMPOTENCY_KEYS: u32 = 4_096;
+
+/// Fee tiers, from 0.
+pub const FEE_TIERS: u8 = 8;
+
+/// The most digits behind the point of an asset's smallest unit.
+pub const DECIMALS_MAX: u8 = 18;
+
+/// The highest fee rate, in hundredths of a basis point: ten per cent.
+pub const FEE_RATE_MAX: i32 = 100_000;
+
+record! {
+    /// What one engine carries at most. Part of the snapshot: a replay needs the same.
+    pub struct Capacity {
+        /// Open orders in the venue; at most 2^24, the slots of an order id.
+        pub orders: u32,
+        /// Accounts; identities run from 1 to this.
+        pub accounts: u32,
+        /// Assets; identities run from 1 to this. Each account carries a balance of each.
+        pub assets: u32,
+        /// Instruments; identities run from 1 to this.
+        pub instruments: u32,
+        /// Sessions; identities run from 1 to this.
+        pub sessions: u32,
+        /// Keys; identities run from 1 to this.
+        pub keys: u32,
+        /// Roles granted, over all keys.
+        pub grants: u32,
+        /// Blocks of 64 neighbouring prices in use, over all books.
+        pub price_blocks: u32,
+    }
+}
+
+impl Capacity {
+    /// For a venue on one machine: a million open orders, ten thousand accounts.
+    pub const DEFAULT: Self = Self {
+        orders: 1 << 20,
+        accounts: 1 << 14,
+        assets: 64,
+        instruments: 1 << 10,
+        sessions: 1 << 14,
+        keys: 1 << 14,
+        grants: 1 << 16,
+        price_blocks: 1 << 18,
+    };
+
+    /// For tests: small enough to be filled.
+    pub const SMALL: Self = Self {
+        orders: 1 << 10,
+        accounts: 16,
+        assets: 8,
+        instruments: 8,
+        sessions: 16,
+        keys: 16,
+        grants: 32,
+        price_blocks: 1 << 8,
+    };
+}
+
+const _: () = assert!(Capacity::DEFAULT.orders <= 1 << crate::OrderId::SLOT_BITS);
