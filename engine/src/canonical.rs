@@ -133,6 +133,8 @@ impl<const N: usize> Canonical for [u8; N] {
 pub trait Code: Copy + 'static {
     /// The type's name.
     const NAME: &'static str;
+    /// Every value, by ascending code.
+    const ALL: &'static [Self];
     /// The number that stands for this value in canonical bytes and on the wire.
     fn code(self) -> u16;
     /// The value that a number stands for.
@@ -295,13 +297,9 @@ macro_rules! code_enum {
             $($(#[$variant_meta])* $variant = $code,)*
         }
 
-        impl $name {
-            /// Every value, by ascending code.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
-        }
-
         impl $crate::canonical::Code for $name {
             const NAME: &'static str = stringify!($name);
+            const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
             fn code(self) -> u16 {
                 self as u16

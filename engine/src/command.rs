@@ -5,7 +5,7 @@
 
 use crate::canonical::{Canonical, Code, code_enum, messages, record};
 use crate::identity::{
-    AccountId, AssetId, ClientOrderId, IdempotencyKey, InstrumentId, KeyId, OrderId, Sequence, SessionId,
+    AccountId, AssetId, ClientOrderId, IdempotencyKey, InstrumentId, KeyId, LoginNonce, OrderId, Sequence, SessionId,
     SessionSequence, SessionVersion, StpGroup, Text, TradeId,
 };
 use crate::instrument::{FeeRates, Holds, InstrumentLimits, Phase, PriceProtection};
@@ -371,6 +371,8 @@ record! {
     pub struct Establish {
         /// The login that this belongs to.
         pub version: SessionVersion,
+        /// This opening's number; greater than every one before.
+        pub nonce: LoginNonce,
         /// What happens to its orders when it is lost.
         pub cancel_on_disconnect: CancelOnDisconnect,
         /// How long after a loss.

@@ -58,6 +58,15 @@ record! {
         /// The session's command that this answers; zero if it answers none of that session's.
         pub client_sequence: SessionSequence,
     }
+    /// The session whose request this answers, where that is not the session that the report is for.
+    pub struct Requester {
+        /// Which; none: the report's own session asked, or nobody did.
+        pub session: SessionId,
+        /// The report's number in the requester's recoverable stream.
+        pub report_number: SessionSequence,
+        /// The requester's command that this answers.
+        pub client_sequence: SessionSequence,
+    }
     /// An order as it is after the event.
     pub struct OrderState {
         /// In what.
@@ -102,6 +111,12 @@ record! {
         /// What this trade cost in fees, in the quote asset's smallest unit; negative: a rebate.
         pub fee: SignedAmount,
     }
+}
+
+impl Requester {
+    /// The report's own session asked, or nobody did.
+    pub const NOBODY: Self =
+        Self { session: SessionId::NONE, report_number: SessionSequence::NONE, client_sequence: SessionSequence::NONE };
 }
 
 code_enum! {
@@ -298,6 +313,8 @@ record! {
     pub struct OrderReplaced {
         /// For whom.
         pub report: Report,
+        /// Who asked, if it was another session.
+        pub requester: Requester,
         /// The order.
         pub order: OrderState,
         /// The trader's name for it before.
@@ -315,6 +332,8 @@ record! {
     pub struct OrderCancelled {
         /// For whom.
         pub report: Report,
+        /// Who asked, if it was another session.
+        pub requester: Requester,
         /// The order; nothing of it may trade any more.
         pub order: OrderState,
         /// What was cancelled.

@@ -31,6 +31,8 @@ identifier! {
     SessionSequence(u64);
     /// Number of one login of a session; each must be greater than the last.
     SessionVersion(u64);
+    /// Number of one opening of a session; each must be greater than the last. A time in nanoseconds serves.
+    LoginNonce(u64);
     /// An administrator's name for a request, so that a repeated one acts once. Zero: none.
     IdempotencyKey(u64);
 }

@@ -1,25 +1,52 @@
 //! The matching engine: a pure, deterministic function from commands to events.
+//!
+//! [`Engine::apply`] takes one [`Command`] with its place in the total order and hands the resulting [`Event`]s to an
+//! [`EventSink`]. The crate is `no_std`: it has no clock, thread, I/O or float, and iterates nothing hashed.
+//!
+//! Prices are ticks, quantities are lots, amounts are an asset's smallest unit; decimals live at the edge.
 #![no_std]
 
 extern crate alloc;
 
+mod accounts;
+mod administration;
+mod amend;
+mod book;
+mod cancel;
 pub mod canonical;
 pub mod command;
+mod directory;
+mod engine;
 pub mod event;
+mod fees;
 pub mod identity;
 pub mod instrument;
 pub mod limits;
+mod login;
+mod market;
+mod matching;
 pub mod order;
+pub mod phases;
 pub mod price;
 pub mod quantity;
 pub mod reject;
+mod risk;
+mod sessions;
+mod snapshot;
+mod table;
 pub mod timestamp;
+mod turn;
+mod validate;
 
+pub use accounts::Balance;
 pub use command::{Command, CommandBody, CommandHeader, CommandKind, Sequenced, Stamp};
+pub use engine::{Engine, LevelSummary, RestingOrder};
 pub use event::{Event, EventHeader, EventKind, EventSink};
 pub use identity::*;
 pub use limits::Capacity;
+pub use order::*;
 pub use price::Price;
 pub use quantity::{Amount, Quantity, SignedAmount};
 pub use reject::{CancelReason, RejectReason};
+pub use snapshot::SnapshotError;
 pub use timestamp::{Nanoseconds, Timestamp};

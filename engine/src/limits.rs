@@ -71,4 +71,30 @@ impl Capacity {
     };
 }
 
+impl Capacity {
+    /// The most of everything.
+    pub const MAX: Self = Self {
+        orders: 1 << crate::OrderId::SLOT_BITS,
+        accounts: 1 << 22,
+        assets: 1 << 10,
+        instruments: 1 << 16,
+        sessions: 1 << 20,
+        keys: 1 << 20,
+        grants: 1 << 22,
+        price_blocks: 1 << 22,
+    };
+
+    /// Whether nothing is beyond [`Capacity::MAX`].
+    pub const fn is_sane(&self) -> bool {
+        self.orders <= Self::MAX.orders
+            && self.accounts <= Self::MAX.accounts
+            && self.assets <= Self::MAX.assets
+            && self.instruments <= Self::MAX.instruments
+            && self.sessions <= Self::MAX.sessions
+            && self.keys <= Self::MAX.keys
+            && self.grants <= Self::MAX.grants
+            && self.price_blocks <= Self::MAX.price_blocks
+    }
+}
+
 const _: () = assert!(Capacity::DEFAULT.orders <= 1 << crate::OrderId::SLOT_BITS);

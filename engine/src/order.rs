@@ -71,6 +71,8 @@ code_enum! {
         Filled = 2,
         /// Ended before it was filled.
         Cancelled = 4,
+        /// Open under another client order id.
+        Replaced = 5,
         /// Never accepted.
         Rejected = 8,
         /// Ended by time.

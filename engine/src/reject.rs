@@ -113,6 +113,10 @@ code_enum! {
         PhaseTransition = 1150,
         /// This build does not carry that behaviour version.
         UnsupportedBehaviour = 1160,
+        /// The network prefix has more bits than an address.
+        AddressInvalid = 1170,
+        /// The account limits contradict one another or the engine's own bounds.
+        AccountSettingInvalid = 1180,
 
         /// The key is revoked.
         KeyRevoked = 1500,
@@ -122,10 +126,12 @@ code_enum! {
         SessionVersionNotGreater = 1520,
         /// Establish names a version that was not negotiated.
         SessionNotNegotiated = 1530,
+        /// The nonce is not greater than the last: a replayed Establish.
+        SessionNonceNotGreater = 1540,
         /// The session is established already.
-        SessionAlreadyEstablished = 1540,
+        SessionAlreadyEstablished = 1550,
         /// The session is not established.
-        SessionNotEstablished = 1550,
+        SessionNotEstablished = 1560,
     }
 }
 

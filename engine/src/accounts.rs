@@ -1,0 +1,170 @@
+//! Accounts and their balances (rule 8).
+//!
+//! Per asset, deposits less withdrawals equal the sum of what is available and held over all accounts, the fee account
+//! included. Available and held are unsigned: a change that would make one negative is a fault of the caller, because
+//! every order held enough when it was accepted.
+
+use alloc::vec::Vec;
+
+use crate::book::level::Queue;
+use crate::command::{AccountLimits, Switch};
+use crate::identity::{AccountId, AssetId, ExecId, StpGroup, Text};
+use crate::order::SelfTradePrevention;
+use crate::table::Table;
+use crate::{Amount, Capacity};
+
+/// A thing of value.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asset {
+    pub(crate) name: Text<16>,
+    pub(crate) decimals: u8,
+    /// Deposits less withdrawals; at most [`Amount::MAX`], which bounds every balance.
+    pub(crate) supply: u128,
+}
+
+/// Who owns balances and orders.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Account {
+    pub(crate) stp_group: StpGroup,
+    pub(crate) self_trade_prevention: Option<SelfTradePrevention>,
+    pub(crate) fee_tier: u8,
+    pub(crate) limits: AccountLimits,
+    pub(crate) kill_switch: Switch,
+    /// Of the account's last report.
+    pub(crate) last_exec: ExecId,
+    pub(crate) open_orders: u32,
+    pub(crate) orders: Queue,
+}
+
+impl Account {
+    pub(crate) fn new(stp_group: StpGroup, self_trade_prevention: Option<SelfTradePrevention>, fee_tier: u8) -> Self {
+        Self {
+            stp_group,
+            self_trade_prevention,
+            fee_tier,
+            limits: AccountLimits::DEFAULT,
+            kill_switch: Switch::Lifted,
+            last_exec: ExecId::NONE,
+            open_orders: 0,
+            orders: Queue::EMPTY,
+        }
+    }
+}
+
+/// What an account has of an asset, in the asset's smallest unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Balance {
+    /// What can be used.
+    pub available: Amount,
+    /// What open orders hold.
+    pub held: Amount,
+}
+
+/// An amount that a balance does not cover, or that an asset's bound does not allow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Insufficient;
+
+/// All balances.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    pub(crate) assets: Table<Asset>,
+    /// A row of all assets per account, both from identity 1.
+    balances: Vec<Balance>,
+    row: usize,
+}
+
+impl Ledger {
+    pub(crate) fn new(capacity: &Capacity) -> Self {
+        let row = capacity.assets as usize;
+        Self {
+            assets: Table::new(capacity.assets),
+            balances: Vec::with_capacity(capacity.accounts as usize * row),
+            row,
+        }
+    }
+
+    /// Makes the account's balances, all zero.
+    pub(crate) fn open_account(&mut self, account: AccountId) {
+        let length = self.balances.len().max(account.0 as usize * self.row);
+        self.balances.resize(length, Balance::default());
+    }
+
+    fn index(&self, account: AccountId, asset: AssetId) -> usize {
+        (account.0 as usize - 1) * self.row + asset.0 as usize - 1
+    }
+
+    /// The balance of an open account in a known asset.
+    pub(crate) fn balance(&self, account: AccountId, asset: AssetId) -> Balance {
+        self.balances[self.index(account, asset)]
+    }
+
+    fn balance_mut(&mut self, account: AccountId, asset: AssetId) -> &mut Balance {
+        let index = self.index(account, asset);
+        &mut self.balances[index]
+    }
+
+    /// Sets a balance as a snapshot says.
+    pub(crate) fn restore(&mut self, account: AccountId, asset: AssetId, balance: Balance) {
+        *self.balance_mut(account, asset) = balance;
+    }
+
+    /// Brings an amount into the venue, unless the asset's total would pass its bound.
+    pub(crate) fn deposit(&mut self, account: AccountId, asset: AssetId, amount: Amount) -> Result<(), Insufficient> {
+        let supply = &mut self.assets.get_mut(asset.0).ok_or(Insufficient)?.supply;
+        let total = supply.checked_add(amount.0).filter(|&total| total <= Amount::MAX.0).ok_or(Insufficient)?;
+        *supply = total;
+        self.balance_mut(account, asset).available.0 += amount.0;
+        Ok(())
+    }
+
+    /// Takes an amount out of the venue, if it is available beyond `reserve`.
+    pub(crate) fn withdraw(
+        &mut self,
+        account: AccountId,
+        asset: AssetId,
+        amount: Amount,
+        reserve: u128,
+    ) -> Result<(), Insufficient> {
+        let available = self.balance(account, asset).available.0;
+        let left = available.checked_sub(amount.0).filter(|&left| left >= reserve).ok_or(Insufficient)?;
+        self.balance_mut(account, asset).available.0 = left;
+        let supply = &mut self.assets.get_mut(asset.0).ok_or(Insufficient)?.supply;
+        *supply -= amount.0;
+        Ok(())
+    }
+
+    /// Makes a hold of `before` one of `after`, if the available balance covers the difference.
+    pub(crate) fn change_hold(
+        &mut self,
+        account: AccountId,
+        asset: AssetId,
+        before: u128,
+        after: u128,
+    ) -> Result<(), Insufficient> {
+        let balance = self.balance_mut(account, asset);
+        let free = balance.available.0 + before;
+        balance.available.0 = free.checked_sub(after).ok_or(Insufficient)?;
+        balance.held.0 = balance.held.0 - before + after;
+        Ok(())
+    }
+
+    /// Adds to what is available; `amount` may be negative.
+    ///
+    /// # Panics
+    /// If the balance would become negative, which holds and fee rules exclude.
+    pub(crate) fn credit(&mut self, account: AccountId, asset: AssetId, amount: i128) {
+        let balance = self.balance_mut(account, asset);
+        let available = balance.available.0.checked_add_signed(amount);
+        balance.available.0 = available.expect("holds cover what trades cost");
+    }
+
+    /// The sum of all balances of an asset.
+    pub(crate) fn total(&self, asset: AssetId) -> u128 {
+        self.balances
+            .iter()
+            .skip(asset.0 as usize - 1)
+            .step_by(self.row)
+            .map(|balance| balance.available.0 + balance.held.0)
+            .sum()
+    }
+}

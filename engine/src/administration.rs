@@ -1,0 +1,340 @@
+//! What administrators set up and change. Every function here runs after the author's right and the request's
+//! idempotency key were checked, and either changes everything it says or nothing.
+
+use crate::accounts::{Account, Asset};
+use crate::command::{
+    AddAsset, AddKey, AdminNote, AllowAddress, CommandKind, Deposit, GrantRole, ListInstrument, ModifyAccount,
+    OpenAccount, RevokeKey, RevokeRole, SetAccountLimits, SetBehaviour, SetFees, SetInstrumentLimits, SetPhase,
+    SetPriceProtection, SetRandomSeed, Withdraw,
+};
+use crate::directory::{Grant, Key, KeyState, Network, Right};
+use crate::engine::Engine;
+use crate::event::{
+    AccountLimitsSet, AccountModified, AccountOpened, AddressAllowed, AssetAdded, BalanceCause, BalanceChanged,
+    BehaviourSet, CommandRejected, EventSink, FeesSet, InstrumentLimitsSet, InstrumentListed, KeyAdded, KeyRevoked,
+    PhaseChanged, PriceProtectionSet, RandomSeedSet, RoleGranted, RoleRevoked,
+};
+use crate::instrument::{CollarAction, Distance, DistanceUnit, FeeRates, PhaseCause};
+use crate::limits::{BEHAVIOUR, DECIMALS_MAX, FEE_RATE_MAX, FEE_TIERS};
+use crate::market::{Market, units};
+use crate::order::{SelfTradePrevention, Side};
+use crate::reject::RejectReason;
+use crate::turn::Turn;
+use crate::{AccountId, Amount, AssetId, KeyId, Price, Quantity, SignedAmount, phases};
+
+type Outcome = Result<(), RejectReason>;
+
+impl Engine {
+    /// Runs an administrator's command if its author may, once.
+    pub(crate) fn administer<S: EventSink>(
+        &mut self,
+        turn: &mut Turn<'_, S>,
+        command: CommandKind,
+        note: &AdminNote,
+        action: impl FnOnce(&mut Self, &mut Turn<'_, S>) -> Outcome,
+    ) {
+        let author = turn.header.author;
+        let outcome = self.check_right(turn, Right::Administer).and_then(|()| {
+            if self.directory.is_repeated(author, note.idempotency_key) {
+                return Err(RejectReason::DuplicateRequest);
+            }
+            action(self, turn)
+        });
+        match outcome {
+            Ok(()) => self.directory.remember(author, note.idempotency_key),
+            Err(reason) => turn.emit(CommandRejected { author, command, note: *note, reason }),
+        }
+    }
+
+    pub(crate) fn set_random_seed<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, command: &SetRandomSeed) -> Outcome {
+        self.random_seed = command.seed;
+        turn.emit(RandomSeedSet { author: turn.header.author, command: *command });
+        Ok(())
+    }
+
+    pub(crate) fn set_behaviour<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, command: &SetBehaviour) -> Outcome {
+        if !(1..=BEHAVIOUR).contains(&command.version) {
+            return Err(RejectReason::UnsupportedBehaviour);
+        }
+        self.behaviour = command.version;
+        turn.emit(BehaviourSet { author: turn.header.author, command: *command });
+        Ok(())
+    }
+
+    pub(crate) fn add_asset<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, command: &AddAsset) -> Outcome {
+        check_new(self.ledger.assets.covers(command.asset.0), self.ledger.assets.get(command.asset.0).is_some())?;
+        if command.name.is_empty() {
+            return Err(RejectReason::NameMissing);
+        }
+        if command.decimals > DECIMALS_MAX {
+            return Err(RejectReason::DecimalsOutOfRange);
+        }
+        let asset = Asset { name: command.name, decimals: command.decimals, supply: 0 };
+        self.ledger.assets.insert(command.asset.0, asset);
+        turn.emit(AssetAdded { author: turn.header.author, command: *command });
+        Ok(())
+    }
+
+    pub(crate) fn list_instrument<S: EventSink>(
+        &mut self,
+        turn: &mut Turn<'_, S>,
+        command: &ListInstrument,
+    ) -> Outcome {
+        let id = command.instrument.0;
+        check_new(self.markets.covers(id), self.markets.get(id).is_some())?;
+        if command.self_trade_prevention != SelfTradePrevention::Allow || !phases::is_implemented(command.phase) {
+            return Err(RejectReason::NotImplemented);
+        }
+        if command.name.is_empty() {
+            return Err(RejectReason::NameMissing);
+        }
+        if command.tick_decimals > DECIMALS_MAX || command.lot_decimals > DECIMALS_MAX {
+            return Err(RejectReason::DecimalsOutOfRange);
+        }
+        let same_assets = command.base == command.quote && !command.base.is_none();
+        if command.tick == 0 || command.lot == 0 || same_assets {
+            return Err(RejectReason::TickOrLotInvalid);
+        }
+        if !command.reference.is_absent() && !(1..=Price::MAX.0).contains(&command.reference.0) {
+            return Err(RejectReason::PriceOutOfRange);
+        }
+        let units = units(command, &self.ledger)?;
+        self.markets.insert(id, Market::new(*command, units));
+        let author = turn.header.author;
+        turn.emit(InstrumentListed { author, command: *command, quote_units: units.quote, base_units: units.base });
+        Ok(())
+    }
+
+    pub(crate) fn set_instrument_limits<S: EventSink>(
+        &mut self,
+        turn: &mut Turn<'_, S>,
+        command: &SetInstrumentLimits,
+    ) -> Outcome {
+        let market = self.markets.get_mut(command.instrument.0).ok_or(RejectReason::UnknownInstrument)?;
+        let limits = &command.limits;
+        let quantities = Quantity(1)..=Quantity::MAX;
+        if !quantities.contains(&limits.quantity_min)
+            || !(limits.quantity_min..=Quantity::MAX).contains(&limits.quantity_max)
+            || !(Price(1)..=Price::MAX).contains(&limits.price_max)
+            || !(limits.notional_min..=Amount::MAX).contains(&limits.notional_max)
+        {
+            return Err(RejectReason::LimitsInvalid);
+        }
+        market.limits = *limits;
+        turn.emit(InstrumentLimitsSet { author: turn.header.author, command: *command });
+        Ok(())
+    }
+
+    pub(crate) fn set_price_protection<S: EventSink>(
+        &mut self,
+        turn: &mut Turn<'_, S>,
+        command: &SetPriceProtection,
+    ) -> Outcome {
+        let market = self.markets.get_mut(command.instrument.0).ok_or(RejectReason::UnknownInstrument)?;
+        let protection = &command.protection;
+        let bounded = |distance: Distance| distance.unit != DistanceUnit::Unlimited;
+        if bounded(protection.entry_band)
+            || bounded(protection.collar)
+            || protection.collar_action == CollarAction::VolatilityCall
+        {
+            return Err(RejectReason::NotImplemented);
+        }
+        market.protection = *protection;
+        turn.emit(PriceProtectionSet { author: turn.header.author, command: *command });
+        Ok(())
+    }
+
+    pub(crate) fn set_fees<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, command: &SetFees) -> Outcome {
+        let market = self.markets.get(command.instrument.0).ok_or(RejectReason::UnknownInstrument)?;
+        let FeeRates { maker, taker } = command.rates;
+        let in_range = (0..=FEE_RATE_MAX).contains(&taker) && (-FEE_RATE_MAX..=FEE_RATE_MAX).contains(&maker);
+        if command.tier >= FEE_TIERS || !in_range {
+            return Err(RejectReason::FeeRatesInvalid);
+        }
+        let mut fees = market.fees;
+        fees[command.tier as usize] = command.rates;
+        // Rates in force: the tiers', and those that open orders keep.
+        let open_orders = || Side::BOTH.into_iter().flat_map(|side| market.book.orders(&self.orders, side));
+        let rates = || fees.iter().copied().chain(open_orders().map(|slot| self.orders.arena[slot].rates));
+        let highest_rebate = rates().map(|rates| -rates.maker).max().unwrap_or(0);
+        let lowest_taker = rates().map(|rates| rates.taker).min().unwrap_or(0);
+        if highest_rebate > lowest_taker {
+            return Err(RejectReason::FeeRatesInvalid);
+        }
+        let market = self.markets.get_mut(command.instrument.0).ok_or(RejectReason::UnknownInstrument)?;
+        market.fees = fees;
+        turn.emit(FeesSet { author: turn.header.author, command: *command });
+        Ok(())
+    }
+
+    pub(crate) fn set_phase<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, command: &SetPhase) -> Outcome {
+        let SetPhase { instrument, phase: to, note } = *command;
+        let market = self.markets.get_mut(instrument.0).ok_or(RejectReason::UnknownInstrument)?;
+        if !phases::is_implemented(to) {
+            return Err(RejectReason::NotImplemented);
+        }
+        let from = core::mem::replace(&mut market.phase, to);
+        let cause = PhaseCause::Administrator;
+        turn.emit(PhaseChanged { instrument, from, to, cause, author: turn.header.author, note });
+        Ok(())
+    }
+
+    pub(crate) fn open_account<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, command: &OpenAccount) -> Outcome {
+        let id = command.account;
+        check_new(self.accounts.covers(id.0), self.accounts.get(id.0).is_some())?;
+        check_account_settings(command.self_trade_prevention, command.fee_tier)?;
+        let account = Account::new(command.stp_group, command.self_trade_prevention, command.fee_tier);
+        self.add_account(id, account);
+        turn.emit(AccountOpened { author: turn.header.author, command: *command });
+        Ok(())
+    }
+
+    /// Makes an account with no balance and no orders.
+    pub(crate) fn add_account(&mut self, id: AccountId, account: Account) {
+        self.accounts.insert(id.0, account);
+        self.ledger.open_account(id);
+        self.names.open_account(id);
+    }
+
+    pub(crate) fn modify_account<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, command: &ModifyAccount) -> Outcome {
+        let account = self.accounts.get_mut(command.account.0).ok_or(RejectReason::UnknownAccount)?;
+        check_account_settings(command.self_trade_prevention, command.fee_tier)?;
+        account.stp_group = command.stp_group;
+        account.self_trade_prevention = command.self_trade_prevention;
+        account.fee_tier = command.fee_tier;
+        turn.emit(AccountModified { author: turn.header.author, command: *command });
+        Ok(())
+    }
+
+    pub(crate) fn set_account_limits<S: EventSink>(
+        &mut self,
+        turn: &mut Turn<'_, S>,
+        command: &SetAccountLimits,
+    ) -> Outcome {
+        let account = self.accounts.get_mut(command.account.0).ok_or(RejectReason::UnknownAccount)?;
+        account.limits = command.limits;
+        turn.emit(AccountLimitsSet { author: turn.header.author, command: *command });
+        Ok(())
+    }
+
+    pub(crate) fn deposit<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, command: &Deposit) -> Outcome {
+        let Deposit { account, asset, amount, note } = *command;
+        self.check_transfer(account, asset, amount)?;
+        self.ledger.deposit(account, asset, amount).map_err(|_| RejectReason::AmountInvalid)?;
+        let change = i128::try_from(amount.0).map_err(|_| RejectReason::AmountInvalid)?;
+        self.report_balance(turn, account, asset, BalanceCause::Deposit, change, note);
+        Ok(())
+    }
+
+    pub(crate) fn withdraw<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, command: &Withdraw) -> Outcome {
+        let Withdraw { account, asset, amount, note } = *command;
+        self.check_transfer(account, asset, amount)?;
+        // Rebates are paid out of fees; each open order's fees are rounded by less than a unit per role.
+        let reserve = if account == AccountId::FEES { 2 * u128::from(self.orders.arena.open_count()) } else { 0 };
+        self.ledger.withdraw(account, asset, amount, reserve).map_err(|_| RejectReason::InsufficientFunds)?;
+        let change = -i128::try_from(amount.0).map_err(|_| RejectReason::AmountInvalid)?;
+        self.report_balance(turn, account, asset, BalanceCause::Withdrawal, change, note);
+        Ok(())
+    }
+
+    fn check_transfer(&self, account: AccountId, asset: AssetId, amount: Amount) -> Outcome {
+        self.accounts.get(account.0).ok_or(RejectReason::UnknownAccount)?;
+        self.ledger.assets.get(asset.0).ok_or(RejectReason::UnknownAsset)?;
+        if (Amount(1)..=Amount::MAX).contains(&amount) { Ok(()) } else { Err(RejectReason::AmountInvalid) }
+    }
+
+    fn report_balance<S: EventSink>(
+        &self,
+        turn: &mut Turn<'_, S>,
+        account: AccountId,
+        asset: AssetId,
+        cause: BalanceCause,
+        change: i128,
+        note: AdminNote,
+    ) {
+        let balance = self.ledger.balance(account, asset);
+        turn.emit(BalanceChanged {
+            author: turn.header.author,
+            account,
+            asset,
+            cause,
+            change: SignedAmount(change),
+            available: balance.available,
+            held: balance.held,
+            note,
+        });
+    }
+
+    pub(crate) fn add_key<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, command: &AddKey) -> Outcome {
+        let keys = &mut self.directory.keys;
+        check_new(keys.covers(command.key.0), keys.get(command.key.0).is_some())?;
+        keys.insert(command.key.0, Key { public_key: command.public_key, state: KeyState::Valid });
+        turn.emit(KeyAdded { author: turn.header.author, command: *command });
+        Ok(())
+    }
+
+    /// Revokes a key. Its sessions may do nothing more at once; the gateway, which sees the event, ends them.
+    pub(crate) fn revoke_key<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, command: &RevokeKey) -> Outcome {
+        let key = self.directory.keys.get_mut(command.key.0).ok_or(RejectReason::UnknownKey)?;
+        if key.state == KeyState::Revoked {
+            return Err(RejectReason::KeyRevoked);
+        }
+        key.state = KeyState::Revoked;
+        turn.emit(KeyRevoked { author: turn.header.author, command: *command });
+        Ok(())
+    }
+
+    pub(crate) fn grant_role<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, command: &GrantRole) -> Outcome {
+        let GrantRole { key, role, account, .. } = *command;
+        self.check_grantee(key)?;
+        if !account.is_none() && self.accounts.get(account.0).is_none() {
+            return Err(RejectReason::UnknownAccount);
+        }
+        self.directory.grant(Grant { key, account, role }).map_err(|_| RejectReason::CapacityFull)?;
+        turn.emit(RoleGranted { author: turn.header.author, command: *command });
+        Ok(())
+    }
+
+    pub(crate) fn revoke_role<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, command: &RevokeRole) -> Outcome {
+        let RevokeRole { key, role, account, .. } = *command;
+        if !self.directory.revoke(Grant { key, account, role }) {
+            return Err(RejectReason::UnknownKey);
+        }
+        turn.emit(RoleRevoked { author: turn.header.author, command: *command });
+        Ok(())
+    }
+
+    pub(crate) fn allow_address<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, command: &AllowAddress) -> Outcome {
+        let AllowAddress { key, address, prefix_bits, .. } = *command;
+        self.check_grantee(key)?;
+        if prefix_bits > 128 {
+            return Err(RejectReason::AddressInvalid);
+        }
+        self.directory.allow(Network { key, address, prefix_bits }).map_err(|_| RejectReason::CapacityFull)?;
+        turn.emit(AddressAllowed { author: turn.header.author, command: *command });
+        Ok(())
+    }
+
+    fn check_grantee(&self, key: KeyId) -> Outcome {
+        match self.directory.keys.get(key.0).map(|key| key.state) {
+            Some(KeyState::Valid) => Ok(()),
+            Some(KeyState::Revoked) => Err(RejectReason::KeyRevoked),
+            None => Err(RejectReason::UnknownKey),
+        }
+    }
+}
+
+fn check_new(in_range: bool, taken: bool) -> Outcome {
+    match (in_range, taken) {
+        (false, _) => Err(RejectReason::IdentityOutOfRange),
+        (true, true) => Err(RejectReason::AlreadyExists),
+        (true, false) => Ok(()),
+    }
+}
+
+fn check_account_settings(prevention: Option<SelfTradePrevention>, fee_tier: u8) -> Outcome {
+    if prevention.is_some_and(|mode| mode != SelfTradePrevention::Allow) {
+        return Err(RejectReason::NotImplemented);
+    }
+    if fee_tier >= FEE_TIERS { Err(RejectReason::AccountSettingInvalid) } else { Ok(()) }
+}

@@ -1,0 +1,405 @@
+//! One side's price levels.
+//!
+//! Both sides are one structure: a price becomes a 48-bit key that is smaller the better the price is, so that the best
+//! level is always the first. Levels lie in blocks of 64 neighbouring keys with a bitmap of the occupied ones; blocks
+//! are leaves of a radix tree with 64 children a node, and are linked to their neighbours.
+//!
+//! ```text
+//! key   47        42 41 …                          6 5        0
+//!      └─ node ────┴── node … ──────────────────────┴─ level ─┘
+//!                                     block number     in block
+//! ```
+//!
+//! The tree is only as high as the keys in it are apart: the root covers one aligned range, grows upward when a key
+//! falls outside, and shrinks when one child is left. A dense book is one or two levels high; a lone order at 10^12
+//! ticks costs a few nodes and slows nobody else, because the next better or worse level is found through the bitmap
+//! and the block's neighbour, without the tree.
+
+use alloc::vec::Vec;
+
+use super::arena::{Arena, NIL, Slot};
+use super::level::{Chain, Queue};
+use crate::Price;
+use crate::order::Side;
+
+/// Keys in a block, children of a node.
+const FANOUT_BITS: u32 = 6;
+const FANOUT: usize = 1 << FANOUT_BITS;
+const KEY_BITS: u32 = 48;
+const KEY_MAX: u64 = (1 << KEY_BITS) - 1;
+
+/// The most nodes between the root and a block, root included.
+const HEIGHT_MAX: u32 = KEY_BITS / FANOUT_BITS - 1;
+
+const _: () = assert!(Price::MAX.0 < KEY_MAX, "every price has a key on both sides");
+const _: () = assert!(KEY_BITS.is_multiple_of(FANOUT_BITS));
+
+#[derive(Debug)]
+struct Block {
+    /// Key without its last six bits.
+    number: u64,
+    /// Levels in use.
+    occupied: u64,
+    parent: u32,
+    /// The next better block.
+    previous: u32,
+    /// The next worse block.
+    next: u32,
+    levels: [Queue; FANOUT],
+}
+
+#[derive(Debug)]
+struct Node {
+    occupied: u64,
+    parent: u32,
+    children: [u32; FANOUT],
+}
+
+/// The blocks and nodes of all ladders of the venue.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    blocks: Pieces<Block>,
+    nodes: Pieces<Node>,
+}
+
+/// Reusable pieces by number.
+#[derive(Debug)]
+struct Pieces<T> {
+    pieces: Vec<T>,
+    free: Vec<u32>,
+    capacity: u32,
+}
+
+impl<T> Pieces<T> {
+    fn new(capacity: u32) -> Self {
+        Self { pieces: Vec::with_capacity(capacity as usize), free: Vec::with_capacity(capacity as usize), capacity }
+    }
+
+    fn available(&self) -> usize {
+        self.free.len() + (self.capacity as usize - self.pieces.len())
+    }
+
+    fn take(&mut self, piece: T) -> u32 {
+        if let Some(at) = self.free.pop() {
+            self.pieces[at as usize] = piece;
+            return at;
+        }
+        assert!(self.pieces.len() < self.capacity as usize, "the caller checked for room");
+        self.pieces.push(piece);
+        (self.pieces.len() - 1) as u32
+    }
+
+    fn give_back(&mut self, at: u32) {
+        self.free.push(at);
+    }
+}
+
+impl<T> core::ops::Index<u32> for Pieces<T> {
+    type Output = T;
+
+    fn index(&self, at: u32) -> &T {
+        &self.pieces[at as usize]
+    }
+}
+
+impl<T> core::ops::IndexMut<u32> for Pieces<T> {
+    fn index_mut(&mut self, at: u32) -> &mut T {
+        &mut self.pieces[at as usize]
+    }
+}
+
+impl Pool {
+    /// Room for `blocks` blocks of prices, and for the nodes above them.
+    pub(crate) fn new(blocks: u32) -> Self {
+        Self { blocks: Pieces::new(blocks), nodes: Pieces::new(blocks.saturating_mul(2).saturating_add(HEIGHT_MAX)) }
+    }
+}
+
+/// One side of one book.
+#[derive(Debug)]
+pub(crate) struct Ladder {
+    side: Side,
+    /// A block if `height` is 0, else a node.
+    root: u32,
+    /// Nodes between the root, included, and a block.
+    height: u32,
+    /// What all block numbers have in common: number >> (6 × height).
+    prefix: u64,
+    /// The best block.
+    first: u32,
+    /// The worst block.
+    last: u32,
+}
+
+fn key(side: Side, price: Price) -> u64 {
+    debug_assert!(price.0 <= Price::MAX.0);
+    match side {
+        Side::Buy => KEY_MAX - price.0,
+        Side::Sell => price.0,
+    }
+}
+
+/// The child of a node at `height` under which the block lies.
+fn child_index(number: u64, height: u32) -> usize {
+    (number >> (FANOUT_BITS * (height - 1))) as usize & (FANOUT - 1)
+}
+
+impl Ladder {
+    pub(crate) fn new(side: Side) -> Self {
+        Self { side, root: NIL, height: 0, prefix: 0, first: NIL, last: NIL }
+    }
+
+    /// The order that trades next.
+    pub(crate) fn best(&self, pool: &Pool) -> Option<Slot> {
+        let block = (self.first != NIL).then(|| &pool.blocks[self.first])?;
+        block.levels[block.occupied.trailing_zeros() as usize].first()
+    }
+
+    /// Whether an order at this price finds room.
+    pub(crate) fn has_room(&self, pool: &Pool, price: Price) -> bool {
+        let room = pool.blocks.available() > 0 && pool.nodes.available() > 2 * HEIGHT_MAX as usize;
+        room || self.find(pool, key(self.side, price) >> FANOUT_BITS).is_some()
+    }
+
+    /// Puts an order at the back of its level.
+    pub(crate) fn insert(&mut self, pool: &mut Pool, arena: &mut Arena, slot: Slot) {
+        let key = key(self.side, arena[slot].limit);
+        let block = self.find_or_insert(pool, key >> FANOUT_BITS);
+        let index = key as usize & (FANOUT - 1);
+        arena[slot].block = block;
+        let block = &mut pool.blocks[block];
+        block.occupied |= 1 << index;
+        block.levels[index].push(arena, Chain::Level, slot);
+    }
+
+    /// Takes a resting order out.
+    pub(crate) fn remove(&mut self, pool: &mut Pool, arena: &mut Arena, slot: Slot) {
+        let at = core::mem::replace(&mut arena[slot].block, NIL);
+        let index = key(self.side, arena[slot].limit) as usize & (FANOUT - 1);
+        let block = &mut pool.blocks[at];
+        block.levels[index].remove(arena, Chain::Level, slot);
+        if block.levels[index].is_empty() {
+            block.occupied &= !(1 << index);
+            if block.occupied == 0 {
+                self.remove_block(pool, at);
+            }
+        }
+    }
+
+    /// The levels, best first.
+    pub(crate) fn levels<'a>(&self, pool: &'a Pool) -> impl Iterator<Item = Queue> + use<'a> {
+        let (mut at, mut rest) = (self.first, u64::MAX);
+        core::iter::from_fn(move || {
+            loop {
+                let block = (at != NIL).then(|| &pool.blocks[at])?;
+                let occupied = block.occupied & rest;
+                if occupied != 0 {
+                    let index = occupied.trailing_zeros();
+                    rest = u64::MAX.checked_shl(index + 1).unwrap_or(0);
+                    return Some(block.levels[index as usize]);
+                }
+                (at, rest) = (block.next, u64::MAX);
+            }
+        })
+    }
+
+    /// The orders, best level first, each level from front to back.
+    pub(crate) fn orders<'a>(&self, pool: &'a Pool, arena: &'a Arena) -> impl Iterator<Item = Slot> + use<'a> {
+        self.levels(pool).flat_map(|level| level.iter(arena, Chain::Level))
+    }
+
+    fn find(&self, pool: &Pool, number: u64) -> Option<u32> {
+        if self.root == NIL || number >> (FANOUT_BITS * self.height) != self.prefix {
+            return None;
+        }
+        let mut at = self.root;
+        for height in (1..=self.height).rev() {
+            let index = child_index(number, height);
+            let node = &pool.nodes[at];
+            if node.occupied & 1 << index == 0 {
+                return None;
+            }
+            at = node.children[index];
+        }
+        Some(at)
+    }
+
+    fn find_or_insert(&mut self, pool: &mut Pool, number: u64) -> u32 {
+        if self.root == NIL {
+            let block = pool.blocks.take(Block::new(number));
+            (self.root, self.height, self.prefix) = (block, 0, number);
+            (self.first, self.last) = (block, block);
+            return block;
+        }
+        while number >> (FANOUT_BITS * self.height) != self.prefix {
+            self.grow(pool);
+        }
+        let mut at = self.root;
+        for height in (1..=self.height).rev() {
+            let index = child_index(number, height);
+            if pool.nodes[at].occupied & 1 << index == 0 {
+                return self.insert_below(pool, number, at, height);
+            }
+            at = pool.nodes[at].children[index];
+        }
+        at
+    }
+
+    /// Puts a node above the root.
+    fn grow(&mut self, pool: &mut Pool) {
+        let root = pool.nodes.take(Node::new());
+        attach(pool, root, self.height + 1, (self.prefix & (FANOUT as u64 - 1)) as usize, self.root);
+        self.root = root;
+        self.height += 1;
+        self.prefix >>= FANOUT_BITS;
+    }
+
+    /// Makes the block `number` and the nodes that lead to it below the node `at`, which has none on that path.
+    fn insert_below(&mut self, pool: &mut Pool, number: u64, mut at: u32, mut height: u32) -> u32 {
+        while height > 1 {
+            let node = pool.nodes.take(Node::new());
+            attach(pool, at, height, child_index(number, height), node);
+            (at, height) = (node, height - 1);
+        }
+        let block = pool.blocks.take(Block::new(number));
+        attach(pool, at, 1, child_index(number, 1), block);
+        self.link(pool, block);
+        block
+    }
+
+    /// Links a new block to its neighbours.
+    fn link(&mut self, pool: &mut Pool, block: u32) {
+        let next = worse_neighbour(pool, block);
+        let previous = if next == NIL { self.last } else { pool.blocks[next].previous };
+        pool.blocks[block].previous = previous;
+        pool.blocks[block].next = next;
+        self.join(pool, previous, block);
+        self.join(pool, block, next);
+    }
+
+    /// Makes two blocks neighbours; either may be none.
+    fn join(&mut self, pool: &mut Pool, better: u32, worse: u32) {
+        match better {
+            NIL => self.first = worse,
+            better => pool.blocks[better].next = worse,
+        }
+        match worse {
+            NIL => self.last = better,
+            worse => pool.blocks[worse].previous = better,
+        }
+    }
+
+    fn remove_block(&mut self, pool: &mut Pool, block: u32) {
+        let Block { number, previous, next, mut parent, .. } = pool.blocks[block];
+        self.join(pool, previous, next);
+        pool.blocks.give_back(block);
+        let mut height = 1;
+        while parent != NIL {
+            let node = &mut pool.nodes[parent];
+            node.occupied &= !(1 << child_index(number, height));
+            if node.occupied != 0 {
+                self.shrink(pool);
+                return;
+            }
+            let above = node.parent;
+            pool.nodes.give_back(parent);
+            (parent, height) = (above, height + 1);
+        }
+        self.root = NIL;
+    }
+
+    /// Takes away a root with a single child.
+    fn shrink(&mut self, pool: &mut Pool) {
+        while self.height > 0 && pool.nodes[self.root].occupied.is_power_of_two() {
+            let node = &pool.nodes[self.root];
+            let index = node.occupied.trailing_zeros();
+            let child = node.children[index as usize];
+            pool.nodes.give_back(self.root);
+            self.root = child;
+            self.height -= 1;
+            self.prefix = self.prefix << FANOUT_BITS | u64::from(index);
+            set_parent(pool, child, self.height, NIL);
+        }
+    }
+
+    /// Checks the tree, the bitmaps and the neighbours against one another; the number of orders, or what is wrong.
+    pub(crate) fn check(&self, pool: &Pool, arena: &Arena) -> Result<u32, &'static str> {
+        let (mut previous, mut at, mut count) = (NIL, self.first, 0);
+        while at != NIL {
+            let block = &pool.blocks[at];
+            if block.previous != previous || self.find(pool, block.number) != Some(at) || block.occupied == 0 {
+                return Err("a block is not where its number says");
+            }
+            if previous != NIL && pool.blocks[previous].number >= block.number {
+                return Err("blocks are out of order");
+            }
+            for (index, level) in block.levels.iter().enumerate() {
+                if level.is_empty() == (block.occupied & 1 << index != 0) {
+                    return Err("a bitmap disagrees with its levels");
+                }
+                count += level.check(arena, Chain::Level).ok_or("a level's links disagree")?;
+                for slot in level.iter(arena, Chain::Level) {
+                    let key = key(self.side, arena[slot].limit);
+                    if key != block.number << FANOUT_BITS | index as u64 || arena[slot].block != at {
+                        return Err("an order is not at its price");
+                    }
+                }
+            }
+            (previous, at) = (at, block.next);
+        }
+        if previous != self.last || (self.root == NIL) != (self.first == NIL) {
+            return Err("a ladder's ends are wrong");
+        }
+        Ok(count)
+    }
+}
+
+impl Block {
+    fn new(number: u64) -> Self {
+        Self { number, occupied: 0, parent: NIL, previous: NIL, next: NIL, levels: [Queue::EMPTY; FANOUT] }
+    }
+}
+
+impl Node {
+    fn new() -> Self {
+        Self { occupied: 0, parent: NIL, children: [NIL; FANOUT] }
+    }
+}
+
+/// Makes `child` a child of the node `parent`, which stands at `height`.
+fn attach(pool: &mut Pool, parent: u32, height: u32, index: usize, child: u32) {
+    let node = &mut pool.nodes[parent];
+    node.occupied |= 1 << index;
+    node.children[index] = child;
+    set_parent(pool, child, height - 1, parent);
+}
+
+fn set_parent(pool: &mut Pool, child: u32, height: u32, parent: u32) {
+    match height {
+        0 => pool.blocks[child].parent = parent,
+        _ => pool.nodes[child].parent = parent,
+    }
+}
+
+/// The next worse block in the tree, by way of the first ancestor that has a child behind.
+fn worse_neighbour(pool: &Pool, block: u32) -> u32 {
+    let Block { number, mut parent, .. } = pool.blocks[block];
+    let mut height = 1;
+    while parent != NIL {
+        let node = &pool.nodes[parent];
+        let behind = node.occupied & (u64::MAX << child_index(number, height) << 1);
+        if behind != 0 {
+            return first_block(pool, node.children[behind.trailing_zeros() as usize], height - 1);
+        }
+        (parent, height) = (node.parent, height + 1);
+    }
+    NIL
+}
+
+fn first_block(pool: &Pool, mut at: u32, height: u32) -> u32 {
+    for _ in 0..height {
+        let node = &pool.nodes[at];
+        at = node.children[node.occupied.trailing_zeros() as usize];
+    }
+    at
+}

@@ -1,0 +1,164 @@
+//! Who may do what: keys, their roles and the networks they may come from.
+
+use alloc::vec::Vec;
+
+use crate::Capacity;
+use crate::canonical::code_enum;
+use crate::command::Role;
+use crate::identity::{AccountId, IdempotencyKey, KeyId};
+use crate::limits::IDEMPOTENCY_KEYS;
+use crate::table::Table;
+
+/// A public key that the venue knows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Key {
+    pub(crate) public_key: [u8; 32],
+    pub(crate) state: KeyState,
+}
+
+code_enum! {
+    /// Whether a key still counts.
+    pub(crate) enum KeyState: u8 {
+        /// It does.
+        Valid = 1,
+        /// It does not, for ever.
+        Revoked = 2,
+    }
+}
+
+/// A key may act in a role, for an account or, with none, for the whole venue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Grant {
+    pub(crate) key: KeyId,
+    pub(crate) account: AccountId,
+    pub(crate) role: Role,
+}
+
+/// A network that a key may log in from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Network {
+    pub(crate) key: KeyId,
+    pub(crate) address: [u8; 16],
+    pub(crate) prefix_bits: u8,
+}
+
+/// What an author asks to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Right {
+    /// Enter and amend the account's orders.
+    Trade(AccountId),
+    /// Cancel the account's orders.
+    Cancel(AccountId),
+    /// Run the venue.
+    Administer,
+}
+
+/// A capacity is exhausted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Full;
+
+/// Keys, grants, networks, and the administrators' recent requests.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    pub(crate) keys: Table<Key>,
+    grants: Vec<Grant>,
+    networks: Vec<Network>,
+    /// Author and key of recent requests, the oldest overwritten first.
+    requests: Vec<(KeyId, IdempotencyKey)>,
+    oldest_request: usize,
+    capacity: usize,
+}
+
+impl Directory {
+    pub(crate) fn new(capacity: &Capacity) -> Self {
+        Self {
+            keys: Table::new(capacity.keys),
+            grants: Vec::with_capacity(capacity.grants as usize),
+            networks: Vec::with_capacity(capacity.grants as usize),
+            requests: Vec::with_capacity(IDEMPOTENCY_KEYS as usize),
+            oldest_request: 0,
+            capacity: capacity.grants as usize,
+        }
+    }
+
+    /// Whether the author may do it. The venue itself may do everything.
+    pub(crate) fn allows(&self, author: KeyId, right: Right) -> bool {
+        if author == KeyId::VENUE {
+            return true;
+        }
+        if self.keys.get(author.0).is_none_or(|key| key.state == KeyState::Revoked) {
+            return false;
+        }
+        let has = |account, role| self.grants.binary_search(&Grant { key: author, account, role }).is_ok();
+        let may_trade =
+            |account| [account, AccountId::NONE].iter().any(|&on| has(on, Role::Trader) || has(on, Role::MarketMaker));
+        let may_administer = || has(AccountId::NONE, Role::Administrator);
+        match right {
+            Right::Trade(account) => may_trade(account),
+            Right::Cancel(account) => may_trade(account) || may_administer(),
+            Right::Administer => may_administer(),
+        }
+    }
+
+    /// Adds a grant; one that exists stays.
+    pub(crate) fn grant(&mut self, grant: Grant) -> Result<(), Full> {
+        insert_sorted(&mut self.grants, grant, self.capacity)
+    }
+
+    /// Takes a grant away; whether it existed.
+    pub(crate) fn revoke(&mut self, grant: Grant) -> bool {
+        let found = self.grants.binary_search(&grant);
+        if let Ok(index) = found {
+            self.grants.remove(index);
+        }
+        found.is_ok()
+    }
+
+    /// Adds a network; one that exists stays.
+    pub(crate) fn allow(&mut self, network: Network) -> Result<(), Full> {
+        insert_sorted(&mut self.networks, network, self.capacity)
+    }
+
+    pub(crate) fn grants(&self) -> &[Grant] {
+        &self.grants
+    }
+
+    pub(crate) fn networks(&self) -> &[Network] {
+        &self.networks
+    }
+
+    /// Whether the author used this key for a recent request.
+    pub(crate) fn is_repeated(&self, author: KeyId, request: IdempotencyKey) -> bool {
+        !request.is_none() && self.requests.contains(&(author, request))
+    }
+
+    /// Remembers a request and forgets the oldest.
+    pub(crate) fn remember(&mut self, author: KeyId, request: IdempotencyKey) {
+        if request.is_none() {
+            return;
+        }
+        if self.requests.len() < IDEMPOTENCY_KEYS as usize {
+            self.requests.push((author, request));
+        } else {
+            self.requests[self.oldest_request] = (author, request);
+            self.oldest_request = (self.oldest_request + 1) % self.requests.len();
+        }
+    }
+
+    /// Recent requests, oldest first.
+    pub(crate) fn requests(&self) -> impl Iterator<Item = (KeyId, IdempotencyKey)> + '_ {
+        let (newer, older) = self.requests.split_at(self.oldest_request);
+        older.iter().chain(newer).copied()
+    }
+}
+
+fn insert_sorted<T: Ord>(entries: &mut Vec<T>, entry: T, capacity: usize) -> Result<(), Full> {
+    match entries.binary_search(&entry) {
+        Ok(_) => Ok(()),
+        Err(_) if entries.len() >= capacity => Err(Full),
+        Err(index) => {
+            entries.insert(index, entry);
+            Ok(())
+        }
+    }
+}

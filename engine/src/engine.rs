@@ -1,0 +1,430 @@
+//! The engine: one match on the command is the table of contents of the venue.
+//!
+//! [`Engine::apply`] is total and deterministic: no clock, no thread, no I/O, no float, no hashed iteration order, and
+//! no allocation once capacities are warm. Equal command histories give equal states and equal events, byte for byte.
+
+use alloc::vec::Vec;
+
+use crate::accounts::{Account, Balance, Ledger};
+use crate::book::Orders;
+use crate::book::arena::{Arena, Slot};
+
+use crate::book::index::ClientOrderIndex;
+use crate::book::level::Chain;
+use crate::command::{Command, CommandBody, ListInstrument, Sequenced, Stamp};
+use crate::directory::{Directory, Right};
+use crate::event::{EventSink, NotApplied, OrderState, Report, Requester};
+use crate::identity::{
+    AccountId, AssetId, ClientOrderId, InstrumentId, OrderId, Sequence, SessionId, SessionSequence, StpGroup, TradeId,
+};
+use crate::instrument::Phase;
+use crate::limits::{BEHAVIOUR, Capacity};
+use crate::market::Market;
+use crate::order::Side;
+use crate::reject::RejectReason;
+use crate::risk::{Exposure, held_asset};
+use crate::sessions::{Admission, Sessions};
+use crate::table::Table;
+use crate::turn::{Standing, Turn};
+use crate::{Amount, Price, Quantity, Timestamp};
+
+/// The venue's state: instruments, books, accounts, directory and sessions.
+#[derive(Debug)]
+pub struct Engine {
+    pub(crate) capacity: Capacity,
+    pub(crate) last: Stamp,
+    pub(crate) behaviour: u32,
+    pub(crate) random_seed: [u8; 32],
+    pub(crate) last_trade: TradeId,
+    pub(crate) markets: Table<Market>,
+    pub(crate) orders: Orders,
+    pub(crate) names: ClientOrderIndex,
+    pub(crate) accounts: Table<Account>,
+    pub(crate) ledger: Ledger,
+    pub(crate) directory: Directory,
+    pub(crate) sessions: Sessions,
+    /// The orders of a mass cancel that is under way; empty between commands in all but memory.
+    pub(crate) victims: Vec<Slot>,
+}
+
+/// A resting order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RestingOrder {
+    /// The venue's name for it.
+    pub order_id: OrderId,
+    /// Whose.
+    pub account: AccountId,
+    /// The trader's name for it.
+    pub client_order_id: ClientOrderId,
+    /// Buy or sell.
+    pub side: Side,
+    /// Limit, in ticks.
+    pub price: Price,
+    /// What may still trade, in lots.
+    pub leaves: Quantity,
+    /// What has traded, in lots.
+    pub cumulative: Quantity,
+}
+
+/// One price of a book.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LevelSummary {
+    /// In ticks.
+    pub price: Price,
+    /// The sum of what may still trade, in lots.
+    pub quantity: u128,
+    /// How many orders.
+    pub order_count: u32,
+}
+
+impl Engine {
+    /// An empty venue: no command applied, nothing but the fee account.
+    ///
+    /// Memory for `capacity` is reserved here and touched as it is used.
+    pub fn new(capacity: Capacity) -> Self {
+        let arena = Arena::new(capacity.orders.min(1 << OrderId::SLOT_BITS));
+        Self::with_arena(capacity, arena)
+    }
+
+    pub(crate) fn with_arena(capacity: Capacity, arena: Arena) -> Self {
+        let mut engine = Self {
+            capacity,
+            last: Stamp { sequence: Sequence::NONE, time: Timestamp::NONE },
+            behaviour: BEHAVIOUR,
+            random_seed: [0; 32],
+            last_trade: TradeId::NONE,
+            markets: Table::new(capacity.instruments),
+            orders: Orders::new(arena, capacity.price_blocks),
+            names: ClientOrderIndex::new(&capacity),
+            accounts: Table::new(capacity.accounts.max(AccountId::FEES.0)),
+            ledger: Ledger::new(&capacity),
+            directory: Directory::new(&capacity),
+            sessions: Sessions::new(capacity.sessions),
+            victims: Vec::with_capacity(capacity.orders as usize),
+        };
+        engine.add_account(AccountId::FEES, Account::new(StpGroup::NONE, None, 0));
+        engine
+    }
+
+    /// Applies one command and hands its events to `sink`, in order.
+    ///
+    /// # Panics
+    /// If the command's sequence is not the next, or its time is before the last: the sequencer sees to both.
+    pub fn apply(&mut self, command: &Sequenced<Command>, sink: &mut impl EventSink) {
+        let Sequenced { stamp, value: Command { header, body } } = command;
+        assert!(stamp.sequence == self.last.sequence.next(), "commands are applied in sequence");
+        assert!(stamp.time >= self.last.time, "time does not go back");
+        self.last = *stamp;
+        let turn = &mut Turn::new(*stamp, *header, sink);
+        if self.admit(turn, body) {
+            self.dispatch(turn, body);
+        }
+        #[cfg(feature = "verify")]
+        self.audit().expect("every command leaves the venue consistent");
+    }
+
+    fn dispatch<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, body: &CommandBody) {
+        let kind = body.kind();
+        match body {
+            CommandBody::NewOrder(c) => self.new_order(turn, c),
+            CommandBody::ReplaceOrder(c) => self.replace_order(turn, c),
+            CommandBody::CancelOrder(c) => self.cancel_order(turn, c),
+            CommandBody::MassCancel(c) => self.mass_cancel(turn, c),
+            CommandBody::KillSwitch(c) => self.kill_switch(turn, c),
+
+            CommandBody::Negotiate(c) => self.negotiate(turn, c),
+            CommandBody::Establish(c) => self.establish(turn, c),
+            CommandBody::Disconnect(c) => self.disconnect(turn, c),
+
+            CommandBody::AdvanceTime(_) => self.cancel_disconnected(turn),
+            CommandBody::SetRandomSeed(c) => self.administer(turn, kind, &c.note, |e, t| e.set_random_seed(t, c)),
+            CommandBody::SetBehaviour(c) => self.administer(turn, kind, &c.note, |e, t| e.set_behaviour(t, c)),
+
+            CommandBody::AddAsset(c) => self.administer(turn, kind, &c.note, |e, t| e.add_asset(t, c)),
+            CommandBody::ListInstrument(c) => self.administer(turn, kind, &c.note, |e, t| e.list_instrument(t, c)),
+            CommandBody::SetInstrumentLimits(c) => {
+                self.administer(turn, kind, &c.note, |e, t| e.set_instrument_limits(t, c));
+            }
+            CommandBody::SetPriceProtection(c) => {
+                self.administer(turn, kind, &c.note, |e, t| e.set_price_protection(t, c));
+            }
+            CommandBody::SetFees(c) => self.administer(turn, kind, &c.note, |e, t| e.set_fees(t, c)),
+            CommandBody::SetPhase(c) => self.administer(turn, kind, &c.note, |e, t| e.set_phase(t, c)),
+
+            CommandBody::OpenAccount(c) => self.administer(turn, kind, &c.note, |e, t| e.open_account(t, c)),
+            CommandBody::ModifyAccount(c) => self.administer(turn, kind, &c.note, |e, t| e.modify_account(t, c)),
+            CommandBody::SetAccountLimits(c) => self.administer(turn, kind, &c.note, |e, t| e.set_account_limits(t, c)),
+            CommandBody::Deposit(c) => self.administer(turn, kind, &c.note, |e, t| e.deposit(t, c)),
+            CommandBody::Withdraw(c) => self.administer(turn, kind, &c.note, |e, t| e.withdraw(t, c)),
+
+            CommandBody::AddKey(c) => self.administer(turn, kind, &c.note, |e, t| e.add_key(t, c)),
+            CommandBody::RevokeKey(c) => self.administer(turn, kind, &c.note, |e, t| e.revoke_key(t, c)),
+            CommandBody::GrantRole(c) => self.administer(turn, kind, &c.note, |e, t| e.grant_role(t, c)),
+            CommandBody::RevokeRole(c) => self.administer(turn, kind, &c.note, |e, t| e.revoke_role(t, c)),
+            CommandBody::AllowAddress(c) => self.administer(turn, kind, &c.note, |e, t| e.allow_address(t, c)),
+
+            CommandBody::DelistInstrument(c) => self.administer(turn, kind, &c.note, not_implemented),
+            CommandBody::SetCalendarEntry(c) => self.administer(turn, kind, &c.note, not_implemented),
+            CommandBody::RemoveCalendarEntry(c) => self.administer(turn, kind, &c.note, not_implemented),
+            CommandBody::AdjustBalance(c) => self.administer(turn, kind, &c.note, not_implemented),
+            CommandBody::BustTrade(c) => self.administer(turn, kind, &c.note, not_implemented),
+        }
+    }
+
+    /// Judges a command by its place in its session's stream; whether it is to be applied.
+    fn admit<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, body: &CommandBody) -> bool {
+        if matches!(body, CommandBody::Negotiate(_) | CommandBody::Establish(_) | CommandBody::Disconnect(_)) {
+            return true;
+        }
+        match self.sessions.admit(&turn.header) {
+            Admission::Next => true,
+            Admission::Repeated => false,
+            Admission::Gap { from, count } => {
+                turn.emit(NotApplied { session: turn.header.session, from, count });
+                true
+            }
+            Admission::NotEstablished => {
+                turn.standing = Standing::NotEstablished;
+                true
+            }
+        }
+    }
+
+    /// Whether the command's session is in order.
+    pub(crate) fn check_standing<S: EventSink>(&self, turn: &Turn<'_, S>) -> Result<(), RejectReason> {
+        match turn.standing {
+            Standing::Good => Ok(()),
+            Standing::NotEstablished => Err(RejectReason::NotEntitled),
+        }
+    }
+
+    /// Whether the command's author may do it.
+    pub(crate) fn check_right<S: EventSink>(&self, turn: &Turn<'_, S>, right: Right) -> Result<(), RejectReason> {
+        self.check_standing(turn)?;
+        if self.directory.allows(turn.header.author, right) { Ok(()) } else { Err(RejectReason::NotEntitled) }
+    }
+
+    pub(crate) fn market(&self, instrument: InstrumentId) -> &Market {
+        self.markets.get(instrument.0).expect("an order's instrument is listed")
+    }
+
+    pub(crate) fn market_of(&self, slot: Slot) -> &Market {
+        self.market(self.orders.arena[slot].instrument)
+    }
+
+    /// Numbers the next report for an account and the session of one of its orders.
+    pub(crate) fn report<S: EventSink>(
+        &mut self,
+        turn: &Turn<'_, S>,
+        account: AccountId,
+        session: SessionId,
+    ) -> Report {
+        let exec_id = self.accounts.get_mut(account.0).map(|account| {
+            account.last_exec = account.last_exec.next();
+            account.last_exec
+        });
+        let (report_number, client_sequence) = self.number(turn, session);
+        Report { account, session, exec_id: exec_id.unwrap_or_default(), report_number, client_sequence }
+    }
+
+    /// Numbers the next report for an account and the session that asked.
+    pub(crate) fn answer<S: EventSink>(&mut self, turn: &Turn<'_, S>, account: AccountId) -> Report {
+        self.report(turn, account, turn.header.session)
+    }
+
+    /// The session that asked, if that is not the one that the report is for.
+    pub(crate) fn requester<S: EventSink>(&mut self, turn: &Turn<'_, S>, report_for: SessionId) -> Requester {
+        let session = turn.header.session;
+        if session == report_for || session.is_none() {
+            return Requester::NOBODY;
+        }
+        let (report_number, client_sequence) = self.number(turn, session);
+        Requester { session, report_number, client_sequence }
+    }
+
+    /// The session's next report number, and its command that is being answered. A session that may not act has none.
+    fn number<S: EventSink>(&mut self, turn: &Turn<'_, S>, session: SessionId) -> (SessionSequence, SessionSequence) {
+        let asked = session == turn.header.session;
+        if asked && turn.standing == Standing::NotEstablished {
+            return (SessionSequence::NONE, turn.header.client_sequence);
+        }
+        let number = self.sessions.get_mut(session).map(|session| {
+            session.last_report = session.last_report.next();
+            session.last_report
+        });
+        let answers = if asked { turn.header.client_sequence } else { SessionSequence::NONE };
+        (number.unwrap_or_default(), answers)
+    }
+
+    pub(crate) fn order_state(&self, slot: Slot) -> OrderState {
+        let order = &self.orders.arena[slot];
+        OrderState {
+            instrument: order.instrument,
+            order_id: order.id,
+            client_order_id: order.client_order_id,
+            side: order.side,
+            order_type: order.order_type,
+            time_in_force: order.time_in_force,
+            flags: order.flags,
+            price: order.price(),
+            quantity: order.quantity,
+            leaves: order.leaves,
+            cumulative: order.cumulative,
+            prevented: order.prevented,
+        }
+    }
+}
+
+fn not_implemented<S>(_: &mut Engine, _: &mut Turn<'_, S>) -> Result<(), RejectReason> {
+    Err(RejectReason::NotImplemented)
+}
+
+/// Views of the state. None of them is a command; none changes anything.
+impl Engine {
+    /// The stamp of the last command applied; all zero before the first.
+    pub fn last(&self) -> Stamp {
+        self.last
+    }
+
+    /// When `AdvanceTime` is due next; [`Timestamp::NEVER`] if nothing waits for time.
+    pub fn next_deadline(&self) -> Timestamp {
+        self.sessions.deadline()
+    }
+
+    /// The version of the matching rules in force.
+    pub fn behaviour(&self) -> u32 {
+        self.behaviour
+    }
+
+    /// What the venue carries at most.
+    pub fn capacity(&self) -> Capacity {
+        self.capacity
+    }
+
+    /// An instrument as it was listed.
+    pub fn listing(&self, instrument: InstrumentId) -> Option<&ListInstrument> {
+        self.markets.get(instrument.0).map(|market| &market.listing)
+    }
+
+    /// An instrument's phase.
+    pub fn phase(&self, instrument: InstrumentId) -> Option<Phase> {
+        self.markets.get(instrument.0).map(|market| market.phase)
+    }
+
+    /// One side of a book by priority; nothing for an instrument that is not listed.
+    pub fn orders(&self, instrument: InstrumentId, side: Side) -> impl Iterator<Item = RestingOrder> + '_ {
+        let market = self.markets.get(instrument.0);
+        market.into_iter().flat_map(move |market| market.book.orders(&self.orders, side)).map(|slot| self.resting(slot))
+    }
+
+    /// One side of a book by level, best first; nothing for an instrument that is not listed.
+    pub fn levels(&self, instrument: InstrumentId, side: Side) -> impl Iterator<Item = LevelSummary> + '_ {
+        let market = self.markets.get(instrument.0);
+        market.into_iter().flat_map(move |market| market.book.levels(&self.orders, side)).map(|level| {
+            let empty = LevelSummary { price: Price::ABSENT, quantity: 0, order_count: 0 };
+            level.fold(empty, |summary, slot| {
+                let order = &self.orders.arena[slot];
+                LevelSummary {
+                    price: order.limit,
+                    quantity: summary.quantity + u128::from(order.leaves.0),
+                    order_count: summary.order_count + 1,
+                }
+            })
+        })
+    }
+
+    /// The best price of a side.
+    pub fn best_price(&self, instrument: InstrumentId, side: Side) -> Option<Price> {
+        self.markets.get(instrument.0)?.book.best_price(&self.orders, side)
+    }
+
+    /// An open order.
+    pub fn order(&self, order_id: OrderId) -> Option<RestingOrder> {
+        self.orders.arena.find(order_id).map(|slot| self.resting(slot))
+    }
+
+    fn resting(&self, slot: Slot) -> RestingOrder {
+        let order = &self.orders.arena[slot];
+        RestingOrder {
+            order_id: order.id,
+            account: order.account,
+            client_order_id: order.client_order_id,
+            side: order.side,
+            price: order.price(),
+            leaves: order.leaves,
+            cumulative: order.cumulative,
+        }
+    }
+
+    /// What an open account has of a known asset.
+    pub fn balance(&self, account: AccountId, asset: AssetId) -> Option<Balance> {
+        self.accounts.get(account.0)?;
+        self.ledger.assets.get(asset.0)?;
+        Some(self.ledger.balance(account, asset))
+    }
+
+    /// Deposits less withdrawals of a known asset.
+    pub fn supply(&self, asset: AssetId) -> Option<Amount> {
+        self.ledger.assets.get(asset.0).map(|asset| Amount(asset.supply))
+    }
+
+    /// Checks every internal structure against every other, and that balances and holds add up; the first fault found.
+    ///
+    /// Takes time in proportion to the whole venue.
+    pub fn audit(&self) -> Result<(), &'static str> {
+        let mut resting = 0;
+        for (_, market) in self.markets.iter() {
+            resting += market.book.check(&self.orders)?;
+        }
+        if resting != self.orders.arena.open_count() {
+            return Err("an open order rests nowhere");
+        }
+        self.audit_owners()?;
+        self.audit_balances()
+    }
+
+    fn audit_owners(&self) -> Result<(), &'static str> {
+        let mut owned = 0;
+        for (_, account) in self.accounts.iter() {
+            let count =
+                account.orders.check(&self.orders.arena, Chain::Account).ok_or("an account's links disagree")?;
+            if count != account.open_orders {
+                return Err("an account's open orders are miscounted");
+            }
+            owned += count;
+        }
+        if owned != self.orders.arena.open_count() {
+            return Err("an open order has no account");
+        }
+        for (_, session) in self.sessions.table.iter() {
+            session.orders.check(&self.orders.arena, Chain::Session).ok_or("a session's links disagree")?;
+        }
+        Ok(())
+    }
+
+    fn audit_balances(&self) -> Result<(), &'static str> {
+        for (asset, about) in self.ledger.assets.iter() {
+            let asset = AssetId(asset);
+            if self.ledger.total(asset) != about.supply {
+                return Err("balances do not add up to the asset's supply");
+            }
+            for (account, _) in self.accounts.iter() {
+                if self.needed(AccountId(account), asset) != self.ledger.balance(AccountId(account), asset).held.0 {
+                    return Err("a hold is not what open orders need");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What an account's open orders must hold of an asset.
+    fn needed(&self, account: AccountId, asset: AssetId) -> u128 {
+        let orders = self.accounts.get(account.0).map(|account| account.orders);
+        let slots = orders.into_iter().flat_map(|orders| orders.iter(&self.orders.arena, Chain::Account));
+        slots
+            .map(|slot| (&self.orders.arena[slot], self.market_of(slot)))
+            .filter(|(order, market)| market.settles() && held_asset(market, order.side) == asset)
+            .map(|(order, market)| Exposure::of(order).hold(market))
+            .sum()
+    }
+}

@@ -1,0 +1,83 @@
+//! Fees (rule 8): in the quote asset, on an order's cumulative notional per role, rounded up, less what was charged.
+//!
+//! A hundred one-lot fills therefore cost what one fill costs. "Up" is toward plus infinity: a rebate is rounded down.
+
+use crate::instrument::FeeRates;
+
+/// Whether the order rested or came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LiquidityRole {
+    Maker,
+    Taker,
+}
+
+const MILLION: u128 = 1_000_000;
+
+/// The fee on a notional, at a rate in hundredths of a basis point.
+///
+/// Notionals stay below 2 × 10^31 and rates below 10^5 either way, so that nothing overflows.
+pub(crate) fn fee(notional: u128, rate: i32) -> i128 {
+    let product = notional * u128::from(rate.unsigned_abs());
+    let (amount, sign) = if rate < 0 { (product / MILLION, -1) } else { (product.div_ceil(MILLION), 1) };
+    sign * i128::try_from(amount).expect("a fee is less than its notional")
+}
+
+/// What trading `more` adds to the fee on `before`.
+pub(crate) fn fee_increase(before: u128, more: u128, rate: i32) -> i128 {
+    fee(before + more, rate) - fee(before, rate)
+}
+
+/// The most that an order can still be charged: it traded these notionals, and may trade `open` more in either role.
+///
+/// Each role's fee is rounded up by less than one unit, so that both together stay within the worst rate on everything,
+/// rounded down, plus two units. The bound falls by at least each charge, so that a hold that includes it always pays.
+pub(crate) fn fee_bound(rates: FeeRates, maker_notional: u128, taker_notional: u128, open: u128) -> u128 {
+    let worst = rates.maker.max(rates.taker);
+    let everything = maker_notional + taker_notional + open;
+    if worst <= 0 || everything == 0 {
+        return 0;
+    }
+    let bound = everything * u128::from(worst.unsigned_abs()) / MILLION + 2;
+    let charged = [(rates.maker, maker_notional), (rates.taker, taker_notional)]
+        .into_iter()
+        .filter(|&(rate, _)| rate > 0)
+        .map(|(rate, notional)| fee(notional, rate).unsigned_abs())
+        .sum::<u128>();
+    bound - charged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fees_round_up_and_rebates_round_down() {
+        // 25 hundredths of a basis point of 1,000,000 is 25; of 1,000,001 it is 25.000025.
+        assert_eq!(fee(1_000_000, 25), 25);
+        assert_eq!(fee(1_000_001, 25), 26);
+        assert_eq!(fee(1_000_001, -25), -25);
+        assert_eq!(fee(999_999, -1), 0);
+        assert_eq!(fee(0, 25), 0);
+    }
+
+    #[test]
+    fn a_hundred_small_fills_cost_what_one_costs() {
+        let (mut notional, mut charged) = (0, 0);
+        for _ in 0..100 {
+            charged += fee_increase(notional, 333, 2_500);
+            notional += 333;
+        }
+        // 33,300 × 0.25 % = 83.25, rounded up.
+        assert_eq!(charged, 84);
+    }
+
+    #[test]
+    fn the_bound_is_the_worst_rate_plus_a_unit_per_role() {
+        let rates = FeeRates { maker: 1_000, taker: 2_500 };
+        // Nothing traded: 0.25 % of 10,000 is 25, plus 2.
+        assert_eq!(fee_bound(rates, 0, 0, 10_000), 27);
+        // Half traded as taker, which was charged 12.5 rounded up: 27 less 13.
+        assert_eq!(fee_bound(rates, 0, 5_000, 5_000), 14);
+        assert_eq!(fee_bound(FeeRates { maker: -100, taker: 0 }, 0, 0, 10_000), 0);
+    }
+}

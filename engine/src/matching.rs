@@ -1,0 +1,258 @@
+//! Continuous matching (rule 3): price, then time, at the resting order's price.
+
+use crate::book::arena::{NIL, Order, Slot};
+use crate::book::level::{Chain, Links};
+use crate::command::NewOrder;
+use crate::engine::Engine;
+use crate::event::{EventSink, OrderAccepted, OrderRejected, Requester, SelfMatch, Trade, TradeSide};
+use crate::fees::{LiquidityRole, fee_increase};
+use crate::order::{OrderStatus, OrderType, TimeInForce};
+use crate::reject::{CancelReason, RejectReason};
+use crate::risk::{Exposure, held_asset};
+use crate::turn::Turn;
+use crate::validate::{Entrant, crosses};
+use crate::{ClientOrderId, OrderId, Price, Quantity, SignedAmount};
+
+use crate::book::index::Named;
+
+impl Engine {
+    /// Enters an order: it is judged, accepted, matched, and rests or ends.
+    pub(crate) fn new_order<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, order: &NewOrder) {
+        match self.check_new_order(turn, order) {
+            Err(reason) => self.reject_order(turn, order, reason),
+            Ok(entrant) => {
+                let slot = self.accept(turn, order, &entrant);
+                self.match_and_rest(turn, slot);
+            }
+        }
+    }
+
+    /// Lets an order that does not rest take what it can, then rests or ends it.
+    pub(crate) fn match_and_rest<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, slot: Slot) {
+        self.take(turn, slot);
+        let order = &self.orders.arena[slot];
+        if order.leaves.is_zero() {
+            self.end_order(slot, OrderStatus::Filled);
+            return;
+        }
+        let (order_type, time_in_force, instrument) = (order.order_type, order.time_in_force, order.instrument);
+        let opposite = order.side.opposite();
+        let reason = match (order_type, time_in_force) {
+            (OrderType::Market | OrderType::Stop, _) => {
+                match self.market(instrument).book.best(&self.orders, opposite) {
+                    None => CancelReason::MarketRemainder,
+                    Some(_) => CancelReason::MarketProtection,
+                }
+            }
+            (_, TimeInForce::ImmediateOrCancel | TimeInForce::FillOrKill) => CancelReason::ImmediateRemainder,
+            _ => {
+                let market = self.markets.get_mut(instrument.0).expect("an order's instrument is listed");
+                market.book.insert(&mut self.orders, slot);
+                return;
+            }
+        };
+        self.cancel(turn, slot, reason, Requester::NOBODY, ClientOrderId::NONE);
+    }
+
+    fn reject_order<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, order: &NewOrder, reason: RejectReason) {
+        let (original_order_id, original_status) = match reason {
+            RejectReason::DuplicateClientOrderId => self.original(order),
+            _ => (OrderId::NONE, None),
+        };
+        let report = self.answer(turn, order.account);
+        turn.emit(OrderRejected {
+            report,
+            instrument: order.instrument,
+            client_order_id: order.client_order_id,
+            side: order.side,
+            reason,
+            original_order_id,
+            original_status,
+        });
+    }
+
+    /// The order that a duplicate repeats.
+    fn original(&self, order: &NewOrder) -> (OrderId, Option<OrderStatus>) {
+        match self.names.find(order.account, order.client_order_id) {
+            Some(Named::Open(id)) => (id, self.orders.arena.find(id).map(|slot| self.orders.arena[slot].status())),
+            Some(Named::Closed(id, status)) => (id, Some(status)),
+            None => (OrderId::NONE, None),
+        }
+    }
+
+    fn accept<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, order: &NewOrder, entrant: &Entrant) -> Slot {
+        let slot = self.orders.arena.insert(Order {
+            id: OrderId::NONE,
+            limit: entrant.limit,
+            leaves: order.quantity,
+            block: NIL,
+            instrument: order.instrument,
+            account: order.account,
+            session: turn.header.session,
+            side: order.side,
+            order_type: order.order_type,
+            time_in_force: order.time_in_force,
+            flags: order.flags,
+            on_disconnect: order.on_disconnect,
+            self_trade_prevention: order.self_trade_prevention,
+            client_order_id: order.client_order_id,
+            quantity: order.quantity,
+            cumulative: Quantity::ZERO,
+            prevented: Quantity::ZERO,
+            accepted: turn.stamp.sequence,
+            rates: entrant.rates,
+            maker_notional: 0,
+            taker_notional: 0,
+            links: [Links::NONE; _],
+        });
+        let id = self.orders.arena[slot].id;
+        self.names.open(order.account, order.client_order_id, id);
+        let account = self.accounts.get_mut(order.account.0).expect("the account was checked");
+        account.open_orders += 1;
+        account.orders.push(&mut self.orders.arena, Chain::Account, slot);
+        if let Some(session) = self.sessions.get_mut(turn.header.session) {
+            session.orders.push(&mut self.orders.arena, Chain::Session, slot);
+        }
+        let market = self.market(order.instrument);
+        if market.settles() {
+            let asset = held_asset(market, order.side);
+            self.ledger.change_hold(order.account, asset, 0, entrant.hold).expect("funds were checked");
+        }
+        let report = self.answer(turn, order.account);
+        turn.emit(OrderAccepted {
+            report,
+            order: self.order_state(slot),
+            funds: order.funds,
+            stop_price: order.stop_price,
+            display_quantity: order.display_quantity,
+            minimum_quantity: order.minimum_quantity,
+            expire_at: order.expire_at,
+        });
+        slot
+    }
+
+    /// Trades an incoming order against the book as far as its limit reaches.
+    fn take<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, taker: Slot) {
+        let Order { instrument, side, limit, .. } = self.orders.arena[taker];
+        while let Some(maker) = self.market(instrument).book.best(&self.orders, side.opposite()) {
+            let price = self.orders.arena[maker].limit;
+            if !crosses(side, limit, price) {
+                break;
+            }
+            self.trade(turn, maker, taker, price);
+            if self.orders.arena[taker].leaves.is_zero() {
+                break;
+            }
+        }
+        let market = self.markets.get_mut(instrument.0).expect("an order's instrument is listed");
+        market.reference = market.last_price;
+    }
+
+    /// Trades the smaller of two orders' open quantities, at the resting order's price.
+    fn trade<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, maker: Slot, taker: Slot, price: Price) {
+        let quantity = self.orders.arena[maker].leaves.min(self.orders.arena[taker].leaves);
+        let maker_fee = self.fill(maker, LiquidityRole::Maker, price, quantity);
+        let taker_fee = self.fill(taker, LiquidityRole::Taker, price, quantity);
+        let instrument = self.orders.arena[taker].instrument;
+        let market = self.markets.get_mut(instrument.0).expect("an order's instrument is listed");
+        market.last_price = price;
+        if market.settles() {
+            let quote = market.quote();
+            self.ledger.credit(crate::AccountId::FEES, quote, maker_fee + taker_fee);
+        }
+        self.last_trade = self.last_trade.next();
+        let trade = Trade {
+            instrument,
+            trade_id: self.last_trade,
+            price,
+            quantity,
+            aggressor: Some(self.orders.arena[taker].side),
+            self_match: self.self_match(maker, taker),
+            maker: self.trade_side(turn, maker, maker_fee),
+            taker: self.trade_side(turn, taker, taker_fee),
+        };
+        turn.emit(trade);
+        if self.orders.arena[maker].leaves.is_zero() {
+            self.end_order(maker, OrderStatus::Filled);
+        }
+    }
+
+    /// Moves one order's quantity, hold and balances for a fill; its fee.
+    fn fill(&mut self, slot: Slot, role: LiquidityRole, price: Price, quantity: Quantity) -> i128 {
+        let order = &mut self.orders.arena[slot];
+        let market = self.markets.get(order.instrument.0).expect("an order's instrument is listed");
+        let before = Exposure::of(order);
+        order.leaves -= quantity;
+        order.cumulative += quantity;
+        if !market.settles() {
+            return 0;
+        }
+        let notional = market.checked_notional(price, quantity);
+        let (traded, rate) = match role {
+            LiquidityRole::Maker => (&mut order.maker_notional, order.rates.maker),
+            LiquidityRole::Taker => (&mut order.taker_notional, order.rates.taker),
+        };
+        let fee = fee_increase(*traded, notional, rate);
+        *traded += notional;
+        let (account, after) = (order.account, Exposure::of(order));
+        let held = held_asset(market, before.side);
+        self.ledger
+            .change_hold(account, held, before.hold(market), after.hold(market))
+            .expect("a fill shrinks the hold");
+        let base = i128::from(quantity.0) * i128::from(market.units.base);
+        let quote = i128::try_from(notional).expect("notionals are bounded");
+        let (base, quote) = match before.side {
+            crate::order::Side::Buy => (base, -quote),
+            crate::order::Side::Sell => (-base, quote),
+        };
+        self.ledger.credit(account, market.base(), base);
+        self.ledger.credit(account, market.quote(), quote - fee);
+        fee
+    }
+
+    fn self_match(&self, one: Slot, other: Slot) -> SelfMatch {
+        let (one, other) = (self.orders.arena[one].account, self.orders.arena[other].account);
+        let group = |account: crate::AccountId| self.accounts.get(account.0).map(|account| account.stp_group);
+        if one == other || group(one) == group(other) && group(one).is_some_and(|group| !group.is_none()) {
+            SelfMatch::Yes
+        } else {
+            SelfMatch::No
+        }
+    }
+
+    fn trade_side<S: EventSink>(&mut self, turn: &Turn<'_, S>, slot: Slot, fee: i128) -> TradeSide {
+        let order = self.orders.arena[slot];
+        TradeSide {
+            report: self.report(turn, order.account, order.session),
+            order_id: order.id,
+            client_order_id: order.client_order_id,
+            side: order.side,
+            leaves: order.leaves,
+            cumulative: order.cumulative,
+            fee: SignedAmount(fee),
+        }
+    }
+
+    /// Ends an order: its hold is released and its slot freed. It may rest or not.
+    pub(crate) fn end_order(&mut self, slot: Slot, status: OrderStatus) {
+        if self.orders.arena[slot].block != NIL {
+            let instrument = self.orders.arena[slot].instrument;
+            let market = self.markets.get_mut(instrument.0).expect("an order's instrument is listed");
+            market.book.remove(&mut self.orders, slot);
+        }
+        let order = self.orders.arena[slot];
+        let market = self.market(order.instrument);
+        if market.settles() {
+            let (asset, hold) = (held_asset(market, order.side), Exposure::of(&order).hold(market));
+            self.ledger.change_hold(order.account, asset, hold, 0).expect("releasing needs nothing");
+        }
+        let account = self.accounts.get_mut(order.account.0).expect("an order's account is open");
+        account.open_orders -= 1;
+        account.orders.remove(&mut self.orders.arena, Chain::Account, slot);
+        if let Some(session) = self.sessions.get_mut(order.session) {
+            session.orders.remove(&mut self.orders.arena, Chain::Session, slot);
+        }
+        self.names.close(order.account, order.client_order_id, order.id, status);
+        self.orders.arena.remove(slot);
+    }
+}

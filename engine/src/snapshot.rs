@@ -1,0 +1,625 @@
+//! The venue's whole state as canonical bytes, and back.
+//!
+//! A snapshot holds everything that a later command can depend on, and nothing that depends on memory layout: orders
+//! by instrument, side and priority; free slots in the order in which they will be reused; counters. Restoring one and
+//! applying the same commands gives the same events, ids and numbers. What is derived (ladders, links, open-order
+//! counts, deadlines, holds by order) is built anew.
+//!
+//! ```text
+//! header │ assets │ accounts, each with balances and closed names │ instruments, each with bids and asks
+//!        │ generations │ free slots │ sessions │ keys │ grants │ networks │ requests
+//! ```
+//! Each list is a u32 count and so many records.
+
+use alloc::vec::Vec;
+
+use crate::accounts::{Account, Asset, Balance};
+use crate::book::arena::{Arena, NIL, Order, Slot};
+use crate::book::level::{CHAIN_COUNT, Chain, Links};
+use crate::canonical::{ByteSink, Canonical, DecodeError, Reader, record};
+use crate::command::{AccountLimits, CancelOnDisconnect, ListInstrument, Role, Switch};
+use crate::directory::{Grant, Key, KeyState, Network};
+use crate::engine::Engine;
+use crate::identity::{
+    AccountId, AssetId, ClientOrderId, ExecId, IdempotencyKey, InstrumentId, KeyId, LoginNonce, OrderId, Sequence,
+    SessionId, SessionSequence, SessionVersion, StpGroup, Text, TradeId,
+};
+use crate::instrument::{FeeRates, InstrumentLimits, Phase, PriceProtection};
+use crate::limits::{Capacity, FEE_TIERS, IDEMPOTENCY_KEYS};
+use crate::market::{Market, units};
+use crate::order::{OnDisconnect, OrderFlags, OrderStatus, OrderType, SelfTradePrevention, Side, TimeInForce};
+use crate::sessions::{Session, SessionState};
+use crate::{Amount, Nanoseconds, Price, Quantity, Stamp, Timestamp};
+
+/// The first bytes of every snapshot; the last digit is the format's version.
+const MAGIC: [u8; 8] = *b"RLTSNAP1";
+
+/// Why bytes are not a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SnapshotError {
+    /// They do not decode.
+    Decode(DecodeError),
+    /// They decode, but contradict themselves or the engine's bounds.
+    Inconsistent(&'static str),
+}
+
+impl core::fmt::Display for SnapshotError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Decode(error) => write!(f, "the snapshot does not decode: {error}"),
+            Self::Inconsistent(what) => write!(f, "the snapshot contradicts itself: {what}"),
+        }
+    }
+}
+
+impl core::error::Error for SnapshotError {}
+
+impl From<DecodeError> for SnapshotError {
+    fn from(error: DecodeError) -> Self {
+        Self::Decode(error)
+    }
+}
+
+record! {
+    struct HeaderRecord {
+        pub magic: [u8; 8],
+        pub capacity: Capacity,
+        pub last: Stamp,
+        pub behaviour: u32,
+        pub random_seed: [u8; 32],
+        pub last_trade: TradeId,
+    }
+    struct AssetRecord {
+        pub asset: AssetId,
+        pub name: Text<16>,
+        pub decimals: u8,
+        pub supply: Amount,
+    }
+    struct AccountRecord {
+        pub account: AccountId,
+        pub stp_group: StpGroup,
+        pub self_trade_prevention: Option<SelfTradePrevention>,
+        pub fee_tier: u8,
+        pub limits: AccountLimits,
+        pub kill_switch: Switch,
+        pub last_exec: ExecId,
+    }
+    struct BalanceRecord {
+        pub asset: AssetId,
+        pub available: Amount,
+        pub held: Amount,
+    }
+    struct ClosedRecord {
+        pub client_order_id: ClientOrderId,
+        pub order_id: OrderId,
+        pub status: OrderStatus,
+    }
+    struct MarketRecord {
+        pub listing: ListInstrument,
+        pub phase: Phase,
+        pub limits: InstrumentLimits,
+        pub protection: PriceProtection,
+        pub reference: Price,
+        pub last_price: Price,
+    }
+    struct OrderRecord {
+        pub order_id: OrderId,
+        pub account: AccountId,
+        pub session: SessionId,
+        pub client_order_id: ClientOrderId,
+        pub order_type: OrderType,
+        pub time_in_force: TimeInForce,
+        pub flags: OrderFlags,
+        pub on_disconnect: OnDisconnect,
+        pub self_trade_prevention: Option<SelfTradePrevention>,
+        pub limit: Price,
+        pub quantity: Quantity,
+        pub leaves: Quantity,
+        pub cumulative: Quantity,
+        pub prevented: Quantity,
+        pub accepted: Sequence,
+        pub rates: FeeRates,
+        pub maker_notional: Amount,
+        pub taker_notional: Amount,
+    }
+    struct BookRecord {
+        pub account: AccountId,
+        pub client_order_id: ClientOrderId,
+        pub limit: Price,
+        pub leaves: Quantity,
+    }
+    struct SessionRecord {
+        pub session: SessionId,
+        pub key: KeyId,
+        pub version: SessionVersion,
+        pub nonce: LoginNonce,
+        pub state: SessionState,
+        pub last_applied: SessionSequence,
+        pub last_report: SessionSequence,
+        pub cancel_on_disconnect: CancelOnDisconnect,
+        pub cancel_grace: Nanoseconds,
+        pub keep_alive: Nanoseconds,
+        pub cancel_at: Timestamp,
+    }
+    struct KeyRecord {
+        pub key: KeyId,
+        pub public_key: [u8; 32],
+        pub state: KeyState,
+    }
+    struct GrantRecord {
+        pub key: KeyId,
+        pub account: AccountId,
+        pub role: Role,
+    }
+    struct NetworkRecord {
+        pub key: KeyId,
+        pub address: [u8; 16],
+        pub prefix_bits: u8,
+    }
+    struct RequestRecord {
+        pub author: KeyId,
+        pub key: IdempotencyKey,
+    }
+}
+
+impl Engine {
+    /// Streams the canonical snapshot: what the state digest is taken over.
+    pub fn write_snapshot(&self, out: &mut impl ByteSink) {
+        HeaderRecord {
+            magic: MAGIC,
+            capacity: self.capacity,
+            last: self.last,
+            behaviour: self.behaviour,
+            random_seed: self.random_seed,
+            last_trade: self.last_trade,
+        }
+        .encode(out);
+        self.write_assets(out);
+        self.write_accounts(out);
+        self.write_markets(out);
+        self.write_slots(out);
+        self.write_sessions(out);
+        self.write_directory(out);
+    }
+
+    /// Streams what the book digest is taken over: client order ids, prices, leaves and queue order of every book, and
+    /// every balance; no times, sequences, order ids or counters, so that different runs can be compared.
+    pub fn write_book(&self, out: &mut impl ByteSink) {
+        for (id, market) in self.markets.iter() {
+            InstrumentId(id).encode(out);
+            for side in Side::BOTH {
+                write_list(
+                    out,
+                    || market.book.orders(&self.orders, side),
+                    |slot, out| {
+                        let order = &self.orders.arena[slot];
+                        BookRecord {
+                            account: order.account,
+                            client_order_id: order.client_order_id,
+                            limit: order.limit,
+                            leaves: order.leaves,
+                        }
+                        .encode(out);
+                    },
+                );
+            }
+        }
+        for (id, _) in self.accounts.iter() {
+            AccountId(id).encode(out);
+            self.write_balances(out, AccountId(id));
+        }
+    }
+
+    fn write_balances(&self, out: &mut impl ByteSink, account: AccountId) {
+        write_list(
+            out,
+            || self.ledger.assets.iter(),
+            |(asset, _), out| {
+                let asset = AssetId(asset);
+                let Balance { available, held } = self.ledger.balance(account, asset);
+                BalanceRecord { asset, available, held }.encode(out);
+            },
+        );
+    }
+
+    fn write_assets(&self, out: &mut impl ByteSink) {
+        write_list(
+            out,
+            || self.ledger.assets.iter(),
+            |(id, asset), out| {
+                let Asset { name, decimals, supply } = *asset;
+                AssetRecord { asset: AssetId(id), name, decimals, supply: Amount(supply) }.encode(out);
+            },
+        );
+    }
+
+    fn write_accounts(&self, out: &mut impl ByteSink) {
+        write_list(
+            out,
+            || self.accounts.iter(),
+            |(id, account), out| {
+                let id = AccountId(id);
+                AccountRecord {
+                    account: id,
+                    stp_group: account.stp_group,
+                    self_trade_prevention: account.self_trade_prevention,
+                    fee_tier: account.fee_tier,
+                    limits: account.limits,
+                    kill_switch: account.kill_switch,
+                    last_exec: account.last_exec,
+                }
+                .encode(out);
+                self.write_balances(out, id);
+                write_list(
+                    out,
+                    || self.names.closed(id),
+                    |(client_order_id, order_id, status), out| {
+                        ClosedRecord { client_order_id, order_id, status }.encode(out);
+                    },
+                );
+            },
+        );
+    }
+
+    fn write_markets(&self, out: &mut impl ByteSink) {
+        write_list(
+            out,
+            || self.markets.iter(),
+            |(_, market), out| {
+                MarketRecord {
+                    listing: market.listing,
+                    phase: market.phase,
+                    limits: market.limits,
+                    protection: market.protection,
+                    reference: market.reference,
+                    last_price: market.last_price,
+                }
+                .encode(out);
+                market.fees.iter().for_each(|rates| rates.encode(out));
+                for side in Side::BOTH {
+                    write_list(
+                        out,
+                        || market.book.orders(&self.orders, side),
+                        |slot, out| {
+                            order_record(&self.orders.arena[slot]).encode(out);
+                        },
+                    );
+                }
+            },
+        );
+    }
+
+    fn write_slots(&self, out: &mut impl ByteSink) {
+        let arena = &self.orders.arena;
+        write_list(out, || 0..arena.used(), |slot, out| arena.generation(slot).encode(out));
+        write_list(out, || arena.free().iter(), |slot, out| slot.encode(out));
+    }
+
+    fn write_sessions(&self, out: &mut impl ByteSink) {
+        write_list(
+            out,
+            || self.sessions.table.iter(),
+            |(id, session), out| {
+                SessionRecord {
+                    session: SessionId(id),
+                    key: session.key,
+                    version: session.version,
+                    nonce: session.nonce,
+                    state: session.state,
+                    last_applied: session.last_applied,
+                    last_report: session.last_report,
+                    cancel_on_disconnect: session.cancel_on_disconnect,
+                    cancel_grace: session.cancel_grace,
+                    keep_alive: session.keep_alive,
+                    cancel_at: session.cancel_at,
+                }
+                .encode(out);
+            },
+        );
+    }
+
+    fn write_directory(&self, out: &mut impl ByteSink) {
+        let directory = &self.directory;
+        write_list(
+            out,
+            || directory.keys.iter(),
+            |(id, key), out| {
+                KeyRecord { key: KeyId(id), public_key: key.public_key, state: key.state }.encode(out);
+            },
+        );
+        write_list(
+            out,
+            || directory.grants().iter(),
+            |&Grant { key, account, role }, out| {
+                GrantRecord { key, account, role }.encode(out);
+            },
+        );
+        write_list(
+            out,
+            || directory.networks().iter(),
+            |&Network { key, address, prefix_bits }, out| {
+                NetworkRecord { key, address, prefix_bits }.encode(out);
+            },
+        );
+        write_list(out, || directory.requests(), |(author, key), out| RequestRecord { author, key }.encode(out));
+    }
+
+    /// The venue that a snapshot describes.
+    ///
+    /// # Errors
+    /// For bytes that do not decode, and for a state that no history of commands leads to as far as
+    /// [`Engine::audit`] can tell. Never panics, whatever the bytes.
+    pub fn read_snapshot(bytes: &[u8]) -> Result<Self, SnapshotError> {
+        let input = &mut Reader::new(bytes);
+        let header: HeaderRecord = input.read()?;
+        if header.magic != MAGIC {
+            return Err(SnapshotError::Inconsistent("it does not begin as a snapshot of this version does"));
+        }
+        if !header.capacity.is_sane() {
+            return Err(SnapshotError::Inconsistent("its capacities are beyond what a venue can have"));
+        }
+        let mut engine = Self::new(header.capacity);
+        engine.last = header.last;
+        engine.behaviour = header.behaviour;
+        engine.random_seed = header.random_seed;
+        engine.last_trade = header.last_trade;
+        read_list(input, |record| engine.read_asset(&record))?;
+        engine.read_accounts(input)?;
+        let books = engine.read_markets(input)?;
+        engine.read_slots(input, &books)?;
+        read_list(input, |record| engine.read_session(&record))?;
+        engine.read_directory(input)?;
+        input.clone().finish()?;
+        engine.restore_orders(&books)?;
+        engine.audit().map_err(SnapshotError::Inconsistent)?;
+        Ok(engine)
+    }
+
+    fn read_asset(&mut self, record: &AssetRecord) -> Result<(), SnapshotError> {
+        let AssetRecord { asset, name, decimals, supply } = *record;
+        let assets = &mut self.ledger.assets;
+        ensure(assets.covers(asset.0) && assets.get(asset.0).is_none(), "an asset's identity")?;
+        ensure(supply <= Amount::MAX, "an asset's supply")?;
+        assets.insert(asset.0, Asset { name, decimals, supply: supply.0 });
+        Ok(())
+    }
+
+    fn read_accounts(&mut self, input: &mut Reader<'_>) -> Result<(), SnapshotError> {
+        let mut previous = AccountId::NONE;
+        for _ in 0..input.read::<u32>()? {
+            let record: AccountRecord = input.read()?;
+            let id = record.account;
+            ensure(id > previous && self.accounts.covers(id.0), "an account's identity")?;
+            ensure(record.fee_tier < FEE_TIERS, "an account's fee tier")?;
+            previous = id;
+            let mut account = Account::new(record.stp_group, record.self_trade_prevention, record.fee_tier);
+            account.limits = record.limits;
+            account.kill_switch = record.kill_switch;
+            account.last_exec = record.last_exec;
+            self.add_account(id, account);
+            read_list(input, |balance: BalanceRecord| {
+                ensure(self.ledger.assets.get(balance.asset.0).is_some(), "a balance's asset")?;
+                let BalanceRecord { asset, available, held } = balance;
+                ensure(available <= Amount::MAX && held <= Amount::MAX, "a balance")?;
+                self.ledger.restore(id, asset, Balance { available, held });
+                Ok(())
+            })?;
+            read_list(input, |closed: ClosedRecord| {
+                ensure(!closed.client_order_id.is_none(), "a closed order's name")?;
+                ensure(self.names.find(id, closed.client_order_id).is_none(), "a closed order's name")?;
+                self.names.close(id, closed.client_order_id, closed.order_id, closed.status);
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    fn read_markets(&mut self, input: &mut Reader<'_>) -> Result<Vec<Order>, SnapshotError> {
+        let mut books = Vec::new();
+        for _ in 0..input.read::<u32>()? {
+            let record: MarketRecord = input.read()?;
+            let id = record.listing.instrument;
+            ensure(self.markets.covers(id.0) && self.markets.get(id.0).is_none(), "an instrument's identity")?;
+            let units = units(&record.listing, &self.ledger)
+                .map_err(|_| SnapshotError::Inconsistent("an instrument's tick and lot"))?;
+            let mut market = Market::new(record.listing, units);
+            market.phase = record.phase;
+            market.limits = record.limits;
+            market.protection = record.protection;
+            market.reference = record.reference;
+            market.last_price = record.last_price;
+            for rates in &mut market.fees {
+                *rates = input.read()?;
+            }
+            for side in Side::BOTH {
+                read_list(input, |order: OrderRecord| {
+                    self.check_order(&market, &order)?;
+                    books.push(open_order(&order, id, side));
+                    Ok(())
+                })?;
+            }
+            self.markets.insert(id.0, market);
+        }
+        Ok(books)
+    }
+
+    fn check_order(&self, market: &Market, order: &OrderRecord) -> Result<(), SnapshotError> {
+        ensure(self.accounts.get(order.account.0).is_some(), "an order's account")?;
+        ensure((Price(1)..=Price::MAX).contains(&order.limit), "an order's price")?;
+        ensure(!order.leaves.is_zero() && order.quantity <= Quantity::MAX, "an order's quantity")?;
+        let parts = u128::from(order.leaves.0) + u128::from(order.cumulative.0) + u128::from(order.prevented.0);
+        ensure(parts == u128::from(order.quantity.0), "an order's quantities")?;
+        let bounded = market.notional(order.limit, order.quantity).is_some_and(|notional| notional <= Amount::MAX.0)
+            && order.maker_notional <= Amount::MAX
+            && order.taker_notional <= Amount::MAX;
+        ensure(bounded, "an order's notional")?;
+        let rates = [order.rates.maker, order.rates.taker];
+        ensure(rates.iter().all(|rate| rate.unsigned_abs() <= crate::limits::FEE_RATE_MAX as u32), "an order's rates")
+    }
+
+    fn read_slots(&mut self, input: &mut Reader<'_>, books: &[Order]) -> Result<(), SnapshotError> {
+        let mut generations = Vec::new();
+        read_list(input, |generation: u64| {
+            ensure((1..=OrderId::GENERATION_MAX).contains(&generation), "a generation")?;
+            generations.push(generation);
+            Ok(())
+        })?;
+        let arena = Arena::restore(self.capacity.orders, &generations);
+        self.orders.arena = arena.ok_or(SnapshotError::Inconsistent("more slots than the capacity"))?;
+        for order in books {
+            let slot = self.orders.arena.restore_order(*order);
+            slot.ok_or(SnapshotError::Inconsistent("an order's id"))?;
+        }
+        let mut listed = alloc::vec![false; generations.len()];
+        read_list(input, |slot: Slot| {
+            let seen = listed.get_mut(slot as usize).map(|seen| core::mem::replace(seen, true));
+            ensure(seen == Some(false), "a free slot")?;
+            self.orders.arena.restore_free(slot).ok_or(SnapshotError::Inconsistent("a free slot"))
+        })
+    }
+
+    fn read_session(&mut self, record: &SessionRecord) -> Result<(), SnapshotError> {
+        let id = record.session;
+        let table = &mut self.sessions.table;
+        ensure(table.covers(id.0) && table.get(id.0).is_none(), "a session's identity")?;
+        let mut session = Session::new(record.key, record.version);
+        session.nonce = record.nonce;
+        session.state = record.state;
+        session.last_applied = record.last_applied;
+        session.last_report = record.last_report;
+        session.cancel_on_disconnect = record.cancel_on_disconnect;
+        session.cancel_grace = record.cancel_grace;
+        session.keep_alive = record.keep_alive;
+        table.insert(id.0, session);
+        self.sessions.set_cancel_at(id, record.cancel_at);
+        Ok(())
+    }
+
+    fn read_directory(&mut self, input: &mut Reader<'_>) -> Result<(), SnapshotError> {
+        let directory = &mut self.directory;
+        let full = |_| SnapshotError::Inconsistent("more grants or networks than the capacity");
+        read_list(input, |KeyRecord { key, public_key, state }| {
+            ensure(directory.keys.covers(key.0) && directory.keys.get(key.0).is_none(), "a key's identity")?;
+            directory.keys.insert(key.0, Key { public_key, state });
+            Ok(())
+        })?;
+        read_list(input, |GrantRecord { key, account, role }| {
+            directory.grant(Grant { key, account, role }).map_err(full)
+        })?;
+        read_list(input, |NetworkRecord { key, address, prefix_bits }| {
+            directory.allow(Network { key, address, prefix_bits }).map_err(full)
+        })?;
+        let mut count = 0;
+        read_list(input, |RequestRecord { author, key }| {
+            count += 1;
+            ensure(!key.is_none() && count <= IDEMPOTENCY_KEYS, "a request")?;
+            directory.remember(author, key);
+            Ok(())
+        })
+    }
+
+    /// Rests the orders in the given order, and links them to their accounts and sessions, oldest first.
+    fn restore_orders(&mut self, books: &[Order]) -> Result<(), SnapshotError> {
+        for order in books {
+            let slot = order.id.slot();
+            let market = self.markets.get_mut(order.instrument.0).expect("read with its orders");
+            ensure(market.book.has_room(&self.orders, order.side, order.limit), "more prices than the capacity")?;
+            market.book.insert(&mut self.orders, slot);
+        }
+        let mut by_age: Vec<&Order> = books.iter().collect();
+        by_age.sort_unstable_by_key(|order| order.accepted);
+        ensure(by_age.windows(2).all(|pair| pair[0].accepted < pair[1].accepted), "two orders of one command")?;
+        for order in by_age {
+            self.link(order)?;
+        }
+        Ok(())
+    }
+
+    fn link(&mut self, order: &Order) -> Result<(), SnapshotError> {
+        let slot = order.id.slot();
+        let taken = !order.client_order_id.is_none() && self.names.find(order.account, order.client_order_id).is_some();
+        ensure(!taken, "an order's name")?;
+        self.names.open(order.account, order.client_order_id, order.id);
+        let account = self.accounts.get_mut(order.account.0).expect("checked when it was read");
+        account.open_orders += 1;
+        account.orders.push(&mut self.orders.arena, Chain::Account, slot);
+        if !order.session.is_none() {
+            let session = self.sessions.get_mut(order.session);
+            let session = session.ok_or(SnapshotError::Inconsistent("an order's session"))?;
+            session.orders.push(&mut self.orders.arena, Chain::Session, slot);
+        }
+        Ok(())
+    }
+}
+
+fn order_record(order: &Order) -> OrderRecord {
+    OrderRecord {
+        order_id: order.id,
+        account: order.account,
+        session: order.session,
+        client_order_id: order.client_order_id,
+        order_type: order.order_type,
+        time_in_force: order.time_in_force,
+        flags: order.flags,
+        on_disconnect: order.on_disconnect,
+        self_trade_prevention: order.self_trade_prevention,
+        limit: order.limit,
+        quantity: order.quantity,
+        leaves: order.leaves,
+        cumulative: order.cumulative,
+        prevented: order.prevented,
+        accepted: order.accepted,
+        rates: order.rates,
+        maker_notional: Amount(order.maker_notional),
+        taker_notional: Amount(order.taker_notional),
+    }
+}
+
+fn open_order(record: &OrderRecord, instrument: InstrumentId, side: Side) -> Order {
+    Order {
+        id: record.order_id,
+        limit: record.limit,
+        leaves: record.leaves,
+        block: NIL,
+        instrument,
+        account: record.account,
+        session: record.session,
+        side,
+        order_type: record.order_type,
+        time_in_force: record.time_in_force,
+        flags: record.flags,
+        on_disconnect: record.on_disconnect,
+        self_trade_prevention: record.self_trade_prevention,
+        client_order_id: record.client_order_id,
+        quantity: record.quantity,
+        cumulative: record.cumulative,
+        prevented: record.prevented,
+        accepted: record.accepted,
+        rates: record.rates,
+        maker_notional: record.maker_notional.0,
+        taker_notional: record.taker_notional.0,
+        links: [Links::NONE; CHAIN_COUNT],
+    }
+}
+
+/// Writes how many there are, then each.
+fn write_list<I: Iterator, O: ByteSink>(out: &mut O, list: impl Fn() -> I, mut write: impl FnMut(I::Item, &mut O)) {
+    let count = u32::try_from(list().count()).expect("capacities are below 2^32");
+    count.encode(out);
+    list().for_each(|item| write(item, out));
+}
+
+/// Reads how many there are, then each.
+fn read_list<T: Canonical>(
+    input: &mut Reader<'_>,
+    mut read: impl FnMut(T) -> Result<(), SnapshotError>,
+) -> Result<(), SnapshotError> {
+    for _ in 0..input.read::<u32>()? {
+        read(input.read()?)?;
+    }
+    Ok(())
+}
+
+fn ensure(holds: bool, what: &'static str) -> Result<(), SnapshotError> {
+    if holds { Ok(()) } else { Err(SnapshotError::Inconsistent(what)) }
+}
