@@ -152,10 +152,12 @@ impl Engine {
             return Err(RejectReason::FeeRatesInvalid);
         }
         let mut fees = market.fees;
-        fees[command.tier as usize] = command.rates;
+        fees[command.tier as usize] = Some(command.rates);
         // Rates in force: the tiers', and those that open orders keep.
         let open_orders = || Side::BOTH.into_iter().flat_map(|side| market.book.orders(&self.orders, side));
-        let rates = || fees.iter().copied().chain(open_orders().map(|slot| self.orders.arena[slot].rates));
+        let unset = fees[0].is_none().then_some(FeeRates::ZERO);
+        let tiers = || fees.iter().flatten().copied().chain(unset);
+        let rates = || tiers().chain(open_orders().map(|slot| self.orders.arena[slot].rates));
         let highest_rebate = rates().map(|rates| -rates.maker).max().unwrap_or(0);
         let lowest_taker = rates().map(|rates| rates.taker).min().unwrap_or(0);
         if highest_rebate > lowest_taker {

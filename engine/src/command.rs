@@ -470,7 +470,7 @@ record! {
     pub struct SetFees {
         /// In this instrument.
         pub instrument: InstrumentId,
-        /// For accounts of this tier.
+        /// For accounts of this tier; a tier without rates of its own pays tier 0's.
         pub tier: u8,
         /// The rates.
         pub rates: FeeRates,

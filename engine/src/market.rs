@@ -26,7 +26,8 @@ pub(crate) struct Market {
     pub(crate) phase: Phase,
     pub(crate) limits: InstrumentLimits,
     pub(crate) protection: PriceProtection,
-    pub(crate) fees: [FeeRates; FEE_TIERS as usize],
+    /// By tier; a tier without rates pays tier 0's.
+    pub(crate) fees: [Option<FeeRates>; FEE_TIERS as usize],
     /// The last trade of the commands before, else the listing's; absent before either.
     pub(crate) reference: Price,
     /// The last trade of any command.
@@ -42,7 +43,7 @@ impl Market {
             phase: listing.phase,
             limits: InstrumentLimits::DEFAULT,
             protection: PriceProtection::DEFAULT,
-            fees: [FeeRates::ZERO; FEE_TIERS as usize],
+            fees: [None; FEE_TIERS as usize],
             reference: listing.reference,
             last_price: listing.reference,
             book: Book::new(),
@@ -59,6 +60,11 @@ impl Market {
 
     pub(crate) fn quote(&self) -> AssetId {
         self.listing.quote
+    }
+
+    /// What an order of this tier pays from now on.
+    pub(crate) fn rates(&self, tier: u8) -> FeeRates {
+        self.fees[tier as usize].or(self.fees[0]).unwrap_or(FeeRates::ZERO)
     }
 
     /// Price × quantity in the quote asset's smallest unit; `None` beyond 128 bits.

@@ -102,6 +102,10 @@ record! {
         pub reference: Price,
         pub last_price: Price,
     }
+    struct FeesRecord {
+        pub tier: u8,
+        pub rates: FeeRates,
+    }
     struct OrderRecord {
         pub order_id: OrderId,
         pub account: AccountId,
@@ -275,7 +279,8 @@ impl Engine {
                     last_price: market.last_price,
                 }
                 .encode(out);
-                market.fees.iter().for_each(|rates| rates.encode(out));
+                let fees = || (0..).zip(&market.fees).filter_map(|(tier, rates)| Some((tier, (*rates)?)));
+                write_list(out, fees, |(tier, rates), out| FeesRecord { tier, rates }.encode(out));
                 for side in Side::BOTH {
                     write_list(
                         out,
@@ -428,9 +433,11 @@ impl Engine {
             market.protection = record.protection;
             market.reference = record.reference;
             market.last_price = record.last_price;
-            for rates in &mut market.fees {
-                *rates = input.read()?;
-            }
+            read_list(input, |FeesRecord { tier, rates }| {
+                ensure(tier < FEE_TIERS, "a fee tier")?;
+                market.fees[tier as usize] = Some(rates);
+                Ok(())
+            })?;
             for side in Side::BOTH {
                 read_list(input, |order: OrderRecord| {
                     self.check_order(&market, &order)?;

@@ -167,7 +167,7 @@ impl Engine {
         if !market.settles() {
             return Ok(Entrant { limit, rates: FeeRates::ZERO, hold: 0 });
         }
-        let rates = market.fees[account.fee_tier as usize];
+        let rates = market.rates(account.fee_tier);
         let exposure =
             Exposure { side: order.side, limit, leaves: order.quantity, rates, maker_notional: 0, taker_notional: 0 };
         let hold = exposure.hold(market);

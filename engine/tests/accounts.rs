@@ -1,0 +1,219 @@
+//! Rule 8: holds, settlement and fees; what is brought in stays in.
+
+mod common;
+
+use common::*;
+use engine::command::*;
+use engine::event::*;
+use engine::instrument::{Distance, Holds};
+use engine::*;
+
+fn fees(events: &[Event]) -> Vec<(i128, i128)> {
+    let fee = |event: &Event| match event {
+        Event::Trade(trade) => Some((trade.maker.fee.0, trade.taker.fee.0)),
+        _ => None,
+    };
+    events.iter().filter_map(fee).collect()
+}
+
+fn collected(venue: &Venue) -> u128 {
+    venue.engine.balance(AccountId::FEES, USD).unwrap().available.0
+}
+
+#[test]
+fn orders_hold_what_they_could_cost() {
+    let mut venue = Venue::open();
+    venue.expect_accepted(limit(Side::Buy, 100, 7).named(1));
+    venue.expect_accepted(limit(Side::Sell, 200, 5).named(2));
+    assert_eq!(venue.balances(ALICE), [ENDOWMENT - 5, 5, ENDOWMENT - 700, 700]);
+}
+
+#[test]
+fn a_fill_moves_base_and_quote_and_gives_back_the_better_price() {
+    let mut venue = Venue::open();
+    venue.expect_accepted(limit(Side::Sell, 90, 4).by(BOB).named(1));
+    venue.expect_accepted(limit(Side::Buy, 100, 7).named(2));
+    assert_eq!(venue.balances(BOB), [ENDOWMENT - 4, 0, ENDOWMENT + 360, 0]);
+    assert_eq!(venue.balances(ALICE), [ENDOWMENT + 4, 0, ENDOWMENT - 360 - 300, 300]);
+}
+
+#[test]
+fn a_buy_also_holds_the_worst_fee_and_a_unit_per_role() {
+    let mut venue = Venue::open();
+    venue.expect_accepted(set_fees(1_000, 2_500));
+    // 100 × 100 = 10,000; 0.25 % of it is 25, and two units.
+    venue.expect_accepted(limit(Side::Buy, 100, 100).named(1));
+    assert_eq!(venue.balances(ALICE), [ENDOWMENT, 0, ENDOWMENT - 10_027, 10_027]);
+    venue.expect_accepted(cancel(ALICE, 1));
+    assert_eq!(venue.balances(ALICE), [ENDOWMENT, 0, ENDOWMENT, 0]);
+}
+
+#[test]
+fn fees_are_charged_on_the_cumulative_notional_rounded_up() {
+    let mut venue = Venue::open();
+    venue.expect_accepted(set_fees(0, 2_500));
+    for name in 1..=3 {
+        venue.expect_accepted(limit(Side::Sell, 100, 1).by(BOB).named(name));
+    }
+    // 0.25 % of 100, 200 and 300 is 0.25, 0.5 and 0.75: one unit, charged with the first fill.
+    let events = venue.expect_accepted(limit(Side::Buy, 100, 3).named(9));
+    assert_eq!(fees(&events), [(0, 1), (0, 0), (0, 0)]);
+    assert_eq!(collected(&venue), 1);
+    assert_eq!(venue.balances(ALICE), [ENDOWMENT + 3, 0, ENDOWMENT - 301, 0]);
+}
+
+#[test]
+fn a_maker_can_earn_a_rebate() {
+    let mut venue = Venue::open();
+    venue.expect_accepted(set_fees(-1_000, 2_500));
+    venue.expect_accepted(limit(Side::Sell, 100, 15).by(BOB).named(1));
+    // Notional 1,500: the taker pays 3.75 rounded up, the maker earns 1.5 rounded down.
+    let events = venue.expect_accepted(limit(Side::Buy, 100, 15).named(2));
+    assert_eq!(fees(&events), [(-1, 4)]);
+    assert_eq!(collected(&venue), 3);
+    assert_eq!(venue.balances(BOB), [ENDOWMENT - 15, 0, ENDOWMENT + 1_501, 0]);
+    assert_eq!(venue.balances(ALICE), [ENDOWMENT + 15, 0, ENDOWMENT - 1_504, 0]);
+}
+
+#[test]
+fn an_order_keeps_the_rates_of_its_acceptance() {
+    let mut venue = Venue::open();
+    venue.expect_accepted(set_fees(1_000, 2_000));
+    venue.expect_accepted(limit(Side::Sell, 100, 10).by(BOB).named(1));
+    venue.expect_accepted(set_fees(0, 5_000));
+    // Notional 1,000: Bob pays 1 by the old rate, Alice 5 by the new.
+    let events = venue.expect_accepted(limit(Side::Buy, 100, 10).named(2));
+    assert_eq!(fees(&events), [(1, 5)]);
+}
+
+#[test]
+fn rebates_stay_below_every_taker_rate_in_force() {
+    let mut venue = Venue::open();
+    assert_eq!(reasons(&venue.apply(set_fees(-1, 0))), [RejectReason::FeeRatesInvalid]);
+    venue.expect_accepted(set_fees(-1_000, 2_000));
+    venue.expect_accepted(limit(Side::Sell, 100, 10).by(BOB).named(1));
+    // Bob's open order carries a rebate of 1,000: no tier may take less.
+    venue.expect_accepted(set_fees(0, 2_000));
+    let lower = SetFees { tier: 1, ..set_fees(0, 999) };
+    assert_eq!(reasons(&venue.apply(lower)), [RejectReason::FeeRatesInvalid]);
+    venue.expect_accepted(cancel(BOB, 1));
+    venue.expect_accepted(lower);
+}
+
+#[test]
+fn an_order_beyond_the_available_balance_is_refused() {
+    let mut venue = Venue::open();
+    let refused = |venue: &mut Venue, order| reasons(&venue.apply(order)) == [RejectReason::InsufficientFunds];
+    assert!(refused(&mut venue, limit(Side::Buy, 1_000, 1_001)));
+    assert!(refused(&mut venue, limit(Side::Sell, 1, 1_000_001)));
+    venue.expect_accepted(limit(Side::Buy, 1_000, 1_000));
+    assert!(refused(&mut venue, limit(Side::Buy, 1, 1)));
+    assert_eq!(venue.balances(ALICE), [ENDOWMENT, 0, 0, ENDOWMENT]);
+}
+
+#[test]
+fn withdrawals_take_only_what_is_available() {
+    let mut venue = Venue::open();
+    venue.expect_accepted(limit(Side::Buy, 100, 100).named(1));
+    let withdraw = |amount| Withdraw { account: ALICE, asset: USD, amount: Amount(amount), note: AdminNote::NONE };
+    assert_eq!(reasons(&venue.apply(withdraw(990_001))), [RejectReason::InsufficientFunds]);
+    venue.expect_accepted(withdraw(990_000));
+    assert_eq!(venue.balances(ALICE), [ENDOWMENT, 0, 0, 10_000]);
+    assert_eq!(venue.engine.supply(USD), Some(Amount(3 * ENDOWMENT - 990_000)));
+}
+
+#[test]
+fn collected_fees_stay_as_far_as_open_orders_may_round() {
+    let mut venue = Venue::open();
+    venue.expect_accepted(set_fees(0, 2_500));
+    venue.expect_accepted(limit(Side::Sell, 100, 40).by(BOB).named(1));
+    venue.expect_accepted(limit(Side::Buy, 100, 20).named(2));
+    assert_eq!(collected(&venue), 5);
+    // One order is open: two units stay.
+    let withdraw =
+        |amount| Withdraw { account: AccountId::FEES, asset: USD, amount: Amount(amount), note: AdminNote::NONE };
+    assert_eq!(reasons(&venue.apply(withdraw(4))), [RejectReason::InsufficientFunds]);
+    venue.expect_accepted(withdraw(3));
+    venue.expect_accepted(cancel(BOB, 1));
+    venue.expect_accepted(withdraw(2));
+}
+
+#[test]
+fn an_asset_has_a_bound_in_the_venue() {
+    let mut venue = Venue::open();
+    let room = Amount::MAX.0 - 3 * ENDOWMENT;
+    assert_eq!(reasons(&venue.apply(deposit(ALICE, USD, room + 1))), [RejectReason::AmountInvalid]);
+    venue.expect_accepted(deposit(ALICE, USD, room));
+    assert_eq!(reasons(&venue.apply(deposit(BOB, USD, 1))), [RejectReason::AmountInvalid]);
+}
+
+#[test]
+fn the_largest_prices_and_quantities_do_not_overflow() {
+    let mut venue = Venue::open();
+    venue.expect_accepted(set_fees(100_000, 100_000));
+    venue.expect_accepted(deposit(ALICE, USD, 5 * 10_u128.pow(30)));
+    venue.expect_accepted(deposit(BOB, BTC, 10_u128.pow(15)));
+    let (price, quantity) = (Price::MAX.0, Quantity::MAX.0);
+    venue.expect_accepted(limit(Side::Sell, price, quantity).by(BOB).named(1));
+    let events = venue.expect_accepted(limit(Side::Buy, price, quantity).named(2));
+    // 10^14 × 10^15 × 10 % each.
+    assert_eq!(fees(&events), [(10_i128.pow(28), 10_i128.pow(28))]);
+}
+
+#[test]
+fn a_venue_that_only_matches_moves_no_balance() {
+    let mut venue = Venue::open();
+    let order = |side, account| NewOrder { instrument: UNSETTLED, ..limit(side, 1_000, 5_000).by(account) };
+    venue.expect_accepted(order(Side::Sell, ALICE));
+    let events = venue.expect_accepted(order(Side::Buy, BOB));
+    assert_eq!(trades(&events), [(0, 0, 1_000, 5_000)]);
+    assert_eq!(venue.balances(ALICE), [ENDOWMENT, 0, ENDOWMENT, 0]);
+    assert_eq!(venue.balances(BOB), [ENDOWMENT, 0, ENDOWMENT, 0]);
+}
+
+#[test]
+fn tick_and_lot_must_be_whole_units() {
+    let mut venue = Venue::empty(Capacity::SMALL);
+    venue.expect_accepted(AddAsset { decimals: 8, ..asset(BTC, "BTC") });
+    venue.expect_accepted(AddAsset { decimals: 8, ..asset(USD, "USD") });
+    let fine = ListInstrument { tick_decimals: 2, lot_decimals: 8, ..listing(BTC_USD, Holds::On) };
+    assert_eq!(reasons(&venue.apply(fine)), [RejectReason::UnitNotWhole]);
+    let coarse = ListInstrument { lot_decimals: 6, ..fine };
+    let events = venue.expect_accepted(coarse);
+    let Event::InstrumentListed(listed) = events[0] else { panic!("{events:?}") };
+    assert_eq!((listed.quote_units, listed.base_units), (1, 100));
+}
+
+#[test]
+fn account_limits_bound_orders() {
+    let mut venue = Venue::open();
+    let limits = AccountLimits {
+        quantity_max: Quantity(10),
+        notional_max: Amount(1_000),
+        open_orders_max: 2,
+        ..AccountLimits::DEFAULT
+    };
+    venue.expect_accepted(SetAccountLimits { account: ALICE, limits, note: AdminNote::NONE });
+    assert_eq!(reasons(&venue.apply(limit(Side::Buy, 1, 11))), [RejectReason::AccountQuantityLimit]);
+    assert_eq!(reasons(&venue.apply(limit(Side::Buy, 101, 10))), [RejectReason::AccountNotionalLimit]);
+    venue.expect_accepted(limit(Side::Buy, 100, 10).named(1));
+    venue.expect_accepted(limit(Side::Buy, 99, 10).named(2));
+    assert_eq!(reasons(&venue.apply(limit(Side::Buy, 1, 1))), [RejectReason::AccountOpenOrdersLimit]);
+    // An amend opens no order.
+    venue.expect_accepted(ReplaceOrder { price: Price(98), ..replace(2) });
+}
+
+#[test]
+fn the_price_deviation_is_counted_from_the_last_trade() {
+    let mut venue = Venue::open();
+    let limits = AccountLimits { price_deviation: Distance::parts_per_million(50_000), ..AccountLimits::DEFAULT };
+    venue.expect_accepted(SetAccountLimits { account: ALICE, limits, note: AdminNote::NONE });
+    // Nothing has traded: nothing to deviate from.
+    venue.expect_accepted(limit(Side::Buy, 1, 1).named(1));
+    venue.expect_accepted(limit(Side::Sell, 100, 1).by(BOB));
+    venue.expect_accepted(limit(Side::Buy, 100, 1).by(CAROL));
+    assert_eq!(reasons(&venue.apply(limit(Side::Buy, 106, 1))), [RejectReason::AccountPriceDeviation]);
+    assert_eq!(reasons(&venue.apply(limit(Side::Sell, 94, 1))), [RejectReason::AccountPriceDeviation]);
+    venue.expect_accepted(limit(Side::Buy, 105, 1).named(2));
+    venue.expect_accepted(limit(Side::Buy, 1, 1).named(3));
+}

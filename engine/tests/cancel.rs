@@ -1,0 +1,131 @@
+//! Taking orders out: one, many, a blocked account's.
+
+mod common;
+
+use common::*;
+use engine::command::*;
+use engine::event::*;
+use engine::instrument::Phase;
+use engine::*;
+
+/// Alice: bid 1, ask 2 in BTC-USD, bid 3 in the other instrument. Bob: bid 4.
+fn book() -> Venue {
+    let mut venue = Venue::open();
+    venue.expect_accepted(limit(Side::Buy, 100, 10).named(1));
+    venue.expect_accepted(limit(Side::Sell, 110, 10).named(2));
+    venue.expect_accepted(NewOrder { instrument: UNSETTLED, ..limit(Side::Buy, 100, 10).named(3) });
+    venue.expect_accepted(limit(Side::Buy, 100, 10).by(BOB).named(4));
+    venue
+}
+
+fn mass_cancel(account: AccountId) -> MassCancel {
+    MassCancel {
+        account,
+        instrument: InstrumentId::NONE,
+        side: None,
+        entered_by: SessionId::NONE,
+        client_order_id: ClientOrderId::NONE,
+    }
+}
+
+#[test]
+fn a_cancel_releases_the_hold_and_ends_the_order() {
+    let mut venue = book();
+    assert_eq!(venue.balances(ALICE), [ENDOWMENT - 10, 10, ENDOWMENT - 1_000, 1_000]);
+    let events = venue.expect_accepted(cancel(ALICE, 1));
+    let Event::OrderCancelled(event) = events[0] else { panic!("{events:?}") };
+    assert_eq!(
+        (event.order.leaves, event.cancelled, event.reason),
+        (Quantity(0), Quantity(10), CancelReason::Requested)
+    );
+    assert_eq!(venue.balances(ALICE), [ENDOWMENT - 10, 10, ENDOWMENT, 0]);
+    assert_eq!(reasons(&venue.apply(cancel(ALICE, 1))), [RejectReason::UnknownOrder]);
+}
+
+#[test]
+fn an_order_is_found_by_the_venues_name_but_only_by_its_owner() {
+    let mut venue = book();
+    let order_id = venue.engine.orders(BTC_USD, Side::Buy).next().unwrap().order_id;
+    let by_id = |account| CancelOrder { order_id, ..cancel(account, 0) };
+    assert_eq!(reasons(&venue.apply(by_id(BOB))), [RejectReason::UnknownOrder]);
+    assert_eq!(cancels(&venue.expect_accepted(by_id(ALICE))), [(1, 10, CancelReason::Requested)]);
+    // The slot serves another order now; the old id does not name it.
+    venue.expect_accepted(limit(Side::Buy, 100, 1).named(5));
+    assert_eq!(reasons(&venue.apply(by_id(ALICE))), [RejectReason::UnknownOrder]);
+}
+
+#[test]
+fn a_mass_cancel_takes_what_every_filter_names_oldest_first() {
+    let ended = |filter: MassCancel| {
+        let events = book().expect_accepted(filter);
+        let Some(Event::MassCancelled(done)) = events.last() else { panic!("{events:?}") };
+        let names: Vec<u64> = cancels(&events).iter().map(|cancel| cancel.0).collect();
+        assert_eq!(done.cancelled_count as usize, names.len());
+        names
+    };
+    assert_eq!(ended(mass_cancel(ALICE)), [1, 2, 3]);
+    assert_eq!(ended(MassCancel { instrument: BTC_USD, ..mass_cancel(ALICE) }), [1, 2]);
+    assert_eq!(ended(MassCancel { side: Some(Side::Buy), ..mass_cancel(ALICE) }), [1, 3]);
+    assert_eq!(ended(MassCancel { instrument: UNSETTLED, side: Some(Side::Sell), ..mass_cancel(ALICE) }), [0; 0]);
+    assert_eq!(ended(mass_cancel(AccountId::NONE)), [1, 2, 3, 4]);
+    assert_eq!(ended(MassCancel { entered_by: SessionId(9), ..mass_cancel(ALICE) }), [0; 0]);
+}
+
+#[test]
+fn a_kill_switch_cancels_everything_and_blocks_entry_until_lifted() {
+    let mut venue = book();
+    let switch = |switch| KillSwitch { account: ALICE, switch, note: AdminNote::NONE };
+    let events = venue.expect_accepted(switch(Switch::Engaged));
+    assert_eq!(
+        cancels(&events),
+        [(1, 10, CancelReason::KillSwitch), (2, 10, CancelReason::KillSwitch), (3, 10, CancelReason::KillSwitch)]
+    );
+    assert_eq!(venue.balances(ALICE), [ENDOWMENT, 0, ENDOWMENT, 0]);
+    assert_eq!(reasons(&venue.apply(limit(Side::Buy, 1, 1))), [RejectReason::AccountBlocked]);
+    venue.expect_accepted(switch(Switch::Lifted));
+    venue.expect_accepted(limit(Side::Buy, 1, 1));
+}
+
+#[test]
+fn phases_allow_what_the_table_says() {
+    let orders = [
+        ("limit", limit(Side::Buy, 90, 1)),
+        ("post-only", NewOrder { flags: OrderFlags::POST_ONLY, ..limit(Side::Buy, 90, 1) }),
+        ("market", market(Side::Buy, 1)),
+        ("immediate", limit(Side::Buy, 90, 1).lasting(TimeInForce::ImmediateOrCancel)),
+    ];
+    let reduce = ReplaceOrder { quantity: Quantity(9), ..replace(1) };
+    let raise = ReplaceOrder { price: Price(101), ..replace(1) };
+    let rows = [
+        // Phase, limit, post-only, market, immediate, reducing amend, other amend, cancel.
+        (Phase::Continuous, [true, true, true, true], true, true, true),
+        (Phase::PostOnly, [false, true, false, false], true, true, true),
+        (Phase::LimitOnly, [true, true, false, true], true, true, true),
+        (Phase::CancelOnly, [false, false, false, false], true, false, true),
+        (Phase::Halted, [false, false, false, false], true, false, true),
+        (Phase::Closed, [false, false, false, false], false, false, true),
+    ];
+    for (phase, entry, reduces, raises, cancels) in rows {
+        let allowed = |body: CommandBody| {
+            let mut venue = book();
+            venue.expect_accepted(set_phase(BTC_USD, phase));
+            let refused = reasons(&venue.apply(body));
+            assert!(refused.iter().all(|&reason| reason == RejectReason::PhaseNotAllowed), "{phase}: {refused:?}");
+            refused.is_empty()
+        };
+        for ((name, order), expected) in orders.iter().zip(entry) {
+            assert_eq!(allowed((*order).into()), expected, "{name} in {phase}");
+        }
+        assert_eq!(allowed(reduce.into()), reduces, "a reducing amend in {phase}");
+        assert_eq!(allowed(raise.into()), raises, "another amend in {phase}");
+        assert_eq!(allowed(cancel(ALICE, 1).into()), cancels, "a cancel in {phase}");
+    }
+}
+
+#[test]
+fn nothing_takes_in_the_post_only_phase_not_even_an_amend() {
+    let mut venue = book();
+    venue.expect_accepted(set_phase(BTC_USD, Phase::PostOnly));
+    let events = venue.apply(ReplaceOrder { price: Price(110), ..replace(1) });
+    assert_eq!(reasons(&events), [RejectReason::PostOnlyWouldTake]);
+}
