@@ -87,6 +87,26 @@ fn an_order_keeps_the_rates_of_its_acceptance() {
 }
 
 #[test]
+fn a_tier_without_rates_pays_those_of_tier_zero() {
+    let mut venue = Venue::open();
+    let tier = |fee_tier| ModifyAccount {
+        account: ALICE,
+        stp_group: StpGroup::NONE,
+        self_trade_prevention: None,
+        fee_tier,
+        note: AdminNote::NONE,
+    };
+    venue.expect_accepted(set_fees(0, 2_000));
+    venue.expect_accepted(SetFees { tier: 2, ..set_fees(0, 1_000) });
+    for (fee_tier, expected) in [(0, 2), (1, 2), (2, 1)] {
+        venue.expect_accepted(tier(fee_tier));
+        venue.expect_accepted(limit(Side::Sell, 100, 10).by(BOB));
+        let events = venue.expect_accepted(limit(Side::Buy, 100, 10));
+        assert_eq!(fees(&events), [(0, expected)], "tier {fee_tier}");
+    }
+}
+
+#[test]
 fn rebates_stay_below_every_taker_rate_in_force() {
     let mut venue = Venue::open();
     assert_eq!(reasons(&venue.apply(set_fees(-1, 0))), [RejectReason::FeeRatesInvalid]);
