@@ -1,0 +1,107 @@
+//! `flow`: drives the engine with a recorded day or a script, and says whether it did what the recording says.
+//!
+//! Exit codes: 0 agrees or done, 1 differs, 2 usage or malformed input, 5 input and output.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use benches::failure::Failure;
+use benches::flow::{self, Source};
+use benches::outcome::Outcome;
+use benches::script;
+use clap::{Args, Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(version, about = "Drives the engine with recorded order flow or a script")]
+struct Arguments {
+    #[command(subcommand)]
+    flow: Flow,
+}
+
+#[derive(Subcommand)]
+enum Flow {
+    /// Coinbase's full channel between two level-3 snapshots: every match, and the closing book with its queues.
+    Coinbase(Recording),
+    /// Market-by-order rows (`mbo.csv`), and the market-by-price rows (`mbp.csv`) that they imply.
+    Mbo(Recording),
+    /// LOBSTER messages, and the levels after each of them.
+    Lobster(Recording),
+    /// One symbol's visible orders in TradingPhysics' layout.
+    Ibm(Recording),
+    /// Nasdaq TotalView-ITCH 5.0, every symbol; compared with `expected_summary.txt` if that lies beside the file.
+    Itch(Recording),
+    /// Bitstamp's order events of one day: load and lifecycle.
+    Bitstamp(Recording),
+    /// JSON lines in, JSON lines out: one line for each event, and the digests last.
+    Script(Script),
+}
+
+#[derive(Args)]
+struct Recording {
+    /// The folder of the recording; for ITCH the file.
+    #[arg(value_name = "DIR|FILE")]
+    path: PathBuf,
+    /// Print one JSON object on one line instead of a sentence.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Args)]
+struct Script {
+    /// The script, or `-` for standard input.
+    #[arg(value_name = "FILE|-")]
+    path: PathBuf,
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Args)]
+struct Options {
+    /// Journal every command into this folder, so that the run can be replayed. Default: none is kept.
+    #[arg(long, value_name = "DIR")]
+    journal: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    run(&Arguments::parse().flow).unwrap_or_else(|failure| {
+        eprintln!("flow: {failure}");
+        ExitCode::from(failure.exit_code())
+    })
+}
+
+type Adapter = fn(Source<'_>) -> Result<Outcome, Failure>;
+
+fn run(flow: &Flow) -> Result<ExitCode, Failure> {
+    let (adapter, recording): (Adapter, _) = match flow {
+        Flow::Coinbase(recording) => (flow::coinbase::run, recording),
+        Flow::Mbo(recording) => (flow::market_by_order::run, recording),
+        Flow::Lobster(recording) => (flow::lobster::run, recording),
+        Flow::Ibm(recording) => (flow::ibm::run, recording),
+        Flow::Itch(recording) => (flow::itch::run, recording),
+        Flow::Bitstamp(recording) => (flow::bitstamp::run, recording),
+        Flow::Script(script) => return run_script(script),
+    };
+    let outcome = adapter(Source { path: &recording.path, journal: recording.options.journal.as_deref() })?;
+    report(&outcome, recording);
+    Ok(if outcome.agrees() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn run_script(arguments: &Script) -> Result<ExitCode, Failure> {
+    let source = Source { path: &arguments.path, journal: arguments.options.journal.as_deref() };
+    let mut output = std::io::BufWriter::new(std::io::stdout().lock());
+    script::run(source, &mut output)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn report(outcome: &Outcome, recording: &Recording) {
+    for difference in outcome.differences() {
+        eprintln!("{difference}");
+    }
+    if recording.json {
+        println!("{}", outcome.json());
+    } else {
+        println!("{}", outcome.summary());
+    }
+}

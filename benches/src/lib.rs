@@ -1,0 +1,18 @@
+//! Drives the engine with what happened elsewhere: recorded order flow, and scripts.
+//!
+//! Nothing here reads a clock: the times of commands are the times that a recording or a script gives.
+//!
+//! * [`driver`] — hands commands to an engine and keeps what came out.
+//! * [`flow`] — one adapter for each recording, and what its data says must come out.
+//! * [`script`] — JSON lines in, JSON lines out.
+//! * [`decimal`] — exact decimal numbers, to and from ticks, lots and smallest units.
+
+pub mod decimal;
+pub mod digest;
+pub mod driver;
+pub mod failure;
+pub mod flow;
+pub mod input;
+pub mod json;
+pub mod outcome;
+pub mod script;
