@@ -1,0 +1,137 @@
+use core::sync::atomic::{AtomicU32, Ordering, fence};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crossbeam_utils::{Backoff, CachePadded};
+
+/// What a waiter does once it has spun in vain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Idle {
+    /// It sleeps until it is woken: one fence per change, a system call only if somebody sleeps.
+    #[default]
+    Park,
+    /// It looks again every 50 µs: whoever makes the change makes no system call, ever, and every waiter keeps its core a
+    /// little busy.
+    Poll,
+    /// It looks again at once: the shortest wait, for a thread with a core of its own.
+    Spin,
+}
+
+const POLL_INTERVAL: Duration = Duration::from_micros(50);
+
+/// Wakes those who wait for something to change: a cursor to move, a watermark to rise, a queue to fill.
+///
+/// A bell says *look again*; what there is to see is in the atomics that the waiter looks at. One bell may serve several
+/// of them, so that a thread can wait for any.
+///
+/// # Memory ordering
+///
+/// A waiter that sleeps must not miss the change. Both sides write, fence, and read what the other wrote:
+///
+/// ```text
+///   changer                                    waiter
+///   ───────                                    ──────
+///   W  value.store(…, Release)                 S  waiters += 1
+///   F1 fence(SeqCst)                           F2 fence(SeqCst)
+///   R  waiters.load()                          L  gate.lock(); look at value
+///      if not zero: gate.lock(), unlock,          if not there: condvar.wait(gate)
+///                   condvar.notify_all()
+/// ```
+///
+/// The two fences have one order. F1 before F2: L sees W and nobody sleeps. F2 before F1: R sees S, and the changer takes
+/// the gate either before L, and then L sees W, or after the wait released it, and then the condvar wakes the waiter.
+#[derive(Debug, Default)]
+pub struct Bell {
+    waiters: CachePadded<AtomicU32>,
+    gate: Mutex<()>,
+    condvar: Condvar,
+}
+
+impl Bell {
+    /// A bell that nobody waits for.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Wakes everybody who waits. To be called behind the change.
+    pub fn ring(&self) {
+        fence(Ordering::SeqCst);
+        if self.waiters.load(Ordering::Relaxed) != 0 {
+            drop(self.lock_gate());
+            self.condvar.notify_all();
+        }
+    }
+
+    /// Waits until `look` finds something; gives it.
+    pub fn wait<T>(&self, idle: Idle, mut look: impl FnMut() -> Option<T>) -> T {
+        let backoff = Backoff::new();
+        while !backoff.is_completed() {
+            if let Some(found) = look() {
+                return found;
+            }
+            backoff.snooze();
+        }
+        match idle {
+            Idle::Park => self.sleep(look, None).expect("a sleep without a limit ends by finding"),
+            Idle::Poll => look_again(look, || std::thread::sleep(POLL_INTERVAL)),
+            Idle::Spin => look_again(look, core::hint::spin_loop),
+        }
+    }
+
+    /// Waits until `look` finds something, at most about so long; `None` if it did not.
+    pub fn wait_at_most<T>(&self, idle: Idle, limit: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+        let backoff = Backoff::new();
+        while !backoff.is_completed() {
+            if let Some(found) = look() {
+                return Some(found);
+            }
+            backoff.snooze();
+        }
+        match idle {
+            Idle::Park => self.sleep(look, Some(limit)),
+            Idle::Poll => {
+                std::thread::sleep(POLL_INTERVAL.min(limit));
+                look()
+            }
+            Idle::Spin => look(),
+        }
+    }
+
+    fn sleep<T>(&self, mut look: impl FnMut() -> Option<T>, limit: Option<Duration>) -> Option<T> {
+        self.waiters.fetch_add(1, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        let mut gate = self.lock_gate();
+        let found = loop {
+            if let Some(found) = look() {
+                break Some(found);
+            }
+            match limit {
+                None => gate = self.condvar.wait(gate).unwrap_or_else(PoisonError::into_inner),
+                Some(limit) => {
+                    let woken = self.condvar.wait_timeout(gate, limit).unwrap_or_else(PoisonError::into_inner);
+                    gate = woken.0;
+                    if woken.1.timed_out() {
+                        break look();
+                    }
+                }
+            }
+        };
+        drop(gate);
+        self.waiters.fetch_sub(1, Ordering::Relaxed);
+        found
+    }
+
+    /// The gate guards nothing that a panic could leave half done.
+    fn lock_gate(&self) -> MutexGuard<'_, ()> {
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn look_again<T>(mut look: impl FnMut() -> Option<T>, pause: impl Fn()) -> T {
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        pause();
+    }
+}

@@ -1,0 +1,528 @@
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_utils::CachePadded;
+use engine::canonical::{ByteSink, Canonical, Reader as Decoder};
+use engine::{Event, EventHeader, EventSink};
+
+use crate::bell::{Bell, Idle};
+use crate::watermark::Watermark;
+
+/// Bytes of the longest event with its header, in canonical form.
+const EVENT_BYTES: usize = EventHeader::LENGTH + Event::LENGTH;
+const WORDS: usize = EVENT_BYTES.div_ceil(8);
+
+/// Events on their way out of the core: one publisher, many readers, each of which sees every event.
+///
+/// There are two cursors. *Published* is a place in the ring: what the core has done. *Released* is a sequence: what
+/// may be seen, because it is as durable as the venue promises. A reader takes what is published and released.
+///
+/// There are two kinds of readers. A *gating* reader misses nothing: the core waits for it when the ring is full. Any
+/// other reader may be lapped; it is told so, and recovers by other means.
+///
+/// # Memory ordering
+///
+/// A slot holds the canonical bytes of one event as words, and a version. All are atomics, so that a reader that is
+/// being lapped reads words of two events at worst, never undefined ones, and the version tells:
+///
+/// ```text
+///   publisher, event at place p                reader of place p
+///   ───────────────────────────                ─────────────────
+///   version.store(2p + 1, Relaxed)             published.load(Acquire) > p
+///   fence(Release)                             v1 = version.load(Acquire)
+///   words.store(…, Relaxed)                    words.load(Relaxed)
+///   version.store(2p + 2, Release)             fence(Acquire)
+///   published.store(p + 1, Release)            v2 = version.load(Relaxed)
+///                                              whole if v1 = v2 = 2p + 2, else lapped
+/// ```
+///
+/// If the reader saw any word of a later event, its fence pairs with the publisher's, and v2 is at least the odd version
+/// before that word. If it saw all words of its own event, v1 = 2p + 2 ordered them behind their stores.
+///
+/// A gating reader stores its place with Release behind its last look at a slot; the publisher loads it with Acquire
+/// before it overwrites the slot.
+///
+/// # Examples
+///
+/// ```
+/// use engine::canonical::Canonical;
+/// use ring::{EventRing, Idle, Polled, Release};
+///
+/// let (mut publisher, mut readers) = EventRing::open(64, 1, Idle::Park, Release::AsPublished);
+/// let mut reader = readers.pop().expect("one gating reader");
+/// assert!(matches!(reader.poll(), Polled::Empty));
+/// drop(publisher);
+/// assert!(matches!(reader.poll(), Polled::Closed));
+/// ```
+#[derive(Debug)]
+pub struct EventRing {
+    slots: Box<[Slot]>,
+    published: CachePadded<AtomicU64>,
+    /// The publisher is gone; what it published stays readable.
+    closed: AtomicBool,
+    release: Release,
+    /// Places of the gating readers.
+    gates: Box<[CachePadded<AtomicU64>]>,
+    /// For readers.
+    bell: Arc<Bell>,
+    /// For the publisher, when it waits for room.
+    room: Bell,
+    idle: Idle,
+}
+
+/// When an event may be seen.
+#[derive(Debug, Clone)]
+pub enum Release {
+    /// At once: it survives the process, or nobody cares.
+    AsPublished,
+    /// When the watermark reaches its sequence; never, if the watermark is poisoned before.
+    After(Arc<Watermark>),
+}
+
+#[derive(Debug)]
+struct Slot {
+    version: AtomicU64,
+    words: [AtomicU64; WORDS],
+}
+
+/// The core's end of an [`EventRing`].
+#[derive(Debug)]
+pub struct Publisher {
+    ring: Arc<EventRing>,
+    place: u64,
+    /// Slots up to here are free for sure.
+    room_until: u64,
+    state: PublisherState,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PublisherState {
+    Open,
+    /// What was waited for will never be released: events are discarded, and the engine behind them is void.
+    Void,
+}
+
+/// A reader's end of an [`EventRing`].
+#[derive(Debug)]
+pub struct EventReader {
+    ring: Arc<EventRing>,
+    place: u64,
+    /// The gate's number, if this reader is never lapped.
+    gate: Option<usize>,
+    /// The gate's place as the publisher knows it.
+    freed: u64,
+}
+
+/// What a reader found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "an event is on its way through, not kept")]
+pub enum Polled {
+    /// The next event.
+    Event(EventHeader, Event),
+    /// Nothing is published and released.
+    Empty,
+    /// So many events were overwritten before they were read; the next poll goes on behind them.
+    Lapped(u64),
+    /// Nothing more will come.
+    Closed,
+}
+
+impl EventRing {
+    /// A ring of `capacity` slots (rounded up to a power of two) with so many gating readers.
+    pub fn open(
+        capacity: usize,
+        gating_reader_count: usize,
+        idle: Idle,
+        release: Release,
+    ) -> (Publisher, Vec<EventReader>) {
+        let capacity = capacity.next_power_of_two();
+        let bell = match &release {
+            Release::AsPublished => Arc::default(),
+            Release::After(watermark) => Arc::clone(watermark.bell()),
+        };
+        let ring = Arc::new(Self {
+            slots: (0..capacity).map(|_| Slot::new()).collect(),
+            published: CachePadded::default(),
+            closed: AtomicBool::new(false),
+            release,
+            gates: (0..gating_reader_count).map(|_| CachePadded::default()).collect(),
+            bell,
+            room: Bell::new(),
+            idle,
+        });
+        let reader = |gate| EventReader { ring: Arc::clone(&ring), place: 0, gate: Some(gate), freed: 0 };
+        let readers = (0..gating_reader_count).map(reader).collect();
+        (Publisher { ring, place: 0, room_until: capacity as u64, state: PublisherState::Open }, readers)
+    }
+
+    fn capacity(&self) -> u64 {
+        self.slots.len() as u64
+    }
+
+    fn slot(&self, place: u64) -> &Slot {
+        &self.slots[place as usize & (self.slots.len() - 1)]
+    }
+
+    /// The slots before this place may be overwritten once more.
+    fn room_until(&self) -> u64 {
+        let slowest = self.gates.iter().map(|gate| gate.load(Ordering::Acquire)).min();
+        slowest.map_or(u64::MAX, |place| place + self.capacity())
+    }
+
+    fn may_see(&self, header: &EventHeader) -> bool {
+        match &self.release {
+            Release::AsPublished => true,
+            Release::After(watermark) => header.id.sequence.0 <= watermark.get(),
+        }
+    }
+
+    fn will_never_release(&self) -> bool {
+        matches!(&self.release, Release::After(watermark) if watermark.is_poisoned())
+    }
+}
+
+impl Publisher {
+    /// A reader that sees every event from now on, and may be lapped.
+    pub fn reader(&self) -> EventReader {
+        EventReader { ring: Arc::clone(&self.ring), place: self.place, gate: None, freed: self.place }
+    }
+
+    /// Wakes the readers. For the end of a batch.
+    pub fn flush(&self) {
+        if self.ring.idle == Idle::Park {
+            self.ring.bell.ring();
+        }
+    }
+
+    /// Whether events were discarded, because what had to be durable before them never will be.
+    pub fn is_void(&self) -> bool {
+        self.state == PublisherState::Void
+    }
+
+    fn wait_for_room(&mut self) {
+        self.flush();
+        let Self { ring, place, .. } = &*self;
+        let found = ring.room.wait(ring.idle, || {
+            let room_until = ring.room_until();
+            match (*place < room_until, ring.will_never_release()) {
+                (true, _) => Some(Ok(room_until)),
+                (false, true) => Some(Err(())),
+                (false, false) => None,
+            }
+        });
+        match found {
+            Ok(room_until) => self.room_until = room_until,
+            Err(()) => self.state = PublisherState::Void,
+        }
+    }
+}
+
+impl EventSink for Publisher {
+    fn event(&mut self, header: &EventHeader, event: &Event) {
+        if self.place >= self.room_until {
+            self.wait_for_room();
+        }
+        if self.state == PublisherState::Void {
+            return;
+        }
+        let mut bytes = Bytes::default();
+        header.encode(&mut bytes);
+        event.encode(&mut bytes);
+        self.ring.slot(self.place).write(self.place, &bytes);
+        self.place += 1;
+        self.ring.published.store(self.place, Ordering::Release);
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        self.ring.closed.store(true, Ordering::Release);
+        self.ring.bell.ring();
+    }
+}
+
+impl EventReader {
+    /// The next event, if one is published and released.
+    pub fn poll(&mut self) -> Polled {
+        // Closed is read first: what was published before it is then seen as well.
+        let closed = self.ring.closed.load(Ordering::Acquire);
+        let published = self.ring.published.load(Ordering::Acquire);
+        if self.place == published {
+            self.free();
+            return if closed { Polled::Closed } else { Polled::Empty };
+        }
+        if published - self.place > self.ring.capacity() {
+            return self.lapped(published);
+        }
+        match self.ring.slot(self.place).read(self.place) {
+            None => self.lapped(self.ring.published.load(Ordering::Acquire)),
+            Some((header, event)) if self.ring.may_see(&header) => {
+                self.place += 1;
+                if self.place - self.freed >= self.ring.capacity() / 8 {
+                    self.free();
+                }
+                Polled::Event(header, event)
+            }
+            Some(_) => {
+                self.free();
+                if closed && self.ring.will_never_release() { Polled::Closed } else { Polled::Empty }
+            }
+        }
+    }
+
+    /// Waits until something is published and released, or nothing more will come, at most about `limit`.
+    pub fn wait(&mut self, limit: Duration) {
+        self.free();
+        let (ring, place) = (&self.ring, self.place);
+        ring.bell.wait_at_most(ring.idle, limit, || {
+            if ring.published.load(Ordering::Acquire) == place {
+                return ring.closed.load(Ordering::Acquire).then_some(());
+            }
+            let unseen = ring.slot(place).read(place);
+            let ready = unseen.is_none_or(|(header, _)| ring.may_see(&header)) || ring.will_never_release();
+            ready.then_some(())
+        });
+    }
+
+    /// Skips what cannot be read any more, and half a ring beyond it, so that the publisher does not lap it at once.
+    fn lapped(&mut self, published: u64) -> Polled {
+        let next = published - self.ring.capacity() / 2;
+        let missed = next - self.place;
+        self.place = next;
+        Polled::Lapped(missed)
+    }
+
+    /// Tells the publisher what may be overwritten.
+    fn free(&mut self) {
+        if let Some(gate) = self.gate
+            && self.freed != self.place
+        {
+            self.ring.gates[gate].store(self.place, Ordering::Release);
+            self.freed = self.place;
+            if self.ring.idle == Idle::Park {
+                self.ring.room.ring();
+            }
+        }
+    }
+}
+
+impl Drop for EventReader {
+    /// A gating reader that is gone holds nobody back.
+    fn drop(&mut self) {
+        if let Some(gate) = self.gate {
+            self.ring.gates[gate].store(u64::MAX / 2, Ordering::Release);
+            self.ring.room.ring();
+        }
+    }
+}
+
+impl Slot {
+    fn new() -> Self {
+        Self { version: AtomicU64::new(0), words: [const { AtomicU64::new(0) }; WORDS] }
+    }
+
+    fn write(&self, place: u64, bytes: &Bytes) {
+        self.version.store(2 * place + 1, Ordering::Relaxed);
+        fence(Ordering::Release);
+        let used = bytes.length.div_ceil(8);
+        for (word, chunk) in self.words[..used].iter().zip(bytes.buffer.as_chunks::<8>().0) {
+            word.store(u64::from_le_bytes(*chunk), Ordering::Relaxed);
+        }
+        self.version.store(2 * place + 2, Ordering::Release);
+    }
+
+    /// The event at `place`; `None` if it was overwritten.
+    fn read(&self, place: u64) -> Option<(EventHeader, Event)> {
+        let whole = 2 * place + 2;
+        if self.version.load(Ordering::Acquire) != whole {
+            return None;
+        }
+        let mut buffer = [0; 8 * WORDS];
+        for (chunk, word) in buffer.as_chunks_mut::<8>().0.iter_mut().zip(&self.words) {
+            *chunk = word.load(Ordering::Relaxed).to_le_bytes();
+        }
+        fence(Ordering::Acquire);
+        if self.version.load(Ordering::Relaxed) != whole {
+            return None;
+        }
+        let mut decoder = Decoder::new(&buffer);
+        let decoded = decoder.read().and_then(|header| Ok((header, decoder.read()?)));
+        Some(decoded.expect("the publisher wrote canonical bytes"))
+    }
+}
+
+/// One event's canonical bytes.
+struct Bytes {
+    buffer: [u8; 8 * WORDS],
+    length: usize,
+}
+
+impl Default for Bytes {
+    fn default() -> Self {
+        Self { buffer: [0; 8 * WORDS], length: 0 }
+    }
+}
+
+impl ByteSink for Bytes {
+    fn write(&mut self, bytes: &[u8]) {
+        self.buffer[self.length..self.length + bytes.len()].copy_from_slice(bytes);
+        self.length += bytes.len();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use engine::event::NotApplied;
+    use engine::{EventId, Sequence, SessionId, SessionSequence, Timestamp};
+
+    /// The event number `number`: everything in it follows from the number, so that a torn one shows.
+    fn event(number: u64) -> (EventHeader, Event) {
+        let id = EventId { sequence: Sequence(number), index: 0 };
+        let header = EventHeader { id, time: Timestamp(number * 7), received_at: Timestamp(number * 11) };
+        let session = SessionId(u32::try_from(number % 1_000).unwrap());
+        (header, Event::NotApplied(NotApplied { session, from: SessionSequence(number * 3), count: number * 5 }))
+    }
+
+    fn publish(publisher: &mut Publisher, numbers: impl IntoIterator<Item = u64>) {
+        for number in numbers {
+            let (header, event) = event(number);
+            publisher.event(&header, &event);
+        }
+        publisher.flush();
+    }
+
+    fn polled(reader: &mut EventReader) -> Option<u64> {
+        match reader.poll() {
+            Polled::Event(header, found) => {
+                assert_eq!((header, found), event(header.id.sequence.0));
+                Some(header.id.sequence.0)
+            }
+            Polled::Empty | Polled::Closed => None,
+            Polled::Lapped(count) => panic!("lapped by {count}"),
+        }
+    }
+
+    #[test]
+    fn every_gating_reader_sees_every_event_in_order() {
+        const EVENTS: u64 = if cfg!(miri) { 60 } else { 50_000 };
+        for idle in [Idle::Park, Idle::Poll] {
+            let (mut publisher, readers) = EventRing::open(16, 2, idle, Release::AsPublished);
+            std::thread::scope(|scope| {
+                for mut reader in readers {
+                    scope.spawn(move || {
+                        let mut next = 1;
+                        while next <= EVENTS {
+                            match polled(&mut reader) {
+                                Some(number) => {
+                                    assert_eq!(number, next);
+                                    next += 1;
+                                }
+                                None => reader.wait(Duration::from_secs(60)),
+                            }
+                        }
+                        reader.wait(Duration::from_secs(60));
+                        assert_eq!(reader.poll(), Polled::Closed);
+                    });
+                }
+                for number in 1..=EVENTS {
+                    publish(&mut publisher, [number]);
+                }
+                drop(publisher);
+            });
+        }
+    }
+
+    #[test]
+    fn a_lapped_reader_is_told_how_much_it_missed_and_never_sees_a_torn_event() {
+        const EVENTS: u64 = if cfg!(miri) { 200 } else { 300_000 };
+        let (mut publisher, _) = EventRing::open(16, 0, Idle::Poll, Release::AsPublished);
+        let mut reader = publisher.reader();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                let (mut next, mut seen) = (1, 0_u64);
+                loop {
+                    match reader.poll() {
+                        Polled::Event(header, found) => {
+                            assert_eq!(header.id.sequence.0, next);
+                            assert_eq!((header, found), event(next));
+                            (next, seen) = (next + 1, seen + 1);
+                        }
+                        Polled::Lapped(missed) => next += missed,
+                        Polled::Empty => std::thread::yield_now(),
+                        Polled::Closed => break,
+                    }
+                }
+                assert_eq!(next, EVENTS + 1);
+                println!("{seen} of {EVENTS} events seen");
+            });
+            publish(&mut publisher, 1..=EVENTS);
+            drop(publisher);
+        });
+    }
+
+    #[test]
+    fn a_reader_that_sleeps_is_lapped_by_exactly_what_it_missed() {
+        let (mut publisher, _) = EventRing::open(8, 0, Idle::Park, Release::AsPublished);
+        let mut reader = publisher.reader();
+        publish(&mut publisher, 1..=8);
+        assert_eq!(polled(&mut reader), Some(1));
+        publish(&mut publisher, 9..=12);
+        // Eleven are unread, eight fit; it goes on half a ring behind the newest.
+        assert_eq!(reader.poll(), Polled::Lapped(7));
+        let seen: Vec<_> = core::iter::from_fn(|| polled(&mut reader)).collect();
+        assert_eq!(seen, [9, 10, 11, 12]);
+    }
+
+    #[test]
+    fn nothing_is_seen_before_it_is_released() {
+        let durable = Arc::new(Watermark::new(0, Idle::Park));
+        let (mut publisher, mut readers) = EventRing::open(8, 1, Idle::Park, Release::After(Arc::clone(&durable)));
+        let reader = &mut readers[0];
+        publish(&mut publisher, 1..=3);
+        assert_eq!(reader.poll(), Polled::Empty);
+        durable.advance(2);
+        assert_eq!((polled(reader), polled(reader)), (Some(1), Some(2)));
+        assert_eq!(reader.poll(), Polled::Empty);
+        durable.poison();
+        assert_eq!(reader.poll(), Polled::Empty);
+        drop(publisher);
+        assert_eq!(reader.poll(), Polled::Closed);
+    }
+
+    #[test]
+    fn a_waiting_reader_wakes_when_its_event_is_released() {
+        let durable = Arc::new(Watermark::new(0, Idle::Park));
+        let (mut publisher, mut readers) = EventRing::open(8, 1, Idle::Park, Release::After(Arc::clone(&durable)));
+        publish(&mut publisher, [1]);
+        std::thread::scope(|scope| {
+            let reader = &mut readers[0];
+            scope.spawn(move || {
+                reader.wait(Duration::from_secs(60));
+                assert_eq!(polled(reader), Some(1));
+            });
+            durable.advance(1);
+        });
+    }
+
+    #[test]
+    fn a_full_ring_whose_events_are_never_released_voids_its_publisher() {
+        let durable = Arc::new(Watermark::new(0, Idle::Park));
+        let (mut publisher, _readers) = EventRing::open(4, 1, Idle::Park, Release::After(Arc::clone(&durable)));
+        publish(&mut publisher, 1..=4);
+        assert!(!publisher.is_void());
+        durable.poison();
+        publish(&mut publisher, 5..=9);
+        assert!(publisher.is_void());
+    }
+
+    #[test]
+    fn a_gating_reader_that_is_gone_holds_nobody_back() {
+        let (mut publisher, mut readers) = EventRing::open(4, 2, Idle::Park, Release::AsPublished);
+        drop(readers.pop());
+        drop(readers.pop());
+        publish(&mut publisher, 1..=100);
+        assert!(!publisher.is_void());
+    }
+}

@@ -1,0 +1,16 @@
+//! What the threads of a venue hand to one another: the one home of lock-free code.
+//!
+//! * [`CommandRing`] — commands on their way to the core: many producers, bounded, busy rather than waiting.
+//! * [`EventRing`] — events on their way out: one publisher, readers that hold it back and readers that may be lapped.
+//! * [`Watermark`] — how far one thread has come, seen and awaited by others.
+//! * [`Bell`] — wakes those who wait for something to change.
+
+mod bell;
+mod command_ring;
+mod event_ring;
+mod watermark;
+
+pub use bell::{Bell, Idle};
+pub use command_ring::{Busy, CommandRing};
+pub use event_ring::{EventReader, EventRing, Polled, Publisher, Release};
+pub use watermark::{Poisoned, Watermark};
