@@ -1,0 +1,189 @@
+//! MarketByPrice: quantity and number of orders at each price.
+//!
+//! The feed follows events alone. Within one command a book may look crossed for a moment: an order is accepted before
+//! it trades. Changes are therefore taken between commands, one per level that is not what it was before the command.
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
+
+use engine::event::{OrderState, TradeSide};
+use engine::{Engine, Event, InstrumentId, OrderId, OrderType, Price, Quantity, RestingOrder, Side, TimeInForce};
+
+/// What rests at one price.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Level {
+    /// The sum of what may still trade, in lots. Capacities keep it below 2^64.
+    pub quantity: u64,
+    /// How many orders.
+    pub order_count: u32,
+}
+
+/// A level that is not what it was before the command; empty if its last order left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LevelChange {
+    /// Of which book.
+    pub instrument: InstrumentId,
+    /// Of which side.
+    pub side: Side,
+    /// In ticks.
+    pub price: Price,
+    /// What rests there now.
+    pub level: Level,
+}
+
+/// The best price of each side with what rests there; absent where a side is empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct BestPrices {
+    /// The highest bid.
+    pub bid: Option<(Price, Level)>,
+    /// The lowest offer.
+    pub offer: Option<(Price, Level)>,
+}
+
+/// All books of a venue by price.
+#[derive(Debug, Default)]
+pub struct ByPrice {
+    orders: HashMap<OrderId, Open>,
+    books: BTreeMap<InstrumentId, [BTreeMap<Price, Level>; 2]>,
+    /// Levels that this command touched, and what they were before it.
+    touched: BTreeMap<(InstrumentId, Side, Price), Level>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Open {
+    instrument: InstrumentId,
+    side: Side,
+    price: Price,
+    leaves: Quantity,
+}
+
+impl ByPrice {
+    /// The books of a venue as they are, for following its events from here.
+    pub fn of(engine: &Engine, instruments: impl IntoIterator<Item = InstrumentId>) -> Self {
+        let mut feed = Self::default();
+        for instrument in instruments {
+            for RestingOrder { order_id, side, price, leaves, .. } in
+                Side::BOTH.into_iter().flat_map(|side| engine.orders(instrument, side))
+            {
+                feed.open(order_id, Open { instrument, side, price, leaves });
+            }
+        }
+        feed.touched.clear();
+        feed
+    }
+
+    /// Takes the next event.
+    pub fn event(&mut self, event: &Event) {
+        match event {
+            Event::OrderAccepted(accepted) => self.accept(&accepted.order),
+            Event::OrderReplaced(replaced) => self.set(&replaced.order),
+            Event::OrderRestated(restated) => self.set(&restated.order),
+            Event::OrderCancelled(cancelled) => self.close(cancelled.order.order_id),
+            Event::Trade(trade) => {
+                self.fill(&trade.maker, trade.quantity);
+                self.fill(&trade.taker, trade.quantity);
+            }
+            _ => {}
+        }
+    }
+
+    /// The levels that changed since the last call, by instrument, bids first, by ascending price. For the end of a
+    /// command.
+    pub fn changes(&mut self) -> impl Iterator<Item = LevelChange> {
+        let touched = core::mem::take(&mut self.touched);
+        touched.into_iter().filter_map(|((instrument, side, price), before)| {
+            let level = self.level(instrument, side, price);
+            (level != before).then_some(LevelChange { instrument, side, price, level })
+        })
+    }
+
+    /// What rests at a price.
+    pub fn level(&self, instrument: InstrumentId, side: Side, price: Price) -> Level {
+        self.books.get(&instrument).and_then(|book| book[side_index(side)].get(&price)).copied().unwrap_or_default()
+    }
+
+    /// One side's levels, best first.
+    pub fn levels(&self, instrument: InstrumentId, side: Side) -> impl Iterator<Item = (Price, Level)> + '_ {
+        let levels = self.books.get(&instrument).map(|book| &book[side_index(side)]);
+        let (ascending, descending) = match side {
+            Side::Sell => (levels, None),
+            Side::Buy => (None, levels),
+        };
+        let ascending = ascending.into_iter().flat_map(|levels| levels.iter());
+        let descending = descending.into_iter().flat_map(|levels| levels.iter().rev());
+        ascending.chain(descending).map(|(&price, &level)| (price, level))
+    }
+
+    /// The best prices.
+    pub fn best(&self, instrument: InstrumentId) -> BestPrices {
+        let best = |side| self.levels(instrument, side).next();
+        BestPrices { bid: best(Side::Buy), offer: best(Side::Sell) }
+    }
+
+    fn accept(&mut self, order: &OrderState) {
+        let rests = order.order_type == OrderType::Limit
+            && !matches!(order.time_in_force, TimeInForce::ImmediateOrCancel | TimeInForce::FillOrKill);
+        if rests {
+            self.open(order.order_id, Open::of(order));
+        }
+    }
+
+    fn set(&mut self, order: &OrderState) {
+        self.close(order.order_id);
+        self.accept(order);
+    }
+
+    fn open(&mut self, id: OrderId, order: Open) {
+        self.orders.insert(id, order);
+        self.change(order, |level| {
+            level.quantity += order.leaves.0;
+            level.order_count += 1;
+        });
+    }
+
+    fn close(&mut self, id: OrderId) {
+        if let Some(order) = self.orders.remove(&id) {
+            self.change(order, |level| {
+                level.quantity -= order.leaves.0;
+                level.order_count -= 1;
+            });
+        }
+    }
+
+    fn fill(&mut self, side: &TradeSide, quantity: Quantity) {
+        let Entry::Occupied(mut entry) = self.orders.entry(side.order_id) else { return };
+        let order = *entry.get();
+        entry.get_mut().leaves = side.leaves;
+        if side.leaves.is_zero() {
+            entry.remove();
+        }
+        self.change(order, |level| {
+            level.quantity -= quantity.0;
+            level.order_count -= u32::from(side.leaves.is_zero());
+        });
+    }
+
+    fn change(&mut self, order: Open, change: impl FnOnce(&mut Level)) {
+        let Open { instrument, side, price, .. } = order;
+        let levels = &mut self.books.entry(instrument).or_default()[side_index(side)];
+        let level = levels.entry(price).or_default();
+        self.touched.entry((instrument, side, price)).or_insert(*level);
+        change(level);
+        if level.order_count == 0 {
+            levels.remove(&price);
+        }
+    }
+}
+
+impl Open {
+    fn of(order: &OrderState) -> Self {
+        Self { instrument: order.instrument, side: order.side, price: order.price, leaves: order.leaves }
+    }
+}
+
+fn side_index(side: Side) -> usize {
+    match side {
+        Side::Buy => 0,
+        Side::Sell => 1,
+    }
+}
