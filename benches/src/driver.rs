@@ -1,18 +1,20 @@
 //! Hands commands with recorded times to an engine, and keeps what came out.
 //!
 //! ```text
-//!  adapter ── command, recorded time ──► Driver ──► Step (stamps, applies) ──► Engine
-//!     ▲                                     │                                    │
-//!     └────── events of this command ───────┴── EventDigest ◄────── events ──────┘
+//!  adapter ── command, recorded time ──► Driver ──► Sequencer (stamps, journals, applies) ──► Engine
+//!     ▲                                     │                                                   │
+//!     └────── events of this command ───────┴── EventDigest ◄──────────── events ───────────────┘
 //! ```
 
 use std::path::Path;
 
-use engine::command::AdvanceTime;
-use engine::{Capacity, Command, CommandBody, Engine, Event, EventHeader, EventSink, Sequenced, Stamp, Timestamp};
+use engine::{Capacity, Command, CommandBody, Engine, Event, EventHeader, EventSink, Timestamp};
 use indicatif::{ProgressBar, ProgressStyle};
+use journal::{
+    Appender, BEFORE_FIRST, Digest, Discard, EventDigest, Journal, Opened, Options, Sequencer, book_digest,
+    state_digest,
+};
 
-use crate::digest::{self, Digest, EventDigest};
 use crate::failure::Failure;
 
 /// An engine, what drives it, and the events of the last submission.
@@ -40,7 +42,7 @@ impl Driver {
     pub fn new(capacity: Capacity, journal: Option<&Path>) -> Result<Self, Failure> {
         Ok(Self {
             engine: Engine::new(capacity),
-            step: Step::open(journal)?,
+            step: Step::open(journal, capacity)?,
             output: Output::default(),
             time: Timestamp::NONE,
             progress: ProgressBar::hidden(),
@@ -95,26 +97,28 @@ impl Driver {
     /// Ends the run: the journal, if there is one, is complete when this returns.
     pub fn finish(&mut self) -> Result<Digests, Failure> {
         self.progress.finish_and_clear();
-        self.step.finish()?;
-        Ok(Digests {
-            event: self.output.digest.digest(),
-            state: digest::state_digest(&self.engine),
-            book: digest::book_digest(&self.engine),
-        })
+        let event = self.output.digest.value();
+        self.step.finish(event)?;
+        Ok(Digests { event, state: state_digest(&self.engine), book: book_digest(&self.engine) })
     }
 }
 
-/// What stands between a command and the engine: gives it its place and time, and applies it.
-///
-/// This is the one place that a journal has to stand in.
-struct Step;
+/// What stands between a command and the engine: gives it its place and time, journals it if wanted, and applies it.
+enum Step {
+    Unjournalled(Sequencer<Discard>),
+    Journalled { sequencer: Sequencer<Appender>, journal: Journal },
+    Finished,
+}
 
 impl Step {
-    fn open(journal: Option<&Path>) -> Result<Self, Failure> {
-        match journal {
-            None => Ok(Self),
-            Some(path) => Err(Failure::Usage(format!("{}: this build keeps no journal", path.display()))),
+    fn open(directory: Option<&Path>, capacity: Capacity) -> Result<Self, Failure> {
+        let Some(directory) = directory else { return Ok(Self::Unjournalled(Sequencer::new(Discard, BEFORE_FIRST))) };
+        let Opened { journal, appender, recovery } = Journal::open(directory, &Options::new(capacity))?;
+        if recovery.last.is_none() {
+            return Ok(Self::Journalled { sequencer: Sequencer::new(appender, BEFORE_FIRST), journal });
         }
+        let (directory, last) = (directory.display(), recovery.last);
+        Err(Failure::Usage(format!("{directory}: has a journal of {last} commands already; name another folder")))
     }
 
     /// Applies `commands` at time `at`, after an AdvanceTime if that is due.
@@ -123,24 +127,28 @@ impl Step {
         engine: &mut Engine,
         at: Timestamp,
         commands: &[Command],
-        sink: &mut impl EventSink,
+        output: &mut Output,
     ) -> Result<(), Failure> {
-        if at >= engine.next_deadline() {
-            Self::apply(engine, at, Command::from_venue(AdvanceTime {}), sink);
-        }
-        for &command in commands {
-            Self::apply(engine, at, command, sink);
+        match self {
+            Self::Unjournalled(sequencer) => sequencer.submit(engine, at, commands, output)?,
+            Self::Journalled { sequencer, .. } => sequencer.submit(engine, at, commands, output)?,
+            Self::Finished => return Err(Failure::Usage("the run has ended".to_owned())),
+        };
+        output.digest.applied(engine.last().sequence);
+        let completed = output.digest.completed();
+        if let Self::Journalled { journal, .. } = self {
+            let digests = journal.digests();
+            completed.for_each(|block| digests.push(block));
         }
         Ok(())
     }
 
-    fn finish(&mut self) -> Result<(), Failure> {
-        Ok(())
-    }
-
-    fn apply(engine: &mut Engine, at: Timestamp, command: Command, sink: &mut impl EventSink) {
-        let stamp = Stamp { sequence: engine.last().sequence.next(), time: at };
-        engine.apply(&Sequenced { stamp, value: command }, sink);
+    /// Seals the journal, if there is one.
+    fn finish(&mut self, event_digest: Digest) -> Result<(), Failure> {
+        match std::mem::replace(self, Self::Finished) {
+            Self::Unjournalled(_) | Self::Finished => Ok(()),
+            Self::Journalled { sequencer, journal } => Ok(journal.close(sequencer.into_append(), event_digest)?),
+        }
     }
 }
 

@@ -1,6 +1,10 @@
 //! What keeps a tool from doing its work, and the exit code that says so.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use journal::{AppendError, OpenError, WriteError};
+use venue::exit::Exit;
 
 /// Why a tool could not do its work. A result that differs from the data is not a failure: see [`crate::outcome`].
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +27,15 @@ pub enum Failure {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The journal could not be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The journal could not be written.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// The journal could not be completed.
+    #[error(transparent)]
+    Write(#[from] Arc<WriteError>),
     /// An option that cannot be honoured.
     #[error("{0}")]
     Usage(String),
@@ -39,11 +52,12 @@ impl Failure {
         Self::Io { path: path.to_owned(), source }
     }
 
-    /// The exit code: 2 for usage and malformed input, 5 for input and output.
-    pub fn exit_code(&self) -> u8 {
+    /// What the program's exit code says.
+    pub fn exit(&self) -> Exit {
         match self {
-            Self::Malformed { .. } | Self::Usage(_) => 2,
-            Self::Io { .. } => 5,
+            Self::Malformed { .. } | Self::Usage(_) => Exit::Usage,
+            Self::Open(error) => error.into(),
+            Self::Io { .. } | Self::Append(_) | Self::Write(_) => Exit::InputOutput,
         }
     }
 }

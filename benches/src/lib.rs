@@ -8,7 +8,6 @@
 //! * [`decimal`] — exact decimal numbers, to and from ticks, lots and smallest units.
 
 pub mod decimal;
-pub mod digest;
 pub mod driver;
 pub mod failure;
 pub mod flow;

@@ -1,6 +1,7 @@
 //! `flow`: drives the engine with a recorded day or a script, and says whether it did what the recording says.
 //!
-//! Exit codes: 0 agrees or done, 1 differs, 2 usage or malformed input, 5 input and output.
+//! Exit codes: 0 agrees or done, 1 differs, 2 usage or malformed input, 3 journal locked by another process, 4 damaged
+//! journal, 5 input and output.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -67,7 +68,7 @@ struct Options {
 fn main() -> ExitCode {
     run(&Arguments::parse().flow).unwrap_or_else(|failure| {
         eprintln!("flow: {failure}");
-        ExitCode::from(failure.exit_code())
+        failure.exit().into()
     })
 }
 

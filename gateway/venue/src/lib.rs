@@ -1,0 +1,7 @@
+//! The venue: the one crate that knows all the others.
+//!
+//! It is a library so that a harness can embed what the program `rialto` runs.
+
+pub mod arguments;
+pub mod exit;
+pub mod journal_tools;

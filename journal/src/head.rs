@@ -1,0 +1,419 @@
+//! The head of the journal: what the core has appended and the writer has not yet made durable.
+//!
+//! A ring of records in shared memory, which outlives the process: after a kill the next process finds in it what the
+//! disk lacks. It is never under write-back, so that the core's stores meet no page fault. Power loss takes it away, and
+//! with it only what was never promised beyond the process.
+//!
+//! ```text
+//! rialto-<journal id>.head, as 64-bit words
+//!
+//!   byte
+//!      0   header   magic "RIALTOHD" · version, zeros · journal id (2) · ring bytes · boot id (2) · CRC-32C of the above
+//!   4096   published: ring position behind the last published record                  written by the core alone
+//!   8192   two marks, 128 bytes apart, the older replaced in turn                      written by the writer alone
+//!            generation · durable sequence · ring position behind it · chain hash (4) · CRC-32C of the above
+//!  12288   ring     records, 8-byte aligned, as in a batch but with a zero checksum
+//!
+//!              freed          drained                published     appended
+//!                │ being synced  │  waits for the writer  │  batch in   │
+//!   ─────────────┴───────────────┴────────────────────────┴──making─────┴──────────►  positions: bytes since creation
+//! ```
+//!
+//! # Memory ordering
+//!
+//! One core appends, one writer drains. The core stores records, then the published position, then advances the
+//! watermark `published` (release); the writer, having read that (acquire), reads the records. The writer makes them
+//! durable, stores its mark, then advances the watermark `freed` (release); the core, having read that (acquire),
+//! overwrites them. So the writer never reads a word that is being written, and a mark always stands before what it
+//! covers is overwritten. Words are atomics, so that even a mistake here would not be undefined behaviour.
+//!
+//! A killed process leaves a prefix of each thread's stores in program order. `published` is stored behind the records
+//! that it covers, with release; a mark torn by the kill fails its checksum, and then the other one, which covers less,
+//! still holds: what it leaves uncovered was not overwritten.
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use engine::{Command, Sequence, Sequenced};
+use ring::{Idle, Poisoned, Watermark};
+
+use crate::checksum::{ChainHash, crc32c};
+use crate::error::HeadFault;
+use crate::layout::{FORMAT_VERSION, RECORD_PREFIX_BYTES};
+use crate::mapping::SharedWords;
+use crate::record::{RecordBytes, RecordKind, RecordView, record_bytes_from_prefix};
+use crate::segment::JournalId;
+use crate::storage::allocate;
+
+const MAGIC: [u8; 8] = *b"RIALTOHD";
+const WORD_BYTES: usize = size_of::<u64>();
+const HEADER_WORDS: usize = 8;
+const PUBLISHED_WORD: usize = 4_096 / WORD_BYTES;
+const MARK_WORDS: usize = 8;
+const MARK_AT_WORD: [usize; 2] = [8_192 / WORD_BYTES, (8_192 + 128) / WORD_BYTES];
+const RING_WORD: usize = 12_288 / WORD_BYTES;
+
+/// The smallest ring: it holds several of the longest record.
+pub(crate) const RING_BYTES_MIN: u64 = 4_096;
+
+/// Where the head of a journal is.
+pub(crate) fn head_path(directory: &Path, journal: JournalId) -> PathBuf {
+    directory.join(format!("rialto-{journal}.head"))
+}
+
+/// Shared memory, where there is; else the folder for temporary files, where the head outlives the process as well.
+pub(crate) fn default_directory() -> PathBuf {
+    let shared_memory = Path::new("/dev/shm");
+    if shared_memory.is_dir() { shared_memory.to_owned() } else { std::env::temp_dir() }
+}
+
+/// How far the journal is durable, as the head remembers it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mark {
+    generation: u64,
+    /// The last durable command; none before the first.
+    pub(crate) sequence: Sequence,
+    /// Ring position behind its record.
+    position: u64,
+    /// The hash of the link that holds it.
+    pub(crate) hash: ChainHash,
+}
+
+impl Mark {
+    fn encode(&self) -> [u64; MARK_WORDS] {
+        let mut words = [0; MARK_WORDS];
+        words[..3].copy_from_slice(&[self.generation, self.sequence.0, self.position]);
+        for (word, bytes) in words[3..7].iter_mut().zip(self.hash.0.as_chunks().0) {
+            *word = u64::from_le_bytes(*bytes);
+        }
+        words[7] = checksum(&words[..7]);
+        words
+    }
+
+    /// Nothing if the mark is torn.
+    fn decode(words: &[u64]) -> Option<Self> {
+        let (covered, rest) = words.split_at_checked(MARK_WORDS - 1)?;
+        if rest.first() != Some(&checksum(covered)) {
+            return None;
+        }
+        let mut hash = [0; 32];
+        for (bytes, word) in hash.as_chunks_mut().0.iter_mut().zip(&covered[3..]) {
+            *bytes = word.to_le_bytes();
+        }
+        Some(Self {
+            generation: covered[0],
+            sequence: Sequence(covered[1]),
+            position: covered[2],
+            hash: ChainHash(hash),
+        })
+    }
+}
+
+/// The mapped file and the cursors over it, shared by appender and drain.
+#[derive(Debug)]
+pub(crate) struct Head {
+    path: PathBuf,
+    memory: SharedWords,
+    ring_bytes: u64,
+    /// Ring position behind the last published record. Poisoned: the appender is gone.
+    pub(crate) published: Watermark,
+    /// Ring position behind the last durable record. Poisoned: the writer has stopped.
+    pub(crate) freed: Watermark,
+}
+
+impl Head {
+    /// Makes an empty head that continues the journal behind `sequence` and `hash`, replacing the one before.
+    ///
+    /// The file gets its name when it is complete, so that no half-made head is ever met.
+    pub(crate) fn create(
+        path: PathBuf,
+        journal: JournalId,
+        ring_bytes: u64,
+        durable: (Sequence, ChainHash),
+        idle: Idle,
+    ) -> io::Result<Arc<Self>> {
+        let unfinished = path.with_extension("new");
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&unfinished)?;
+        let length = (RING_WORD * WORD_BYTES) as u64 + ring_bytes;
+        file.set_len(length)?;
+        allocate(&file, length)?;
+        let head = Self {
+            path,
+            memory: SharedWords::map(&file)?,
+            ring_bytes,
+            published: Watermark::new(0, idle),
+            freed: Watermark::new(0, idle),
+        };
+        head.store(0, &header_words(journal, ring_bytes));
+        let (sequence, hash) = durable;
+        head.store(MARK_AT_WORD[0], &Mark { generation: 0, sequence, position: 0, hash }.encode());
+        fs::rename(unfinished, &head.path)?;
+        Ok(Arc::new(head))
+    }
+
+    /// Removes the file: everything that it held is durable.
+    pub(crate) fn remove(&self) -> io::Result<()> {
+        fs::remove_file(&self.path)
+    }
+
+    /// Where the file is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn store(&self, at: usize, words: &[u64]) {
+        for (cell, word) in self.memory.words()[at..].iter().zip(words) {
+            cell.store(*word, Ordering::Relaxed);
+        }
+    }
+
+    /// The words of the ring from `position` on, around its end.
+    fn ring(&self, position: u64) -> impl Iterator<Item = &std::sync::atomic::AtomicU64> {
+        let ring = &self.memory.words()[RING_WORD..];
+        let at = usize::try_from(position % self.ring_bytes).expect("the ring is in memory") / WORD_BYTES;
+        let (before, behind) = ring.split_at(at);
+        behind.iter().chain(before)
+    }
+}
+
+/// The core's end: stores records.
+#[derive(Debug)]
+pub(crate) struct HeadAppender {
+    head: Arc<Head>,
+    appended: u64,
+    published: u64,
+    /// As last read; the truth may be further on.
+    freed: u64,
+}
+
+impl HeadAppender {
+    /// For one thread; a second one on the same head would be a bug.
+    pub(crate) fn new(head: Arc<Head>) -> Self {
+        Self { head, appended: 0, published: 0, freed: 0 }
+    }
+
+    /// Appends a record; waits for the writer while the ring is full.
+    pub(crate) fn append(&mut self, command: &Sequenced<Command>) -> Result<(), Poisoned> {
+        let record = RecordBytes::of_command(command);
+        let (words, _) = record.as_slice().as_chunks();
+        let end = self.appended + record.as_slice().len() as u64;
+        if end - self.freed > self.head.ring_bytes {
+            self.wait_for_room(end)?;
+        }
+        for (cell, bytes) in self.head.ring(self.appended).zip(words) {
+            cell.store(u64::from_le_bytes(*bytes), Ordering::Relaxed);
+        }
+        self.appended = end;
+        Ok(())
+    }
+
+    /// Lets the writer, and whoever comes after a kill, have what was appended.
+    pub(crate) fn publish(&mut self) -> Result<(), Poisoned> {
+        if self.head.freed.is_poisoned() {
+            return Err(Poisoned { reached: self.freed });
+        }
+        if self.appended > self.published {
+            self.head.memory.words()[PUBLISHED_WORD].store(self.appended, Ordering::Release);
+            self.head.published.advance(self.appended);
+            self.published = self.appended;
+        }
+        Ok(())
+    }
+
+    /// Publishes first, or the writer could free nothing: a batch may be larger than the ring.
+    fn wait_for_room(&mut self, end: u64) -> Result<(), Poisoned> {
+        self.freed = self.head.freed.get();
+        if end - self.freed > self.head.ring_bytes {
+            self.publish()?;
+            self.freed = self.head.freed.wait_for(end - self.head.ring_bytes)?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for HeadAppender {
+    /// Tells the writer that nothing more will come.
+    fn drop(&mut self) {
+        self.head.published.poison();
+    }
+}
+
+/// The writer's end: takes records, and frees them once they are durable.
+#[derive(Debug)]
+pub(crate) struct HeadDrain {
+    head: Arc<Head>,
+    drained: u64,
+    generation: u64,
+}
+
+impl HeadDrain {
+    /// For one thread; a second one on the same head would be a bug.
+    pub(crate) fn new(head: Arc<Head>) -> Self {
+        Self { head, drained: 0, generation: 0 }
+    }
+
+    /// Waits until there is something to take; an error once there never will be.
+    pub(crate) fn wait(&self) -> Result<(), Poisoned> {
+        self.head.published.wait_for(self.drained + 1).map(drop)
+    }
+
+    /// Appends to `out` whole records of at most `bytes_max` together.
+    pub(crate) fn take(&mut self, out: &mut Vec<u8>, bytes_max: usize) {
+        let published = self.head.published.get();
+        let available = usize::try_from(published - self.drained).expect("the ring is in memory");
+        let take = self.whole_records(available.min(bytes_max));
+        let words = self.head.ring(self.drained).take(take / WORD_BYTES);
+        out.extend(words.flat_map(|cell| cell.load(Ordering::Relaxed).to_le_bytes()));
+        self.drained += take as u64;
+    }
+
+    /// Everything taken so far is durable: `sequence` in the link `hash`.
+    pub(crate) fn mark_durable(&mut self, sequence: Sequence, hash: ChainHash) {
+        self.generation += 1;
+        let mark = Mark { generation: self.generation, sequence, position: self.drained, hash };
+        self.head.store(MARK_AT_WORD[usize::from(!self.generation.is_multiple_of(2))], &mark.encode());
+        self.head.freed.advance(self.drained);
+    }
+
+    /// The head.
+    pub(crate) fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// Bytes of the whole records in the next `bytes_max`.
+    fn whole_records(&self, bytes_max: usize) -> usize {
+        let mut taken = 0;
+        while taken < bytes_max {
+            let prefix = self.head.ring(self.drained + taken as u64).next().expect("the ring is not empty");
+            let record = record_bytes_from_prefix(&prefix.load(Ordering::Relaxed).to_le_bytes());
+            if taken + record > bytes_max {
+                break;
+            }
+            taken += record;
+        }
+        taken
+    }
+}
+
+/// What a stopped process left in its head.
+pub(crate) struct HeadImage {
+    pub(crate) mark: Mark,
+    /// The records behind the mark.
+    records: Vec<u8>,
+    /// Where each begins.
+    starts: Vec<usize>,
+}
+
+/// What there is to adopt.
+pub(crate) enum Found {
+    Nothing,
+    /// A head from before the machine's last start: its memory is not to be trusted, and was never promised.
+    OtherBoot,
+    Head(HeadImage),
+}
+
+/// Reads the head at `path`, if there is one.
+pub(crate) fn find(path: &Path, journal: JournalId) -> io::Result<Result<Found, HeadFault>> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Ok(Found::Nothing)),
+        Err(error) => return Err(error),
+    };
+    let words: Vec<u64> = bytes.as_chunks().0.iter().map(|chunk| u64::from_le_bytes(*chunk)).collect();
+    Ok(HeadImage::from_words(&words, journal))
+}
+
+impl HeadImage {
+    fn from_words(words: &[u64], journal: JournalId) -> Result<Found, HeadFault> {
+        let (header, ring) = (words.get(..HEADER_WORDS), words.get(RING_WORD..));
+        let (Some(header), Some(ring @ [_, ..])) = (header, ring) else { return Err(HeadFault::Header) };
+        let ring_bytes = (ring.len() * WORD_BYTES) as u64;
+        let expected = header_words(journal, ring_bytes);
+        if header[..5] != expected[..5] || header[7] != checksum(&header[..7]) {
+            return Err(HeadFault::Header);
+        }
+        if header[5..7] != expected[5..7] {
+            return Ok(Found::OtherBoot);
+        }
+        let mark = MARK_AT_WORD
+            .iter()
+            .filter_map(|&at| Mark::decode(&words[at..at + MARK_WORDS]))
+            .max_by_key(|mark| mark.generation)
+            .ok_or(HeadFault::Mark)?;
+        Self::behind_mark(mark, words[PUBLISHED_WORD], ring).map(Found::Head)
+    }
+
+    fn behind_mark(mark: Mark, published: u64, ring: &[u64]) -> Result<Self, HeadFault> {
+        let ring_bytes = (ring.len() * WORD_BYTES) as u64;
+        let pending = published.checked_sub(mark.position).filter(|&bytes| bytes <= ring_bytes);
+        let pending = usize::try_from(pending.ok_or(HeadFault::Records)?).map_err(|_| HeadFault::Records)?;
+        let at = usize::try_from(mark.position % ring_bytes).map_err(|_| HeadFault::Records)? / WORD_BYTES;
+        let (before, behind) = ring.split_at(at);
+        let words = behind.iter().chain(before).take(pending / WORD_BYTES);
+        let records: Vec<u8> = words.flat_map(|word| word.to_le_bytes()).collect();
+        let starts = record_starts(&records, mark.sequence)?;
+        Ok(Self { mark, records, starts })
+    }
+
+    /// The last command that it holds or follows.
+    pub(crate) fn last(&self) -> Sequence {
+        Sequence(self.mark.sequence.0 + self.starts.len() as u64)
+    }
+
+    /// The record of a command behind the mark, its checksum zero; nothing behind the last.
+    pub(crate) fn record(&self, sequence: Sequence) -> Option<&[u8]> {
+        let index = usize::try_from(sequence.0 - self.mark.sequence.0 - 1).ok()?;
+        let start = *self.starts.get(index)?;
+        let end = self.starts.get(index + 1).copied().unwrap_or(self.records.len());
+        Some(&self.records[start..end])
+    }
+}
+
+/// Where each record begins, if they are commands that follow one another behind `last`.
+fn record_starts(records: &[u8], last: Sequence) -> Result<Vec<usize>, HeadFault> {
+    let mut starts = Vec::new();
+    let mut at = 0;
+    let mut expected = last;
+    while at < records.len() {
+        expected = expected.next();
+        let record = RecordView::frame(&records[at..], 0).map_err(|_| HeadFault::Records)?;
+        let decodes = record.entry().is_ok();
+        if record.kind() != RecordKind::Command || record.number() != expected.0 || !decodes {
+            return Err(HeadFault::Records);
+        }
+        starts.push(at);
+        at += record.len();
+    }
+    Ok(starts)
+}
+
+fn header_words(journal: JournalId, ring_bytes: u64) -> [u64; HEADER_WORDS] {
+    let [id_low, id_high] = halves(journal.0);
+    let [boot_low, boot_high] = halves(boot_id());
+    let magic = u64::from_le_bytes(MAGIC);
+    let mut words = [magic, FORMAT_VERSION.into(), id_low, id_high, ring_bytes, boot_low, boot_high, 0];
+    words[7] = checksum(&words[..7]);
+    words
+}
+
+fn halves(bytes: [u8; 16]) -> [u64; 2] {
+    let number = u128::from_le_bytes(bytes);
+    #[expect(clippy::cast_possible_truncation, reason = "each half is taken")]
+    [number as u64, (number >> 64) as u64]
+}
+
+fn checksum(words: &[u64]) -> u64 {
+    let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    crc32c(&[&bytes]).into()
+}
+
+/// Names this run of the machine; zero where the system does not say.
+fn boot_id() -> [u8; 16] {
+    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    u128::from_str_radix(&text.trim().replace('-', ""), 16).unwrap_or_default().to_le_bytes()
+}
+
+const _: () = assert!(RECORD_PREFIX_BYTES == WORD_BYTES, "a record's length is in its first word");

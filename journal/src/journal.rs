@@ -1,0 +1,171 @@
+//! A journal that is open for writing: options, and the handle that is not the core's.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use engine::{Capacity, Sequence};
+use ring::{Idle, Watermark};
+
+use crate::digest::Digest;
+use crate::error::{AppendError, OpenError, WriteError};
+use crate::head;
+use crate::layout::ALIGNMENT_MIN;
+use crate::recovery::{self, Recovery};
+use crate::segment::JournalId;
+use crate::storage::Storage;
+use crate::writer::{Appender, DigestQueue, Shared};
+
+/// What an acknowledgement promises. The writer writes and syncs either way; only who waits differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// The command survives the process: it is in the head.
+    Buffered,
+    /// The command survives power loss: it is on stable storage.
+    #[default]
+    Synced,
+}
+
+/// How a journal is opened.
+#[derive(Clone)]
+pub struct Options {
+    /// The venue's number; an existing journal's has to be the same. Default 1.
+    pub venue: u32,
+    /// Which of the venue's cores; an existing journal's has to be the same. Default 0.
+    pub shard: u32,
+    /// The term of what is written, not less than any before. Default 1; replication counts it up.
+    pub term: u64,
+    /// What the engine carries at most; an existing journal's has to be the same, or replay would differ.
+    pub capacity: Capacity,
+    /// What an acknowledgement promises. Default synced.
+    pub durability: Durability,
+    /// How threads around the journal wait. Default: they park.
+    pub idle: Idle,
+    /// Bytes of a new segment, a multiple of 4,096 and at least four times that. Default 64 MiB: large enough that
+    /// changing segments is rare, small enough to be zeroed ahead within a second.
+    pub segment_bytes: u64,
+    /// Bytes of the head's ring, a multiple of 4,096. Default 16 MiB: a hundred thousand commands, or a tenth of a second
+    /// of full load while the disk stalls; then the core waits.
+    pub head_bytes: u64,
+    /// Where the head is kept; nothing: shared memory, where there is.
+    pub head_directory: Option<PathBuf>,
+    /// The name of a new journal; nothing: a random one. For files that have to be the same each time.
+    pub journal_id: Option<JournalId>,
+    /// Where segments are kept; nothing: in the data folder. For disks that fail on purpose.
+    pub storage: Option<Arc<dyn Storage>>,
+}
+
+impl Options {
+    /// The defaults, for an engine of this capacity.
+    pub fn new(capacity: Capacity) -> Self {
+        Self {
+            venue: 1,
+            shard: 0,
+            term: 1,
+            capacity,
+            durability: Durability::default(),
+            idle: Idle::default(),
+            segment_bytes: 64 << 20,
+            head_bytes: 16 << 20,
+            head_directory: None,
+            journal_id: None,
+            storage: None,
+        }
+    }
+
+    pub(crate) fn head_path(&self, journal: JournalId) -> PathBuf {
+        let directory = self.head_directory.clone().unwrap_or_else(head::default_directory);
+        head::head_path(&directory, journal)
+    }
+
+    fn check(&self) -> Result<(), OpenError> {
+        let page = ALIGNMENT_MIN as u64;
+        if !self.segment_bytes.is_multiple_of(page) || self.segment_bytes < 4 * page {
+            let range = "a multiple of 4096, at least 16384";
+            return Err(OpenError::Option { option: "segment_bytes", range });
+        }
+        if !self.head_bytes.is_multiple_of(page) || self.head_bytes < head::RING_BYTES_MIN {
+            return Err(OpenError::Option { option: "head_bytes", range: "a multiple of 4096, at least 4096" });
+        }
+        Ok(())
+    }
+}
+
+/// What opening a journal gives.
+pub struct Opened {
+    /// For everybody but the core.
+    pub journal: Journal,
+    /// For the core: goes into its [`Sequencer`](crate::Sequencer).
+    pub appender: Appender,
+    /// What was found and done.
+    pub recovery: Recovery,
+}
+
+/// A journal that is open for writing. The process holds its lock until the [`Appender`] is dropped.
+pub struct Journal {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) durability: Durability,
+}
+
+impl Journal {
+    /// Opens or makes the journal of the data folder `directory`, and recovers what an earlier process left.
+    ///
+    /// When this returns, everything that was recovered is durable and can be read, and the writer runs.
+    pub fn open(directory: &Path, options: &Options) -> Result<Opened, OpenError> {
+        options.check()?;
+        recovery::open(directory, options)
+    }
+
+    /// The last durable sequence, to read and to wait for. Poisoned: nothing more becomes durable.
+    pub fn durable(&self) -> &Arc<Watermark> {
+        &self.shared.durable
+    }
+
+    /// Waits until `sequence`, which was submitted, may be acknowledged.
+    pub fn wait_released(&self, sequence: Sequence) -> Result<(), AppendError> {
+        let reached = match self.durability {
+            Durability::Buffered => self.shared.durable.get() >= sequence.0 || self.failure().is_none(),
+            Durability::Synced => self.shared.durable.wait_for(sequence.0).is_ok(),
+        };
+        match self.failure() {
+            Some(failure) if !reached => Err(AppendError::Poisoned(failure)),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Where event digests are handed to the writer.
+    pub fn digests(&self) -> DigestQueue {
+        self.shared.digests.clone()
+    }
+
+    /// Why the writer has stopped, if it has failed.
+    pub fn failure(&self) -> Option<Arc<WriteError>> {
+        self.shared.failure.get().cloned()
+    }
+
+    /// Why no spare segment can be allocated, while that is so: the disk fills, and soon the core will wait.
+    pub fn allocation_failure(&self) -> Option<String> {
+        self.shared.shelf.failure()
+    }
+
+    /// Shuts down in order: makes everything durable, writes the seal, removes the head.
+    ///
+    /// `event_digest` is of all events up to the last command; [`Digest::ZERO`] if nobody computed it.
+    ///
+    /// # Panics
+    ///
+    /// If the appender is another journal's.
+    pub fn close(self, appender: Appender, event_digest: Digest) -> Result<(), Arc<WriteError>> {
+        assert!(appender.belongs_to(&self.shared), "the appender is another journal's");
+        // Set once: `close` takes the journal.
+        let _ = self.shared.seal.set(event_digest);
+        drop(appender);
+        self.failure().map_or(Ok(()), Err)
+    }
+}
+
+impl fmt::Debug for Journal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Journal").field("durable", &self.shared.durable.get()).finish_non_exhaustive()
+    }
+}

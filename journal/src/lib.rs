@@ -1,0 +1,42 @@
+//! Makes an engine durable: every command is journalled before it is applied, and the journal alone rebuilds the rest.
+//!
+//! ```text
+//!   core    Sequencer ──► Appender ──► head (shared memory)
+//!   writer                             head ──► batch ──► segment, synced ──► durable watermark
+//!   others  wait for the watermark;  Reader ──► replay
+//! ```
+//!
+//! [`layout`] draws the bytes, [`Journal::open`] recovers and starts the writer, [`Sequencer`] is the core's step,
+//! [`Reader`] reads and verifies without a lock, [`replay()`] rebuilds and compares.
+
+mod batch;
+pub mod checksum;
+pub mod digest;
+pub mod error;
+mod head;
+pub mod journal;
+pub mod layout;
+mod mapping;
+pub mod reader;
+mod record;
+pub mod recovery;
+pub mod replay;
+pub mod segment;
+pub mod sequencer;
+mod spare;
+pub mod storage;
+mod tail;
+mod writer;
+
+pub use checksum::ChainHash;
+pub use digest::{Block, BlockDigest, Digest, EventDigest, HashSink, book_digest, state_digest};
+pub use error::{AppendError, Fault, HeadFault, OpenError, ReadError, ReplayError, WriteError};
+pub use journal::{Durability, Journal, Opened, Options};
+pub use reader::{Cut, Position, Reader, Verified};
+pub use record::{Entry, Seal};
+pub use recovery::{HeadOutcome, Recovery};
+pub use replay::{Both, ReplaySummary, Replayed, rebuild, replay};
+pub use segment::{Identity, JournalId, SegmentHeader, SegmentNumber};
+pub use sequencer::{Append, Apply, BEFORE_FIRST, Discard, Discontinuity, Sequencer};
+pub use storage::{DirectoryStorage, Storage, StorageFile};
+pub use writer::{Appender, DigestQueue};

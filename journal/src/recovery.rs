@@ -1,0 +1,291 @@
+//! Opening a journal for writing: lock, verify, cut the torn tail, adopt the head, go on.
+//!
+//! ```text
+//!   lock ─► sync the last segment ─► read and verify all segments ─► compare what the head and the disk both hold
+//!        ─► only then write: erase the torn tail ─► append the head's rest ─► a new, empty head ─► start the writer
+//! ```
+//!
+//! Every step can be interrupted and repeated: until the new head has its name, the old one holds what it held.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use engine::Sequence;
+use engine::limits::BEHAVIOUR;
+use ring::Watermark;
+
+use crate::batch::BatchBuilder;
+use crate::error::{HeadFault, OpenError, ReadError, WriteError};
+use crate::head::{self, Found, Head, HeadImage};
+use crate::journal::{Journal, Opened, Options};
+use crate::layout::{RECORD_BYTES_MAX, RECORD_PREFIX_BYTES};
+use crate::reader::{Cut, JOURNAL_FOLDER, Reader, Verified, segment_numbers};
+use crate::record::{RecordKind, RecordView};
+use crate::segment::{CUT_SUFFIX, Identity, JournalId, SPARE_SUFFIX, SegmentNumber};
+use crate::storage::{DirectoryStorage, Storage};
+use crate::tail::{Plan, Tail};
+use crate::writer::{self, DigestQueue, Shared};
+
+/// The file that the one writing process holds locked.
+pub const LOCK_FILE: &str = "lock";
+
+/// What was found and done when a journal was opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recovery {
+    /// What all segments agree on; the engine to replay into has this capacity.
+    pub identity: Identity,
+    /// What the disk held; nothing for a new journal.
+    pub found: Option<Verified>,
+    /// What became of the head.
+    pub head: HeadOutcome,
+    /// The last command, the head's included; none if there is none. All of it is durable.
+    pub last: Sequence,
+}
+
+/// What became of the head that an earlier process left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeadOutcome {
+    /// There was none: the last process was shut down in order, or the machine was.
+    Absent,
+    /// It is from before the machine's last start, and was not used.
+    OtherBoot,
+    /// It continues the disk; so many commands were only in it, and are on disk now.
+    Adopted {
+        /// How many.
+        command_count: u64,
+    },
+}
+
+/// See [`Journal::open`].
+pub(crate) fn open(directory: &Path, options: &Options) -> Result<Opened, OpenError> {
+    let folder = directory.join(JOURNAL_FOLDER);
+    make_folder(&folder, directory)?;
+    let lock = lock(directory)?;
+    let storage = options.storage.clone().unwrap_or_else(|| Arc::new(DirectoryStorage::new(folder)));
+    remove_spares(storage.as_ref())?;
+    settle(storage.as_ref())?;
+    let opening = match Reader::with_storage(storage.clone())? {
+        Some(reader) => resume(directory, options, storage, reader)?,
+        None => create(options, storage)?,
+    };
+    start(options, opening, lock)
+}
+
+/// A journal on disk that lacks only its new head and its writer.
+struct Opening {
+    recovery: Recovery,
+    tail: Tail,
+    batch: BatchBuilder,
+}
+
+fn create(options: &Options, storage: Arc<dyn Storage>) -> Result<Opening, OpenError> {
+    let identity = Identity {
+        alignment: u32::try_from(storage.alignment()).expect("bounded"),
+        venue: options.venue,
+        shard: options.shard,
+        journal: options.journal_id.map_or_else(random_id, Ok)?,
+        behaviour: BEHAVIOUR,
+        capacity: options.capacity,
+    };
+    let plan = plan(options, storage, identity);
+    let batch = BatchBuilder::new(Sequence(1), plan.payload_bytes_max());
+    let recovery = Recovery { identity, found: None, head: HeadOutcome::Absent, last: Sequence::NONE };
+    Ok(Opening { recovery, tail: Tail::create(plan)?, batch })
+}
+
+fn resume(
+    directory: &Path,
+    options: &Options,
+    storage: Arc<dyn Storage>,
+    mut reader: Reader,
+) -> Result<Opening, OpenError> {
+    let identity = *reader.identity();
+    let path = options.head_path(identity.journal);
+    let refused = |fault| OpenError::Head { file: path.clone(), fault };
+    let found = head::find(&path, identity.journal).map_err(io_error(&path))?.map_err(refused)?;
+    match &found {
+        Found::Head(image) => read_beside(&mut reader, image)?.map_err(refused)?,
+        Found::Nothing | Found::OtherBoot => reader.read_to_end()?,
+    }
+    same_venue(directory, options, &reader)?;
+
+    let mut opening = cut(options, storage, &reader)?;
+    opening.recovery.head = match found {
+        Found::Nothing => HeadOutcome::Absent,
+        Found::OtherBoot => HeadOutcome::OtherBoot,
+        Found::Head(image) => HeadOutcome::Adopted { command_count: opening.adopt(&image)? },
+    };
+    Ok(opening)
+}
+
+/// Erases the torn tail; gives the end to go on from.
+fn cut(options: &Options, storage: Arc<dyn Storage>, reader: &Reader) -> Result<Opening, OpenError> {
+    let verified = reader.verified().clone();
+    let (number, offset) = reader.end();
+    let plan = plan(options, storage.clone(), *reader.identity());
+    let batch = BatchBuilder::new(verified.last.next(), plan.payload_bytes_max());
+    let mut tail = Tail::resume(plan, number, offset, verified.chain)?;
+    if let Some(cut) = &verified.cut {
+        erase(storage.as_ref(), &mut tail, number, cut)?;
+    }
+    let recovery = Recovery {
+        identity: *reader.identity(),
+        last: verified.last,
+        found: Some(verified),
+        head: HeadOutcome::Absent,
+    };
+    Ok(Opening { recovery, tail, batch })
+}
+
+fn start(options: &Options, mut opening: Opening, lock: File) -> Result<Opened, OpenError> {
+    let last = opening.recovery.last;
+    let path = options.head_path(opening.recovery.identity.journal);
+    let durable = (last, opening.tail.hash());
+    let head = Head::create(path.clone(), opening.recovery.identity.journal, options.head_bytes, durable, options.idle)
+        .map_err(io_error(&path))?;
+    let spares = opening.tail.start_spares().map_err(io_error(&path))?;
+    let shared = Arc::new(Shared {
+        durable: Arc::new(Watermark::new(last.0, options.idle)),
+        head,
+        shelf: spares.shelf().clone(),
+        digests: DigestQueue::default(),
+        seal: OnceLock::new(),
+        failure: OnceLock::new(),
+    });
+    let appender = writer::start(shared.clone(), opening.tail, opening.batch, lock).map_err(io_error(&path))?;
+    let journal = Journal { shared, durability: options.durability };
+    Ok(Opened { journal, appender, recovery: opening.recovery })
+}
+
+impl Opening {
+    /// Makes durable what only the head holds; says how many commands that were.
+    fn adopt(&mut self, image: &HeadImage) -> Result<u64, WriteError> {
+        let durable = self.recovery.last;
+        while let Some(record) = image.record(self.batch.next_sequence()) {
+            if record.len() > self.batch.room() {
+                self.tail.append(&mut self.batch)?;
+            }
+            self.batch.extend_commands(|payload| payload.extend_from_slice(record));
+        }
+        if !self.batch.is_empty() {
+            self.tail.append(&mut self.batch)?;
+        }
+        self.recovery.last = image.last();
+        Ok(image.last().0 - durable.0)
+    }
+}
+
+/// Reads to the end; says whether the head continues what was read.
+fn read_beside(reader: &mut Reader, image: &HeadImage) -> Result<Result<(), HeadFault>, ReadError> {
+    reader.watch_for(image.mark.hash);
+    let mut agreement = Ok(());
+    while reader.next_batch()? {
+        reader.check_values()?;
+        agreement = agreement.and_then(|()| reader.batch_records().try_for_each(|record| compare(&record, image)));
+    }
+    if !reader.has_passed() {
+        return Ok(Err(HeadFault::Unknown));
+    }
+    Ok(agreement)
+}
+
+/// Whether the head holds the same bytes for a record on disk, or nothing because it was freed.
+fn compare(record: &RecordView<'_>, image: &HeadImage) -> Result<(), HeadFault> {
+    let sequence = Sequence(record.number());
+    if record.kind() != RecordKind::Command || sequence <= image.mark.sequence {
+        return Ok(());
+    }
+    let held = image.record(sequence).ok_or(HeadFault::Behind)?;
+    let value = &held[RECORD_PREFIX_BYTES..];
+    let same = value.starts_with(record.value()) && held.len() == record.len();
+    if same { Ok(()) } else { Err(HeadFault::Differs { at: sequence }) }
+}
+
+fn same_venue(directory: &Path, options: &Options, reader: &Reader) -> Result<(), OpenError> {
+    let identity = reader.identity();
+    let what = if identity.venue != options.venue {
+        "venue number"
+    } else if identity.shard != options.shard {
+        "shard number"
+    } else if identity.capacity != options.capacity {
+        "engine capacity"
+    } else if reader.term() > options.term {
+        "term, a later one"
+    } else {
+        return Ok(());
+    };
+    Err(OpenError::Different { directory: directory.to_owned(), what })
+}
+
+/// Zeros over a torn batch; a segment whose header never became whole is set aside.
+fn erase(storage: &dyn Storage, tail: &mut Tail, number: SegmentNumber, cut: &Cut) -> Result<(), OpenError> {
+    if cut.file == storage.path().join(number.file_name()) {
+        return Ok(tail.erase(cut.length)?);
+    }
+    let name = number.next().file_name();
+    storage
+        .rename(&name, &format!("{name}{CUT_SUFFIX}"))
+        .and_then(|()| storage.sync_directory())
+        .map_err(io_error(&cut.file))
+}
+
+/// Nothing counts as durable because an earlier process wrote it: it may have been killed before it synced, or its sync
+/// may have failed. Only the last segment can hold such a write, and only its name can be unsynced.
+fn settle(storage: &dyn Storage) -> Result<(), OpenError> {
+    let Some(last) = segment_numbers(storage)?.pop() else { return Ok(()) };
+    let name = last.file_name();
+    storage.settle(&name).and_then(|()| storage.sync_directory()).map_err(io_error(&storage.path().join(name)))
+}
+
+/// A spare's zeros may be half written, and its number taken.
+fn remove_spares(storage: &dyn Storage) -> Result<(), OpenError> {
+    let names = storage.list().map_err(io_error(storage.path()))?;
+    names
+        .iter()
+        .filter(|name| name.ends_with(SPARE_SUFFIX))
+        .try_for_each(|name| storage.remove(name).map_err(io_error(&storage.path().join(name))))
+}
+
+/// Makes the folders, and their names durable.
+fn make_folder(folder: &Path, directory: &Path) -> Result<(), OpenError> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(folder).map_err(io_error(folder))?;
+    let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    [directory, parent]
+        .iter()
+        .try_for_each(|path| File::open(path).and_then(|opened| opened.sync_all()).map_err(io_error(path)))
+}
+
+fn lock(directory: &Path) -> Result<File, OpenError> {
+    let path = directory.join(LOCK_FILE);
+    let file = File::create(&path).map_err(io_error(&path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Locked { lock: path }),
+        Err(TryLockError::Error(error)) => Err(io_error(&path)(error)),
+    }
+}
+
+fn plan(options: &Options, storage: Arc<dyn Storage>, identity: Identity) -> Plan {
+    // A device with a larger sector than expected must not leave a segment without room for a batch.
+    let segment_bytes = options.segment_bytes.max(4 * u64::from(identity.alignment));
+    Plan { storage, identity, term: options.term, segment_bytes }
+}
+
+fn random_id() -> Result<JournalId, OpenError> {
+    let mut id = [0; 16];
+    rustix::rand::getrandom(&mut id, rustix::rand::GetRandomFlags::empty())
+        .map_err(|error| io_error(Path::new("getrandom"))(error.into()))?;
+    Ok(JournalId(id))
+}
+
+pub(crate) fn io_error(file: &Path) -> impl Fn(io::Error) -> OpenError + use<> {
+    let file: PathBuf = file.to_owned();
+    move |source| OpenError::Io { file: file.clone(), source }
+}
+
+const _: () = assert!(head::RING_BYTES_MIN >= 4 * RECORD_BYTES_MAX as u64, "the smallest head holds several records");

@@ -1,0 +1,190 @@
+//! The seam between the journal and the disk: a handful of operations, so that a simulated disk can fail each of them.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::FallocateFlags;
+
+use crate::layout::{ALIGNMENT_MAX, ALIGNMENT_MIN};
+use crate::mapping::FileBytes;
+
+/// A file's bytes, mapped or simulated.
+pub type Bytes = Box<dyn AsRef<[u8]> + Send + Sync>;
+
+/// The folder that holds the segments.
+///
+/// Names are file names in that folder. No operation is ever repeated after it failed.
+pub trait Storage: Send + Sync + 'static {
+    /// Where this is, for messages.
+    fn path(&self) -> &Path;
+
+    /// Names of all files, in any order. An error of kind `NotFound` if there is no such folder.
+    fn list(&self) -> io::Result<Vec<String>>;
+
+    /// A new file of `length` zeros, allocated, written and synced, so that a later write neither grows the file nor
+    /// converts an extent. Replaces a file of that name.
+    fn create(&self, name: &str, length: u64) -> io::Result<Box<dyn StorageFile>>;
+
+    /// An existing file, for writing.
+    fn open(&self, name: &str) -> io::Result<Box<dyn StorageFile>>;
+
+    /// An existing file's bytes, for reading.
+    fn map(&self, name: &str) -> io::Result<Bytes>;
+
+    /// Makes what is read from a file what its device holds: syncs what an earlier process may have left unsynced, and
+    /// forgets what is cached, which after that process's failed sync may be what the device never got.
+    fn settle(&self, name: &str) -> io::Result<()>;
+
+    /// Gives a file another name, replacing what has it.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+
+    /// Removes a file.
+    fn remove(&self, name: &str) -> io::Result<()>;
+
+    /// Makes all names durable.
+    fn sync_directory(&self) -> io::Result<()>;
+
+    /// What batches should be aligned to: the device's physical sector, at least [`ALIGNMENT_MIN`].
+    fn alignment(&self) -> usize;
+}
+
+/// A file that is being written.
+pub trait StorageFile: Send {
+    /// Its length, which never changes.
+    fn length(&self) -> u64;
+
+    /// Writes all of `bytes` at `offset`. Durable only behind [`sync`](Self::sync).
+    fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()>;
+
+    /// Makes all writes durable.
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+/// A folder of the operating system.
+#[derive(Debug, Clone)]
+pub struct DirectoryStorage {
+    path: PathBuf,
+}
+
+impl DirectoryStorage {
+    /// The folder at `path`, which may not exist yet.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+}
+
+/// Zeros are written in pieces of this size.
+const ZEROS_BYTES: usize = 1 << 20;
+
+impl Storage for DirectoryStorage {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        fs::read_dir(&self.path)?
+            .map(|entry| {
+                let name = entry?.file_name();
+                name.into_string().map_err(|name| io::Error::other(format!("a file name is not UTF-8: {name:?}")))
+            })
+            .collect()
+    }
+
+    fn create(&self, name: &str, length: u64) -> io::Result<Box<dyn StorageFile>> {
+        let file = OpenOptions::new().write(true).create(true).truncate(true).open(self.path.join(name))?;
+        allocate(&file, length)?;
+        write_zeros(&file, length)?;
+        file.sync_all()?;
+        Ok(Box::new(OpenFile { file, length }))
+    }
+
+    fn open(&self, name: &str) -> io::Result<Box<dyn StorageFile>> {
+        let file = OpenOptions::new().write(true).open(self.path.join(name))?;
+        let length = file.metadata()?.len();
+        Ok(Box::new(OpenFile { file, length }))
+    }
+
+    fn map(&self, name: &str) -> io::Result<Bytes> {
+        Ok(Box::new(FileBytes::map(&File::open(self.path.join(name))?)?))
+    }
+
+    fn settle(&self, name: &str) -> io::Result<()> {
+        let file = OpenOptions::new().write(true).open(self.path.join(name))?;
+        file.sync_data()?;
+        match rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed) {
+            // Memory file systems have no device behind their cache.
+            Ok(()) | Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.path.join(from), self.path.join(to))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        fs::remove_file(self.path.join(name))
+    }
+
+    fn sync_directory(&self) -> io::Result<()> {
+        File::open(&self.path)?.sync_all()
+    }
+
+    fn alignment(&self) -> usize {
+        physical_sector(&self.path).unwrap_or(ALIGNMENT_MIN).clamp(ALIGNMENT_MIN, ALIGNMENT_MAX)
+    }
+}
+
+struct OpenFile {
+    file: File,
+    length: u64,
+}
+
+impl StorageFile for OpenFile {
+    fn length(&self) -> u64 {
+        self.length
+    }
+
+    fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.file.write_all_at(bytes, offset)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+}
+
+/// Takes the space, or fails cleanly: a full disk must not be met later, in the middle of a write.
+///
+/// A file system that cannot allocate takes the space when the zeros are written.
+pub(crate) fn allocate(file: &File, length: u64) -> io::Result<()> {
+    match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, length) {
+        Ok(()) => Ok(()),
+        Err(error) if error == rustix::io::Errno::OPNOTSUPP => write_zeros(file, length),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn write_zeros(file: &File, length: u64) -> io::Result<()> {
+    let zeros = vec![0; ZEROS_BYTES];
+    let mut at = 0;
+    while at < length {
+        let piece = usize::try_from(length - at).unwrap_or(usize::MAX).min(ZEROS_BYTES);
+        file.write_all_at(&zeros[..piece], at)?;
+        at += piece as u64;
+    }
+    Ok(())
+}
+
+/// The physical sector of the device that holds `path`; nothing if the system does not say, or says something odd.
+fn physical_sector(path: &Path) -> Option<usize> {
+    let device = fs::metadata(path).ok()?.dev();
+    let folder = format!("/sys/dev/block/{}:{}", rustix::fs::major(device), rustix::fs::minor(device));
+    // A partition has no queue of its own: its disk, one folder up, has it.
+    ["queue/physical_block_size", "../queue/physical_block_size"].iter().find_map(|file| {
+        let text = fs::read_to_string(Path::new(&folder).join(file)).ok()?;
+        text.trim().parse().ok().filter(|bytes: &usize| bytes.is_power_of_two())
+    })
+}

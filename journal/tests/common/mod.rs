@@ -1,0 +1,376 @@
+//! What the tests of the journal share. Nothing here comes from the code under test but its public types.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use engine::command::{AdvanceTime, CancelOrder, Deposit, MassCancel, NewOrder};
+use engine::order::{OnDisconnect, OrderFlags, OrderType, Side, TimeInForce};
+use engine::{
+    AccountId, Amount, AssetId, Capacity, ClientOrderId, Command, EventSink, InstrumentId, OrderId, Price, Quantity,
+    Sequence, Sequenced, SessionId, Timestamp,
+};
+use journal::storage::Bytes;
+use journal::{
+    AppendError, Appender, Apply, BEFORE_FIRST, Digest, Journal, JournalId, Opened, Options, Reader, Sequencer,
+    Storage, StorageFile, Verified,
+};
+use tempfile::TempDir;
+
+/// Segments of four pages: a header and three batches of a page.
+pub const SMALL_SEGMENT: u64 = 16_384;
+pub const PAGE: usize = 4_096;
+
+/// Sebastiano Vigna's SplitMix64.
+pub struct SplitMix64(pub u64);
+
+impl SplitMix64 {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// From 0 to `bound`, which is excluded.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+}
+
+/// The seed of a random test: `SEED` if it is set, else `default`. Printed, so that a failure can be repeated.
+pub fn seed(default: u64) -> u64 {
+    let seed = std::env::var("SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(default);
+    println!("SEED={seed}");
+    seed
+}
+
+/// A data folder and a folder for its head, both gone afterwards.
+pub struct Folder {
+    root: TempDir,
+}
+
+impl Folder {
+    pub fn new() -> Self {
+        Self { root: TempDir::new().unwrap() }
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.root.path().join("data")
+    }
+
+    pub fn segment(&self, number: u64) -> PathBuf {
+        self.data().join("journal").join(format!("{number:08}.seg"))
+    }
+
+    pub fn heads(&self) -> PathBuf {
+        let heads = self.root.path().join("heads");
+        std::fs::create_dir_all(&heads).unwrap();
+        heads
+    }
+
+    /// The head's file, if there is one.
+    pub fn head(&self) -> Option<PathBuf> {
+        std::fs::read_dir(self.heads()).unwrap().map(|entry| entry.unwrap().path()).next()
+    }
+
+    pub fn options(&self) -> Options {
+        Options {
+            segment_bytes: SMALL_SEGMENT,
+            head_bytes: 65_536,
+            head_directory: Some(self.heads()),
+            journal_id: Some(JournalId(*b"a journal's name")),
+            ..Options::new(Capacity::SMALL)
+        }
+    }
+
+    pub fn open(&self) -> Writing {
+        Writing::open(&self.data(), &self.options())
+    }
+
+    pub fn verify(&self) -> Result<Verified, journal::ReadError> {
+        Reader::open(&self.data())?.verify()
+    }
+
+    pub fn commands(&self) -> Vec<Sequenced<Command>> {
+        Reader::open(&self.data()).unwrap().commands().map(Result::unwrap).collect()
+    }
+}
+
+/// A core that does nothing: for tests of the journal alone.
+pub struct NoCore;
+
+impl Apply for NoCore {
+    fn apply(&mut self, _: &Sequenced<Command>, _: &mut impl EventSink) {}
+
+    fn next_deadline(&self) -> Timestamp {
+        Timestamp::NEVER
+    }
+}
+
+/// A journal that is open, with its sequencer.
+pub struct Writing {
+    pub journal: Journal,
+    pub sequencer: Sequencer<Appender>,
+    pub recovery: journal::Recovery,
+}
+
+impl Writing {
+    pub fn open(data: &Path, options: &Options) -> Self {
+        let Opened { journal, appender, recovery } = Journal::open(data, options).unwrap();
+        // The journal's tests do not replay; the time only has to be no earlier, and theirs is the sequence.
+        let last = engine::Stamp { sequence: recovery.last, time: Timestamp(recovery.last.0) };
+        Self { journal, sequencer: Sequencer::new(appender, last), recovery }
+    }
+
+    /// Submits commands one after the other, each at the time that its sequence says.
+    pub fn submit(&mut self, commands: &[Command]) -> Result<(), AppendError> {
+        for command in commands {
+            let at = Timestamp(self.sequencer.last().sequence.0 + 1);
+            self.sequencer.submit(&mut NoCore, at, &[*command], &mut Vec::new())?;
+        }
+        Ok(())
+    }
+
+    /// One batch on disk: a run of order flow, submitted while nothing else is under way.
+    pub fn batch(&mut self, commands: &[Command]) {
+        let at = Timestamp(self.sequencer.last().sequence.0 + 1);
+        let last = self.sequencer.submit(&mut NoCore, at, commands, &mut Vec::new()).unwrap();
+        self.journal.wait_released(last.sequence).unwrap();
+    }
+
+    pub fn wait(&self) {
+        self.journal.wait_released(self.sequencer.last().sequence).unwrap();
+    }
+
+    pub fn close(self, event_digest: Digest) {
+        self.journal.close(self.sequencer.into_append(), event_digest).unwrap();
+    }
+
+    /// Ends without a seal and leaves the head, as a crash does once everything is on disk.
+    pub fn abandon(self) {
+        drop(self.sequencer.into_append());
+    }
+}
+
+/// The `number`-th cancel: order flow of 92 bytes, whose every field says which it is.
+pub fn cancel(number: u64) -> Command {
+    Command::from_venue(CancelOrder {
+        account: AccountId(2),
+        order_id: OrderId(number),
+        original_client_order_id: ClientOrderId(number ^ u64::MAX),
+        client_order_id: ClientOrderId(number.rotate_left(32)),
+    })
+}
+
+/// Cancels from `first`, as many as fit one page together.
+pub fn page_of_cancels(first: u64) -> Vec<Command> {
+    (first..first + 40).map(cancel).collect()
+}
+
+/// A command of some kind, with random fields.
+pub fn random_command(random: &mut SplitMix64) -> Command {
+    match random.below(5) {
+        0 => Command::from_venue(AdvanceTime {}),
+        1 => cancel(random.next()),
+        2 => Command::from_venue(MassCancel {
+            account: AccountId(2),
+            instrument: InstrumentId(1),
+            side: None,
+            entered_by: SessionId::NONE,
+            client_order_id: ClientOrderId(random.next()),
+        }),
+        3 => Command::from_venue(Deposit {
+            account: AccountId(2),
+            asset: AssetId(1),
+            amount: Amount(u128::from(random.next())),
+            note: engine::command::AdminNote::NONE,
+        }),
+        _ => Command::from_venue(limit_order(random)),
+    }
+}
+
+/// A limit order of one of three accounts around a price of 100.
+pub fn limit_order(random: &mut SplitMix64) -> NewOrder {
+    NewOrder {
+        account: AccountId(2 + u32::try_from(random.below(3)).unwrap()),
+        instrument: InstrumentId(1),
+        client_order_id: ClientOrderId(random.next() | 1),
+        side: if random.below(2) == 0 { Side::Buy } else { Side::Sell },
+        order_type: OrderType::Limit,
+        time_in_force: TimeInForce::GoodTillCancel,
+        flags: OrderFlags::NONE,
+        self_trade_prevention: None,
+        on_disconnect: OnDisconnect::AsSession,
+        price: Price(95 + random.below(11)),
+        quantity: Quantity(1 + random.below(9)),
+        funds: Amount::ABSENT,
+        stop_price: Price::ABSENT,
+        display_quantity: Quantity::ABSENT,
+        minimum_quantity: Quantity::ABSENT,
+        expire_at: Timestamp::NONE,
+    }
+}
+
+/// What [`Writing::submit`] has to journal for `commands`, from sequence 1.
+pub fn stamped(commands: &[Command]) -> Vec<Sequenced<Command>> {
+    let stamp = |sequence| engine::Stamp { sequence: Sequence(sequence), time: Timestamp(sequence) };
+    (1..).zip(commands).map(|(sequence, &value)| Sequenced { stamp: stamp(sequence), value }).collect()
+}
+
+/// A sequencer at the beginning, over anything.
+pub fn new_sequencer<A: journal::Append>(append: A) -> Sequencer<A> {
+    Sequencer::new(append, BEFORE_FIRST)
+}
+
+/// CRC-32C by its definition, bit by bit.
+pub fn crc32c(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |crc, &byte| {
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ if crc & 1 == 1 { 0x82F6_3B78 } else { 0 })
+    })
+}
+
+/// A disk in memory, which fails at one chosen operation.
+pub struct MemoryStorage {
+    files: Mutex<BTreeMap<String, Content>>,
+    /// Writes, syncs, settlings and renames so far.
+    operations: AtomicU64,
+    /// The operation that fails, counted from 1; zero: none does.
+    fail_at: AtomicU64,
+    /// How many allocations will fail.
+    failing_allocations: AtomicU64,
+}
+
+type Content = Arc<Mutex<Vec<u8>>>;
+
+impl MemoryStorage {
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self {
+            files: Mutex::default(),
+            operations: AtomicU64::new(0),
+            fail_at: AtomicU64::new(0),
+            failing_allocations: AtomicU64::new(0),
+        })
+    }
+
+    pub fn fail_at(&self, operation: u64) {
+        self.operations.store(0, Ordering::SeqCst);
+        self.fail_at.store(operation, Ordering::SeqCst);
+    }
+
+    pub fn fail_allocations(&self, count: u64) {
+        self.failing_allocations.store(count, Ordering::SeqCst);
+    }
+
+    pub fn names(&self) -> Vec<String> {
+        self.files.lock().unwrap().keys().cloned().collect()
+    }
+
+    pub fn read(&self, name: &str) -> Vec<u8> {
+        self.files.lock().unwrap()[name].lock().unwrap().clone()
+    }
+
+    pub fn write(&self, name: &str, bytes: Vec<u8>) {
+        self.files.lock().unwrap().insert(name.to_owned(), Arc::new(Mutex::new(bytes)));
+    }
+
+    /// Flips bits of one byte.
+    pub fn flip(&self, name: &str, at: usize, mask: u8) {
+        self.files.lock().unwrap()[name].lock().unwrap()[at] ^= mask;
+    }
+
+    fn content(&self, name: &str) -> io::Result<Content> {
+        self.files.lock().unwrap().get(name).cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
+
+impl MemoryStorage {
+    fn count(&self) -> io::Result<()> {
+        let number = self.operations.fetch_add(1, Ordering::SeqCst) + 1;
+        if number == self.fail_at.load(Ordering::SeqCst) { Err(io::Error::other("made to fail")) } else { Ok(()) }
+    }
+}
+
+/// The same disk, as the journal sees it.
+#[derive(Clone)]
+pub struct Disk(pub Arc<MemoryStorage>);
+
+impl Storage for Disk {
+    fn path(&self) -> &Path {
+        Path::new("memory")
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        Ok(self.0.names())
+    }
+
+    fn create(&self, name: &str, length: u64) -> io::Result<Box<dyn StorageFile>> {
+        let failing = &self.0.failing_allocations;
+        if failing.try_update(Ordering::SeqCst, Ordering::SeqCst, |count| count.checked_sub(1)).is_ok() {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.0.write(name, vec![0; usize::try_from(length).unwrap()]);
+        self.open(name)
+    }
+
+    fn open(&self, name: &str) -> io::Result<Box<dyn StorageFile>> {
+        Ok(Box::new(DiskFile { disk: self.0.clone(), content: self.0.content(name)? }))
+    }
+
+    fn map(&self, name: &str) -> io::Result<Bytes> {
+        Ok(Box::new(self.0.content(name)?.lock().unwrap().clone()))
+    }
+
+    fn settle(&self, name: &str) -> io::Result<()> {
+        self.0.count()?;
+        self.0.content(name).map(drop)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.0.count()?;
+        let mut files = self.0.files.lock().unwrap();
+        let content = files.remove(from).ok_or(io::ErrorKind::NotFound)?;
+        files.insert(to.to_owned(), content);
+        Ok(())
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.0.files.lock().unwrap().remove(name).map(drop).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn sync_directory(&self) -> io::Result<()> {
+        self.0.count()
+    }
+
+    fn alignment(&self) -> usize {
+        PAGE
+    }
+}
+
+struct DiskFile {
+    disk: Arc<MemoryStorage>,
+    content: Content,
+}
+
+impl StorageFile for DiskFile {
+    fn length(&self) -> u64 {
+        self.content.lock().unwrap().len() as u64
+    }
+
+    /// A write that fails leaves its first bytes: of a batch, the header and a part of the first record.
+    fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let outcome = self.disk.count();
+        let written = if outcome.is_ok() { bytes } else { &bytes[..bytes.len().min(100)] };
+        let at = usize::try_from(offset).unwrap();
+        self.content.lock().unwrap()[at..at + written.len()].copy_from_slice(written);
+        outcome
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.disk.count()
+    }
+}
