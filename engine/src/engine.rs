@@ -12,10 +12,11 @@ use crate::book::arena::{Arena, Slot};
 use crate::book::index::ClientOrderIndex;
 use crate::book::level::Chain;
 use crate::command::{Command, CommandBody, ListInstrument, Sequenced, Stamp};
-use crate::directory::{Directory, Right};
+use crate::directory::{Directory, KeyState, Right};
 use crate::event::{EventSink, NotApplied, OrderState, Report, Requester};
 use crate::identity::{
-    AccountId, AssetId, ClientOrderId, InstrumentId, OrderId, Sequence, SessionId, SessionSequence, StpGroup, TradeId,
+    AccountId, AssetId, ClientOrderId, InstrumentId, KeyId, OrderId, Sequence, SessionId, SessionSequence,
+    SessionVersion, StpGroup, TradeId,
 };
 use crate::instrument::Phase;
 use crate::limits::{BEHAVIOUR, Capacity};
@@ -23,7 +24,7 @@ use crate::market::Market;
 use crate::order::Side;
 use crate::reject::RejectReason;
 use crate::risk::{Exposure, held_asset};
-use crate::sessions::{Admission, Sessions};
+use crate::sessions::{Admission, SessionState, Sessions};
 use crate::table::Table;
 use crate::turn::{Standing, Turn};
 use crate::{Amount, Price, Quantity, Timestamp};
@@ -75,6 +76,23 @@ pub struct LevelSummary {
     pub quantity: u128,
     /// How many orders.
     pub order_count: u32,
+}
+
+/// How far a session has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionView {
+    /// Which.
+    pub session: SessionId,
+    /// The key that it belongs to.
+    pub key: KeyId,
+    /// The last login's number.
+    pub version: SessionVersion,
+    /// Whether it is open.
+    pub state: SessionState,
+    /// The last of its commands that was applied.
+    pub last_applied: SessionSequence,
+    /// The last of its reports.
+    pub last_report: SessionSequence,
 }
 
 impl Engine {
@@ -309,6 +327,29 @@ impl Engine {
     /// An instrument's phase.
     pub fn phase(&self, instrument: InstrumentId) -> Option<Phase> {
         self.markets.get(instrument.0).map(|market| market.phase)
+    }
+
+    /// All listed instruments, by identity.
+    pub fn listings(&self) -> impl Iterator<Item = &ListInstrument> {
+        self.markets.iter().map(|(_, market)| &market.listing)
+    }
+
+    /// All keys that are not revoked, with their public keys, by identity.
+    pub fn keys(&self) -> impl Iterator<Item = (KeyId, &[u8; 32])> {
+        let valid = self.directory.keys.iter().filter(|(_, key)| key.state == KeyState::Valid);
+        valid.map(|(id, key)| (KeyId(id), &key.public_key))
+    }
+
+    /// All sessions, by identity.
+    pub fn sessions(&self) -> impl Iterator<Item = SessionView> + '_ {
+        self.sessions.table.iter().map(|(id, session)| SessionView {
+            session: SessionId(id),
+            key: session.key,
+            version: session.version,
+            state: session.state,
+            last_applied: session.last_applied,
+            last_report: session.last_report,
+        })
     }
 
     /// One side of a book by priority; nothing for an instrument that is not listed.

@@ -40,7 +40,7 @@ mod validate;
 
 pub use accounts::Balance;
 pub use command::{Command, CommandBody, CommandHeader, CommandKind, Sequenced, Stamp};
-pub use engine::{Engine, LevelSummary, RestingOrder};
+pub use engine::{Engine, LevelSummary, RestingOrder, SessionView};
 pub use event::{Event, EventHeader, EventKind, EventSink};
 pub use identity::*;
 pub use limits::Capacity;
@@ -48,5 +48,6 @@ pub use order::*;
 pub use price::Price;
 pub use quantity::{Amount, Quantity, SignedAmount};
 pub use reject::{CancelReason, RejectReason};
+pub use sessions::SessionState;
 pub use snapshot::SnapshotError;
 pub use timestamp::{Nanoseconds, Timestamp};

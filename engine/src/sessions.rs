@@ -13,7 +13,7 @@ use crate::{CommandHeader, Nanoseconds, Timestamp};
 
 code_enum! {
     /// How far a session has come.
-    pub(crate) enum SessionState: u8 {
+    pub enum SessionState: u8 {
         /// Logged in.
         Negotiated = 1,
         /// Open for messages.

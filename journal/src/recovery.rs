@@ -64,7 +64,6 @@ pub(crate) fn open(directory: &Path, options: &Options) -> Result<Opened, OpenEr
     make_folder(&folder, directory)?;
     let lock = lock(directory)?;
     let storage = options.storage.clone().unwrap_or_else(|| Arc::new(DirectoryStorage::new(folder)));
-    remove_spares(storage.as_ref())?;
     settle(storage.as_ref())?;
     let opening = match Reader::with_storage(storage.clone())? {
         Some(reader) => resume(directory, options, storage, reader)?,
@@ -89,6 +88,7 @@ fn create(options: &Options, storage: Arc<dyn Storage>) -> Result<Opening, OpenE
         behaviour: BEHAVIOUR,
         capacity: options.capacity,
     };
+    remove_spares(storage.as_ref())?;
     let plan = plan(options, storage, identity);
     let batch = BatchBuilder::new(Sequence(1), plan.payload_bytes_max());
     let recovery = Recovery { identity, found: None, head: HeadOutcome::Absent, last: Sequence::NONE };
@@ -122,6 +122,7 @@ fn resume(
 
 /// Erases the torn tail; gives the end to go on from.
 fn cut(options: &Options, storage: Arc<dyn Storage>, reader: &Reader) -> Result<Opening, OpenError> {
+    remove_spares(storage.as_ref())?;
     let verified = reader.verified().clone();
     let (number, offset) = reader.end();
     let plan = plan(options, storage.clone(), *reader.identity());

@@ -2,6 +2,10 @@
 //!
 //! It is a library so that a harness can embed what the program `rialto` runs.
 
+pub mod affinity;
 pub mod arguments;
+pub mod clock;
+mod core_thread;
 pub mod exit;
 pub mod journal_tools;
+pub mod topology;

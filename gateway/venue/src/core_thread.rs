@@ -1,0 +1,80 @@
+//! The core thread: takes commands from the ring, gives them their place, journals them, applies them, publishes.
+//!
+//! Nothing here allocates, locks, logs or touches a file once it runs: the journal's head is mapped memory, the rings
+//! are memory, and time comes from the clock without a system call.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use engine::{Command, Engine, Sequence};
+use journal::{AppendError, Appender, Sequencer};
+use ring::{CommandRing, Publisher};
+
+use crate::clock::{Clock, until};
+
+/// Commands that are journalled and applied before the next look at the clock.
+const BATCH_MAX: usize = 256;
+
+/// The longest sleep of an idle core: it looks at its deadlines at least so often, in case the wall clock was slewed.
+const IDLE_MAX: Duration = Duration::from_millis(100);
+
+/// The core, before and while it runs.
+pub(crate) struct Core {
+    pub(crate) engine: Engine,
+    pub(crate) sequencer: Sequencer<Appender>,
+    pub(crate) clock: Clock,
+    pub(crate) commands: Arc<CommandRing>,
+    pub(crate) publisher: Publisher,
+    /// Raised once; what is in the ring by then is still applied.
+    pub(crate) stop: Arc<AtomicBool>,
+}
+
+/// What is left of a core that has stopped.
+pub(crate) struct Stopped {
+    pub(crate) engine: Engine,
+    pub(crate) appender: Appender,
+    /// Why, if it was not asked to.
+    pub(crate) failure: Option<AppendError>,
+}
+
+impl Core {
+    /// Runs until it is asked to stop, or until nothing can be journalled any more.
+    pub(crate) fn run(mut self) -> Stopped {
+        let failure = self.serve().err();
+        Stopped { engine: self.engine, appender: self.sequencer.into_append(), failure }
+    }
+
+    fn serve(&mut self) -> Result<(), AppendError> {
+        let mut batch: Vec<Command> = Vec::with_capacity(BATCH_MAX);
+        loop {
+            // Read before the ring: what was submitted before the stop is then seen.
+            let stopping = self.stop.load(Ordering::Acquire);
+            self.commands.take(&mut batch, BATCH_MAX);
+            let before = self.engine.last().sequence;
+            self.step(&batch)?;
+            if self.engine.last().sequence != before {
+                self.publisher.flush();
+            } else if stopping {
+                return Ok(());
+            } else {
+                self.idle();
+            }
+            batch.clear();
+        }
+    }
+
+    fn step(&mut self, batch: &[Command]) -> Result<Sequence, AppendError> {
+        let now = self.clock.now();
+        let stamp = match batch {
+            [] => self.sequencer.tick(&mut self.engine, now, &mut self.publisher)?,
+            batch => self.sequencer.submit(&mut self.engine, now, batch, &mut self.publisher)?,
+        };
+        Ok(stamp.sequence)
+    }
+
+    fn idle(&mut self) {
+        let limit = until(self.clock.now(), self.engine.next_deadline()).min(IDLE_MAX);
+        self.commands.wait(limit, || self.stop.load(Ordering::Acquire));
+    }
+}

@@ -1,0 +1,262 @@
+//! Threads, rings and who reads what: the venue on one page.
+//!
+//! ```text
+//!   producers ──► CommandRing ──► core ──► EventRing ──► digest      gating: hashes blocks of events for the journal
+//!                                  │                └──► readers     gating: as many as asked for
+//!                                  ▼                └──► observers   may be lapped: as many as wanted, at any time
+//!                                 head ──► journal writer ──► durable watermark ──► releases events
+//! ```
+//!
+//! Starting recovers the journal and replays it; stopping lets the core finish what is in the ring, the readers what is
+//! in theirs, and seals the journal with the digest of all events.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use engine::{Capacity, Engine, Event, EventHeader, EventSink, Sequence};
+use journal::{
+    AppendError, Digest, DigestQueue, Durability, EventDigest, Journal, OpenError, Opened, Options, Reader, Recovery,
+    ReplayError, Replayed, Sequencer, WriteError, rebuild,
+};
+use ring::{CommandRing, EventReader, EventRing, Idle, Polled, Release};
+
+use crate::affinity::{self, CoreNumber};
+use crate::clock::Clock;
+use crate::core_thread::{Core, Stopped};
+
+/// How a venue is put together.
+#[derive(Debug, Clone)]
+pub struct Topology {
+    /// What the engine carries at most; an existing journal's has to be the same.
+    pub capacity: Capacity,
+    /// What an acknowledgement promises.
+    pub durability: Durability,
+    /// How threads wait.
+    pub idle: Idle,
+    /// The processor that the core is pinned to; none: it is not pinned.
+    pub core: Option<CoreNumber>,
+    /// Commands that may wait for the core; then producers get Busy.
+    pub command_slots: usize,
+    /// Events that may wait for the slowest gating reader; then the core waits.
+    pub event_slots: usize,
+    /// Gating readers that [`Venue::start`] gives, besides its own.
+    pub reader_count: usize,
+    /// Bytes of a new journal segment.
+    pub segment_bytes: u64,
+}
+
+impl Default for Topology {
+    /// For one machine: synced, parked, not pinned; four thousand commands and sixteen thousand events in flight.
+    fn default() -> Self {
+        Self {
+            capacity: Capacity::DEFAULT,
+            durability: Durability::Synced,
+            idle: Idle::Park,
+            core: None,
+            command_slots: 4_096,
+            event_slots: 16_384,
+            reader_count: 0,
+            segment_bytes: 64 << 20,
+        }
+    }
+}
+
+/// Why a venue did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The journal could not be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The journal could not be replayed.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+    /// The replay ended elsewhere than the recovery: the journal changed in between.
+    #[error("the journal was recovered up to command {recovered} but replays up to {replayed}")]
+    Changed {
+        /// The last command that recovery found.
+        recovered: Sequence,
+        /// The last command that replay found.
+        replayed: Sequence,
+    },
+    /// A thread could not be started.
+    #[error("a thread could not be started: {0}")]
+    Thread(#[from] io::Error),
+}
+
+/// Why a venue did not stop in order.
+#[derive(Debug, thiserror::Error)]
+pub enum StopError {
+    /// The core could not journal any more.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// The journal could not be completed.
+    #[error(transparent)]
+    Write(#[from] Arc<WriteError>),
+}
+
+/// A venue that runs.
+pub struct Venue {
+    commands: Arc<CommandRing>,
+    readers: Vec<EventReader>,
+    recovery: Recovery,
+    durability: Durability,
+    stop: Arc<AtomicBool>,
+    journal: Journal,
+    core: JoinHandle<Stopped>,
+    digest: JoinHandle<EventDigest>,
+}
+
+/// What a venue was when it stopped.
+pub struct Ended {
+    /// Its state.
+    pub engine: Engine,
+    /// Of all its events, from the journal's first command.
+    pub event_digest: Digest,
+}
+
+impl Venue {
+    /// Recovers the venue of a data folder, or makes a new one, and starts its threads.
+    ///
+    /// `ready` sees the recovered engine before any command is applied: the place to derive views from it.
+    pub fn start(directory: &Path, topology: &Topology, ready: impl FnOnce(&Engine)) -> Result<Self, StartError> {
+        let Opened { journal, appender, recovery } = Journal::open(directory, &journal_options(topology))?;
+        let (engine, event_digest) = recovered(directory, topology.capacity, &recovery)?;
+        ready(&engine);
+
+        let release = match topology.durability {
+            Durability::Buffered => Release::AsPublished,
+            Durability::Synced => Release::After(Arc::clone(journal.durable())),
+        };
+        let reader_count = topology.reader_count + 1;
+        let (publisher, mut readers) = EventRing::open(topology.event_slots, reader_count, topology.idle, release);
+        let own = readers.pop().expect("one reader more than asked for");
+        let digest = start_digest(own, event_digest, journal.digests())?;
+
+        let commands = Arc::new(CommandRing::new(topology.command_slots, topology.idle));
+        let stop = Arc::new(AtomicBool::new(false));
+        let core = Core {
+            clock: Clock::start(engine.last().time),
+            sequencer: Sequencer::new(appender, engine.last()),
+            engine,
+            commands: Arc::clone(&commands),
+            publisher,
+            stop: Arc::clone(&stop),
+        };
+        // The core is started last: helpers that a pinned thread starts would be pinned with it.
+        let core = start_core(core, topology.core)?;
+        let durability = topology.durability;
+        Ok(Self { commands, readers, recovery, durability, stop, journal, core, digest })
+    }
+
+    /// Where commands go.
+    pub fn commands(&self) -> &Arc<CommandRing> {
+        &self.commands
+    }
+
+    /// The gating readers that were asked for; later calls give none.
+    ///
+    /// They have to be read until they are closed, or dropped: the core waits for them.
+    pub fn take_readers(&mut self) -> Vec<EventReader> {
+        core::mem::take(&mut self.readers)
+    }
+
+    /// What was found in the data folder.
+    pub fn recovery(&self) -> &Recovery {
+        &self.recovery
+    }
+
+    /// What an acknowledgement promises.
+    pub fn durability(&self) -> Durability {
+        self.durability
+    }
+
+    /// Whether the core runs: false once the journal has failed or the venue was stopped.
+    pub fn is_running(&self) -> bool {
+        !self.core.is_finished()
+    }
+
+    /// Applies what is in the command ring, lets every event out, and seals the journal.
+    ///
+    /// Producers that submit while this runs may get their commands in or not; what is submitted later is never
+    /// applied.
+    ///
+    /// # Panics
+    /// If a thread of the venue has panicked.
+    pub fn stop(self) -> Result<Ended, StopError> {
+        self.stop.store(true, Ordering::Release);
+        self.commands.wake();
+        drop(self.readers);
+        let Stopped { engine, appender, failure } = self.core.join().expect("the core does not panic");
+        if let Some(failure) = failure {
+            return Err(failure.into());
+        }
+        let mut digest = self.digest.join().expect("the digest does not panic");
+        digest.applied(engine.last().sequence);
+        let event_digest = digest.value();
+        self.journal.close(appender, event_digest)?;
+        Ok(Ended { engine, event_digest })
+    }
+}
+
+fn journal_options(topology: &Topology) -> Options {
+    Options {
+        durability: topology.durability,
+        idle: topology.idle,
+        segment_bytes: topology.segment_bytes,
+        ..Options::new(topology.capacity)
+    }
+}
+
+/// The engine behind the journal's last command, and the digest of its events.
+fn recovered(directory: &Path, capacity: Capacity, recovery: &Recovery) -> Result<(Engine, EventDigest), StartError> {
+    if recovery.last.is_none() {
+        return Ok((Engine::new(capacity), EventDigest::new()));
+    }
+    let reader = Reader::open(directory).map_err(ReplayError::from)?;
+    let Replayed { engine, event_digest, .. } = rebuild(reader, &mut NoEvents, |_| {})?;
+    let (recovered, replayed) = (recovery.last, engine.last().sequence);
+    if recovered != replayed {
+        return Err(StartError::Changed { recovered, replayed });
+    }
+    Ok((engine, event_digest))
+}
+
+/// What the digests say is all that is wanted of a replay's events.
+struct NoEvents;
+
+impl EventSink for NoEvents {
+    fn event(&mut self, _: &EventHeader, _: &Event) {}
+}
+
+fn start_core(core: Core, number: Option<CoreNumber>) -> io::Result<JoinHandle<Stopped>> {
+    Builder::new().name("core".to_owned()).spawn(move || {
+        if let Some(number) = number {
+            affinity::pin(number);
+        }
+        core.run()
+    })
+}
+
+fn start_digest(
+    mut reader: EventReader,
+    mut digest: EventDigest,
+    queue: DigestQueue,
+) -> io::Result<JoinHandle<EventDigest>> {
+    Builder::new().name("event-digest".to_owned()).spawn(move || {
+        loop {
+            match reader.poll() {
+                Polled::Event(header, event) => {
+                    digest.event(&header, &event);
+                    digest.completed().for_each(|block| queue.push(block));
+                }
+                Polled::Empty => reader.wait(Duration::from_secs(1)),
+                Polled::Lapped(_) => unreachable!("the core waits for a gating reader"),
+                Polled::Closed => return digest,
+            }
+        }
+    })
+}
