@@ -1,7 +1,8 @@
 //! The types of fields: integers with a meaning, and characters.
 //!
-//! A type that may be absent is an [`Option`]; its null value is sent instead. Identities, sequences and times have
-//! zero for it, as in the engine; mantissas the lowest integer; counts the highest.
+//! A type that may be absent is an [`Option`]; its null value is sent instead: the highest integer for unsigned types,
+//! the lowest for signed ones. Zero would do for identities, sequences and times, for there it names nothing, and the
+//! engine takes a zero for "none" as well; but not every decoder recognises a null value of zero.
 
 use crate::error::NotRepresentable;
 use crate::layout::{Encoding, Presence, ValueLayout};
@@ -112,39 +113,39 @@ macro_rules! integers {
 
 integers! {
     /// One recoverable conversation, which outlives its connections.
-    SessionId(u64, null 0);
+    SessionId(u64, null u64::MAX);
     /// Number of one login of a session; greater than every one before.
-    SessionVersion(u64, null 0);
+    SessionVersion(u64, null u64::MAX);
     /// Number of one opening of a session; greater than every one before. A time in nanoseconds serves.
-    Nonce(u64, null 0);
+    Nonce(u64, null u64::MAX);
     /// A public key that the venue knows.
-    KeyId(u64, null 0);
+    KeyId(u64, null u64::MAX);
     /// Who owns balances and orders.
-    AccountId(u64, null 0);
+    AccountId(u64, null u64::MAX);
     /// An instrument.
-    SecurityId(u64, null 0);
+    SecurityId(u64, null u64::MAX);
     /// A thing of value that accounts hold.
-    AssetId(u64, null 0);
+    AssetId(u64, null u64::MAX);
     /// The venue's name for an order.
-    OrderId(u64, null 0);
+    OrderId(u64, null u64::MAX);
     /// The trader's name for an order or a request.
-    ClientOrderId(u64, null 0);
+    ClientOrderId(u64, null u64::MAX);
     /// The sender's name for a request that names no order.
-    RequestId(u64, null 0);
+    RequestId(u64, null u64::MAX);
     /// Number of a report within its account, from 1 without gaps.
-    ExecutionId(u64, null 0);
+    ExecutionId(u64, null u64::MAX);
     /// Number of a trade, unique in the venue.
-    TradeId(u64, null 0);
+    TradeId(u64, null u64::MAX);
     /// Place of a message in its session's stream, per direction, from 1.
-    SessionSequence(u64, null 0);
+    SessionSequence(u64, null u64::MAX);
     /// Place of a command in the venue's total order, from 1.
-    JournalSequence(u64, null 0);
+    JournalSequence(u64, null u64::MAX);
     /// Place of a message in its market data channel, from 1.
-    FeedSequence(u64, null 0);
+    FeedSequence(u64, null u64::MAX);
     /// A market data channel: one numbered stream of messages.
-    ChannelId(u64, null 0);
+    ChannelId(u64, null u64::MAX);
     /// Nanoseconds since 1970-01-01 00:00 UTC.
-    Timestamp(u64, null 0);
+    Timestamp(u64, null u64::MAX);
     /// A length of time in milliseconds.
     Milliseconds(u32, null u32::MAX);
     /// Mantissa of a price; the exponent is the instrument's.

@@ -251,6 +251,7 @@ fn check_portable_type(node: Node<'_, '_>) {
     assert!(!["U8", "U16", "U32", "U64", "I8", "I16", "I32", "I64"].contains(&name));
     assert!(node.attribute("length").is_none() || primitive == "char", "{name}: no numeric arrays");
     assert_eq!(node.attribute("presence").is_some(), node.attribute("nullValue").is_some(), "{name}");
+    assert_ne!(node.attribute("nullValue"), Some("0"), "{name}: sbedecoder does not see a null of zero");
 }
 
 fn check_portable_block(types: Node<'_, '_>, block: Node<'_, '_>) {
