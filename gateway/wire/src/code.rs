@@ -1,8 +1,8 @@
 //! Codes with a name: FIX's numbers where FIX has them, and the engine's where the engine has them.
 //!
-//! FIX's letters count on from nine: C is 12, D is 13, F is 15, I is 18, L is 21. A code that this build does not know
-//! reads as `NonRepresentable`, so that a newer peer is never a decoding error; what to do about it is the reader's
-//! decision, and [`TryFrom`] towards the engine's type makes it an error.
+//! FIX's letters count on from nine: A is 10, C is 12, F is 15, L is 21. A code that this build does not know reads as
+//! `NonRepresentable`, so that a newer peer is never a decoding error; what to do about it is the reader's decision,
+//! and [`TryFrom`] towards the engine's type makes it an error.
 
 use engine::canonical::Code;
 
@@ -339,7 +339,7 @@ codes! {
 }
 
 codes! {
-    /// FIX 150: what an execution report reports. 12, 13, 15, 18 and 21 are FIX C, D, F, I and L.
+    /// FIX 150: what an execution report reports. 12, 13, 15, 17, 18 and 21 are FIX C, D, F, H, I and L.
     pub enum ExecType {
         /// The order was accepted.
         New = 0,
@@ -355,6 +355,8 @@ codes! {
         Restated = 13,
         /// The order traded.
         Trade = 15,
+        /// A trade of the order was reversed.
+        TradeCancel = 17,
         /// Nothing happened: the order as it is.
         OrderStatus = 18,
         /// A stop was elected.

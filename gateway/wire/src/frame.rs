@@ -18,6 +18,8 @@ pub const FRAMING_LENGTH: usize = 6;
 pub const MESSAGE_HEADER_LENGTH: usize = 8;
 /// Bytes of both headers, and so the least that `messageLength` can be.
 pub const FRAME_HEADER_LENGTH: usize = FRAMING_LENGTH + MESSAGE_HEADER_LENGTH;
+/// The most that a frame of a session may have: room for the longest message to grow to three times its length.
+pub const SESSION_FRAME_MAX: usize = 1024;
 /// `encodingType` of SBE 1.0, little-endian.
 pub const ENCODING_TYPE: u16 = 0xEB50;
 

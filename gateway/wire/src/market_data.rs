@@ -1,4 +1,7 @@
-//! Market data and its control lane.
+//! Market data and its control lane. Says the same as `schema/market_data.xml`.
+//!
+//! A packet is a [`PacketHeader`] and the messages that it counts, each in a frame of its own: the n-th has the number
+//! `first_sequence + n`, from zero. Increments have templates from 302, snapshots from 321, the control lane from 341.
 
 use crate::code::{
     DeliveryMode, FeedLevel, GapCause, PacketFlags, Phase, PhaseCause, Side, SubscribeRejectReason,
@@ -203,6 +206,27 @@ block! {
 }
 
 block! {
+    /// An auction would end so, if it ended now.
+    pub struct AuctionIndicative, 56 bytes {
+        /// Which instrument.
+        @0 "SecurityID"(48) security_id: SecurityId,
+        /// The core's time of the event.
+        @8 "TransactTime"(60) transact_time: Timestamp,
+        /// The command that caused it; absent: none is journalled.
+        @16 "JournalSequence"(20006) journal_sequence: Option<JournalSequence>,
+        /// At which price; absent: nothing would trade.
+        @24 "MDEntryPx"(270) price: Option<Price>,
+        /// How much would trade.
+        @32 "MDEntrySize"(271) quantity: Quantity,
+        /// How much more one side has.
+        @40 "SurplusQty"(20312) surplus: Quantity,
+        /// The side that has more; absent: neither.
+        @48 "Side"(54) surplus_side: Option<Side>,
+    }
+    reserved { @49 "Reserved1"(39001): Reserved<7>, }
+}
+
+block! {
     /// A whole book follows.
     pub struct SnapshotBegin, 48 bytes {
         /// Which instrument.
@@ -393,6 +417,8 @@ schema! {
         SecurityStatus = 307,
         /// Proves a subscriber's book: a hash over the top levels of both sides.
         BookChecksum = 308,
+        /// An auction would end so, if it ended now.
+        AuctionIndicative = 309,
         /// A whole book follows.
         SnapshotBegin = 321,
         /// The book is whole.

@@ -1,4 +1,6 @@
-//! Order entry and drop copy.
+//! Order entry and drop copy, in FIX's words. Says the same as `schema/order_entry.xml`.
+//!
+//! Requests have templates from 201, reports from 221. Amounts in two halves join in [`crate::amount`].
 
 use crate::code::{
     BalanceCause, CancelReason, CancelRejectResponseTo, Durability, ExecInst, ExecType, Indicator, MassActionResponse,
@@ -168,7 +170,7 @@ block! {
 
 block! {
     /// What happened to an order (FIX 8).
-    pub struct ExecutionReport, 280 bytes {
+    pub struct ExecutionReport, 288 bytes {
         /// The report's number in the session's recoverable stream; absent: it is not part of it.
         @0 "MsgSeqNum"(34) report_number: Option<SessionSequence>,
         /// The session's command that this answers; absent: none.
@@ -205,68 +207,70 @@ block! {
         @128 "CashOrderQty"(152) funds_low: AmountLow,
         /// When a GoodTillDate order ends.
         @136 "ExpireTime"(126) expire_time: Option<Timestamp>,
-        /// Trade: how much traded. Cancelled: how much was cancelled.
+        /// Trade: how much traded.
         @144 "LastQty"(32) last_quantity: Option<Quantity>,
         /// Trade: at which price. Triggered: the trade price that elected it.
         @152 "LastPx"(31) last_price: Option<Price>,
+        /// Cancelled or Expired: how much was cancelled.
+        @160 "CxlQty"(84) cancelled_quantity: Option<Quantity>,
         /// What may still trade.
-        @160 "LeavesQty"(151) leaves_quantity: Quantity,
+        @168 "LeavesQty"(151) leaves_quantity: Quantity,
         /// What has traded.
-        @168 "CumQty"(14) cumulative_quantity: Quantity,
+        @176 "CumQty"(14) cumulative_quantity: Quantity,
         /// What self-trade prevention took away.
-        @176 "PreventedQty"(20011) prevented_quantity: Quantity,
+        @184 "PreventedQty"(20011) prevented_quantity: Quantity,
         /// Trade: what it cost in fees, negative: a rebate; high half; absent: no fee.
-        @184 "MiscFeeAmtHigh"(20012) fee_high: Option<SignedAmountHigh>,
+        @192 "MiscFeeAmtHigh"(20012) fee_high: Option<SignedAmountHigh>,
         /// The low half of the fee.
-        @192 "MiscFeeAmt"(137) fee_low: AmountLow,
+        @200 "MiscFeeAmt"(137) fee_low: AmountLow,
         /// The asset of the fee.
-        @200 "MiscFeeCurr"(138) fee_asset: Option<AssetId>,
+        @208 "MiscFeeCurr"(138) fee_asset: Option<AssetId>,
         /// Rejected as a duplicate: the original order.
-        @208 "RefOrderID"(1080) reference_order_id: Option<OrderId>,
+        @216 "RefOrderID"(1080) reference_order_id: Option<OrderId>,
         /// OrderStatus: the request that this answers.
-        @216 "OrdStatusReqID"(790) request_id: Option<RequestId>,
+        @224 "OrdStatusReqID"(790) request_id: Option<RequestId>,
         /// The core's time of the event.
-        @224 "TransactTime"(60) transact_time: Timestamp,
+        @232 "TransactTime"(60) transact_time: Timestamp,
         /// When the gateway received what caused it.
-        @232 "GatewayInTime"(20005) gateway_in_time: Option<Timestamp>,
+        @240 "GatewayInTime"(20005) gateway_in_time: Option<Timestamp>,
         /// The command that caused it; absent: none is journalled.
-        @240 "JournalSequence"(20006) journal_sequence: Option<JournalSequence>,
+        @248 "JournalSequence"(20006) journal_sequence: Option<JournalSequence>,
         /// Its place among that command's events.
-        @248 "JournalEventIndex"(20007) event_index: Option<EventIndex>,
+        @256 "JournalEventIndex"(20007) event_index: Option<EventIndex>,
         /// OrderStatus: how many answers the request has; zero: this one is empty.
-        @252 "TotNumReports"(911) total_reports: Option<OrderCount>,
+        @260 "TotNumReports"(911) total_reports: Option<OrderCount>,
         /// Rejected: why.
-        @256 "OrdRejReason"(103) reject_reason: Option<RejectReason>,
+        @264 "OrdRejReason"(103) reject_reason: Option<RejectReason>,
         /// Cancelled or Expired: why.
-        @258 "CancelReason"(20013) cancel_reason: Option<CancelReason>,
+        @266 "CancelReason"(20013) cancel_reason: Option<CancelReason>,
         /// What this reports.
-        @260 "ExecType"(150) exec_type: ExecType,
+        @268 "ExecType"(150) exec_type: ExecType,
         /// What has become of the order; absent: there is none.
-        @261 "OrdStatus"(39) order_status: Option<OrderStatus>,
+        @269 "OrdStatus"(39) order_status: Option<OrderStatus>,
         /// Buy or sell; absent: there is no order.
-        @262 "Side"(54) side: Option<Side>,
+        @270 "Side"(54) side: Option<Side>,
         /// How it is priced; absent: not given again.
-        @263 "OrdType"(40) order_type: Option<OrderType>,
+        @271 "OrdType"(40) order_type: Option<OrderType>,
         /// How long it lives; absent: not given again.
-        @264 "TimeInForce"(59) time_in_force: Option<TimeInForce>,
+        @272 "TimeInForce"(59) time_in_force: Option<TimeInForce>,
         /// Post-only.
-        @265 "ExecInst"(18) instructions: ExecInst,
+        @273 "ExecInst"(18) instructions: ExecInst,
         /// Trade: whether the order was the incoming side; absent: an auction.
-        @266 "AggressorIndicator"(1057) aggressor: Option<Indicator>,
+        @274 "AggressorIndicator"(1057) aggressor: Option<Indicator>,
         /// Whether the report may have been sent before.
-        @267 "PossDupFlag"(43) possible_duplicate: Indicator,
+        @275 "PossDupFlag"(43) possible_duplicate: Indicator,
         /// How safe the causing command was when this was sent.
-        @268 "Durability"(20008) durability: Durability,
+        @276 "Durability"(20008) durability: Durability,
         /// Restated: why.
-        @269 "ExecRestatementReason"(378) restatement_reason: Option<RestatementReason>,
+        @277 "ExecRestatementReason"(378) restatement_reason: Option<RestatementReason>,
         /// Replaced: its place in the queue.
-        @270 "PriorityIndicator"(638) priority: Option<Priority>,
+        @278 "PriorityIndicator"(638) priority: Option<Priority>,
         /// Rejected as a duplicate: what became of the original order.
-        @271 "RefOrdStatus"(20014) reference_order_status: Option<OrderStatus>,
+        @279 "RefOrdStatus"(20014) reference_order_status: Option<OrderStatus>,
         /// OrderStatus: whether this is the last answer.
-        @272 "LastRptRequested"(912) last_report_requested: Option<Indicator>,
+        @280 "LastRptRequested"(912) last_report_requested: Option<Indicator>,
     }
-    reserved { @273 "Reserved1"(39001): Reserved<7>, }
+    reserved { @281 "Reserved1"(39001): Reserved<7>, }
 }
 
 block! {
@@ -360,8 +364,8 @@ block! {
         @24 "Text"(58) text: Text48,
         /// The tag of the field that is the reason.
         @72 "RefTagID"(371) reference_tag: Option<TagNumber>,
-        /// What the message was.
-        @76 "RefTemplateID"(372) reference_template: TemplateId,
+        /// What the message was: its template.
+        @76 "RefMsgType"(372) reference_template: TemplateId,
         /// Why.
         @78 "BusinessRejectReason"(380) reject_reason: RejectReason,
     }
@@ -457,6 +461,29 @@ block! {
     }
 }
 
+block! {
+    /// A kill switch was engaged or lifted. It carries no number.
+    pub struct KillSwitchReport, 48 bytes {
+        /// Whose.
+        @0 "Account"(1) account: AccountId,
+        /// The key of the request; absent: it had none.
+        @8 "IdempotencyKey"(20004) idempotency_key: Option<RequestId>,
+        /// The core's time of the event.
+        @16 "TransactTime"(60) transact_time: Timestamp,
+        /// The command that caused it; absent: none is journalled.
+        @24 "JournalSequence"(20006) journal_sequence: Option<JournalSequence>,
+        /// Its place among that command's events.
+        @32 "JournalEventIndex"(20007) event_index: Option<EventIndex>,
+        /// How many orders it ended.
+        @36 "TotalAffectedOrders"(533) affected_orders: OrderCount,
+        /// What it is from now on.
+        @40 "SwitchPosition"(20009) switch: Switch,
+        /// How safe the causing command was when this was sent.
+        @41 "Durability"(20008) durability: Durability,
+    }
+    reserved { @42 "Reserved1"(39001): Reserved<6>, }
+}
+
 schema! {
     /// A message of the order entry schema.
     pub enum OrderEntryMessage, frames 'a, schema Schema { id: SchemaId(200), version: SchemaVersion(0) } => {
@@ -490,5 +517,7 @@ schema! {
         TradingSessionStatus = 226,
         /// What an account has of one asset. Answers a request, or reports a change other than by trading.
         AccountBalance = 227,
+        /// A kill switch was engaged or lifted. It carries no number.
+        KillSwitchReport = 228,
     }
 }

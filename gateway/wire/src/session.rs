@@ -1,4 +1,6 @@
-//! Sessions: login, opening, heartbeat, retransmission, end.
+//! FIXP sessions: login, opening, heartbeat, retransmission, end. Says the same as `schema/session.xml`.
+//!
+//! Who sends what, and when, is in `docs/PROTOCOL.md`; what a login's signature covers is in [`crate::signed`].
 
 use crate::code::{CancelOnDisconnect, RejectReason, TerminationCode};
 use crate::message::{Schema, block, schema};

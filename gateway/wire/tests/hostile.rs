@@ -228,7 +228,7 @@ fn frames_come_out_of_a_stream_however_it_is_cut() {
     let stream: Vec<u8> = names.iter().flat_map(|name| golden(name)).collect();
     for seed in 0..200 {
         let mut random = Random(seed);
-        let mut decoder = FrameDecoder::<300>::new();
+        let mut decoder = FrameDecoder::<302>::new();
         let mut frames = Vec::new();
         let mut rest = &stream[..];
         while !rest.is_empty() {
@@ -276,5 +276,12 @@ fn a_frame_as_long_as_the_decoder_passes() {
         decoder.filled(110);
         assert!(decoder.next_frame().unwrap().is_some());
         assert_eq!(decoder.next_frame(), Ok(None));
+    }
+}
+
+#[test]
+fn every_message_of_a_session_fits_its_longest_frame_three_times() {
+    for message in session::MESSAGES.iter().chain(order_entry::MESSAGES) {
+        assert!(3 * usize::from(message.block_length) + 14 <= frame::SESSION_FRAME_MAX, "{}", message.name);
     }
 }
