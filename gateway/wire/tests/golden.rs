@@ -1,0 +1,408 @@
+//! Every message that matters is, byte for byte, what was packed by hand from the published tables.
+
+mod common;
+
+use std::fmt::Debug;
+
+use common::golden;
+use engine::RejectReason as Refused;
+use wire::market_data::{
+    BestBidOffer, MarketByPrice, MarketDataMessage, PacketHeader, PriceLevelChange, SnapshotBegin, Subscribe,
+    SubscribedInstrument,
+};
+use wire::order_entry::*;
+use wire::session::{Establish, EstablishmentAck, Negotiate, NegotiationReject, NotApplied, SessionMessage, Terminate};
+use wire::*;
+
+const TIME: u64 = 1_790_000_000_000_000_000;
+
+fn signature() -> Signature64 {
+    Signature64(std::array::from_fn(|index| index as u8 + 1))
+}
+
+/// The golden bytes decode to `message`, and `message` encodes to the golden bytes.
+fn check<M: Flat + PartialEq + Debug>(name: &str, message: M) {
+    let bytes = golden(name);
+    let (frame, rest) = Frame::split(&bytes).expect("a frame");
+    assert!(rest.is_empty(), "{name}");
+    assert_eq!(frame.decode::<M>(), Ok(message), "{name}");
+    let mut buffer = [0xAA; 512];
+    let length = encode(&message, &mut buffer).expect("room");
+    assert_eq!(buffer[..length], bytes, "{name}");
+    assert_eq!(length, M::FRAME_LENGTH, "{name}");
+}
+
+fn check_grouped<M, const N: usize>(name: &str, message: M, entries: [M::Entry; N])
+where
+    M: Grouped<Entry: PartialEq + Debug> + PartialEq + Debug,
+{
+    let bytes = golden(name);
+    let (frame, _) = Frame::split(&bytes).expect("a frame");
+    let (decoded, group) = frame.decode_grouped::<M>().expect("a message");
+    assert_eq!(decoded, message, "{name}");
+    assert_eq!(group.len(), N, "{name}");
+    assert_eq!(group.collect::<Result<Vec<_>, _>>().expect("entries"), entries, "{name}");
+    let mut buffer = [0xAA; 512];
+    let length = encode_grouped(&message, entries, &mut buffer).expect("room");
+    assert_eq!(buffer[..length], bytes, "{name}");
+}
+
+#[test]
+fn session_messages() {
+    check(
+        "negotiate",
+        Negotiate {
+            session_id: SessionId(7),
+            session_version: SessionVersion(3),
+            key_id: KeyId(5),
+            timestamp: Timestamp(TIME),
+            signature: signature(),
+        },
+    );
+    check("establish", establish());
+    check(
+        "establishment_ack",
+        EstablishmentAck {
+            session_id: SessionId(7),
+            session_version: SessionVersion(3),
+            request_timestamp: Timestamp(TIME + 2),
+            next_sequence: SessionSequence(42),
+            next_report_number: SessionSequence(99),
+            keep_alive: Milliseconds(5000),
+            cancel_grace: Milliseconds(10_000),
+            order_entry_schema_id: SchemaId(200),
+            order_entry_schema_version: SchemaVersion(0),
+            session_schema_version: SchemaVersion(0),
+            cancel_on_disconnect: CancelOnDisconnect::Cancel,
+        },
+    );
+    check(
+        "negotiation_reject",
+        NegotiationReject {
+            session_id: SessionId(7),
+            session_version: SessionVersion(3),
+            request_timestamp: Timestamp(TIME),
+            text: Text48::new("signature does not verify"),
+            reject_reason: EdgeReason::SignatureInvalid.into(),
+        },
+    );
+    check("not_applied", NotApplied { from_sequence: SessionSequence(10), count: MessageCount(3) });
+    check(
+        "terminate",
+        Terminate {
+            session_id: SessionId(7),
+            session_version: SessionVersion(3),
+            code: TerminationCode::KeepAliveExpired,
+        },
+    );
+}
+
+fn establish() -> Establish {
+    Establish {
+        session_id: SessionId(7),
+        session_version: SessionVersion(3),
+        key_id: KeyId(5),
+        nonce: Nonce(TIME + 1),
+        timestamp: Timestamp(TIME + 2),
+        next_sequence: SessionSequence(42),
+        signature: signature(),
+        keep_alive: Milliseconds(5000),
+        cancel_grace: Milliseconds(10_000),
+        order_entry_schema_id: SchemaId(200),
+        order_entry_schema_version: SchemaVersion(0),
+        session_schema_version: SchemaVersion(0),
+        cancel_on_disconnect: CancelOnDisconnect::Cancel,
+    }
+}
+
+#[test]
+fn signatures_cover_the_published_text() {
+    let bytes = golden("negotiate");
+    let negotiate: Negotiate = Frame::split(&bytes).unwrap().0.decode().unwrap();
+    assert_eq!(
+        str::from_utf8(negotiate.signed_text().as_bytes()).unwrap(),
+        "Rialto Negotiate 1\nSessionID=7\nSessionVerID=3\nKeyID=5\nTimestamp=1790000000000000000\n"
+    );
+    assert_eq!(
+        str::from_utf8(establish().signed_text().as_bytes()).unwrap(),
+        "Rialto Establish 1\nSessionID=7\nSessionVerID=3\nKeyID=5\nNonce=1790000000000000001\n\
+         Timestamp=1790000000000000002\nNextSeqNo=42\nKeepAliveInterval=5000\nCODTimeoutWindow=10000\n\
+         OrderEntrySchemaID=200\nOrderEntrySchemaVersion=0\nSessionSchemaVersion=0\nCancelOnDisconnectType=1\n"
+    );
+}
+
+#[test]
+fn signatures_cover_every_field() {
+    check_covers::<Negotiate>(Negotiate::BLANK.signed_text());
+    check_covers::<Establish>(Establish::BLANK.signed_text());
+}
+
+fn check_covers<M: Message>(text: SignedText) {
+    let text = str::from_utf8(text.as_bytes()).unwrap();
+    let names: Vec<&str> = text.lines().skip(1).map(|line| line.split_once('=').expect("a field").0).collect();
+    let covered = M::FIELDS.iter().map(|field| field.name).filter(|name| *name != "Signature" && *name != "Reserved1");
+    assert_eq!(names, covered.collect::<Vec<_>>());
+}
+
+#[test]
+fn the_longest_signed_text_fits() {
+    let longest = Establish {
+        session_id: SessionId(u64::MAX),
+        session_version: SessionVersion(u64::MAX),
+        key_id: KeyId(u64::MAX),
+        nonce: Nonce(u64::MAX),
+        timestamp: Timestamp(u64::MAX),
+        next_sequence: SessionSequence(u64::MAX),
+        keep_alive: Milliseconds(u32::MAX),
+        cancel_grace: Milliseconds(u32::MAX),
+        order_entry_schema_id: SchemaId(u16::MAX),
+        order_entry_schema_version: SchemaVersion(u16::MAX),
+        session_schema_version: SchemaVersion(u16::MAX),
+        cancel_on_disconnect: CancelOnDisconnect::NonRepresentable,
+        ..establish()
+    };
+    assert!(longest.signed_text().as_bytes().ends_with(b"CancelOnDisconnectType=254\n"));
+}
+
+#[test]
+fn requests() {
+    check(
+        "new_order_single",
+        NewOrderSingle {
+            account: AccountId(1001),
+            security_id: SecurityId(2),
+            client_order_id: Some(ClientOrderId(770_001)),
+            price: Some(Price(6_500_050)),
+            order_quantity: Some(Quantity(1500)),
+            funds_high: None,
+            funds_low: AmountLow(0),
+            stop_price: None,
+            display_quantity: Some(Quantity(500)),
+            minimum_quantity: None,
+            expire_time: None,
+            side: Side::Buy,
+            order_type: OrderType::Limit,
+            time_in_force: TimeInForce::GoodTillCancel,
+            instructions: ExecInst::POST_ONLY,
+            self_trade_prevention: None,
+            on_disconnect: OnDisconnect::AsSession,
+        },
+    );
+    check(
+        "order_cancel_replace_request",
+        OrderCancelReplaceRequest {
+            account: AccountId(1001),
+            original_client_order_id: Some(ClientOrderId(770_001)),
+            client_order_id: Some(ClientOrderId(770_002)),
+            price: Some(Price(-5)),
+            order_quantity: Some(Quantity(900)),
+            ..OrderCancelReplaceRequest::BLANK
+        },
+    );
+    check(
+        "order_cancel_request",
+        OrderCancelRequest {
+            account: AccountId(1001),
+            order_id: OrderId::present(engine::OrderId::from_parts(7, 3)),
+            original_client_order_id: None,
+            client_order_id: Some(ClientOrderId(770_003)),
+        },
+    );
+    check(
+        "order_mass_action_request",
+        OrderMassActionRequest {
+            account: Some(AccountId(1001)),
+            security_id: None,
+            entered_by: None,
+            client_order_id: Some(ClientOrderId(770_004)),
+            action: MassActionType::CancelOrders,
+            side: Some(Side::Sell),
+        },
+    );
+}
+
+#[test]
+fn an_execution_report_of_a_trade_with_a_rebate() {
+    let (fee_high, fee_low) = amount::split_signed(Some(-25));
+    check(
+        "execution_report_trade",
+        ExecutionReport {
+            report_number: Some(SessionSequence(99)),
+            answered_sequence: Some(SessionSequence(42)),
+            account: AccountId(1001),
+            security_id: SecurityId(2),
+            order_id: Some(OrderId(50_331_655)),
+            client_order_id: Some(ClientOrderId(770_001)),
+            execution_id: Some(ExecutionId(12)),
+            trade_id: Some(TradeId(5)),
+            price: Some(Price(6_500_050)),
+            order_quantity: Some(Quantity(1500)),
+            last_quantity: Some(Quantity(400)),
+            last_price: Some(Price(6_500_000)),
+            leaves_quantity: Quantity(1100),
+            cumulative_quantity: Quantity(400),
+            fee_high,
+            fee_low,
+            fee_asset: Some(AssetId(1)),
+            transact_time: Timestamp(TIME + 100),
+            gateway_in_time: Some(Timestamp(TIME + 50)),
+            journal_sequence: Some(JournalSequence(123_456)),
+            event_index: Some(EventIndex(1)),
+            exec_type: ExecType::Trade,
+            order_status: Some(OrderStatus::PartiallyFilled),
+            side: Some(Side::Buy),
+            aggressor: Some(Indicator::Yes),
+            possible_duplicate: Indicator::No,
+            durability: Durability::Synced,
+            ..ExecutionReport::BLANK
+        },
+    );
+}
+
+#[test]
+fn refusals() {
+    check(
+        "order_cancel_reject",
+        OrderCancelReject {
+            report_number: Some(SessionSequence(100)),
+            answered_sequence: Some(SessionSequence(43)),
+            account: AccountId(1001),
+            order_id: Some(OrderId(50_331_655)),
+            original_client_order_id: None,
+            client_order_id: Some(ClientOrderId(770_003)),
+            execution_id: Some(ExecutionId(13)),
+            transact_time: Timestamp(TIME + 200),
+            gateway_in_time: None,
+            journal_sequence: Some(JournalSequence(123_457)),
+            event_index: Some(EventIndex(0)),
+            reject_reason: Refused::UnknownOrder.into(),
+            response_to: CancelRejectResponseTo::OrderCancelRequest,
+            possible_duplicate: Indicator::Yes,
+            durability: Durability::Buffered,
+        },
+    );
+    check(
+        "business_message_reject",
+        BusinessMessageReject {
+            answered_sequence: Some(SessionSequence(44)),
+            reference_id: Some(RequestId(770_005)),
+            transact_time: Timestamp(TIME + 300),
+            text: Text48::new("more than 100 orders a second"),
+            reference_tag: None,
+            reference_template: NewOrderSingle::TEMPLATE_ID,
+            reject_reason: EdgeReason::Throttled.into(),
+        },
+    );
+}
+
+#[test]
+fn an_instrument() {
+    check(
+        "security_definition",
+        SecurityDefinition {
+            security_id: SecurityId(2),
+            symbol: Symbol16::new("BTC-USD"),
+            base_asset: Some(AssetId(2)),
+            quote_asset: Some(AssetId(1)),
+            tick: Price(5),
+            lot: Quantity(1),
+            minimum_quantity: Some(Quantity(10)),
+            maximum_quantity: None,
+            maximum_price: None,
+            price_exponent: Exponent(-2),
+            quantity_exponent: Exponent(-8),
+            phase: Phase::Continuous,
+        },
+    );
+}
+
+#[test]
+fn market_data() {
+    check(
+        "packet_header",
+        PacketHeader {
+            channel_id: ChannelId(4),
+            first_sequence: FeedSequence(1000),
+            sending_time: Timestamp(TIME + 400),
+            message_count: PacketCount(3),
+            flags: PacketFlags::EVENT_CONTINUES.with(PacketFlags::RETRANSMITTED),
+        },
+    );
+    check(
+        "best_bid_offer",
+        BestBidOffer {
+            security_id: SecurityId(2),
+            transact_time: Timestamp(TIME + 100),
+            journal_sequence: Some(JournalSequence(123_456)),
+            conflated_from: Some(FeedSequence(990)),
+            bid_price: Some(Price(6_499_995)),
+            bid_quantity: Some(Quantity(700)),
+            offer_price: None,
+            offer_quantity: None,
+            bid_order_count: OrderCount(2),
+            offer_order_count: OrderCount(0),
+        },
+    );
+    check(
+        "snapshot_begin",
+        SnapshotBegin {
+            security_id: SecurityId(2),
+            channel_id: ChannelId(4),
+            last_sequence: FeedSequence(1002),
+            transact_time: Timestamp(TIME + 100),
+            request_id: Some(RequestId(1)),
+            entry_count: LevelCount(17),
+            level: FeedLevel::MarketByPrice,
+            phase: Phase::Continuous,
+        },
+    );
+}
+
+#[test]
+fn groups() {
+    let change = |price, quantity, order_count, side, action| PriceLevelChange {
+        price: Price(price),
+        quantity: Quantity(quantity),
+        order_count: OrderCount(order_count),
+        side,
+        action,
+    };
+    check_grouped(
+        "market_by_price",
+        MarketByPrice {
+            security_id: SecurityId(2),
+            transact_time: Timestamp(TIME + 100),
+            journal_sequence: Some(JournalSequence(123_456)),
+            conflated_from: None,
+        },
+        [
+            change(6_500_000, 0, 0, Side::Sell, UpdateAction::Delete),
+            change(6_500_050, 1100, 1, Side::Buy, UpdateAction::New),
+        ],
+    );
+    check_grouped(
+        "subscribe",
+        Subscribe {
+            request_id: RequestId(1),
+            level: FeedLevel::MarketByPrice,
+            mode: DeliveryMode::Conflated,
+            request: SubscriptionRequestType::Subscribe,
+        },
+        [SubscribedInstrument { security_id: SecurityId(2) }],
+    );
+}
+
+#[test]
+fn a_schema_knows_its_messages_by_their_templates() {
+    let frame = |bytes| Frame::split(bytes).unwrap().0;
+    let bytes = golden("terminate");
+    assert!(matches!(frame(&bytes).try_into(), Ok(SessionMessage::Terminate(_))));
+    let refused = OrderEntryMessage::try_from(frame(&bytes)).unwrap_err();
+    assert_eq!(refused, DecodeError::UnknownSchema { found: 100, expected: 200 });
+    let bytes = golden("order_cancel_request");
+    assert!(matches!(frame(&bytes).try_into(), Ok(OrderEntryMessage::OrderCancelRequest(_))));
+    let refused = frame(&bytes).decode::<NewOrderSingle>().unwrap_err();
+    assert_eq!(refused, DecodeError::UnknownTemplate { found: 203 });
+    let bytes = golden("market_by_price");
+    assert!(matches!(frame(&bytes).try_into(), Ok(MarketDataMessage::MarketByPrice(_, group)) if group.len() == 2));
+}

@@ -1,0 +1,127 @@
+//! The tables in `docs/PROTOCOL.md` are those of the schemas.
+//!
+//! `BLESS=1 cargo test -p wire --test protocol` writes them anew.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use roxmltree::{Document, Node};
+
+const BEGIN: &str = "<!-- from the schemas: begin -->\n";
+const END: &str = "<!-- from the schemas: end -->";
+
+fn path_of(relative: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(relative)
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{path:?}: {error}"))
+}
+
+#[test]
+fn the_published_tables_are_those_of_the_schemas() {
+    let path = path_of("../../docs/PROTOCOL.md");
+    let published = read(&path);
+    let (head, rest) = published.split_once(BEGIN).expect("where the tables begin");
+    let (tables, tail) = rest.split_once(END).expect("where the tables end");
+    let expected = tables_of_schemas();
+    if std::env::var_os("BLESS").is_some() {
+        fs::write(&path, format!("{head}{BEGIN}{expected}{END}{tail}")).expect("the document can be written");
+    } else {
+        assert!(tables == expected, "docs/PROTOCOL.md is not what the schemas say: run with BLESS=1");
+    }
+}
+
+#[test]
+fn the_published_signed_texts_are_those_of_the_golden_frames() {
+    let published = read(&path_of("../../docs/PROTOCOL.md"));
+    let golden = read(&path_of("tests/golden.rs"));
+    let texts: Vec<&str> = published.split("```\n").filter(|block| block.starts_with("Rialto ")).collect();
+    assert_eq!(texts.len(), 2);
+    for text in texts {
+        let literal = text.replace('\n', "\\n");
+        let flattened = golden.replace("\\\n         ", "");
+        assert!(flattened.contains(&literal), "no test signs {literal}");
+    }
+}
+
+fn tables_of_schemas() -> String {
+    let mut out = String::new();
+    for (title, name) in [("Session", "session"), ("Order entry", "order_entry")] {
+        let text = read(&path_of(&format!("schema/{name}.xml")));
+        let document = Document::parse(&text).expect("well-formed XML");
+        let root = document.root_element();
+        let [id, version] = ["id", "version"].map(|attribute| said(root, attribute));
+        writeln!(out, "\n## {title}: schema {id}, version {version}").unwrap();
+        named(root, "message").for_each(|message| write_message(&mut out, message));
+        write_types(&mut out, title, root);
+        named(root, "enum").filter(|node| is_first_use(name, *node)).for_each(|node| write_codes(&mut out, node));
+        named(root, "set").for_each(|node| write_codes(&mut out, node));
+    }
+    out.push('\n');
+    out
+}
+
+fn named<'a, 'i: 'a>(root: Node<'a, 'i>, tag: &'static str) -> impl Iterator<Item = Node<'a, 'i>> {
+    root.descendants().filter(move |node| node.tag_name().name() == tag)
+}
+
+fn said<'a>(node: Node<'a, '_>, attribute: &str) -> &'a str {
+    node.attribute(attribute).unwrap_or_else(|| panic!("{node:?} has no {attribute}"))
+}
+
+fn write_message(out: &mut String, message: Node<'_, '_>) {
+    let [name, id, length, meaning] = ["name", "id", "blockLength", "description"].map(|name| said(message, name));
+    writeln!(out, "\n### {name}\n\nTemplate {id}, {length} bytes. {meaning}\n").unwrap();
+    writeln!(out, "| field | tag | type | offset | meaning |\n|---|---|---|---|---|").unwrap();
+    for field in named(message, "field") {
+        let [name, tag, offset, meaning] = ["name", "id", "offset", "description"].map(|name| said(field, name));
+        let optional = if field.attribute("presence").is_some() { ", optional" } else { "" };
+        let type_name = said(field, "type").trim_start_matches("Optional");
+        writeln!(out, "| {name} | {tag} | {type_name}{optional} | {offset} | {meaning} |").unwrap();
+    }
+}
+
+/// One row for a type, whether it may be absent or not.
+fn write_types(out: &mut String, title: &str, root: Node<'_, '_>) {
+    writeln!(out, "\n### {title}: types\n").unwrap();
+    writeln!(out, "| type | encoding | null value | meaning |\n|---|---|---|---|").unwrap();
+    let types: Vec<Node<'_, '_>> =
+        named(root, "type").filter(|node| node.parent().is_some_and(|parent| parent.has_tag_name("types"))).collect();
+    let find = |name: &str| types.iter().find(|node| said(**node, "name") == name);
+    for node in &types {
+        let name = said(*node, "name");
+        let required = name.trim_start_matches("Optional");
+        if name.starts_with("Reserved") || (name != required && find(required).is_some()) {
+            continue;
+        }
+        let optional = find(&format!("Optional{required}")).unwrap_or(node);
+        let length = node.attribute("length").map_or(String::new(), |length| format!("[{length}]"));
+        let [primitive, meaning] = ["primitiveType", "description"].map(|attribute| said(*node, attribute));
+        let null = optional.attribute("nullValue").unwrap_or_default();
+        writeln!(out, "| {required} | {primitive}{length} | {null} | {meaning} |").unwrap();
+    }
+}
+
+/// Reasons are in both schemas.
+fn is_first_use(schema: &str, node: Node<'_, '_>) -> bool {
+    schema == "session" || said(node, "name") != "RejectReason"
+}
+
+fn write_codes(out: &mut String, node: Node<'_, '_>) {
+    let [name, meaning] = ["name", "description"].map(|attribute| said(node, attribute));
+    let encoding = said(node, "encodingType");
+    writeln!(out, "\n### {name}\n\n{encoding}. {meaning}").unwrap();
+    let engine_max = if name == "RejectReason" { 1999 } else { -1 };
+    if engine_max > 0 {
+        writeln!(out, "Codes below 2000 are in [MATCHING_RULES.md](MATCHING_RULES.md#9-rejects).").unwrap();
+    }
+    writeln!(out, "\n| code | name | meaning |\n|---|---|---|").unwrap();
+    for value in node.children().filter(Node::is_element) {
+        let code: i32 = value.text().and_then(|text| text.parse().ok()).expect("a code");
+        if code > engine_max {
+            writeln!(out, "| {code} | {} | {} |", said(value, "name"), said(value, "description")).unwrap();
+        }
+    }
+}
