@@ -665,7 +665,12 @@ impl CancelReason {
 }
 
 macro_rules! sets {
-    ($(#[doc = $doc:literal] $name:ident { $(#[doc = $bit_doc:literal] $constant:ident = $bit_name:ident: $bit:literal,)* })*) => {$(
+    ($(
+        #[doc = $doc:literal]
+        $name:ident {
+            $(#[doc = $bit_doc:literal] $constant:ident = $bit_name:ident: $bit:literal,)*
+        }
+    )*) => {$(
         #[doc = $doc]
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
         #[repr(transparent)]

@@ -1,4 +1,4 @@
-//! Every message that matters is, byte for byte, what was packed by hand from the published tables.
+//! Every message that matters is, byte for byte, what was packed value by value apart from the codec.
 
 mod common;
 
