@@ -6,6 +6,8 @@ pub mod affinity;
 pub mod arguments;
 pub mod clock;
 mod core_thread;
+pub mod data_folder;
+pub mod demo;
 pub mod exit;
 pub mod journal_tools;
 pub mod topology;

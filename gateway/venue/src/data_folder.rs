@@ -1,0 +1,218 @@
+//! The venue's data folder: journal, development certificate, keys, and where a running venue listens.
+//!
+//! ```text
+//! DIR/journal/…          the journal
+//! DIR/certificate.pem    the venue's certificate, for clients to trust
+//! DIR/certificate.key    its private key, for the venue alone
+//! DIR/keys/NAME.json     a demo key: who it is, what it may act for, its secret
+//! DIR/venue.json         where the venue listens, while it runs
+//! ```
+//!
+//! Secrets are readable by their owner only.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use ed25519_dalek::SigningKey;
+use engine::{AccountId, KeyId, SessionId};
+use serde::{Deserialize, Serialize};
+
+/// A venue's data folder.
+#[derive(Debug, Clone)]
+pub struct DataFolder {
+    path: PathBuf,
+}
+
+/// What cannot be done with a data folder.
+#[derive(Debug, thiserror::Error)]
+pub enum DataFolderError {
+    /// The operating system failed.
+    #[error("{}: {source}", file.display())]
+    Io {
+        /// The file.
+        file: PathBuf,
+        /// What it said.
+        source: io::Error,
+    },
+    /// A file does not say what it should.
+    #[error("{}: {reason}; move the file away to have a new one made", file.display())]
+    Unusable {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// A key with everything that is needed to log in with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyFile {
+    /// The key's identity.
+    pub key: u32,
+    /// The session that it opens.
+    pub session: u32,
+    /// The account that it trades for; 0 for an administrator.
+    pub account: u32,
+    /// The Ed25519 secret, hexadecimal.
+    pub secret: String,
+}
+
+/// Who a key is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyHolder {
+    /// The file's name.
+    pub name: &'static str,
+    /// The key's identity.
+    pub key: KeyId,
+    /// The session that it opens.
+    pub session: SessionId,
+    /// The account that it trades for; none for an administrator.
+    pub account: AccountId,
+}
+
+/// A certificate and its private key, both PEM.
+#[derive(Debug, Clone)]
+pub struct Certificate {
+    /// What clients trust.
+    pub certificate: String,
+    /// What the venue signs with.
+    pub private_key: String,
+}
+
+impl DataFolder {
+    /// The folder at `path`, made if it is not there.
+    pub fn open(path: &Path) -> Result<Self, DataFolderError> {
+        let keys = path.join("keys");
+        fs::create_dir_all(&keys).map_err(io_error(&keys))?;
+        Ok(Self { path: path.to_owned() })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The venue's certificate; one for this machine is made on first use.
+    pub fn certificate(&self) -> Result<Certificate, DataFolderError> {
+        let (certificate, key) = (self.path.join("certificate.pem"), self.path.join("certificate.key"));
+        if !certificate.exists() {
+            let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
+            let made = rcgen::generate_simple_self_signed(names)
+                .map_err(|error| DataFolderError::Unusable { file: certificate.clone(), reason: error.to_string() })?;
+            write_new(&key, &made.signing_key.serialize_pem(), Readers::Owner)?;
+            write_new(&certificate, &made.cert.pem(), Readers::All)?;
+        }
+        Ok(Certificate { certificate: read(&certificate)?, private_key: read(&key)? })
+    }
+
+    /// A holder's key; made on first use.
+    pub fn key(&self, holder: &KeyHolder) -> Result<SigningKey, DataFolderError> {
+        let file = self.path.join("keys").join(format!("{}.json", holder.name));
+        if !file.exists() {
+            let mut secret = [0; 32];
+            rustix::rand::getrandom(&mut secret, rustix::rand::GetRandomFlags::empty())
+                .map_err(|error| io_error(&file)(error.into()))?;
+            let contents = KeyFile {
+                key: holder.key.0,
+                session: holder.session.0,
+                account: holder.account.0,
+                secret: hexadecimal(&secret),
+            };
+            let text = serde_json::to_string_pretty(&contents).expect("a plain record");
+            write_new(&file, &text, Readers::Owner)?;
+        }
+        let unusable = |reason: String| DataFolderError::Unusable { file: file.clone(), reason };
+        let contents: KeyFile = serde_json::from_str(&read(&file)?).map_err(|error| unusable(error.to_string()))?;
+        let secret =
+            bytes(&contents.secret).ok_or_else(|| unusable("the secret is not 64 hexadecimal digits".into()))?;
+        Ok(SigningKey::from_bytes(&secret))
+    }
+
+    /// Says where the venue listens, for the tools that look for it.
+    pub fn announce(&self, addresses: &impl Serialize) -> Result<(), DataFolderError> {
+        let (file, new) = (self.path.join("venue.json"), self.path.join("venue.json.new"));
+        let text = serde_json::to_string(addresses).expect("a plain record");
+        fs::write(&new, text).map_err(io_error(&new))?;
+        fs::rename(&new, &file).map_err(io_error(&file))
+    }
+
+    /// The venue listens no more.
+    pub fn withdraw(&self) -> Result<(), DataFolderError> {
+        let file = self.path.join("venue.json");
+        fs::remove_file(&file).map_err(io_error(&file))
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Readers {
+    Owner,
+    All,
+}
+
+fn write_new(file: &Path, text: &str, readers: Readers) -> Result<(), DataFolderError> {
+    let mode = match readers {
+        Readers::Owner => 0o600,
+        Readers::All => 0o644,
+    };
+    let opened = OpenOptions::new().write(true).create_new(true).mode(mode).open(file);
+    opened.and_then(|mut opened| opened.write_all(text.as_bytes())).map_err(io_error(file))
+}
+
+fn read(file: &Path) -> Result<String, DataFolderError> {
+    fs::read_to_string(file).map_err(io_error(file))
+}
+
+fn io_error(file: &Path) -> impl Fn(io::Error) -> DataFolderError + use<> {
+    let file = file.to_owned();
+    move |source| DataFolderError::Io { file: file.clone(), source }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn bytes(text: &str) -> Option<[u8; 32]> {
+    let digits: Option<Vec<u8>> = text.chars().map(|digit| u8::try_from(digit.to_digit(16)?).ok()).collect();
+    let pairs: Vec<u8> = digits?.as_chunks::<2>().0.iter().map(|[high, low]| high << 4 | low).collect();
+    (text.len() == 64).then(|| pairs.try_into().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    const ALICE: KeyHolder = KeyHolder { name: "alice", key: KeyId(2), session: SessionId(2), account: AccountId(2) };
+
+    #[test]
+    fn keys_and_certificates_are_made_once_and_secrets_are_the_owners() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = DataFolder::open(place.path()).unwrap();
+        let (key, certificate) = (folder.key(&ALICE).unwrap(), folder.certificate().unwrap());
+        let again = DataFolder::open(place.path()).unwrap();
+        assert_eq!(again.key(&ALICE).unwrap(), key);
+        assert_eq!(again.certificate().unwrap().certificate, certificate.certificate);
+        for secret in ["keys/alice.json", "certificate.key"] {
+            let mode = fs::metadata(place.path().join(secret)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{secret}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_key_is_named() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = DataFolder::open(place.path()).unwrap();
+        let file = place.path().join("keys/alice.json");
+        for (contents, reason) in [
+            ("{", "EOF"),
+            (r#"{"key": 2, "session": 2, "account": 2, "secret": "00"}"#, "64 hexadecimal digits"),
+            (r#"{"key": 2, "session": 2, "account": 2}"#, "missing field `secret`"),
+        ] {
+            fs::write(&file, contents).unwrap();
+            let said = folder.key(&ALICE).unwrap_err().to_string();
+            assert!(said.contains(reason) && said.contains("keys/alice.json"), "{said}");
+        }
+    }
+}
