@@ -3,8 +3,8 @@
 
 use crate::accounts::{Account, Asset};
 use crate::command::{
-    AddAsset, AddKey, AdminNote, AllowAddress, CommandKind, Deposit, GrantRole, ListInstrument, ModifyAccount,
-    OpenAccount, RevokeKey, RevokeRole, SetAccountLimits, SetBehaviour, SetFees, SetInstrumentLimits, SetPhase,
+    AddAsset, AddKey, AdminNote, AllowAddress, CommandKind, Deposit, GrantRole, KeyKind, ListInstrument, ModifyAccount,
+    OpenAccount, RevokeKey, RevokeRole, Role, SetAccountLimits, SetBehaviour, SetFees, SetInstrumentLimits, SetPhase,
     SetPriceProtection, SetRandomSeed, Withdraw,
 };
 use crate::directory::{Grant, Key, KeyState, Network, Right};
@@ -14,13 +14,13 @@ use crate::event::{
     BehaviourSet, CommandRejected, EventSink, FeesSet, InstrumentLimitsSet, InstrumentListed, KeyAdded, KeyRevoked,
     PhaseChanged, PriceProtectionSet, RandomSeedSet, RoleGranted, RoleRevoked,
 };
-use crate::instrument::{CollarAction, Distance, DistanceUnit, FeeRates, PhaseCause};
-use crate::limits::{BEHAVIOUR, DECIMALS_MAX, FEE_RATE_MAX, FEE_TIERS};
+use crate::instrument::{FeeRates, PhaseCause, PriceProtection};
+use crate::limits::{BEHAVIOUR, DECIMALS_MAX, FEE_TIERS};
 use crate::market::{Market, units};
 use crate::order::{SelfTradePrevention, Side};
 use crate::reject::RejectReason;
 use crate::turn::Turn;
-use crate::{AccountId, Amount, AssetId, KeyId, Price, Quantity, SignedAmount, phases};
+use crate::{AccountId, Amount, AssetId, KeyId, Price, SignedAmount, phases};
 
 type Outcome = Result<(), RejectReason>;
 
@@ -42,8 +42,20 @@ impl Engine {
         });
         match outcome {
             Ok(()) => self.directory.remember(author, note.idempotency_key),
-            Err(reason) => turn.emit(CommandRejected { author, command, note: *note, reason }),
+            Err(reason) => self.reject_command(turn, AccountId::NONE, command, note, reason),
         }
+    }
+
+    pub(crate) fn reject_command<S: EventSink>(
+        &mut self,
+        turn: &mut Turn<'_, S>,
+        account: AccountId,
+        command: CommandKind,
+        note: &AdminNote,
+        reason: RejectReason,
+    ) {
+        let report = self.refusal(turn, account, reason);
+        turn.emit(CommandRejected { report, author: turn.header.author, command, note: *note, reason });
     }
 
     pub(crate) fn set_random_seed<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, command: &SetRandomSeed) -> Outcome {
@@ -111,16 +123,10 @@ impl Engine {
         command: &SetInstrumentLimits,
     ) -> Outcome {
         let market = self.markets.get_mut(command.instrument.0).ok_or(RejectReason::UnknownInstrument)?;
-        let limits = &command.limits;
-        let quantities = Quantity(1)..=Quantity::MAX;
-        if !quantities.contains(&limits.quantity_min)
-            || !(limits.quantity_min..=Quantity::MAX).contains(&limits.quantity_max)
-            || !(Price(1)..=Price::MAX).contains(&limits.price_max)
-            || !(limits.notional_min..=Amount::MAX).contains(&limits.notional_max)
-        {
+        if !command.limits.is_valid() {
             return Err(RejectReason::LimitsInvalid);
         }
-        market.limits = *limits;
+        market.limits = command.limits;
         turn.emit(InstrumentLimitsSet { author: turn.header.author, command: *command });
         Ok(())
     }
@@ -132,11 +138,8 @@ impl Engine {
     ) -> Outcome {
         let market = self.markets.get_mut(command.instrument.0).ok_or(RejectReason::UnknownInstrument)?;
         let protection = &command.protection;
-        let bounded = |distance: Distance| distance.unit != DistanceUnit::Unlimited;
-        if bounded(protection.entry_band)
-            || bounded(protection.collar)
-            || protection.collar_action == CollarAction::VolatilityCall
-        {
+        let beyond_market = PriceProtection { market: protection.market, ..PriceProtection::DEFAULT };
+        if *protection != beyond_market {
             return Err(RejectReason::NotImplemented);
         }
         market.protection = *protection;
@@ -146,9 +149,7 @@ impl Engine {
 
     pub(crate) fn set_fees<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, command: &SetFees) -> Outcome {
         let market = self.markets.get(command.instrument.0).ok_or(RejectReason::UnknownInstrument)?;
-        let FeeRates { maker, taker } = command.rates;
-        let in_range = (0..=FEE_RATE_MAX).contains(&taker) && (-FEE_RATE_MAX..=FEE_RATE_MAX).contains(&maker);
-        if command.tier >= FEE_TIERS || !in_range {
+        if command.tier >= FEE_TIERS || !command.rates.is_valid() {
             return Err(RejectReason::FeeRatesInvalid);
         }
         let mut fees = market.fees;
@@ -214,6 +215,12 @@ impl Engine {
         command: &SetAccountLimits,
     ) -> Outcome {
         let account = self.accounts.get_mut(command.account.0).ok_or(RejectReason::UnknownAccount)?;
+        if !command.instrument.is_none() {
+            return Err(RejectReason::NotImplemented);
+        }
+        if !command.limits.is_valid() {
+            return Err(RejectReason::AccountSettingInvalid);
+        }
         account.limits = command.limits;
         turn.emit(AccountLimitsSet { author: turn.header.author, command: *command });
         Ok(())
@@ -268,9 +275,16 @@ impl Engine {
     }
 
     pub(crate) fn add_key<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, command: &AddKey) -> Outcome {
+        if command.kind != KeyKind::Ed25519 {
+            return Err(RejectReason::NotImplemented);
+        }
         let keys = &mut self.directory.keys;
-        check_new(keys.covers(command.key.0), keys.get(command.key.0).is_some())?;
-        keys.insert(command.key.0, Key { public_key: command.public_key, state: KeyState::Valid });
+        let known = keys.get(command.key.0).is_some();
+        check_new(
+            keys.covers(command.key.0),
+            known || keys.iter().any(|(_, key)| key.public_key == command.public_key),
+        )?;
+        keys.insert(command.key.0, Key { kind: command.kind, public_key: command.public_key, state: KeyState::Valid });
         turn.emit(KeyAdded { author: turn.header.author, command: *command });
         Ok(())
     }
@@ -288,9 +302,12 @@ impl Engine {
 
     pub(crate) fn grant_role<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, command: &GrantRole) -> Outcome {
         let GrantRole { key, role, account, .. } = *command;
-        self.check_grantee(key)?;
         if !account.is_none() && self.accounts.get(account.0).is_none() {
             return Err(RejectReason::UnknownAccount);
+        }
+        self.check_grantee(key)?;
+        if role == Role::Administrator && !account.is_none() {
+            return Err(RejectReason::RoleNeedsVenue);
         }
         self.directory.grant(Grant { key, account, role }).map_err(|_| RejectReason::CapacityFull)?;
         turn.emit(RoleGranted { author: turn.header.author, command: *command });
@@ -299,8 +316,9 @@ impl Engine {
 
     pub(crate) fn revoke_role<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, command: &RevokeRole) -> Outcome {
         let RevokeRole { key, role, account, .. } = *command;
+        self.directory.keys.get(key.0).ok_or(RejectReason::UnknownKey)?;
         if !self.directory.revoke(Grant { key, account, role }) {
-            return Err(RejectReason::UnknownKey);
+            return Err(RejectReason::RoleNotGranted);
         }
         turn.emit(RoleRevoked { author: turn.header.author, command: *command });
         Ok(())

@@ -12,7 +12,7 @@ use crate::reject::{CancelReason, RejectReason};
 use crate::risk::{Exposure, held_asset};
 use crate::turn::Turn;
 use crate::validate::Amendment;
-use crate::{ClientOrderId, Price, Quantity, Timestamp};
+use crate::{ClientOrderId, OrderId, Price, Quantity, Timestamp};
 
 impl Engine {
     /// Amends an order.
@@ -50,7 +50,10 @@ impl Engine {
         order.limit = amendment.limit;
         order.quantity = amendment.quantity;
         order.leaves = amendment.quantity - order.cumulative - order.prevented;
-        let after = Exposure::of(order);
+        let (after, order) = (Exposure::of(order), *order);
+        if order.block != NIL {
+            market.book.reduce(&mut self.orders, slot, before.leaves - after.leaves);
+        }
         if market.settles() {
             let asset = held_asset(market, order.side);
             self.ledger
@@ -97,7 +100,12 @@ impl Engine {
     }
 
     fn reject_replace<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, replace: &ReplaceOrder, reason: RejectReason) {
-        let report = self.answer(turn, replace.account);
+        let order_status = self.known_status(replace.account, replace.original_client_order_id, reason);
+        let duplicate_of = match reason {
+            RejectReason::DuplicateClientOrderId => self.original(replace.account, replace.client_order_id).0,
+            _ => OrderId::NONE,
+        };
+        let report = self.refusal(turn, replace.account, reason);
         turn.emit(CancelRejected {
             report,
             response_to: CommandKind::ReplaceOrder,
@@ -105,6 +113,8 @@ impl Engine {
             original_client_order_id: replace.original_client_order_id,
             client_order_id: replace.client_order_id,
             reason,
+            order_status,
+            duplicate_of,
         });
     }
 }

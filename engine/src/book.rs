@@ -11,8 +11,8 @@ pub(crate) mod level;
 use arena::{Arena, Slot};
 use ladder::{Ladder, Pool};
 
-use crate::Price;
 use crate::order::Side;
+use crate::{Price, Quantity};
 
 /// The open orders of all books, and the pieces that ladders are made of.
 #[derive(Debug)]
@@ -74,6 +74,12 @@ impl Book {
         self.ladder_mut(side).insert(&mut orders.pool, &mut orders.arena, slot);
     }
 
+    /// A resting order has so much less open, and keeps its place.
+    pub(crate) fn reduce(&mut self, orders: &mut Orders, slot: Slot, by: Quantity) {
+        let side = orders.arena[slot].side;
+        self.ladder(side).reduce(&mut orders.pool, &orders.arena, slot, by);
+    }
+
     /// Takes a resting order out.
     pub(crate) fn remove(&mut self, orders: &mut Orders, slot: Slot) {
         let side = orders.arena[slot].side;
@@ -85,14 +91,17 @@ impl Book {
         self.ladder(side).orders(&orders.pool, &orders.arena)
     }
 
-    /// A side's levels, best first, each as its orders by priority.
+    /// A side's levels, best first: price, open quantity, and the orders by priority.
     pub(crate) fn levels<'a>(
         &self,
         orders: &'a Orders,
         side: Side,
-    ) -> impl Iterator<Item = impl Iterator<Item = Slot> + use<'a>> + use<'a> {
+    ) -> impl Iterator<Item = (Price, u128, impl Iterator<Item = Slot> + use<'a>)> + use<'a> {
         let arena = &orders.arena;
-        self.ladder(side).levels(&orders.pool).map(move |level| level.iter(arena, level::Chain::Level))
+        self.ladder(side).levels(&orders.pool).filter_map(move |(queue, quantity)| {
+            let price = arena[queue.first()?].limit;
+            Some((price, quantity, queue.iter(arena, level::Chain::Level)))
+        })
     }
 
     /// Checks both sides, and that they do not cross; the number of orders, or what is wrong.

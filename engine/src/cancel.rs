@@ -1,19 +1,19 @@
 //! Taking orders out: one, many, all of a blocked account, all of a lost session.
 
 use crate::book::arena::{Order, Slot};
+use crate::book::index::Named;
 use crate::book::level::Chain;
-use crate::command::{CancelOnDisconnect, CancelOrder, CommandKind, KillSwitch, MassCancel, Switch};
+use crate::command::{AdminNote, CancelOnDisconnect, CancelOrder, CommandKind, KillSwitch, MassCancel, Switch};
 use crate::directory::Right;
 use crate::engine::Engine;
 use crate::event::{
-    CancelRejected, CommandRejected, EventSink, KillSwitchSet, MassCancelRejected, MassCancelled, OrderCancelled,
-    Requester,
+    CancelRejected, EventSink, KillSwitchSet, MassCancelRejected, MassCancelled, OrderCancelled, Requester,
 };
 use crate::order::{OnDisconnect, OrderStatus};
 use crate::phases::{Cancel, rules};
 use crate::reject::{CancelReason, RejectReason};
 use crate::turn::Turn;
-use crate::{AccountId, ClientOrderId, OrderId, Quantity, SessionId, Timestamp};
+use crate::{AccountId, Amount, ClientOrderId, KeyId, OrderId, Quantity, SessionId};
 
 impl Engine {
     /// Cancels one order.
@@ -24,7 +24,8 @@ impl Engine {
                 self.cancel(turn, slot, CancelReason::Requested, requester, cancel.client_order_id);
             }
             Err(reason) => {
-                let report = self.answer(turn, cancel.account);
+                let order_status = self.known_status(cancel.account, cancel.original_client_order_id, reason);
+                let report = self.refusal(turn, cancel.account, reason);
                 turn.emit(CancelRejected {
                     report,
                     response_to: CommandKind::CancelOrder,
@@ -32,6 +33,8 @@ impl Engine {
                     original_client_order_id: cancel.original_client_order_id,
                     client_order_id: cancel.client_order_id,
                     reason,
+                    order_status,
+                    duplicate_of: OrderId::NONE,
                 });
             }
         }
@@ -53,26 +56,31 @@ impl Engine {
     /// whole venue account by account.
     pub(crate) fn mass_cancel<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, cancel: &MassCancel) {
         if let Err(reason) = self.check_mass_cancel(turn, cancel) {
-            let report = self.answer(turn, cancel.account);
-            turn.emit(MassCancelRejected { report, client_order_id: cancel.client_order_id, reason });
+            let report = self.refusal(turn, cancel.account, reason);
+            let MassCancel { client_order_id, instrument, side, entered_by, .. } = *cancel;
+            turn.emit(MassCancelRejected { report, client_order_id, instrument, side, entered_by, reason });
             return;
         }
+        let author = turn.header.author;
         let matches = |engine: &Self, slot: Slot| {
             let order = &engine.orders.arena[slot];
-            (cancel.instrument.is_none() || order.instrument == cancel.instrument)
+            engine.directory.allows(author, Right::Cancel(order.account))
+                && (cancel.instrument.is_none() || order.instrument == cancel.instrument)
                 && cancel.side.is_none_or(|side| order.side == side)
                 && (cancel.entered_by.is_none() || order.session == cancel.entered_by)
                 && rules(engine.market_of(slot).phase).cancel == Cancel::Yes
         };
         self.collect(cancel.account, cancel.entered_by);
-        let cancelled_count = self.cancel_collected(turn, CancelReason::MassCancel, matches);
+        let cancelled_count = self.cancel_collected(turn, CancelReason::MassCancel, cancel.client_order_id, matches);
         let report = self.answer(turn, cancel.account);
         turn.emit(MassCancelled {
             report,
             client_order_id: cancel.client_order_id,
             instrument: cancel.instrument,
             side: cancel.side,
+            entered_by: cancel.entered_by,
             cancelled_count,
+            note: cancel.note,
         });
     }
 
@@ -81,7 +89,12 @@ impl Engine {
         match (cancel.account.is_none(), own_session) {
             (false, _) => self.check_right(turn, Right::Cancel(cancel.account))?,
             (true, false) => self.check_right(turn, Right::Administer)?,
-            (true, true) => self.check_standing(turn)?,
+            (true, true) => {
+                self.check_standing(turn)?;
+                if !self.directory.is_valid(turn.header.author) {
+                    return Err(RejectReason::NotEntitled);
+                }
+            }
         }
         if !cancel.instrument.is_none() && self.markets.get(cancel.instrument.0).is_none() {
             return Err(RejectReason::UnknownInstrument);
@@ -94,26 +107,26 @@ impl Engine {
 
     /// Engages or lifts an account's kill switch. Whoever may cancel for the account may engage it.
     pub(crate) fn kill_switch<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, command: &KillSwitch) {
+        let KillSwitch { account: id, switch, note } = *command;
         if let Err(reason) = self.check_kill_switch(turn, command) {
-            turn.emit(CommandRejected {
-                author: turn.header.author,
-                command: CommandKind::KillSwitch,
-                note: command.note,
-                reason,
-            });
-            return;
+            return self.reject_command(turn, id, CommandKind::KillSwitch, &note, reason);
         }
-        self.directory.remember(turn.header.author, command.note.idempotency_key);
-        let account = self.accounts.get_mut(command.account.0).expect("the account was checked");
-        account.kill_switch = command.switch;
-        let cancelled_count = match command.switch {
+        let author = turn.header.author;
+        // Only administrators' requests are remembered: a trader's must not push them out.
+        if self.directory.allows(author, Right::Administer) {
+            self.directory.remember(author, note.idempotency_key);
+        }
+        let account = self.accounts.get_mut(id.0).expect("the account was checked");
+        account.kill_switch = switch;
+        let cancelled_count = match switch {
             Switch::Lifted => 0,
             Switch::Engaged => {
-                self.collect(command.account, SessionId::NONE);
-                self.cancel_collected(turn, CancelReason::KillSwitch, |_, _| true)
+                self.collect(id, SessionId::NONE);
+                self.cancel_collected(turn, CancelReason::KillSwitch, ClientOrderId::NONE, |_, _| true)
             }
         };
-        turn.emit(KillSwitchSet { author: turn.header.author, command: *command, cancelled_count });
+        let report = self.answer(turn, id);
+        turn.emit(KillSwitchSet { report, author, command: *command, cancelled_count });
     }
 
     fn check_kill_switch<S: EventSink>(&self, turn: &Turn<'_, S>, command: &KillSwitch) -> Result<(), RejectReason> {
@@ -133,14 +146,24 @@ impl Engine {
         }
     }
 
+    /// Does what is due. Time is the venue's own: nobody else advances it.
+    pub(crate) fn advance_time<S: EventSink>(&mut self, turn: &mut Turn<'_, S>) {
+        if turn.header.author != KeyId::VENUE || !turn.header.session.is_none() {
+            let (kind, reason) = (CommandKind::AdvanceTime, RejectReason::NotEntitled);
+            return self.reject_command(turn, AccountId::NONE, kind, &AdminNote::NONE, reason);
+        }
+        self.cancel_disconnected(turn);
+    }
+
     /// Cancels what lost sessions do not keep, when their grace has ended.
-    pub(crate) fn cancel_disconnected<S: EventSink>(&mut self, turn: &mut Turn<'_, S>) {
-        while let Some(id) = self.sessions.due(turn.stamp.time) {
-            self.sessions.set_cancel_at(id, Timestamp::NEVER);
+    fn cancel_disconnected<S: EventSink>(&mut self, turn: &mut Turn<'_, S>) {
+        let mut last = SessionId::NONE;
+        while let Some(id) = self.sessions.take_due(last, turn.stamp.time) {
             self.collect(AccountId::NONE, id);
-            self.cancel_collected(turn, CancelReason::Disconnected, |engine, slot| {
+            self.cancel_collected(turn, CancelReason::Disconnected, ClientOrderId::NONE, |engine, slot| {
                 engine.ends_on_disconnect(&engine.orders.arena[slot])
             });
+            last = id;
         }
     }
 
@@ -179,13 +202,14 @@ impl Engine {
         &mut self,
         turn: &mut Turn<'_, S>,
         reason: CancelReason,
+        request: ClientOrderId,
         applies: impl Fn(&Self, Slot) -> bool,
     ) -> u32 {
         let mut count = 0;
         for at in 0..self.victims.len() {
             let slot = self.victims[at];
             if applies(self, slot) {
-                self.cancel(turn, slot, reason, Requester::NOBODY, ClientOrderId::NONE);
+                self.cancel(turn, slot, reason, Requester::NOBODY, request);
                 count += 1;
             }
         }
@@ -203,15 +227,37 @@ impl Engine {
     ) {
         let mut order = self.order_state(slot);
         let cancelled = core::mem::replace(&mut order.leaves, Quantity::ZERO);
+        order.shown = Quantity::ZERO;
         let (account, session) = (self.orders.arena[slot].account, self.orders.arena[slot].session);
         self.end_order(slot, OrderStatus::Cancelled);
         let report = self.report(turn, account, session);
-        turn.emit(OrderCancelled { report, requester, order, cancelled, request_client_order_id, reason });
+        let cancelled_funds = Amount::ABSENT;
+        turn.emit(OrderCancelled {
+            report,
+            requester,
+            order,
+            cancelled,
+            cancelled_funds,
+            request_client_order_id,
+            reason,
+        });
+    }
+
+    /// What has become of an order that a refused request names, if the author may know.
+    pub(crate) fn known_status(
+        &self,
+        account: AccountId,
+        name: ClientOrderId,
+        reason: RejectReason,
+    ) -> Option<OrderStatus> {
+        match self.names.find(account, name).filter(|_| reason != RejectReason::NotEntitled)? {
+            Named::Open(id) => self.orders.arena.find(id).map(|slot| self.orders.arena[slot].status()),
+            Named::Closed(_, status) => Some(status),
+        }
     }
 
     /// The account's open order by the venue's name or else by the trader's.
     pub(crate) fn find_order(&self, account: AccountId, id: OrderId, name: ClientOrderId) -> Option<Slot> {
-        use crate::book::index::Named;
         let id = match (id.is_none(), name.is_none()) {
             (false, _) => id,
             (true, false) => match self.names.find(account, name)? {

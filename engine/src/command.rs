@@ -203,6 +203,16 @@ code_enum! {
 }
 
 code_enum! {
+    /// How a key's holder proves to have it.
+    pub enum KeyKind: u8 {
+        /// By an Ed25519 signature; 32 bytes are the public key.
+        Ed25519 = 1,
+        /// By a TLS client certificate; 32 bytes are its SHA-256 fingerprint.
+        Certificate = 2,
+    }
+}
+
+code_enum! {
     /// What becomes of a session's orders when it is lost.
     pub enum CancelOnDisconnect: u8 {
         /// They stay.
@@ -352,6 +362,8 @@ record! {
         pub entered_by: SessionId,
         /// The trader's name for this request.
         pub client_order_id: ClientOrderId,
+        /// Why, if an administrator does it.
+        pub note: AdminNote,
     }
     /// Block an account and cancel everything it has, or lift that.
     pub struct KillSwitch {
@@ -382,6 +394,8 @@ record! {
     }
     /// The session is gone; its cancel grace starts.
     pub struct Disconnect {
+        /// The login that was lost; another one is not touched.
+        pub version: SessionVersion,
         /// Why.
         pub reason: DisconnectReason,
     }
@@ -555,6 +569,8 @@ record! {
     pub struct SetAccountLimits {
         /// Which.
         pub account: AccountId,
+        /// In this instrument; none: in every instrument.
+        pub instrument: InstrumentId,
         /// The bounds.
         pub limits: AccountLimits,
         /// Why.
@@ -608,7 +624,9 @@ record! {
     pub struct AddKey {
         /// Its identity, from 1.
         pub key: KeyId,
-        /// The Ed25519 public key.
+        /// What `public_key` is.
+        pub kind: KeyKind,
+        /// The public key, or what stands for it.
         pub public_key: [u8; 32],
         /// Why.
         pub note: AdminNote,
@@ -663,6 +681,14 @@ impl AccountLimits {
         open_orders_max: u32::MAX,
         price_deviation: crate::instrument::Distance::UNLIMITED,
     };
+}
+
+impl AccountLimits {
+    /// Whether every bound is absent or within the engine's own.
+    pub fn is_valid(&self) -> bool {
+        (self.quantity_max.is_absent() || self.quantity_max <= Quantity::MAX)
+            && (self.notional_max.is_absent() || self.notional_max <= Amount::MAX)
+    }
 }
 
 impl CommandBody {

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::Capacity;
 use crate::canonical::code_enum;
-use crate::command::Role;
+use crate::command::{KeyKind, Role};
 use crate::identity::{AccountId, IdempotencyKey, KeyId};
 use crate::limits::IDEMPOTENCY_KEYS;
 use crate::table::Table;
@@ -12,6 +12,7 @@ use crate::table::Table;
 /// A public key that the venue knows.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Key {
+    pub(crate) kind: KeyKind,
     pub(crate) public_key: [u8; 32],
     pub(crate) state: KeyState,
 }
@@ -86,7 +87,7 @@ impl Directory {
         if author == KeyId::VENUE {
             return true;
         }
-        if self.keys.get(author.0).is_none_or(|key| key.state == KeyState::Revoked) {
+        if !self.is_valid(author) {
             return false;
         }
         let has = |account, role| self.grants.binary_search(&Grant { key: author, account, role }).is_ok();
@@ -98,6 +99,17 @@ impl Directory {
             Right::Cancel(account) => may_trade(account) || may_administer(),
             Right::Administer => may_administer(),
         }
+    }
+
+    /// Whether the key is known and not revoked.
+    pub(crate) fn is_valid(&self, key: KeyId) -> bool {
+        self.keys.get(key.0).is_some_and(|key| key.state == KeyState::Valid)
+    }
+
+    /// Whether the key may act in any role at all.
+    pub(crate) fn has_role(&self, key: KeyId) -> bool {
+        let first = self.grants.partition_point(|grant| grant.key < key);
+        self.grants.get(first).is_some_and(|grant| grant.key == key)
     }
 
     /// Adds a grant; one that exists stays.

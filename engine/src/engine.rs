@@ -99,12 +99,12 @@ impl Engine {
     /// An empty venue: no command applied, nothing but the fee account.
     ///
     /// Memory for `capacity` is reserved here and touched as it is used.
+    ///
+    /// # Panics
+    /// For a capacity beyond [`Capacity::MAX`], or one that together reserves more than a venue can have.
     pub fn new(capacity: Capacity) -> Self {
-        let arena = Arena::new(capacity.orders.min(1 << OrderId::SLOT_BITS));
-        Self::with_arena(capacity, arena)
-    }
-
-    pub(crate) fn with_arena(capacity: Capacity, arena: Arena) -> Self {
+        assert!(capacity.is_sane(), "a capacity within its bounds");
+        let arena = Arena::new(capacity.orders);
         let mut engine = Self {
             capacity,
             last: Stamp { sequence: Sequence::NONE, time: Timestamp::NONE },
@@ -127,11 +127,13 @@ impl Engine {
     /// Applies one command and hands its events to `sink`, in order.
     ///
     /// # Panics
-    /// If the command's sequence is not the next, or its time is before the last: the sequencer sees to both.
+    /// If the command's sequence is not the next, or its time is before the last or [`Timestamp::NEVER`]: the sequencer
+    /// sees to it.
     pub fn apply(&mut self, command: &Sequenced<Command>, sink: &mut impl EventSink) {
         let Sequenced { stamp, value: Command { header, body } } = command;
         assert!(stamp.sequence == self.last.sequence.next(), "commands are applied in sequence");
         assert!(stamp.time >= self.last.time, "time does not go back");
+        assert!(stamp.time < Timestamp::NEVER, "never is later than every command");
         self.last = *stamp;
         let turn = &mut Turn::new(*stamp, *header, sink);
         if self.admit(turn, body) {
@@ -154,7 +156,7 @@ impl Engine {
             CommandBody::Establish(c) => self.establish(turn, c),
             CommandBody::Disconnect(c) => self.disconnect(turn, c),
 
-            CommandBody::AdvanceTime(_) => self.cancel_disconnected(turn),
+            CommandBody::AdvanceTime(_) => self.advance_time(turn),
             CommandBody::SetRandomSeed(c) => self.administer(turn, kind, &c.note, |e, t| e.set_random_seed(t, c)),
             CommandBody::SetBehaviour(c) => self.administer(turn, kind, &c.note, |e, t| e.set_behaviour(t, c)),
 
@@ -226,6 +228,10 @@ impl Engine {
         self.markets.get(instrument.0).expect("an order's instrument is listed")
     }
 
+    pub(crate) fn market_mut(&mut self, instrument: InstrumentId) -> &mut Market {
+        self.markets.get_mut(instrument.0).expect("an order's instrument is listed")
+    }
+
     pub(crate) fn market_of(&self, slot: Slot) -> &Market {
         self.market(self.orders.arena[slot].instrument)
     }
@@ -248,6 +254,21 @@ impl Engine {
     /// Numbers the next report for an account and the session that asked.
     pub(crate) fn answer<S: EventSink>(&mut self, turn: &Turn<'_, S>, account: AccountId) -> Report {
         self.report(turn, account, turn.header.session)
+    }
+
+    /// Numbers the refusal of a command that names an account.
+    ///
+    /// Who is not entitled learns nothing of the account, and its numbers stay without gaps.
+    pub(crate) fn refusal<S: EventSink>(
+        &mut self,
+        turn: &Turn<'_, S>,
+        account: AccountId,
+        reason: RejectReason,
+    ) -> Report {
+        if reason != RejectReason::NotEntitled {
+            return self.answer(turn, account);
+        }
+        Report { account, ..self.answer(turn, AccountId::NONE) }
     }
 
     /// The session that asked, if that is not the one that the report is for.
@@ -289,6 +310,7 @@ impl Engine {
             leaves: order.leaves,
             cumulative: order.cumulative,
             prevented: order.prevented,
+            shown: order.leaves,
         }
     }
 }
@@ -361,17 +383,8 @@ impl Engine {
     /// One side of a book by level, best first; nothing for an instrument that is not listed.
     pub fn levels(&self, instrument: InstrumentId, side: Side) -> impl Iterator<Item = LevelSummary> + '_ {
         let market = self.markets.get(instrument.0);
-        market.into_iter().flat_map(move |market| market.book.levels(&self.orders, side)).map(|level| {
-            let empty = LevelSummary { price: Price::ABSENT, quantity: 0, order_count: 0 };
-            level.fold(empty, |summary, slot| {
-                let order = &self.orders.arena[slot];
-                LevelSummary {
-                    price: order.limit,
-                    quantity: summary.quantity + u128::from(order.leaves.0),
-                    order_count: summary.order_count + 1,
-                }
-            })
-        })
+        let levels = market.into_iter().flat_map(move |market| market.book.levels(&self.orders, side));
+        levels.map(|(price, quantity, orders)| LevelSummary { price, quantity, order_count: orders.count() as u32 })
     }
 
     /// The best price of a side.

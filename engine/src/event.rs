@@ -14,7 +14,7 @@ use crate::identity::{
     SessionVersion, TradeId,
 };
 use crate::instrument::{Phase, PhaseCause};
-use crate::order::{OrderFlags, OrderStatus, OrderType, SelfTradePrevention, Side, TimeInForce};
+use crate::order::{OnDisconnect, OrderFlags, OrderStatus, OrderType, SelfTradePrevention, Side, TimeInForce};
 use crate::reject::{CancelReason, RejectReason};
 use crate::{Amount, Nanoseconds, Price, Quantity, SignedAmount, Timestamp};
 
@@ -93,6 +93,8 @@ record! {
         pub cumulative: Quantity,
         /// What self-trade prevention took away.
         pub prevented: Quantity,
+        /// What of the leaves is shown.
+        pub shown: Quantity,
     }
     /// One side of a trade.
     pub struct TradeSide {
@@ -104,10 +106,16 @@ record! {
         pub client_order_id: ClientOrderId,
         /// Buy or sell.
         pub side: Side,
+        /// The order's limit, in ticks; absent for Market and Stop.
+        pub order_price: Price,
+        /// Order quantity, in lots.
+        pub order_quantity: Quantity,
         /// What may still trade.
         pub leaves: Quantity,
         /// What has traded, this trade included.
         pub cumulative: Quantity,
+        /// What self-trade prevention took away.
+        pub prevented: Quantity,
         /// What this trade cost in fees, in the quote asset's smallest unit; negative: a rebate.
         pub fee: SignedAmount,
     }
@@ -281,6 +289,10 @@ record! {
         pub report: Report,
         /// The order.
         pub order: OrderState,
+        /// The mode that holds for it as the incoming order.
+        pub self_trade_prevention: SelfTradePrevention,
+        /// What losing the session means for it.
+        pub on_disconnect: OnDisconnect,
         /// What a market buy may spend; absent otherwise.
         pub funds: Amount,
         /// Trigger; absent unless Stop or StopLimit.
@@ -302,6 +314,10 @@ record! {
         pub client_order_id: ClientOrderId,
         /// Buy or sell.
         pub side: Side,
+        /// Limit, as asked.
+        pub price: Price,
+        /// Order quantity, as asked.
+        pub quantity: Quantity,
         /// Why.
         pub reason: RejectReason,
         /// For a duplicate: the original order.
@@ -338,6 +354,8 @@ record! {
         pub order: OrderState,
         /// What was cancelled.
         pub cancelled: Quantity,
+        /// Funds that were not spent; absent unless the order had funds instead of a quantity.
+        pub cancelled_funds: Amount,
         /// The trader's name for the request that did it; none if none did.
         pub request_client_order_id: ClientOrderId,
         /// Why.
@@ -357,6 +375,10 @@ record! {
         pub client_order_id: ClientOrderId,
         /// Why.
         pub reason: RejectReason,
+        /// What has become of the order, as far as the venue remembers it.
+        pub order_status: Option<OrderStatus>,
+        /// For a new name that is taken: the order that has it.
+        pub duplicate_of: OrderId,
     }
     /// Two orders traded, at the resting order's price.
     pub struct Trade {
@@ -426,8 +448,12 @@ record! {
         pub instrument: InstrumentId,
         /// On this side; absent: on both.
         pub side: Option<Side>,
+        /// Entered through this session; none: through any.
+        pub entered_by: SessionId,
         /// How many orders it ended.
         pub cancelled_count: u32,
+        /// Why, if an administrator did it.
+        pub note: AdminNote,
     }
     /// A mass cancel was refused.
     pub struct MassCancelRejected {
@@ -435,6 +461,12 @@ record! {
         pub report: Report,
         /// The trader's name for the request.
         pub client_order_id: ClientOrderId,
+        /// As asked.
+        pub instrument: InstrumentId,
+        /// As asked.
+        pub side: Option<Side>,
+        /// As asked.
+        pub entered_by: SessionId,
         /// Why.
         pub reason: RejectReason,
     }
@@ -497,6 +529,8 @@ record! {
     }
     /// An administrator's command was refused.
     pub struct CommandRejected {
+        /// For the session that asked, if one did.
+        pub report: Report,
         /// Whose.
         pub author: KeyId,
         /// What was asked.
@@ -684,6 +718,8 @@ record! {
     }
     /// A kill switch was engaged or lifted.
     pub struct KillSwitchSet {
+        /// For the session that asked, if one did.
+        pub report: Report,
         /// Who did it.
         pub author: KeyId,
         /// What was asked.
@@ -703,10 +739,10 @@ record! {
         pub price: Price,
         /// In lots.
         pub quantity: Quantity,
-        /// For the buyer.
-        pub buyer: Report,
-        /// For the seller.
-        pub seller: Report,
+        /// The buying order after the reversal; its fee is what was given back.
+        pub buyer: TradeSide,
+        /// The selling order after the reversal; its fee is what was given back.
+        pub seller: TradeSide,
         /// Why.
         pub note: AdminNote,
     }

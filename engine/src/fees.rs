@@ -15,11 +15,18 @@ const MILLION: u128 = 1_000_000;
 
 /// The fee on a notional, at a rate in hundredths of a basis point.
 ///
-/// Notionals stay below 2 × 10^31 and rates below 10^5 either way, so that nothing overflows.
+/// Rates are below a million, so that a fee is at most its notional and nothing overflows.
 pub(crate) fn fee(notional: u128, rate: i32) -> i128 {
-    let product = notional * u128::from(rate.unsigned_abs());
-    let (amount, sign) = if rate < 0 { (product / MILLION, -1) } else { (product.div_ceil(MILLION), 1) };
-    sign * i128::try_from(amount).expect("a fee is less than its notional")
+    let (whole, rest) = parts(notional, rate.unsigned_abs());
+    let (amount, sign) = if rate < 0 { (whole, -1) } else { (whole + u128::from(rest > 0), 1) };
+    sign * i128::try_from(amount).expect("a fee is at most its notional")
+}
+
+/// `notional × rate` in whole millions and the rest, without the product.
+fn parts(notional: u128, rate: u32) -> (u128, u128) {
+    let rate = u128::from(rate);
+    let rest = notional % MILLION * rate;
+    (notional / MILLION * rate + rest / MILLION, rest % MILLION)
 }
 
 /// What trading `more` adds to the fee on `before`.
@@ -37,7 +44,7 @@ pub(crate) fn fee_bound(rates: FeeRates, maker_notional: u128, taker_notional: u
     if worst <= 0 || everything == 0 {
         return 0;
     }
-    let bound = everything * u128::from(worst.unsigned_abs()) / MILLION + 2;
+    let bound = parts(everything, worst.unsigned_abs()).0 + 2;
     let charged = [(rates.maker, maker_notional), (rates.taker, taker_notional)]
         .into_iter()
         .filter(|&(rate, _)| rate > 0)

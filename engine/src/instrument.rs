@@ -1,7 +1,9 @@
 //! What an instrument is, and the phases of its day.
 
 use crate::canonical::{code_enum, record};
-use crate::{Amount, Price, Quantity};
+use crate::limits::FEE_RATE_MAX;
+use crate::order::Side;
+use crate::{Amount, Nanoseconds, Price, Quantity};
 
 code_enum! {
     /// What an instrument allows at the moment. The table of what each allows is rule 7.
@@ -111,6 +113,14 @@ impl Distance {
         })
     }
 
+    /// The worst price within the distance of `from`, for an order on `side`.
+    pub fn furthest(self, side: Side, from: Price) -> Price {
+        match side {
+            Side::Buy => self.above(from),
+            Side::Sell => self.below(from),
+        }
+    }
+
     fn width(self, from: Price) -> u64 {
         let width = match self.unit {
             DistanceUnit::Unlimited => u128::from(u64::MAX),
@@ -143,8 +153,16 @@ record! {
         pub collar: Distance,
         /// How far through the best opposite price a market order may trade.
         pub market: Distance,
+        /// How far from the reference price an auction may end.
+        pub auction: Distance,
         /// What a fill outside the collar does.
         pub collar_action: CollarAction,
+        /// What moves the reference price.
+        pub reference_source: ReferenceSource,
+        /// How long a volatility call lasts.
+        pub call_duration: Nanoseconds,
+        /// At most how much longer, at random.
+        pub call_random_end: Nanoseconds,
     }
     /// Fee rates of one instrument and tier, in hundredths of a basis point of the notional.
     pub struct FeeRates {
@@ -152,6 +170,16 @@ record! {
         pub maker: i32,
         /// For incoming orders, never negative.
         pub taker: i32,
+    }
+}
+
+code_enum! {
+    /// What moves an instrument's reference price.
+    pub enum ReferenceSource: u8 {
+        /// Every trade.
+        LastTrade = 0,
+        /// Auctions only.
+        LastAuction = 1,
     }
 }
 
@@ -176,13 +204,35 @@ impl InstrumentLimits {
     };
 }
 
+impl InstrumentLimits {
+    /// Whether minimums are at most maximums, and those within the engine's own bounds.
+    pub fn is_valid(&self) -> bool {
+        (Quantity(1)..=self.quantity_max).contains(&self.quantity_min)
+            && self.quantity_max <= Quantity::MAX
+            && (Price(1)..=Price::MAX).contains(&self.price_max)
+            && self.notional_min <= self.notional_max
+            && self.notional_max <= Amount::MAX
+    }
+}
+
+impl FeeRates {
+    /// Whether both rates are within bounds.
+    pub fn is_valid(&self) -> bool {
+        (0..=FEE_RATE_MAX).contains(&self.taker) && (-FEE_RATE_MAX..=FEE_RATE_MAX).contains(&self.maker)
+    }
+}
+
 impl PriceProtection {
     /// Market orders stop ten per cent through the best price; nothing else is bounded.
     pub const DEFAULT: Self = Self {
         entry_band: Distance::UNLIMITED,
         collar: Distance::UNLIMITED,
         market: Distance::parts_per_million(100_000),
+        auction: Distance::UNLIMITED,
         collar_action: CollarAction::CancelRemainder,
+        reference_source: ReferenceSource::LastTrade,
+        call_duration: Nanoseconds::NONE,
+        call_random_end: Nanoseconds::NONE,
     };
 }
 

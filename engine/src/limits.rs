@@ -11,6 +11,9 @@ pub const BEHAVIOUR: u32 = 1;
 /// Closed orders that each account remembers, so that a client order id is not used again too soon.
 pub const CLOSED_ORDERS_PER_ACCOUNT: u32 = 32;
 
+/// Sessions that one key may have.
+pub const SESSIONS_PER_KEY: u32 = 64;
+
 /// Idempotency keys that the venue remembers.
 pub const IDEMPOTENCY_KEYS: u32 = 4_096;
 
@@ -40,12 +43,24 @@ record! {
         pub keys: u32,
         /// Roles granted, over all keys.
         pub grants: u32,
-        /// Blocks of 64 neighbouring prices in use, over all books.
+        /// Blocks of 64 neighbouring prices in use, over all books: an order that is far from every other takes one.
         pub price_blocks: u32,
     }
 }
 
 impl Capacity {
+    /// The most of everything.
+    pub const MAX: Self = Self {
+        orders: 1 << crate::OrderId::SLOT_BITS,
+        accounts: 1 << 22,
+        assets: 1 << 10,
+        instruments: 1 << 16,
+        sessions: 1 << 20,
+        keys: 1 << 20,
+        grants: 1 << 22,
+        price_blocks: 1 << 22,
+    };
+
     /// For a venue on one machine: a million open orders, ten thousand accounts.
     pub const DEFAULT: Self = Self {
         orders: 1 << 20,
@@ -72,21 +87,27 @@ impl Capacity {
 }
 
 impl Capacity {
-    /// The most of everything.
-    pub const MAX: Self = Self {
-        orders: 1 << crate::OrderId::SLOT_BITS,
-        accounts: 1 << 22,
-        assets: 1 << 10,
-        instruments: 1 << 16,
-        sessions: 1 << 20,
-        keys: 1 << 20,
-        grants: 1 << 22,
-        price_blocks: 1 << 22,
-    };
+    /// The most that an engine may reserve, in bytes: memory that a venue's machine can have.
+    pub const RESERVED_BYTES_MAX: u64 = 64 << 30;
 
-    /// Whether nothing is beyond [`Capacity::MAX`].
+    /// About what an engine of this capacity reserves, in bytes; it is touched only as it is used.
+    pub const fn reserved_bytes(&self) -> u64 {
+        const ORDER: u64 = 512;
+        const ACCOUNT: u64 = 4_096;
+        const BALANCE: u64 = 32;
+        const PRICE_BLOCK: u64 = 4_096;
+        const OTHER: u64 = 512;
+        let others = self.instruments as u64 + self.sessions as u64 + self.keys as u64 + self.grants as u64;
+        self.orders as u64 * ORDER
+            + self.accounts as u64 * (ACCOUNT + self.assets as u64 * BALANCE)
+            + self.price_blocks as u64 * PRICE_BLOCK
+            + others * OTHER
+    }
+
+    /// Whether nothing is beyond [`Capacity::MAX`], nor all of it together beyond [`Capacity::RESERVED_BYTES_MAX`].
     pub const fn is_sane(&self) -> bool {
-        self.orders <= Self::MAX.orders
+        self.reserved_bytes() <= Self::RESERVED_BYTES_MAX
+            && self.orders <= Self::MAX.orders
             && self.accounts <= Self::MAX.accounts
             && self.assets <= Self::MAX.assets
             && self.instruments <= Self::MAX.instruments

@@ -2,40 +2,58 @@
 //! what must survive a restart.
 
 use crate::book::level::Chain;
-use crate::command::{CommandKind, Disconnect, Establish, Negotiate};
+use crate::command::{CommandKind, Disconnect, DisconnectReason, Establish, Negotiate};
 use crate::directory::KeyState;
 use crate::engine::Engine;
 use crate::event::{EventSink, SessionDisconnected, SessionEstablished, SessionNegotiated, SessionRejected};
+use crate::limits::SESSIONS_PER_KEY;
 use crate::reject::RejectReason;
 use crate::sessions::{Session, SessionState};
 use crate::turn::Turn;
-use crate::{KeyId, SessionVersion, Timestamp};
+use crate::{KeyId, SessionId, SessionVersion, Timestamp};
 
 impl Engine {
-    /// Begins a session's streams anew. Its open orders stay.
+    /// Begins a session's streams anew. Its open orders stay, and so does what was agreed for its loss: a login alone
+    /// does not stop a cancel that is under way.
     pub(crate) fn negotiate<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, command: &Negotiate) {
         let (id, key) = (turn.header.session, turn.header.author);
         if let Err(reason) = self.check_negotiate(turn, command) {
             return reject(turn, CommandKind::Negotiate, command.version, reason);
         }
-        self.sessions.set_cancel_at(id, Timestamp::NEVER);
+        if self.sessions.get(id).is_some_and(|session| session.state == SessionState::Established) {
+            self.lose(turn, id, DisconnectReason::Replaced);
+        }
         let mut session = Session::new(key, command.version);
         if let Some(before) = self.sessions.get(id) {
-            (session.nonce, session.orders) = (before.nonce, before.orders);
+            session.nonce = before.nonce;
+            session.orders = before.orders;
+            session.cancel_on_disconnect = before.cancel_on_disconnect;
+            session.cancel_grace = before.cancel_grace;
+            session.cancel_at = before.cancel_at;
         }
         self.sessions.table.insert(id.0, session);
         turn.emit(SessionNegotiated { session: id, key, version: command.version });
     }
 
     fn check_negotiate<S: EventSink>(&self, turn: &Turn<'_, S>, command: &Negotiate) -> Result<(), RejectReason> {
-        self.check_key(turn.header.author)?;
+        let key = turn.header.author;
+        self.check_key(key)?;
+        if !self.directory.has_role(key) {
+            return Err(RejectReason::NotEntitled);
+        }
         if !self.sessions.table.covers(turn.header.session.0) {
             return Err(RejectReason::IdentityOutOfRange);
         }
+        // A revoked key's session may be claimed by another.
         let session = self.sessions.get(turn.header.session);
-        if session.is_some_and(|session| session.key != turn.header.author) {
+        if session.is_some_and(|session| session.key != key && self.directory.is_valid(session.key)) {
             return Err(RejectReason::SessionKeyMismatch);
         }
+        let is_new = session.is_none_or(|session| session.key != key);
+        if is_new && self.sessions.count_of(key) >= SESSIONS_PER_KEY as usize {
+            return Err(RejectReason::CapacityFull);
+        }
+        let session = session.filter(|_| !is_new);
         if session.map_or(SessionVersion::NONE, |session| session.version) >= command.version {
             return Err(RejectReason::SessionVersionNotGreater);
         }
@@ -87,23 +105,28 @@ impl Engine {
     /// Closes a session; its cancel grace starts.
     pub(crate) fn disconnect<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, command: &Disconnect) {
         let id = turn.header.session;
-        let session = match self.sessions.get_mut(id) {
-            None => {
-                return reject(turn, CommandKind::Disconnect, SessionVersion::NONE, RejectReason::UnknownSession);
-            }
-            Some(session) if session.state != SessionState::Established => {
-                let version = session.version;
-                return reject(turn, CommandKind::Disconnect, version, RejectReason::SessionNotEstablished);
-            }
-            Some(session) => session,
+        let refused = match self.sessions.get(id) {
+            None => Some(RejectReason::UnknownSession),
+            Some(session) if session.version != command.version => Some(RejectReason::SessionNotNegotiated),
+            Some(session) if session.state != SessionState::Established => Some(RejectReason::SessionNotEstablished),
+            Some(_) => None,
         };
+        match refused {
+            Some(reason) => reject(turn, CommandKind::Disconnect, command.version, reason),
+            None => self.lose(turn, id, command.reason),
+        }
+    }
+
+    /// Ends an established session's opening: what it agreed to have cancelled is due when its grace has passed.
+    fn lose<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, id: SessionId, reason: DisconnectReason) {
+        let session = self.sessions.get_mut(id).expect("the session was checked");
         session.state = SessionState::Disconnected;
         let Session { version, orders, cancel_grace, .. } = *session;
         let arena = &self.orders.arena;
         let any_ends = orders.iter(arena, Chain::Session).any(|slot| self.ends_on_disconnect(&arena[slot]));
         let cancel_at = if any_ends { turn.stamp.time.after(cancel_grace) } else { Timestamp::NEVER };
         self.sessions.set_cancel_at(id, cancel_at);
-        turn.emit(SessionDisconnected { session: id, version, reason: command.reason, cancel_at });
+        turn.emit(SessionDisconnected { session: id, version, reason, cancel_at });
     }
 
     fn check_key(&self, key: KeyId) -> Result<(), RejectReason> {

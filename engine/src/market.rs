@@ -6,6 +6,7 @@ use crate::command::ListInstrument;
 use crate::identity::AssetId;
 use crate::instrument::{FeeRates, Holds, InstrumentLimits, Phase, PriceProtection};
 use crate::limits::FEE_TIERS;
+use crate::order::SelfTradePrevention;
 use crate::reject::RejectReason;
 use crate::{Price, Quantity};
 
@@ -60,6 +61,11 @@ impl Market {
 
     pub(crate) fn quote(&self) -> AssetId {
         self.listing.quote
+    }
+
+    /// The mode of self-trade prevention where neither the order nor its account has one.
+    pub(crate) fn self_trade_prevention(&self, own: Option<SelfTradePrevention>) -> SelfTradePrevention {
+        own.unwrap_or(self.listing.self_trade_prevention)
     }
 
     /// What an order of this tier pays from now on.

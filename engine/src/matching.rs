@@ -11,7 +11,7 @@ use crate::reject::{CancelReason, RejectReason};
 use crate::risk::{Exposure, held_asset};
 use crate::turn::Turn;
 use crate::validate::{Entrant, crosses};
-use crate::{ClientOrderId, OrderId, Price, Quantity, SignedAmount};
+use crate::{AccountId, ClientOrderId, OrderId, Price, Quantity, SignedAmount};
 
 use crate::book::index::Named;
 
@@ -56,24 +56,26 @@ impl Engine {
 
     fn reject_order<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, order: &NewOrder, reason: RejectReason) {
         let (original_order_id, original_status) = match reason {
-            RejectReason::DuplicateClientOrderId => self.original(order),
+            RejectReason::DuplicateClientOrderId => self.original(order.account, order.client_order_id),
             _ => (OrderId::NONE, None),
         };
-        let report = self.answer(turn, order.account);
+        let report = self.refusal(turn, order.account, reason);
         turn.emit(OrderRejected {
             report,
             instrument: order.instrument,
             client_order_id: order.client_order_id,
             side: order.side,
+            price: order.price,
+            quantity: order.quantity,
             reason,
             original_order_id,
             original_status,
         });
     }
 
-    /// The order that a duplicate repeats.
-    fn original(&self, order: &NewOrder) -> (OrderId, Option<OrderStatus>) {
-        match self.names.find(order.account, order.client_order_id) {
+    /// The order that has a name already, and what has become of it.
+    pub(crate) fn original(&self, account: AccountId, name: ClientOrderId) -> (OrderId, Option<OrderStatus>) {
+        match self.names.find(account, name) {
             Some(Named::Open(id)) => (id, self.orders.arena.find(id).map(|slot| self.orders.arena[slot].status())),
             Some(Named::Closed(id, status)) => (id, Some(status)),
             None => (OrderId::NONE, None),
@@ -105,23 +107,20 @@ impl Engine {
             taker_notional: 0,
             links: [Links::NONE; _],
         });
-        let id = self.orders.arena[slot].id;
-        self.names.open(order.account, order.client_order_id, id);
-        let account = self.accounts.get_mut(order.account.0).expect("the account was checked");
-        account.open_orders += 1;
-        account.orders.push(&mut self.orders.arena, Chain::Account, slot);
-        if let Some(session) = self.sessions.get_mut(turn.header.session) {
-            session.orders.push(&mut self.orders.arena, Chain::Session, slot);
-        }
+        self.link(slot);
         let market = self.market(order.instrument);
         if market.settles() {
             let asset = held_asset(market, order.side);
             self.ledger.change_hold(order.account, asset, 0, entrant.hold).expect("funds were checked");
         }
         let report = self.answer(turn, order.account);
+        let account_mode = self.accounts.get(order.account.0).and_then(|account| account.self_trade_prevention);
+        let mode = self.market(order.instrument).self_trade_prevention(order.self_trade_prevention.or(account_mode));
         turn.emit(OrderAccepted {
             report,
             order: self.order_state(slot),
+            self_trade_prevention: mode,
+            on_disconnect: order.on_disconnect,
             funds: order.funds,
             stop_price: order.stop_price,
             display_quantity: order.display_quantity,
@@ -129,6 +128,18 @@ impl Engine {
             expire_at: order.expire_at,
         });
         slot
+    }
+
+    /// Names a new open order and puts it behind its account's and its session's others.
+    pub(crate) fn link(&mut self, slot: Slot) {
+        let Order { id, account, session, client_order_id, .. } = self.orders.arena[slot];
+        self.names.open(account, client_order_id, id);
+        let account = self.accounts.get_mut(account.0).expect("an order's account is open");
+        account.open_orders += 1;
+        account.orders.push(&mut self.orders.arena, Chain::Account, slot);
+        if let Some(session) = self.sessions.get_mut(session) {
+            session.orders.push(&mut self.orders.arena, Chain::Session, slot);
+        }
     }
 
     /// Trades an incoming order against the book as far as its limit reaches.
@@ -144,7 +155,7 @@ impl Engine {
                 break;
             }
         }
-        let market = self.markets.get_mut(instrument.0).expect("an order's instrument is listed");
+        let market = self.market_mut(instrument);
         market.reference = market.last_price;
     }
 
@@ -154,11 +165,11 @@ impl Engine {
         let maker_fee = self.fill(maker, LiquidityRole::Maker, price, quantity);
         let taker_fee = self.fill(taker, LiquidityRole::Taker, price, quantity);
         let instrument = self.orders.arena[taker].instrument;
-        let market = self.markets.get_mut(instrument.0).expect("an order's instrument is listed");
+        let market = self.market_mut(instrument);
         market.last_price = price;
         if market.settles() {
             let quote = market.quote();
-            self.ledger.credit(crate::AccountId::FEES, quote, maker_fee + taker_fee);
+            self.ledger.credit(AccountId::FEES, quote, maker_fee + taker_fee);
         }
         self.last_trade = self.last_trade.next();
         let trade = Trade {
@@ -180,10 +191,14 @@ impl Engine {
     /// Moves one order's quantity, hold and balances for a fill; its fee.
     fn fill(&mut self, slot: Slot, role: LiquidityRole, price: Price, quantity: Quantity) -> i128 {
         let order = &mut self.orders.arena[slot];
-        let market = self.markets.get(order.instrument.0).expect("an order's instrument is listed");
+        let market = self.markets.get_mut(order.instrument.0).expect("an order's instrument is listed");
         let before = Exposure::of(order);
         order.leaves -= quantity;
         order.cumulative += quantity;
+        if order.block != NIL {
+            market.book.reduce(&mut self.orders, slot, quantity);
+        }
+        let order = &mut self.orders.arena[slot];
         if !market.settles() {
             return 0;
         }
@@ -212,7 +227,7 @@ impl Engine {
 
     fn self_match(&self, one: Slot, other: Slot) -> SelfMatch {
         let (one, other) = (self.orders.arena[one].account, self.orders.arena[other].account);
-        let group = |account: crate::AccountId| self.accounts.get(account.0).map(|account| account.stp_group);
+        let group = |account: AccountId| self.accounts.get(account.0).map(|account| account.stp_group);
         if one == other || group(one) == group(other) && group(one).is_some_and(|group| !group.is_none()) {
             SelfMatch::Yes
         } else {
@@ -227,8 +242,11 @@ impl Engine {
             order_id: order.id,
             client_order_id: order.client_order_id,
             side: order.side,
+            order_price: order.price(),
+            order_quantity: order.quantity,
             leaves: order.leaves,
             cumulative: order.cumulative,
+            prevented: order.prevented,
             fee: SignedAmount(fee),
         }
     }

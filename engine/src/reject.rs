@@ -115,8 +115,12 @@ code_enum! {
         UnsupportedBehaviour = 1160,
         /// The network prefix has more bits than an address.
         AddressInvalid = 1170,
-        /// The account limits contradict one another or the engine's own bounds.
+        /// There is no such fee tier, or a bound is beyond the engine's own.
         AccountSettingInvalid = 1180,
+        /// The key does not have the role.
+        RoleNotGranted = 1190,
+        /// The role is for the whole venue only.
+        RoleNeedsVenue = 1200,
 
         /// The key is revoked.
         KeyRevoked = 1500,

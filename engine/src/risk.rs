@@ -54,10 +54,9 @@ pub(crate) fn held_asset(market: &Market, side: Side) -> AssetId {
 }
 
 /// Checks an order's size against its account's limits.
-pub(crate) fn check_account_limits(
+pub(crate) fn check_size(
     account: &Account,
     market: &Market,
-    side: Side,
     limit: Price,
     quantity: Quantity,
 ) -> Result<(), RejectReason> {
@@ -65,22 +64,36 @@ pub(crate) fn check_account_limits(
     if !limits.quantity_max.is_absent() && quantity > limits.quantity_max {
         return Err(RejectReason::AccountQuantityLimit);
     }
-    if !limits.notional_max.is_absent()
-        && market.notional(limit, quantity).is_none_or(|notional| notional > limits.notional_max.0)
-    {
+    let within = |notional: u128| notional <= limits.notional_max.0;
+    if !limits.notional_max.is_absent() && !market.notional(limit, quantity).is_some_and(within) {
         return Err(RejectReason::AccountNotionalLimit);
     }
-    if account.open_orders >= limits.open_orders_max {
+    Ok(())
+}
+
+/// Checks whether the account may open another order.
+pub(crate) fn check_open_orders(account: &Account) -> Result<(), RejectReason> {
+    if account.open_orders >= account.limits.open_orders_max {
         return Err(RejectReason::AccountOpenOrdersLimit);
     }
-    let reference = market.reference;
-    let too_far = match side {
-        Side::Buy => limit > limits.price_deviation.above(reference),
-        Side::Sell => limit < limits.price_deviation.below(reference),
-    };
-    let nothing_to_reach = limit == Price::ZERO;
-    if !reference.is_absent() && !nothing_to_reach && too_far {
-        return Err(RejectReason::AccountPriceDeviation);
-    }
     Ok(())
+}
+
+/// Checks an order's limit against what its account may deviate from the reference price.
+pub(crate) fn check_deviation(
+    account: &Account,
+    market: &Market,
+    side: Side,
+    limit: Price,
+) -> Result<(), RejectReason> {
+    let nothing_to_reach = limit == Price::ZERO;
+    if market.reference.is_absent() || nothing_to_reach {
+        return Ok(());
+    }
+    let furthest = account.limits.price_deviation.furthest(side, market.reference);
+    let too_far = match side {
+        Side::Buy => limit > furthest,
+        Side::Sell => limit < furthest,
+    };
+    if too_far { Err(RejectReason::AccountPriceDeviation) } else { Ok(()) }
 }

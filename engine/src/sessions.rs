@@ -134,12 +134,27 @@ impl Sessions {
         }
     }
 
-    /// A session whose orders are due to be cancelled, the lowest identity first.
-    pub(crate) fn due(&self, now: Timestamp) -> Option<SessionId> {
-        if self.deadline > now {
+    /// Disarms and gives the first session behind `after` whose orders are due to be cancelled.
+    ///
+    /// Taking them one behind the other costs one look at each session, however many are due.
+    pub(crate) fn take_due(&mut self, after: SessionId, now: Timestamp) -> Option<SessionId> {
+        if self.deadline > now || self.deadline == Timestamp::NEVER {
             return None;
         }
-        self.table.iter().find(|(_, session)| session.cancel_at <= now).map(|(id, _)| SessionId(id))
+        let due = self.table.iter_behind(after.0).find(|(_, session)| session.cancel_at <= now);
+        let Some(id) = due.map(|(id, _)| id) else {
+            self.deadline = self.earliest();
+            return None;
+        };
+        if let Some(session) = self.table.get_mut(id) {
+            session.cancel_at = Timestamp::NEVER;
+        }
+        Some(SessionId(id))
+    }
+
+    /// How many sessions a key has.
+    pub(crate) fn count_of(&self, key: KeyId) -> usize {
+        self.table.iter().filter(|(_, session)| session.key == key).count()
     }
 
     fn earliest(&self) -> Timestamp {

@@ -15,9 +15,9 @@ use alloc::vec::Vec;
 
 use crate::accounts::{Account, Asset, Balance};
 use crate::book::arena::{Arena, NIL, Order, Slot};
-use crate::book::level::{CHAIN_COUNT, Chain, Links};
+use crate::book::level::{CHAIN_COUNT, Links};
 use crate::canonical::{ByteSink, Canonical, DecodeError, Reader, record};
-use crate::command::{AccountLimits, CancelOnDisconnect, ListInstrument, Role, Switch};
+use crate::command::{AccountLimits, CancelOnDisconnect, KeyKind, ListInstrument, Role, Switch};
 use crate::directory::{Grant, Key, KeyState, Network};
 use crate::engine::Engine;
 use crate::identity::{
@@ -33,6 +33,10 @@ use crate::{Amount, Nanoseconds, Price, Quantity, Stamp, Timestamp};
 
 /// The first bytes of every snapshot; the last digit is the format's version.
 const MAGIC: [u8; 8] = *b"RLTSNAP1";
+
+/// More than any order trades in its life: each of its fills is paid for out of an asset's supply. A third of this, times
+/// three, still fits 128 bits.
+const TRADED_MAX: u128 = u128::MAX / 3;
 
 /// Why bytes are not a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,6 +151,7 @@ record! {
     }
     struct KeyRecord {
         pub key: KeyId,
+        pub kind: KeyKind,
         pub public_key: [u8; 32],
         pub state: KeyState,
     }
@@ -329,7 +334,7 @@ impl Engine {
             out,
             || directory.keys.iter(),
             |(id, key), out| {
-                KeyRecord { key: KeyId(id), public_key: key.public_key, state: key.state }.encode(out);
+                KeyRecord { key: KeyId(id), kind: key.kind, public_key: key.public_key, state: key.state }.encode(out);
             },
         );
         write_list(
@@ -352,8 +357,9 @@ impl Engine {
     /// The venue that a snapshot describes.
     ///
     /// # Errors
-    /// For bytes that do not decode, and for a state that no history of commands leads to as far as
-    /// [`Engine::audit`] can tell. Never panics, whatever the bytes.
+    /// For bytes that do not decode, for a state that no history of commands leads to as far as [`Engine::audit`] can
+    /// tell, and for bytes that are not the canonical snapshot of the state that they describe. Never panics, whatever
+    /// the bytes, and reserves no more than [`Capacity::RESERVED_BYTES_MAX`].
     pub fn read_snapshot(bytes: &[u8]) -> Result<Self, SnapshotError> {
         let input = &mut Reader::new(bytes);
         let header: HeaderRecord = input.read()?;
@@ -377,6 +383,9 @@ impl Engine {
         input.clone().finish()?;
         engine.restore_orders(&books)?;
         engine.audit().map_err(SnapshotError::Inconsistent)?;
+        let mut comparison = Comparison { expected: bytes, equal: true };
+        engine.write_snapshot(&mut comparison);
+        ensure(comparison.is_complete(), "its state is written otherwise")?;
         Ok(engine)
     }
 
@@ -395,7 +404,7 @@ impl Engine {
             let record: AccountRecord = input.read()?;
             let id = record.account;
             ensure(id > previous && self.accounts.covers(id.0), "an account's identity")?;
-            ensure(record.fee_tier < FEE_TIERS, "an account's fee tier")?;
+            ensure(record.fee_tier < FEE_TIERS && record.limits.is_valid(), "an account's settings")?;
             previous = id;
             let mut account = Account::new(record.stp_group, record.self_trade_prevention, record.fee_tier);
             account.limits = record.limits;
@@ -427,6 +436,7 @@ impl Engine {
             ensure(self.markets.covers(id.0) && self.markets.get(id.0).is_none(), "an instrument's identity")?;
             let units = units(&record.listing, &self.ledger)
                 .map_err(|_| SnapshotError::Inconsistent("an instrument's tick and lot"))?;
+            ensure(record.limits.is_valid(), "an instrument's limits")?;
             let mut market = Market::new(record.listing, units);
             market.phase = record.phase;
             market.limits = record.limits;
@@ -434,7 +444,7 @@ impl Engine {
             market.reference = record.reference;
             market.last_price = record.last_price;
             read_list(input, |FeesRecord { tier, rates }| {
-                ensure(tier < FEE_TIERS, "a fee tier")?;
+                ensure(tier < FEE_TIERS && rates.is_valid(), "a fee tier's rates")?;
                 market.fees[tier as usize] = Some(rates);
                 Ok(())
             })?;
@@ -457,11 +467,10 @@ impl Engine {
         let parts = u128::from(order.leaves.0) + u128::from(order.cumulative.0) + u128::from(order.prevented.0);
         ensure(parts == u128::from(order.quantity.0), "an order's quantities")?;
         let bounded = market.notional(order.limit, order.quantity).is_some_and(|notional| notional <= Amount::MAX.0)
-            && order.maker_notional <= Amount::MAX
-            && order.taker_notional <= Amount::MAX;
+            && order.maker_notional.0 <= TRADED_MAX
+            && order.taker_notional.0 <= TRADED_MAX;
         ensure(bounded, "an order's notional")?;
-        let rates = [order.rates.maker, order.rates.taker];
-        ensure(rates.iter().all(|rate| rate.unsigned_abs() <= crate::limits::FEE_RATE_MAX as u32), "an order's rates")
+        ensure(order.rates.is_valid(), "an order's rates")
     }
 
     fn read_slots(&mut self, input: &mut Reader<'_>, books: &[Order]) -> Result<(), SnapshotError> {
@@ -482,7 +491,12 @@ impl Engine {
             let seen = listed.get_mut(slot as usize).map(|seen| core::mem::replace(seen, true));
             ensure(seen == Some(false), "a free slot")?;
             self.orders.arena.restore_free(slot).ok_or(SnapshotError::Inconsistent("a free slot"))
-        })
+        })?;
+        let lost = |(slot, &generation): (usize, &u64)| {
+            let open = self.orders.arena.is_open(slot as Slot);
+            !open && !listed[slot] && generation != OrderId::GENERATION_MAX
+        };
+        ensure(!generations.iter().enumerate().any(lost), "a slot that is neither open nor free")
     }
 
     fn read_session(&mut self, record: &SessionRecord) -> Result<(), SnapshotError> {
@@ -505,9 +519,9 @@ impl Engine {
     fn read_directory(&mut self, input: &mut Reader<'_>) -> Result<(), SnapshotError> {
         let directory = &mut self.directory;
         let full = |_| SnapshotError::Inconsistent("more grants or networks than the capacity");
-        read_list(input, |KeyRecord { key, public_key, state }| {
+        read_list(input, |KeyRecord { key, kind, public_key, state }| {
             ensure(directory.keys.covers(key.0) && directory.keys.get(key.0).is_none(), "a key's identity")?;
-            directory.keys.insert(key.0, Key { public_key, state });
+            directory.keys.insert(key.0, Key { kind, public_key, state });
             Ok(())
         })?;
         read_list(input, |GrantRecord { key, account, role }| {
@@ -537,25 +551,34 @@ impl Engine {
         by_age.sort_unstable_by_key(|order| order.accepted);
         ensure(by_age.windows(2).all(|pair| pair[0].accepted < pair[1].accepted), "two orders of one command")?;
         for order in by_age {
-            self.link(order)?;
+            let taken = self.names.find(order.account, order.client_order_id).is_some();
+            ensure(!taken || order.client_order_id.is_none(), "an order's name")?;
+            let lost = !order.session.is_none() && self.sessions.get(order.session).is_none();
+            ensure(!lost, "an order's session")?;
+            self.link(order.id.slot());
         }
         Ok(())
     }
+}
 
-    fn link(&mut self, order: &Order) -> Result<(), SnapshotError> {
-        let slot = order.id.slot();
-        let taken = !order.client_order_id.is_none() && self.names.find(order.account, order.client_order_id).is_some();
-        ensure(!taken, "an order's name")?;
-        self.names.open(order.account, order.client_order_id, order.id);
-        let account = self.accounts.get_mut(order.account.0).expect("checked when it was read");
-        account.open_orders += 1;
-        account.orders.push(&mut self.orders.arena, Chain::Account, slot);
-        if !order.session.is_none() {
-            let session = self.sessions.get_mut(order.session);
-            let session = session.ok_or(SnapshotError::Inconsistent("an order's session"))?;
-            session.orders.push(&mut self.orders.arena, Chain::Session, slot);
+/// Compares what is written with what is expected, without keeping it.
+struct Comparison<'a> {
+    expected: &'a [u8],
+    equal: bool,
+}
+
+impl Comparison<'_> {
+    fn is_complete(&self) -> bool {
+        self.equal && self.expected.is_empty()
+    }
+}
+
+impl ByteSink for Comparison<'_> {
+    fn write(&mut self, bytes: &[u8]) {
+        match self.expected.strip_prefix(bytes) {
+            Some(rest) => self.expected = rest,
+            None => self.equal = false,
         }
-        Ok(())
     }
 }
 

@@ -40,6 +40,12 @@ impl<T> Table<T> {
         self.entries[index] = Some(thing);
     }
 
+    /// The things with a greater identity, by ascending identity.
+    pub(crate) fn iter_behind(&self, id: u32) -> impl Iterator<Item = (u32, &T)> {
+        let behind = self.entries.get(id as usize..).unwrap_or_default();
+        (id + 1..).zip(behind).filter_map(|(id, entry)| Some((id, entry.as_ref()?)))
+    }
+
     /// All things, by ascending identity.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
         (1..).zip(&self.entries).filter_map(|(id, entry)| Some((id, entry.as_ref()?)))

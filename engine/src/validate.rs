@@ -1,7 +1,10 @@
 //! Whether an order may enter or change (rule 9), in the rulebook's order of precedence.
 
+use crate::accounts::Account;
 use crate::book::Book;
+use crate::book::arena::{Order, Slot};
 use crate::command::{NewOrder, ReplaceOrder, Switch};
+use crate::directory::Right;
 use crate::engine::Engine;
 use crate::event::EventSink;
 use crate::instrument::FeeRates;
@@ -11,8 +14,7 @@ use crate::phases::{Amend, Entry, Matching, rules};
 use crate::reject::RejectReason;
 use crate::risk::{self, Exposure, held_asset};
 use crate::turn::Turn;
-use crate::{ClientOrderId, Price, Quantity};
-use crate::{accounts::Account, book::arena::Slot, directory::Right};
+use crate::{AccountId, ClientOrderId, Price, Quantity, Timestamp};
 
 /// What an accepted order starts with, beyond what its command says.
 #[derive(Debug, Clone, Copy)]
@@ -51,15 +53,12 @@ impl Engine {
         check_order_price(market, order.order_type, order.price)?;
         check_quantity(market, order.quantity)?;
         check_superfluous_quantities(order)?;
-        let limit = self.reach(market, order);
+        let limit = self.reach(market, account, order);
         check_notional(market, limit, order.quantity)?;
-        if !order.expire_at.is_none() {
-            return Err(RejectReason::ExpiryInvalid);
-        }
-        if !order.stop_price.is_absent() {
-            return Err(RejectReason::StopPriceInvalid);
-        }
-        risk::check_account_limits(account, market, order.side, limit, order.quantity)?;
+        check_no_times(order.expire_at, order.stop_price)?;
+        risk::check_size(account, market, limit, order.quantity)?;
+        risk::check_open_orders(account)?;
+        risk::check_deviation(account, market, order.side, limit)?;
         let entrant = self.check_funds(market, account, order, limit)?;
         if order.flags.contains(OrderFlags::POST_ONLY) && self.would_take(&market.book, order.side, limit) {
             return Err(RejectReason::PostOnlyWouldTake);
@@ -86,48 +85,45 @@ impl Engine {
         self.trading_account(replace.account)?;
         let slot = self.find_order(replace.account, replace.order_id, replace.original_client_order_id);
         let order = slot.map(|slot| &self.orders.arena[slot]);
-        if order.is_none_or(|order| order.client_order_id != replace.client_order_id) {
+        let own_name = order.map_or(replace.original_client_order_id, |order| order.client_order_id);
+        if replace.client_order_id != own_name {
             self.check_name_is_free(replace.account, replace.client_order_id)?;
         }
         let (Some(slot), Some(order)) = (slot, order) else { return Err(RejectReason::UnknownOrder) };
         let market = self.market_of(slot);
-        check_replace_implemented(replace)?;
-        if replace.order_type.is_some_and(|order_type| order_type != order.order_type)
-            || replace.time_in_force.is_some_and(|time_in_force| time_in_force != order.time_in_force)
-        {
-            return Err(RejectReason::InvalidCombination);
-        }
+        check_replace_implemented(order, replace)?;
+        check_replace_combination(order, replace)?;
         let price = if replace.price.is_absent() { order.limit } else { replace.price };
         let quantity = if replace.quantity.is_absent() { order.quantity } else { replace.quantity };
         check_amend(market, order.side, (order.limit, price), (order.quantity, quantity))?;
-        check_price(market, price)?;
-        check_quantity(market, quantity)?;
-        if !replace.expire_at.is_none() {
-            return Err(RejectReason::ExpiryInvalid);
+        // What only shrinks an order is bounded by nothing that was set since.
+        let shrinks = price == order.limit && quantity <= order.quantity;
+        if !shrinks {
+            check_price(market, price)?;
         }
-        if !replace.stop_price.is_absent() {
-            return Err(RejectReason::StopPriceInvalid);
+        check_quantity(market, if shrinks { quantity.min(market.limits.quantity_max) } else { quantity })?;
+        let leaves = Quantity(quantity.0.saturating_sub(order.cumulative.0 + order.prevented.0));
+        if !shrinks {
+            check_notional(market, price, quantity)?;
         }
-        let amendment = Amendment { slot, limit: price, quantity };
-        let leaves = quantity.0.saturating_sub(order.cumulative.0 + order.prevented.0);
-        if leaves == 0 {
-            return Ok(amendment);
+        check_no_times(replace.expire_at, replace.stop_price)?;
+        if !shrinks {
+            self.check_amended_risk(slot, price, quantity, leaves)?;
         }
-        check_notional(market, price, quantity)?;
-        self.check_amended_risk(slot, price, quantity, Quantity(leaves))?;
         let may_not_take = order.flags.contains(OrderFlags::POST_ONLY) || rules(market.phase).matching == Matching::No;
-        if price != order.limit && may_not_take && self.would_take(&market.book, order.side, price) {
+        let rests_elsewhere = price != order.limit && !leaves.is_zero();
+        if rests_elsewhere && may_not_take && self.would_take(&market.book, order.side, price) {
             return Err(RejectReason::PostOnlyWouldTake);
         }
-        if price != order.limit && !market.book.has_room(&self.orders, order.side, price) {
+        if rests_elsewhere && !market.book.has_room(&self.orders, order.side, price) {
             return Err(RejectReason::CapacityFull);
         }
-        Ok(amendment)
+        Ok(Amendment { slot, limit: price, quantity })
     }
 
     /// The account, if it may trade.
-    fn trading_account(&self, id: crate::AccountId) -> Result<&Account, RejectReason> {
-        let account = self.accounts.get(id.0).filter(|_| id != crate::AccountId::FEES);
+    fn trading_account(&self, id: AccountId) -> Result<&Account, RejectReason> {
+        let account = self.accounts.get(id.0).filter(|_| id != AccountId::FEES);
         let account = account.ok_or(RejectReason::UnknownAccount)?;
         match account.kill_switch {
             Switch::Engaged => Err(RejectReason::AccountBlocked),
@@ -135,25 +131,28 @@ impl Engine {
         }
     }
 
-    fn check_name_is_free(&self, account: crate::AccountId, id: ClientOrderId) -> Result<(), RejectReason> {
+    fn check_name_is_free(&self, account: AccountId, id: ClientOrderId) -> Result<(), RejectReason> {
         if !id.is_none() && self.names.find(account, id).is_some() {
             return Err(RejectReason::DuplicateClientOrderId);
         }
         Ok(())
     }
 
-    /// How far a new order may trade: its limit; a market order to the best opposite price and its protection, or
-    /// nowhere, at price zero, if nothing is there.
-    fn reach(&self, market: &Market, order: &NewOrder) -> Price {
+    /// How far a new order may trade: its limit; a market order to the best opposite price and its protection, within
+    /// what its account allows, or nowhere, at price zero, if nothing is there.
+    fn reach(&self, market: &Market, account: &Account, order: &NewOrder) -> Price {
         if order.order_type == OrderType::Limit {
             return order.price;
         }
         let Some(best) = market.book.best_price(&self.orders, order.side.opposite()) else {
             return Price::ZERO;
         };
+        let protection = market.protection.market.furthest(order.side, best);
+        let allowed = account.limits.price_deviation.furthest(order.side, market.reference);
         match order.side {
-            Side::Buy => market.protection.market.above(best),
-            Side::Sell => market.protection.market.below(best),
+            _ if market.reference.is_absent() => protection,
+            Side::Buy => protection.min(allowed),
+            Side::Sell => protection.max(allowed),
         }
     }
 
@@ -187,10 +186,9 @@ impl Engine {
     ) -> Result<(), RejectReason> {
         let order = &self.orders.arena[slot];
         let market = self.market_of(slot);
-        let mut account = *self.accounts.get(order.account.0).ok_or(RejectReason::UnknownAccount)?;
-        // The order itself is one of the open ones.
-        account.open_orders -= 1;
-        risk::check_account_limits(&account, market, order.side, limit, quantity)?;
+        let account = self.accounts.get(order.account.0).ok_or(RejectReason::UnknownAccount)?;
+        risk::check_size(account, market, limit, quantity)?;
+        risk::check_deviation(account, market, order.side, limit)?;
         if !market.settles() {
             return Ok(());
         }
@@ -210,13 +208,12 @@ impl Engine {
 
     /// Whether the book fills the whole quantity within the limit at once.
     fn can_fill(&self, book: &Book, side: Side, limit: Price, quantity: Quantity) -> bool {
-        let mut missing = quantity.0;
-        for slot in book.orders(&self.orders, side.opposite()) {
-            let resting = &self.orders.arena[slot];
-            if !crosses(side, limit, resting.limit) {
+        let mut missing = u128::from(quantity.0);
+        for (price, open, _) in book.levels(&self.orders, side.opposite()) {
+            if !crosses(side, limit, price) {
                 return false;
             }
-            missing = missing.saturating_sub(resting.leaves.0);
+            missing = missing.saturating_sub(open);
             if missing == 0 {
                 return true;
             }
@@ -256,8 +253,33 @@ fn check_implemented(order: &NewOrder) -> Result<(), RejectReason> {
     Ok(())
 }
 
-fn check_replace_implemented(replace: &ReplaceOrder) -> Result<(), RejectReason> {
-    if replace.display_quantity.is_absent() { Ok(()) } else { Err(RejectReason::NotImplemented) }
+fn check_replace_implemented(order: &Order, replace: &ReplaceOrder) -> Result<(), RejectReason> {
+    let other_type = replace.order_type.is_some_and(|order_type| order_type != order.order_type);
+    let time = replace.time_in_force.filter(|&time_in_force| time_in_force != order.time_in_force);
+    let immediate = matches!(time, Some(TimeInForce::ImmediateOrCancel | TimeInForce::FillOrKill));
+    if other_type || time.is_some() && !immediate || !replace.display_quantity.is_absent() {
+        return Err(RejectReason::NotImplemented);
+    }
+    Ok(())
+}
+
+/// A resting order cannot become an immediate one.
+fn check_replace_combination(order: &Order, replace: &ReplaceOrder) -> Result<(), RejectReason> {
+    match replace.time_in_force {
+        Some(time_in_force) if time_in_force != order.time_in_force => Err(RejectReason::InvalidCombination),
+        _ => Ok(()),
+    }
+}
+
+/// No order expires or is stopped yet.
+fn check_no_times(expire_at: Timestamp, stop_price: Price) -> Result<(), RejectReason> {
+    if !expire_at.is_none() {
+        return Err(RejectReason::ExpiryInvalid);
+    }
+    if !stop_price.is_absent() {
+        return Err(RejectReason::StopPriceInvalid);
+    }
+    Ok(())
 }
 
 fn check_combination(order: &NewOrder) -> Result<(), RejectReason> {

@@ -213,7 +213,12 @@ fn account_limits_bound_orders() {
         open_orders_max: 2,
         ..AccountLimits::DEFAULT
     };
-    venue.expect_accepted(SetAccountLimits { account: ALICE, limits, note: AdminNote::NONE });
+    venue.expect_accepted(SetAccountLimits {
+        account: ALICE,
+        instrument: InstrumentId::NONE,
+        limits,
+        note: AdminNote::NONE,
+    });
     assert_eq!(reasons(&venue.apply(limit(Side::Buy, 1, 11))), [RejectReason::AccountQuantityLimit]);
     assert_eq!(reasons(&venue.apply(limit(Side::Buy, 101, 10))), [RejectReason::AccountNotionalLimit]);
     venue.expect_accepted(limit(Side::Buy, 100, 10).named(1));
@@ -227,7 +232,12 @@ fn account_limits_bound_orders() {
 fn the_price_deviation_is_counted_from_the_last_trade() {
     let mut venue = Venue::open();
     let limits = AccountLimits { price_deviation: Distance::parts_per_million(50_000), ..AccountLimits::DEFAULT };
-    venue.expect_accepted(SetAccountLimits { account: ALICE, limits, note: AdminNote::NONE });
+    venue.expect_accepted(SetAccountLimits {
+        account: ALICE,
+        instrument: InstrumentId::NONE,
+        limits,
+        note: AdminNote::NONE,
+    });
     // Nothing has traded: nothing to deviate from.
     venue.expect_accepted(limit(Side::Buy, 1, 1).named(1));
     venue.expect_accepted(limit(Side::Sell, 100, 1).by(BOB));

@@ -68,6 +68,7 @@ fn apply_allocates_nothing_after_warm_up() {
                 side: None,
                 entered_by: SessionId::NONE,
                 client_order_id: ClientOrderId::NONE,
+                note: AdminNote::NONE,
             }
             .into(),
             _ => deposit(account, USD, 1_000).into(),

@@ -25,6 +25,7 @@ fn mass_cancel(account: AccountId) -> MassCancel {
         side: None,
         entered_by: SessionId::NONE,
         client_order_id: ClientOrderId::NONE,
+        note: AdminNote::NONE,
     }
 }
 

@@ -30,7 +30,7 @@ fn executions_and_reports_are_numbered_without_gaps() {
     let note = AdminNote::NONE;
     for (key, account) in [(1, ALICE), (2, BOB), (3, CAROL)] {
         let header = CommandHeader { author: KeyId(key), session: SessionId(key), ..CommandHeader::VENUE };
-        venue.expect_accepted(AddKey { key: KeyId(key), public_key: [0; 32], note });
+        venue.expect_accepted(AddKey { key: KeyId(key), kind: KeyKind::Ed25519, public_key: [key as u8; 32], note });
         venue.expect_accepted(GrantRole { key: KeyId(key), role: Role::Trader, account, note });
         venue.apply_from(header, Negotiate { version: SessionVersion(1) });
         venue.apply_from(

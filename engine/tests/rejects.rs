@@ -49,7 +49,7 @@ fn in_session(session: u32) -> CommandHeader {
 }
 
 fn add_key(key: u32) -> AddKey {
-    AddKey { key: KeyId(key), public_key: [7; 32], note: AdminNote::NONE }
+    AddKey { key: KeyId(key), kind: KeyKind::Ed25519, public_key: [key as u8; 32], note: AdminNote::NONE }
 }
 
 fn negotiate(version: u64) -> Negotiate {
@@ -75,7 +75,7 @@ fn limits(limits: InstrumentLimits) -> SetInstrumentLimits {
 }
 
 fn account_limits(limits: AccountLimits) -> SetAccountLimits {
-    SetAccountLimits { account: ALICE, limits, note: AdminNote::NONE }
+    SetAccountLimits { account: ALICE, instrument: InstrumentId::NONE, limits, note: AdminNote::NONE }
 }
 
 fn repeated() -> AdminNote {
@@ -105,6 +105,8 @@ fn of_orders() -> Vec<Case> {
         case(UnknownOrder, replace(1)),
         case(NotImplemented, NewOrder { order_type: OrderType::Stop, ..buy() }),
         case(NotImplemented, buy().lasting(TimeInForce::Day)),
+        case(NotImplemented, ReplaceOrder { time_in_force: Some(TimeInForce::Day), ..replace(1) })
+            .after(buy().named(1)),
         case(NotImplemented, NewOrder { display_quantity: Quantity(1), ..buy() }),
         case(NotImplemented, NewOrder { minimum_quantity: Quantity(1), ..buy() }),
         case(NotImplemented, NewOrder { quantity: Quantity::ABSENT, funds: Amount(1), ..market(Side::Buy, 1) }),
@@ -184,6 +186,25 @@ fn of_administration() -> Vec<Case> {
         case(UnsupportedBehaviour, SetBehaviour { version: 99, note: AdminNote::NONE }),
         case(AddressInvalid, network).after(add_key(1)),
         case(AccountSettingInvalid, OpenAccount { fee_tier: 8, ..open_account(AccountId(9)) }),
+        case(NotImplemented, AddKey { kind: KeyKind::Certificate, ..add_key(1) }),
+        case(
+            NotImplemented,
+            SetAccountLimits {
+                account: ALICE,
+                instrument: BTC_USD,
+                limits: AccountLimits::DEFAULT,
+                note: AdminNote::NONE,
+            },
+        ),
+        case(AlreadyExists, AddKey { key: KeyId(2), ..add_key(1) }).after(add_key(1)),
+        case(RoleNotGranted, RevokeRole { key: KEY, role: Role::Trader, account: ALICE, note: AdminNote::NONE })
+            .after(add_key(1)),
+        case(RoleNeedsVenue, GrantRole { role: Role::Administrator, ..grant }).after(add_key(1)),
+        case(
+            AccountSettingInvalid,
+            account_limits(AccountLimits { quantity_max: Quantity::OFF_LOT, ..AccountLimits::DEFAULT }),
+        ),
+        case(NotEntitled, AdvanceTime {}).from(stranger()),
         case(KeyRevoked, key).after(add_key(1)).after(key),
         case(UnknownAccount, GrantRole { account: AccountId(9), ..grant }).after(add_key(1)),
     ]
@@ -192,8 +213,10 @@ fn of_administration() -> Vec<Case> {
 fn of_sessions() -> Vec<Case> {
     use RejectReason::*;
     let other = CommandHeader { author: KeyId(2), ..in_session(1) };
-    let disconnect = Disconnect { reason: DisconnectReason::Terminated };
-    let known = |case: Case| case.after(add_key(1)).after(add_key(2));
+    let disconnect = Disconnect { version: SessionVersion(3), reason: DisconnectReason::Terminated };
+    let grant =
+        |key| GrantRole { key: KeyId(key), role: Role::ReadOnly, account: AccountId::NONE, note: AdminNote::NONE };
+    let known = |case: Case| case.after(add_key(1)).after(add_key(2)).after(grant(1)).after(grant(2));
     let negotiated = |case: Case| known(case).after_from(in_session(1), negotiate(3));
     let open = |case: Case| negotiated(case).after_from(in_session(1), establish(3, 5));
     vec![
@@ -201,7 +224,11 @@ fn of_sessions() -> Vec<Case> {
         known(case(IdentityOutOfRange, negotiate(1)).from(in_session(17))),
         known(case(UnknownSession, establish(1, 1)).from(in_session(1))),
         known(case(UnknownSession, disconnect).from(in_session(1))),
+        case(NotEntitled, negotiate(1)).from(in_session(1)).after(add_key(1)),
         negotiated(case(SessionKeyMismatch, negotiate(4)).from(other)),
+        negotiated(
+            case(SessionNotNegotiated, Disconnect { version: SessionVersion(2), ..disconnect }).from(in_session(1)),
+        ),
         negotiated(case(SessionVersionNotGreater, negotiate(3)).from(in_session(1))),
         negotiated(case(SessionNotNegotiated, establish(2, 1)).from(in_session(1))),
         negotiated(case(SessionNotEstablished, disconnect).from(in_session(1))),

@@ -20,6 +20,10 @@ fn negotiate(version: u64) -> Negotiate {
     Negotiate { version: SessionVersion(version) }
 }
 
+fn lost(version: u64) -> Disconnect {
+    Disconnect { version: SessionVersion(version), reason: DisconnectReason::ConnectionLost }
+}
+
 fn establish(version: u64, nonce: u64) -> Establish {
     Establish {
         version: SessionVersion(version),
@@ -35,9 +39,10 @@ fn venue() -> Venue {
     let mut venue = Venue::open();
     for key in [KEY, OTHER_KEY] {
         let public_key = [u8::try_from(key.0).unwrap(); 32];
-        venue.expect_accepted(AddKey { key, public_key, note: AdminNote::NONE });
+        venue.expect_accepted(AddKey { key, kind: KeyKind::Ed25519, public_key, note: AdminNote::NONE });
     }
     venue.expect_accepted(GrantRole { key: KEY, role: Role::Trader, account: ALICE, note: AdminNote::NONE });
+    venue.expect_accepted(GrantRole { key: OTHER_KEY, role: Role::ReadOnly, account: ALICE, note: AdminNote::NONE });
     venue
 }
 
@@ -111,7 +116,7 @@ fn a_gap_is_reported_and_the_command_applied() {
 fn streams_go_on_after_a_loss() {
     let mut venue = established();
     venue.apply_from(from(KEY, 1), limit(Side::Buy, 100, 1));
-    venue.apply_from(from(KEY, 0), Disconnect { reason: DisconnectReason::ConnectionLost });
+    venue.apply_from(from(KEY, 0), lost(1));
     let refused = venue.apply_from(from(KEY, 2), limit(Side::Buy, 100, 1));
     assert_eq!(reasons(&refused), [RejectReason::NotEntitled]);
     let events = venue.apply_from(from(KEY, 0), establish(1, 2));
@@ -169,7 +174,7 @@ fn a_loss_cancels_after_the_grace_what_is_not_kept() {
     venue.apply_from(from(KEY, 2), order(2, OnDisconnect::Keep));
     venue.apply_from(from(KEY, 3), order(3, OnDisconnect::Cancel));
     assert_eq!(venue.engine.next_deadline(), Timestamp::NEVER);
-    let events = venue.apply_from(from(KEY, 0), Disconnect { reason: DisconnectReason::ConnectionLost });
+    let events = venue.apply_from(from(KEY, 0), lost(1));
     let [Event::SessionDisconnected(event)] = events[..] else { panic!("{events:?}") };
     assert_eq!((event.cancel_at, venue.engine.next_deadline()), (Timestamp(1_500), Timestamp(1_500)));
     venue.time = Timestamp(1_499);
@@ -185,7 +190,7 @@ fn a_loss_cancels_after_the_grace_what_is_not_kept() {
 fn coming_back_within_the_grace_keeps_everything() {
     let mut venue = established();
     venue.apply_from(from(KEY, 1), limit(Side::Buy, 100, 1).named(1));
-    venue.apply_from(from(KEY, 0), Disconnect { reason: DisconnectReason::ConnectionLost });
+    venue.apply_from(from(KEY, 0), lost(1));
     venue.apply_from(from(KEY, 0), establish(1, 2));
     assert_eq!(venue.engine.next_deadline(), Timestamp::NEVER);
     venue.time = Timestamp(9_999);
@@ -223,6 +228,7 @@ fn a_session_may_cancel_all_that_it_entered() {
         side: None,
         entered_by: SESSION,
         client_order_id: ClientOrderId(8),
+        note: AdminNote::NONE,
     };
     let events = venue.apply_from(from(KEY, 2), own);
     assert_eq!(cancels(&events), [(1, 1, CancelReason::MassCancel)]);

@@ -11,7 +11,7 @@ fn full() -> Venue {
     let mut venue = Venue::open();
     let key = KeyId(1);
     let note = AdminNote { idempotency_key: IdempotencyKey(5), reason: text("first key") };
-    venue.expect_accepted(AddKey { key, public_key: [9; 32], note });
+    venue.expect_accepted(AddKey { key, kind: KeyKind::Ed25519, public_key: [9; 32], note });
     venue.expect_accepted(GrantRole { key, role: Role::Trader, account: ALICE, note: AdminNote::NONE });
     venue.expect_accepted(AllowAddress { key, address: [1; 16], prefix_bits: 64, note: AdminNote::NONE });
     venue.expect_accepted(set_fees(100, 200));
@@ -34,7 +34,7 @@ fn full() -> Venue {
     venue.expect_accepted(limit(Side::Sell, 120, 3).by(BOB).named(4));
     venue.expect_accepted(limit(Side::Sell, 120, 3).by(CAROL).named(5));
     venue.expect_accepted(cancel(CAROL, 5));
-    venue.apply_from(session, Disconnect { reason: DisconnectReason::ConnectionLost });
+    venue.apply_from(session, Disconnect { version: SessionVersion(1), reason: DisconnectReason::ConnectionLost });
     venue
 }
 

@@ -92,8 +92,11 @@ fn a_trade_has_these_bytes() {
         order_id: OrderId(7),
         client_order_id: ClientOrderId(8),
         side,
+        order_price: Price(14),
+        order_quantity: Quantity(19),
         leaves: Quantity(9),
         cumulative: Quantity(10),
+        prevented: Quantity(0),
         fee: SignedAmount(fee),
     };
     let event = Event::Trade(Trade {
@@ -108,7 +111,8 @@ fn a_trade_has_these_bytes() {
     });
     let side = |number, side, fee: i128| {
         let fee = u128::from_le_bytes(fee.to_le_bytes());
-        [(2, 4), (3, 4), (number, 8), (5, 8), (6, 8), (7, 8), (8, 8), (side, 1), (9, 8), (10, 8), (fee, 16)]
+        let order = [(7, 8), (8, 8), (side, 1), (14, 8), (19, 8), (9, 8), (10, 8), (0, 8), (fee, 16)];
+        [[(2, 4), (3, 4), (number, 8), (5, 8), (6, 8)].as_slice(), &order].concat()
     };
     let head = [(6, 2), (1, 4), (11, 8), (12, 8), (13, 8), (1, 1), (0, 1)];
     let bytes = packed(&[&head[..], &side(40, 2, -2), &side(41, 1, 3)].concat());

@@ -4,7 +4,7 @@ mod common;
 
 use common::{Folder, NoCore, SplitMix64, limit_order, seed};
 use engine::command::{
-    AddKey, AdminNote, CancelOnDisconnect, CancelOrder, Disconnect, DisconnectReason, Establish, GrantRole,
+    AddKey, AdminNote, CancelOnDisconnect, CancelOrder, Disconnect, DisconnectReason, Establish, GrantRole, KeyKind,
     ListInstrument, MassCancel, Negotiate, OpenAccount, ReplaceOrder, Role,
 };
 use engine::instrument::{Holds, Phase};
@@ -36,7 +36,12 @@ fn setting_up() -> Vec<Command> {
         phase: Phase::Continuous,
         note: AdminNote::NONE,
     })];
-    commands.push(Command::from_venue(AddKey { key: KeyId(1), public_key: [1; 32], note: AdminNote::NONE }));
+    commands.push(Command::from_venue(AddKey {
+        key: KeyId(1),
+        kind: KeyKind::Ed25519,
+        public_key: [1; 32],
+        note: AdminNote::NONE,
+    }));
     for account in (2..=4).map(AccountId) {
         commands.push(Command::from_venue(OpenAccount {
             account,
@@ -75,13 +80,17 @@ fn day(random: &mut SplitMix64, count: u64) -> Vec<Command> {
                 }
                 .into(),
             },
-            2 => Command { header: SESSION, body: Disconnect { reason: DisconnectReason::ConnectionLost }.into() },
+            2 => Command {
+                header: SESSION,
+                body: Disconnect { version, reason: DisconnectReason::ConnectionLost }.into(),
+            },
             3 => Command::from_venue(MassCancel {
                 account: AccountId(2),
                 instrument: InstrumentId::NONE,
                 side: None,
                 entered_by: SessionId::NONE,
                 client_order_id: ClientOrderId(number),
+                note: AdminNote::NONE,
             }),
             4..=7 => Command::from_venue(CancelOrder {
                 account: AccountId(3),

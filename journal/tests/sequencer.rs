@@ -120,7 +120,10 @@ fn time_is_advanced_when_no_commands_come() {
 
 #[test]
 fn a_deadline_that_a_command_sets_comes_before_the_next_however_they_are_batched() {
-    let lost = Command::from_venue(Disconnect { reason: DisconnectReason::ConnectionLost });
+    let lost = Command::from_venue(Disconnect {
+        version: engine::SessionVersion(1),
+        reason: DisconnectReason::ConnectionLost,
+    });
     let commands = [cancel(1), lost, cancel(2)];
     let [together, apart] = [3, 1].map(|size| {
         let (mut core, steps) = core_due_at(u64::MAX);

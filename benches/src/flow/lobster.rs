@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 
-use engine::command::{CancelOrder, MassCancel, NewOrder, ReplaceOrder};
+use engine::command::{AdminNote, CancelOrder, MassCancel, NewOrder, ReplaceOrder};
 use engine::instrument::Phase;
 use engine::order::{Side, TimeInForce};
 use engine::{
@@ -202,6 +202,7 @@ impl Experiment {
             side: None,
             entered_by: SessionId::NONE,
             client_order_id: ClientOrderId::NONE,
+            note: AdminNote::NONE,
         };
         self.driver.submit(at, everything)?;
         self.level_orders.clear();

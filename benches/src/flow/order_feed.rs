@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use engine::command::{CancelOrder, ListInstrument, MassCancel, NewOrder, ReplaceOrder};
+use engine::command::{AdminNote, CancelOrder, ListInstrument, MassCancel, NewOrder, ReplaceOrder};
 use engine::order::{OnDisconnect, OrderFlags, OrderType, TimeInForce};
 use engine::{
     AccountId, Amount, Capacity, ClientOrderId, CommandBody, Event, InstrumentId, OrderId, Price, Quantity,
@@ -165,6 +165,7 @@ impl OrderFeed {
             side: None,
             entered_by: SessionId::NONE,
             client_order_id: ClientOrderId::NONE,
+            note: AdminNote::NONE,
         };
         self.driver.submit(at, everything)?;
         Ok(())

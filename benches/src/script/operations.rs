@@ -223,6 +223,7 @@ impl Operations {
             side: line.parsed("side", "a side", words::side)?,
             entered_by: SessionId::NONE,
             client_order_id: ClientOrderId::NONE,
+            note: AdminNote::NONE,
         })
     }
 

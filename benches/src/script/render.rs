@@ -18,7 +18,7 @@ use crate::json::Object;
 const INLINE: [&str; 7] = ["report", "order", "command", "note", "limits", "protection", "rates"];
 
 /// Counters and identities of which zero means none; other numbers are printed whatever they are.
-const ZERO_MEANS_NONE: [&str; 15] = [
+const ZERO_MEANS_NONE: [&str; 16] = [
     "session",
     "entered_by",
     "key",
@@ -30,6 +30,7 @@ const ZERO_MEANS_NONE: [&str; 15] = [
     "trade_id",
     "order_id",
     "original_order_id",
+    "duplicate_of",
     "resting",
     "incoming",
     "expire_at",
@@ -129,13 +130,17 @@ impl Printer<'_> {
     }
 
     fn price(&mut self, label: &str, price: Price) {
-        if !price.is_absent() {
+        if price == Price::OFF_TICK {
+            self.object.text(label, "off_tick");
+        } else if !price.is_absent() {
             self.object.text(label, self.context.instrument.tick.text(price.0.into()));
         }
     }
 
     fn quantity(&mut self, label: &str, quantity: Quantity) {
-        if !quantity.is_absent() {
+        if quantity == Quantity::OFF_LOT {
+            self.object.text(label, "off_lot");
+        } else if !quantity.is_absent() {
             self.object.text(label, self.context.instrument.lot.text(quantity.0.into()));
         }
     }
@@ -217,15 +222,15 @@ fn small(number: u64) -> u32 {
 #[cfg(test)]
 mod tests {
     use engine::command::{AdminNote, CommandKind, SetPriceProtection};
-    use engine::event::Report;
     use engine::event::{
-        CommandRejected, MatchPrevented, PriceBound, PriceBoundReached, PriceProtectionSet, TradeBusted,
+        CommandRejected, MatchPrevented, PriceBound, PriceBoundReached, PriceProtectionSet, Report, TradeBusted,
+        TradeSide,
     };
     use engine::instrument::PriceProtection;
     use engine::order::SelfTradePrevention;
     use engine::{
-        EventId, ExecId, IdempotencyKey, KeyId, RejectReason, Sequence, SessionId, SessionSequence, Text, Timestamp,
-        TradeId,
+        EventId, ExecId, IdempotencyKey, KeyId, RejectReason, Sequence, SessionId, SessionSequence, Side, SignedAmount,
+        Text, Timestamp, TradeId,
     };
 
     use super::*;
@@ -252,6 +257,16 @@ mod tests {
             names.order_accepted(account, instrument, OrderId(order_id), order);
         }
         names
+    }
+
+    fn report(account: u32, exec_id: u64) -> Report {
+        Report {
+            account: AccountId(account),
+            session: SessionId::NONE,
+            exec_id: ExecId(exec_id),
+            report_number: SessionSequence::NONE,
+            client_sequence: SessionSequence::NONE,
+        }
     }
 
     fn rendered(kind: impl Into<Event>) -> String {
@@ -292,6 +307,7 @@ mod tests {
     fn an_administrators_words_stand_beside_a_reason() {
         let note = AdminNote { idempotency_key: IdempotencyKey(4), reason: Text::new("by mistake").unwrap() };
         let rejected = CommandRejected {
+            report: report(2, 6),
             author: KeyId(3),
             command: CommandKind::BustTrade,
             note,
@@ -299,18 +315,23 @@ mod tests {
         };
         assert_eq!(
             rendered(rejected),
-            r#"{"sequence":7,"index":1,"event":"CommandRejected","time":9,"author":3,"command":"BustTrade","idempotency_key":4,"note":"by mistake","reason":"UnknownTrade"}"#
+            r#"{"sequence":7,"index":1,"event":"CommandRejected","time":9,"account":"a","exec_id":6,"author":3,"command":"BustTrade","idempotency_key":4,"note":"by mistake","reason":"UnknownTrade"}"#
         );
     }
 
     #[test]
     fn records_of_which_there_are_two_lend_their_names() {
-        let report = |account, exec_id| Report {
-            account: AccountId(account),
-            session: SessionId::NONE,
-            exec_id: ExecId(exec_id),
-            report_number: SessionSequence::NONE,
-            client_sequence: SessionSequence::NONE,
+        let side = |account, exec_id, order_id, side| TradeSide {
+            report: report(account, exec_id),
+            order_id: OrderId(order_id),
+            client_order_id: ClientOrderId(u64::from(account) - 1),
+            side,
+            order_price: Price(200),
+            order_quantity: Quantity(10),
+            leaves: Quantity(10),
+            cumulative: Quantity(0),
+            prevented: Quantity(0),
+            fee: SignedAmount(-3),
         };
         let busted = TradeBusted {
             author: KeyId::VENUE,
@@ -318,13 +339,13 @@ mod tests {
             trade_id: TradeId(5),
             price: Price(200),
             quantity: Quantity(10),
-            buyer: report(2, 3),
-            seller: report(3, 4),
+            buyer: side(2, 3, 11, Side::Buy),
+            seller: side(3, 4, 12, Side::Sell),
             note: AdminNote::NONE,
         };
         assert_eq!(
             rendered(busted),
-            r#"{"sequence":7,"index":1,"event":"TradeBusted","time":9,"instrument":"X","trade_id":5,"price":"100","quantity":"1","buyer_account":"a","buyer_exec_id":3,"seller_account":"b","seller_exec_id":4}"#
+            r#"{"sequence":7,"index":1,"event":"TradeBusted","time":9,"instrument":"X","trade_id":5,"price":"100","quantity":"1","buyer_account":"a","buyer_exec_id":3,"buyer_order_id":11,"buyer":"a1","buyer_side":"Buy","buyer_order_price":"100","buyer_order_quantity":"1","buyer_leaves":"1","buyer_cumulative":"0","buyer_prevented":"0","buyer_fee":"-3","seller_account":"b","seller_exec_id":4,"seller_order_id":12,"seller":"b1","seller_side":"Sell","seller_order_price":"100","seller_order_quantity":"1","seller_leaves":"1","seller_cumulative":"0","seller_prevented":"0","seller_fee":"-3"}"#
         );
         let command = SetPriceProtection {
             instrument: InstrumentId(1),
@@ -333,7 +354,7 @@ mod tests {
         };
         assert_eq!(
             rendered(PriceProtectionSet { author: KeyId::VENUE, command }),
-            r#"{"sequence":7,"index":1,"event":"PriceProtectionSet","time":9,"instrument":"X","entry_band_unit":"Unlimited","entry_band_value":0,"collar_unit":"Unlimited","collar_value":0,"market_unit":"PartsPerMillion","market_value":100000,"collar_action":"CancelRemainder"}"#
+            r#"{"sequence":7,"index":1,"event":"PriceProtectionSet","time":9,"instrument":"X","entry_band_unit":"Unlimited","entry_band_value":0,"collar_unit":"Unlimited","collar_value":0,"market_unit":"PartsPerMillion","market_value":100000,"auction_unit":"Unlimited","auction_value":0,"collar_action":"CancelRemainder","reference_source":"LastTrade","call_duration":0,"call_random_end":0}"#
         );
     }
 }

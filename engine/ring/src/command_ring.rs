@@ -124,7 +124,11 @@ mod tests {
         (1..=14).for_each(|number| ring.submit(numbered(number, AdvanceTime {})).unwrap());
         assert_eq!(ring.submit(numbered(15, AdvanceTime {})), Err(Busy { waiting: 14, capacity: 16 }));
         ring.submit(numbered(15, cancel())).unwrap();
-        ring.submit(numbered(16, Disconnect { reason: DisconnectReason::ConnectionLost })).unwrap();
+        ring.submit(numbered(
+            16,
+            Disconnect { version: engine::SessionVersion(1), reason: DisconnectReason::ConnectionLost },
+        ))
+        .unwrap();
         assert_eq!(ring.submit(numbered(17, cancel())), Err(Busy { waiting: 16, capacity: 16 }));
         let mut batch = Vec::new();
         ring.take(&mut batch, 3);

@@ -19,8 +19,8 @@ use alloc::vec::Vec;
 
 use super::arena::{Arena, NIL, Slot};
 use super::level::{Chain, Queue};
-use crate::Price;
 use crate::order::Side;
+use crate::{Amount, Price, Quantity};
 
 /// Keys in a block, children of a node.
 const FANOUT_BITS: u32 = 6;
@@ -45,7 +45,18 @@ struct Block {
     previous: u32,
     /// The next worse block.
     next: u32,
-    levels: [Queue; FANOUT],
+    levels: [Level; FANOUT],
+}
+
+/// The orders at one price, and how much they have open together: more than 64 bits, if they are many and large.
+#[derive(Debug, Clone, Copy)]
+struct Level {
+    queue: Queue,
+    quantity: Amount,
+}
+
+impl Level {
+    const EMPTY: Self = Self { queue: Queue::EMPTY, quantity: Amount::ZERO };
 }
 
 #[derive(Debug)]
@@ -109,9 +120,10 @@ impl<T> core::ops::IndexMut<u32> for Pieces<T> {
 }
 
 impl Pool {
-    /// Room for `blocks` blocks of prices, and for the nodes above them.
+    /// Room for `blocks` blocks of prices, and for as many nodes as can stand above them.
     pub(crate) fn new(blocks: u32) -> Self {
-        Self { blocks: Pieces::new(blocks), nodes: Pieces::new(blocks.saturating_mul(2).saturating_add(HEIGHT_MAX)) }
+        let nodes = blocks.saturating_mul(HEIGHT_MAX).saturating_add(2 * HEIGHT_MAX);
+        Self { blocks: Pieces::new(blocks), nodes: Pieces::new(nodes) }
     }
 }
 
@@ -152,13 +164,12 @@ impl Ladder {
     /// The order that trades next.
     pub(crate) fn best(&self, pool: &Pool) -> Option<Slot> {
         let block = (self.first != NIL).then(|| &pool.blocks[self.first])?;
-        block.levels[block.occupied.trailing_zeros() as usize].first()
+        block.levels[block.occupied.trailing_zeros() as usize].queue.first()
     }
 
     /// Whether an order at this price finds room.
     pub(crate) fn has_room(&self, pool: &Pool, price: Price) -> bool {
-        let room = pool.blocks.available() > 0 && pool.nodes.available() > 2 * HEIGHT_MAX as usize;
-        room || self.find(pool, key(self.side, price) >> FANOUT_BITS).is_some()
+        pool.blocks.available() > 0 || self.find(pool, key(self.side, price) >> FANOUT_BITS).is_some()
     }
 
     /// Puts an order at the back of its level.
@@ -169,7 +180,8 @@ impl Ladder {
         arena[slot].block = block;
         let block = &mut pool.blocks[block];
         block.occupied |= 1 << index;
-        block.levels[index].push(arena, Chain::Level, slot);
+        block.levels[index].quantity.0 += u128::from(arena[slot].leaves.0);
+        block.levels[index].queue.push(arena, Chain::Level, slot);
     }
 
     /// Takes a resting order out.
@@ -177,8 +189,9 @@ impl Ladder {
         let at = core::mem::replace(&mut arena[slot].block, NIL);
         let index = key(self.side, arena[slot].limit) as usize & (FANOUT - 1);
         let block = &mut pool.blocks[at];
-        block.levels[index].remove(arena, Chain::Level, slot);
-        if block.levels[index].is_empty() {
+        block.levels[index].quantity.0 -= u128::from(arena[slot].leaves.0);
+        block.levels[index].queue.remove(arena, Chain::Level, slot);
+        if block.levels[index].queue.is_empty() {
             block.occupied &= !(1 << index);
             if block.occupied == 0 {
                 self.remove_block(pool, at);
@@ -186,8 +199,14 @@ impl Ladder {
         }
     }
 
-    /// The levels, best first.
-    pub(crate) fn levels<'a>(&self, pool: &'a Pool) -> impl Iterator<Item = Queue> + use<'a> {
+    /// A resting order has so much less open.
+    pub(crate) fn reduce(&self, pool: &mut Pool, arena: &Arena, slot: Slot, by: Quantity) {
+        let index = key(self.side, arena[slot].limit) as usize & (FANOUT - 1);
+        pool.blocks[arena[slot].block].levels[index].quantity.0 -= u128::from(by.0);
+    }
+
+    /// The levels, best first: the orders, and how much they have open together.
+    pub(crate) fn levels<'a>(&self, pool: &'a Pool) -> impl Iterator<Item = (Queue, u128)> + use<'a> {
         let (mut at, mut rest) = (self.first, u64::MAX);
         core::iter::from_fn(move || {
             loop {
@@ -196,7 +215,8 @@ impl Ladder {
                 if occupied != 0 {
                     let index = occupied.trailing_zeros();
                     rest = u64::MAX.checked_shl(index + 1).unwrap_or(0);
-                    return Some(block.levels[index as usize]);
+                    let level = &block.levels[index as usize];
+                    return Some((level.queue, level.quantity.0));
                 }
                 (at, rest) = (block.next, u64::MAX);
             }
@@ -205,7 +225,7 @@ impl Ladder {
 
     /// The orders, best level first, each level from front to back.
     pub(crate) fn orders<'a>(&self, pool: &'a Pool, arena: &'a Arena) -> impl Iterator<Item = Slot> + use<'a> {
-        self.levels(pool).flat_map(|level| level.iter(arena, Chain::Level))
+        self.levels(pool).flat_map(|(queue, _)| queue.iter(arena, Chain::Level))
     }
 
     fn find(&self, pool: &Pool, number: u64) -> Option<u32> {
@@ -334,11 +354,16 @@ impl Ladder {
                 return Err("blocks are out of order");
             }
             for (index, level) in block.levels.iter().enumerate() {
-                if level.is_empty() == (block.occupied & 1 << index != 0) {
+                if level.queue.is_empty() == (block.occupied & 1 << index != 0) {
                     return Err("a bitmap disagrees with its levels");
                 }
-                count += level.check(arena, Chain::Level).ok_or("a level's links disagree")?;
-                for slot in level.iter(arena, Chain::Level) {
+                count += level.queue.check(arena, Chain::Level).ok_or("a level's links disagree")?;
+                let open: u128 =
+                    level.queue.iter(arena, Chain::Level).map(|slot| u128::from(arena[slot].leaves.0)).sum();
+                if open != level.quantity.0 {
+                    return Err("a level's quantity is not that of its orders");
+                }
+                for slot in level.queue.iter(arena, Chain::Level) {
                     let key = key(self.side, arena[slot].limit);
                     if key != block.number << FANOUT_BITS | index as u64 || arena[slot].block != at {
                         return Err("an order is not at its price");
@@ -356,7 +381,7 @@ impl Ladder {
 
 impl Block {
     fn new(number: u64) -> Self {
-        Self { number, occupied: 0, parent: NIL, previous: NIL, next: NIL, levels: [Queue::EMPTY; FANOUT] }
+        Self { number, occupied: 0, parent: NIL, previous: NIL, next: NIL, levels: [Level::EMPTY; FANOUT] }
     }
 }
 

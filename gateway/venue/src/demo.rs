@@ -4,7 +4,7 @@
 
 use ed25519_dalek::SigningKey;
 use engine::command::{
-    AddAsset, AddKey, AdminNote, CommandBody, Deposit, GrantRole, ListInstrument, OpenAccount, Role, SetFees,
+    AddAsset, AddKey, AdminNote, CommandBody, Deposit, GrantRole, KeyKind, ListInstrument, OpenAccount, Role, SetFees,
 };
 use engine::instrument::{FeeRates, Holds, Phase};
 use engine::{
@@ -122,7 +122,8 @@ fn open(holder: &KeyHolder) -> Vec<CommandBody> {
 
 fn admit(holder: &KeyHolder, key: &SigningKey) -> [CommandBody; 2] {
     let role = if holder.account.is_none() { Role::Administrator } else { Role::Trader };
-    let add = AddKey { key: holder.key, public_key: key.verifying_key().to_bytes(), note: note() };
+    let add =
+        AddKey { key: holder.key, kind: KeyKind::Ed25519, public_key: key.verifying_key().to_bytes(), note: note() };
     let grant = GrantRole { key: holder.key, role, account: holder.account, note: note() };
     [add.into(), grant.into()]
 }

@@ -195,12 +195,14 @@ fn an_idle_venue_acts_when_a_deadline_passes() {
             cancel_grace: Nanoseconds(1_000_000),
             keep_alive: Nanoseconds::NONE,
         };
-        let ours = set_up().into_iter().chain([AddKey { key, public_key: [0; 32], note }.into(), grant.into()]);
+        let ours = set_up()
+            .into_iter()
+            .chain([AddKey { key, kind: KeyKind::Ed25519, public_key: [0; 32], note }.into(), grant.into()]);
         let theirs = [
             Negotiate { version: SessionVersion(1) }.into(),
             establish.into(),
             order(ACCOUNTS[0], Side::Buy, 100, 1).into(),
-            Disconnect { reason: DisconnectReason::ConnectionLost }.into(),
+            Disconnect { version: SessionVersion(1), reason: DisconnectReason::ConnectionLost }.into(),
         ];
         let commands: Vec<_> =
             ours.map(Command::from_venue).chain(theirs.map(|body| Command { header, body })).collect();

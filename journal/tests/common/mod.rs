@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use engine::command::{AdvanceTime, CancelOrder, Deposit, MassCancel, NewOrder};
+use engine::command::{AdminNote, AdvanceTime, CancelOrder, Deposit, MassCancel, NewOrder};
 use engine::order::{OnDisconnect, OrderFlags, OrderType, Side, TimeInForce};
 use engine::{
     AccountId, Amount, AssetId, Capacity, ClientOrderId, Command, EventSink, InstrumentId, OrderId, Price, Quantity,
@@ -183,6 +183,7 @@ pub fn random_command(random: &mut SplitMix64) -> Command {
             side: None,
             entered_by: SessionId::NONE,
             client_order_id: ClientOrderId(random.next()),
+            note: AdminNote::NONE,
         }),
         3 => Command::from_venue(Deposit {
             account: AccountId(2),
