@@ -9,5 +9,7 @@ mod core_thread;
 pub mod data_folder;
 pub mod demo;
 pub mod exit;
+pub mod http;
 pub mod journal_tools;
+pub mod metrics;
 pub mod topology;

@@ -3,7 +3,7 @@
 //! ```text
 //!   producers ──► CommandRing ──► core ──► EventRing ──► digest      gating: hashes blocks of events for the journal
 //!                                  │                └──► readers     gating: as many as asked for
-//!                                  ▼                └──► observers   may be lapped: as many as wanted, at any time
+//!                                  ▼                └──► observers   may be lapped: as many as asked for
 //!                                 head ──► journal writer ──► durable watermark ──► releases events
 //! ```
 //!
@@ -45,6 +45,8 @@ pub struct Topology {
     pub event_slots: usize,
     /// Gating readers that [`Venue::start`] gives, besides its own.
     pub reader_count: usize,
+    /// Readers that may be lapped.
+    pub observer_count: usize,
     /// Bytes of a new journal segment.
     pub segment_bytes: u64,
 }
@@ -60,6 +62,7 @@ impl Default for Topology {
             command_slots: 4_096,
             event_slots: 16_384,
             reader_count: 0,
+            observer_count: 0,
             segment_bytes: 64 << 20,
         }
     }
@@ -102,6 +105,7 @@ pub enum StopError {
 pub struct Venue {
     commands: Arc<CommandRing>,
     readers: Vec<EventReader>,
+    observers: Vec<EventReader>,
     recovery: Recovery,
     durability: Durability,
     stop: Arc<AtomicBool>,
@@ -133,6 +137,7 @@ impl Venue {
         };
         let reader_count = topology.reader_count + 1;
         let (publisher, mut readers) = EventRing::open(topology.event_slots, reader_count, topology.idle, release);
+        let observers = (0..topology.observer_count).map(|_| publisher.reader()).collect();
         let own = readers.pop().expect("one reader more than asked for");
         let digest = start_digest(own, event_digest, journal.digests())?;
 
@@ -149,7 +154,7 @@ impl Venue {
         // The core is started last: helpers that a pinned thread starts would be pinned with it.
         let core = start_core(core, topology.core)?;
         let durability = topology.durability;
-        Ok(Self { commands, readers, recovery, durability, stop, journal, core, digest })
+        Ok(Self { commands, readers, observers, recovery, durability, stop, journal, core, digest })
     }
 
     /// Where commands go.
@@ -162,6 +167,11 @@ impl Venue {
     /// They have to be read until they are closed, or dropped: the core waits for them.
     pub fn take_readers(&mut self) -> Vec<EventReader> {
         core::mem::take(&mut self.readers)
+    }
+
+    /// The readers that may be lapped, as many as were asked for; later calls give none.
+    pub fn take_observers(&mut self) -> Vec<EventReader> {
+        core::mem::take(&mut self.observers)
     }
 
     /// What was found in the data folder.
