@@ -13,4 +13,5 @@ pub mod egress;
 pub mod history;
 pub mod ingress;
 pub mod session;
+pub mod transport;
 pub mod view;
