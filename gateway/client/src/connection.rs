@@ -1,0 +1,261 @@
+//! A blocking connection: one socket, one session.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, crypto, version};
+use wire::frame::SESSION_FRAME_MAX;
+use wire::session::EstablishmentAck;
+use wire::{Flat, FrameDecoder, FrameError, RejectReason, SessionSequence, TerminationCode, Timestamp};
+
+use crate::session::{Credentials, News, Options, Resume, Session, Unexpected};
+
+pub use crate::session::News as Incoming;
+
+/// Whom a client takes for the venue.
+#[derive(Debug, Clone)]
+pub enum Trust {
+    /// Whoever proves by TLS 1.3 to be `name`, certified by one of `roots`.
+    Tls {
+        /// The name in the certificate.
+        name: ServerName<'static>,
+        /// Whose certificates count.
+        roots: Arc<RootCertStore>,
+    },
+    /// Whoever is at the address: for a venue on the same machine that serves without TLS.
+    PlainLoopback,
+}
+
+impl Trust {
+    /// Trusts one certificate, such as the one in a venue's data folder.
+    ///
+    /// # Errors
+    ///
+    /// If it is no certificate.
+    pub fn certificate(name: ServerName<'static>, certificate: CertificateDer<'static>) -> Result<Self, rustls::Error> {
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate)?;
+        Ok(Self::Tls { name, roots: Arc::new(roots) })
+    }
+}
+
+/// Why there is no session.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The connection failed.
+    #[error(transparent)]
+    Connection(#[from] Error),
+    /// TLS cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] rustls::Error),
+    /// The address is not on this machine, though nothing protects the connection.
+    #[error("{0} is no loopback address, and the connection is without TLS")]
+    NotLoopback(SocketAddr),
+    /// The venue refused the login or the opening.
+    #[error("the venue refused the session: {0}")]
+    Refused(RejectReason),
+    /// The venue ended the connection instead of answering.
+    #[error("the venue ended the connection: {0:?}")]
+    Ended(TerminationCode),
+}
+
+/// Why a connection is of no use any more.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The socket failed, or the venue closed it.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The venue sent what is no frame.
+    #[error("the venue sent what is no frame: {0}")]
+    Frame(#[from] FrameError),
+    /// The venue sent what is no message.
+    #[error(transparent)]
+    Unexpected(#[from] Unexpected),
+}
+
+enum Socket {
+    Plain(TcpStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+}
+
+impl Socket {
+    fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.get_ref(),
+        }
+    }
+
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.read(bytes),
+            Self::Tls(stream) => stream.read(bytes),
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Plain(stream) => stream.write_all(bytes),
+            Self::Tls(stream) => stream.write_all(bytes).and_then(|()| stream.flush()),
+        }
+    }
+}
+
+/// One open session on one connection.
+pub struct Client {
+    socket: Socket,
+    session: Session,
+    decoder: FrameDecoder<SESSION_FRAME_MAX>,
+    opened: EstablishmentAck,
+}
+
+impl Client {
+    /// Connects, logs in if `resume` says so, and opens the session.
+    ///
+    /// # Errors
+    ///
+    /// Any [`ConnectError`].
+    pub fn connect(
+        address: SocketAddr,
+        trust: &Trust,
+        credentials: Credentials,
+        options: Options,
+        resume: Resume,
+    ) -> Result<Self, ConnectError> {
+        let mut socket = open(address, trust)?;
+        let mut session = Session::new(credentials, options, resume, now());
+        let mut decoder = FrameDecoder::new();
+        loop {
+            match receive(&mut socket, &mut session, &mut decoder)? {
+                News::Opened(opened) => return Ok(Self { socket, session, decoder, opened }),
+                News::Refused(reason) => return Err(ConnectError::Refused(reason)),
+                News::Ended(code) => return Err(ConnectError::Ended(code)),
+                // The venue sends nothing else before the opening.
+                News::Message(_) | News::NotApplied(..) | News::Lost(_) => {}
+            }
+        }
+    }
+
+    /// What the venue agreed to.
+    pub fn opened(&self) -> &EstablishmentAck {
+        &self.opened
+    }
+
+    /// Sends a message; the number that its reports will answer.
+    ///
+    /// # Errors
+    ///
+    /// If the connection is lost. The message may have arrived: see [`Client::send_again`].
+    pub fn send<M: Flat>(&mut self, message: &M) -> Result<SessionSequence, Error> {
+        let number = self.session.send(message, now());
+        self.flush()?;
+        Ok(number)
+    }
+
+    /// Sends a message of an earlier connection again under its number: the venue applies it once.
+    ///
+    /// # Errors
+    ///
+    /// If the connection is lost.
+    pub fn send_again<M: Flat>(&mut self, number: SessionSequence, message: &M) -> Result<(), Error> {
+        self.session.send_again(number, message, now());
+        self.flush()
+    }
+
+    /// The next report or other news, in order; waits for it, and keeps the session alive meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// If the connection is lost.
+    pub fn receive(&mut self) -> Result<Incoming, Error> {
+        receive(&mut self.socket, &mut self.session, &mut self.decoder)
+    }
+
+    /// How to go on after this connection is lost.
+    pub fn resume(&self) -> Resume {
+        self.session.resume()
+    }
+
+    /// The number of the next message.
+    pub fn next_command(&self) -> SessionSequence {
+        self.session.next_command()
+    }
+
+    /// Says goodbye, and waits until the venue has closed; how to open the session again.
+    ///
+    /// # Errors
+    ///
+    /// If the connection is lost before.
+    pub fn close(mut self) -> Result<Resume, Error> {
+        self.session.terminate(now());
+        self.flush()?;
+        let mut bytes = [0; SESSION_FRAME_MAX];
+        self.socket.tcp().set_read_timeout(None)?;
+        // Reports that come now are not taken in: they are there again at the next opening.
+        while self.socket.read(&mut bytes).is_ok_and(|count| count > 0) {}
+        Ok(self.session.resume())
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        Ok(self.socket.write(&self.session.take_out())?)
+    }
+}
+
+fn open(address: SocketAddr, trust: &Trust) -> Result<Socket, ConnectError> {
+    if matches!(trust, Trust::PlainLoopback) && !address.ip().is_loopback() {
+        return Err(ConnectError::NotLoopback(address));
+    }
+    let stream = TcpStream::connect(address).map_err(Error::from)?;
+    stream.set_nodelay(true).map_err(Error::from)?;
+    match trust {
+        Trust::PlainLoopback => Ok(Socket::Plain(stream)),
+        Trust::Tls { name, roots } => {
+            let config = ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
+                .with_protocol_versions(&[&version::TLS13])?
+                .with_root_certificates(Arc::clone(roots))
+                .with_no_client_auth();
+            let connection = ClientConnection::new(Arc::new(config), name.clone())?;
+            Ok(Socket::Tls(Box::new(StreamOwned::new(connection, stream))))
+        }
+    }
+}
+
+fn receive(
+    socket: &mut Socket,
+    session: &mut Session,
+    decoder: &mut FrameDecoder<SESSION_FRAME_MAX>,
+) -> Result<News, Error> {
+    loop {
+        let out = session.take_out();
+        if !out.is_empty() {
+            socket.write(&out)?;
+        }
+        if let Some(news) = session.next_news() {
+            return Ok(news);
+        }
+        if let Some(frame) = decoder.next_frame()? {
+            session.frame(frame, now())?;
+            continue;
+        }
+        let patience = session.next_deadline().0.saturating_sub(now().0).max(1_000_000);
+        socket.tcp().set_read_timeout(Some(Duration::from_nanos(patience)))?;
+        match socket.read(decoder.vacant()) {
+            Ok(0) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+            Ok(count) => decoder.filled(count),
+            Err(error) if is_timeout(&error) => session.time(now()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted)
+}
+
+fn now() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,17 @@
+//! Order entry: sessions, bytes to commands and events to bytes, and the sockets that carry them.
+//!
+//! ```text
+//!   socket ─► frames ─► session ─► ingress ─► CommandRing        one thread, all sockets
+//!   socket ◄─ frames ◄─ session ◄─ egress  ◄─ EventReader        one thread, routes reports to sessions
+//!                          └────► history                        reports again, as asked for
+//! ```
+//!
+//! [`session`] is FIXP without I/O. [`ingress`] and [`egress`] are the only two places where the wire's words and the
+//! core's meet. The crate reads no clock: whoever starts it brings the time.
+
+pub mod egress;
+pub mod history;
+pub mod ingress;
+pub mod session;
+pub mod transport;
+pub mod view;

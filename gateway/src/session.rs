@@ -1,0 +1,1086 @@
+//! The venue's side of one connection, after [FIXP], without I/O: inputs and the time in, actions out.
+//!
+//! ```text
+//!              │ Connected   Negotiating  Negotiated  Establishing  Established    Closing
+//! ─────────────┼──────────────────────────────────────────────────────────────────────────
+//! Negotiate    │ log in      violation    violation   violation     violation      ─
+//! Establish    │ open        violation    open        violation     violation      ─
+//! Sequence     │ violation   violation    violation   violation     number         ─
+//! Application  │ violation   violation    violation   violation     command        ─
+//! Retransmit   │ violation   violation    violation   violation     recover        ─
+//! Terminate    │ goodbye     goodbye      goodbye     goodbye       goodbye        ─
+//! Malformed    │ violation   violation    violation   violation     violation      ─
+//! Negotiated   │ ─           logged in    replaced    replaced      replaced       ─
+//! Established  │ ─           ─            ─           opened        ─              disconnect
+//! Rejected     │ ─           refused      ─           refused       ─              ─
+//! Disconnected │ ─           ─            ─           ─             replaced       ─
+//! Busy         │ ─           refused      ─           refused       reject         ─
+//! Report       │ ─           ─            ─           ─             send           ─
+//! Recovered    │ ─           ─            ─           ─             send again     ─
+//! Time         │ too late?   too late?    too late?   too late?     heartbeat      ─
+//! Ended        │ end         end          end         end           end            ─
+//! Closed       │ close       close        close       close         lost           ─
+//! ```
+//!
+//! Negotiated to Disconnected are the core's events: they alone answer a login. *Violation*, *goodbye*, *end* and *lost*
+//! submit a Disconnect where the session is open. An opening that the core grants to a connection that is already
+//! closing is taken back at once, in the one cell of the last column.
+//!
+//! [FIXP]: https://www.fixtrading.org/standards/fixp/
+
+use ed25519_dalek::{Signature, VerifyingKey};
+use engine::command::{self, DisconnectReason};
+use engine::event::{SessionEstablished, SessionRejected};
+use engine::{
+    Command, CommandBody, CommandHeader, CommandKind, Event, KeyId, LoginNonce, Nanoseconds, SessionId,
+    SessionSequence, SessionVersion, Timestamp,
+};
+use wire::order_entry::{BusinessMessageReject, OrderEntryMessage, SecurityDefinition};
+use wire::session::{
+    Establish, EstablishmentAck, EstablishmentReject, Negotiate, NegotiationReject, NegotiationResponse,
+    Retransmission, RetransmitReject, RetransmitRequest, Sequence, SessionMessage, Terminate,
+};
+use wire::{
+    DecodeError, EdgeReason, Frame, MessageCount, Milliseconds, RejectReason, TemplateId, TerminationCode, Text48,
+};
+
+use crate::egress::{self, FrameBytes};
+use crate::ingress::{self, Refusal};
+use crate::view::View;
+
+/// What a session may do, and how long it may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionLimits {
+    /// How far a signature's timestamp may be from the venue's time.
+    pub signature_window: Nanoseconds,
+    /// How long a connection may take until it is established; then it is closed.
+    pub login_time_max: Nanoseconds,
+    /// The shortest keep-alive interval.
+    pub keep_alive_min: Nanoseconds,
+    /// The longest keep-alive interval.
+    pub keep_alive_max: Nanoseconds,
+    /// The longest grace after a loss.
+    pub cancel_grace_max: Nanoseconds,
+    /// The most reports of one retransmission.
+    pub retransmit_max: u64,
+}
+
+impl SessionLimits {
+    /// Five seconds of difference, ten to log in, intervals from 100 ms to a minute, an hour of grace, 1,000 reports.
+    pub const DEFAULT: Self = Self {
+        signature_window: Nanoseconds(5_000_000_000),
+        login_time_max: Nanoseconds(10_000_000_000),
+        keep_alive_min: Nanoseconds(100_000_000),
+        keep_alive_max: Nanoseconds(60_000_000_000),
+        cancel_grace_max: Nanoseconds(3_600_000_000_000),
+        retransmit_max: 1_000,
+    };
+}
+
+/// How far a connection has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Nothing was said.
+    Connected,
+    /// A login is with the core.
+    Negotiating,
+    /// Logged in.
+    Negotiated,
+    /// An opening is with the core.
+    Establishing,
+    /// Open for messages.
+    Established,
+    /// Nothing more is said.
+    Closing,
+}
+
+/// What may happen to a connection.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// The client sent a frame.
+    Frame(Frame<'a>),
+    /// The client sent what is no frame.
+    NoFrame,
+    /// An event of the core about this session.
+    Core(&'a Event),
+    /// A report, numbered or not, is to be sent.
+    Report(Option<SessionSequence>, FrameBytes),
+    /// A command of this session did not get into the core's ring.
+    Busy(&'a Command),
+    /// What a retransmission found, or why it found nothing.
+    Recovered(Result<Vec<FrameBytes>, EdgeReason>),
+    /// Time has passed.
+    Time,
+    /// The venue ends the session.
+    Ended(TerminationCode),
+    /// The connection is gone.
+    Closed,
+}
+
+/// What a connection is to do, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Hand a command to the core.
+    Submit(Command),
+    /// Send a frame.
+    Send(FrameBytes),
+    /// Find reports and hand them in as [`Input::Recovered`].
+    RequestReports {
+        /// The login whose stream they are of.
+        version: SessionVersion,
+        /// The first.
+        from: SessionSequence,
+        /// How many.
+        count: u64,
+    },
+    /// Send what is left and close.
+    Close(TerminationCode),
+}
+
+/// An input's kind: the rows of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Row {
+    Negotiate,
+    Establish,
+    Sequence,
+    Application,
+    Retransmit,
+    Terminate,
+    Malformed,
+    Negotiated,
+    Established,
+    Rejected,
+    Disconnected,
+    Busy,
+    Report,
+    Recovered,
+    Time,
+    Ended,
+    Closed,
+}
+
+/// The cells of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Nothing,
+    Violation,
+    LogIn,
+    Open,
+    LoggedIn,
+    Opened,
+    Refused,
+    Replaced,
+    TakeBack,
+    Number,
+    Command,
+    Recover,
+    Reject,
+    Send,
+    SendAgain,
+    CheckLate,
+    Heartbeat,
+    Goodbye,
+    End,
+    Close,
+}
+
+/// The table.
+fn step(state: State, row: Row) -> Step {
+    use State::{Closing, Connected, Established, Establishing, Negotiated, Negotiating};
+    match (row, state) {
+        (Row::Established, Closing) => Step::TakeBack,
+        (_, Closing) => Step::Nothing,
+        (Row::Negotiate, Connected) => Step::LogIn,
+        (Row::Establish, Connected | Negotiated) => Step::Open,
+        (Row::Sequence, Established) => Step::Number,
+        (Row::Application, Established) => Step::Command,
+        (Row::Retransmit, Established) => Step::Recover,
+        (
+            Row::Negotiate | Row::Establish | Row::Sequence | Row::Application | Row::Retransmit | Row::Malformed,
+            Connected | Negotiating | Negotiated | Establishing | Established,
+        ) => Step::Violation,
+        (Row::Terminate, _) => Step::Goodbye,
+        (Row::Negotiated, Negotiating) => Step::LoggedIn,
+        (Row::Negotiated, Negotiated | Establishing | Established) => Step::Replaced,
+        (Row::Established, Establishing) => Step::Opened,
+        (Row::Rejected, Negotiating | Establishing) => Step::Refused,
+        (Row::Disconnected, Established) => Step::Replaced,
+        (Row::Busy, Negotiating | Establishing) => Step::Refused,
+        (Row::Busy, Established) => Step::Reject,
+        (Row::Report, Established) => Step::Send,
+        (Row::Recovered, Established) => Step::SendAgain,
+        (Row::Time, Connected | Negotiating | Negotiated | Establishing) => Step::CheckLate,
+        (Row::Time, Established) => Step::Heartbeat,
+        (Row::Ended, _) => Step::End,
+        (Row::Closed, _) => Step::Close,
+        (
+            Row::Negotiated | Row::Established | Row::Rejected | Row::Disconnected | Row::Busy,
+            Connected | Negotiating | Negotiated | Establishing | Established,
+        ) => Step::Nothing,
+        (Row::Report | Row::Recovered, Connected | Negotiating | Negotiated | Establishing) => Step::Nothing,
+    }
+}
+
+/// Who the connection said it is, and what it asked last.
+#[derive(Debug, Clone, Copy)]
+struct Login {
+    session: SessionId,
+    key: KeyId,
+    version: SessionVersion,
+    /// The timestamp of the request that is being answered.
+    request: wire::Timestamp,
+}
+
+/// Where both streams of an open session stand.
+#[derive(Debug, Clone, Copy)]
+struct Streams {
+    /// The number of the client's next message.
+    next_client: SessionSequence,
+    /// The highest number that was handed to the core, and one: what is below is sent again.
+    fresh: SessionSequence,
+    /// The number of the next report.
+    next_report: SessionSequence,
+    keep_alive: Nanoseconds,
+    /// The retransmission under way.
+    recovering: Option<Recovering>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Recovering {
+    request: wire::Timestamp,
+    from: SessionSequence,
+}
+
+/// The venue's side of one connection.
+#[derive(Debug)]
+pub struct Session {
+    limits: SessionLimits,
+    state: State,
+    login: Option<Login>,
+    streams: Option<Streams>,
+    /// The connection is closing, but the core has still to answer an opening.
+    owes_answer: bool,
+    connected_at: Timestamp,
+    heard_at: Timestamp,
+    sent_at: Timestamp,
+}
+
+impl Session {
+    /// A connection that was made at `now`.
+    pub fn new(limits: SessionLimits, now: Timestamp) -> Self {
+        Self {
+            limits,
+            state: State::Connected,
+            login: None,
+            streams: None,
+            owes_answer: false,
+            connected_at: now,
+            heard_at: now,
+            sent_at: now,
+        }
+    }
+
+    /// How far the connection has come.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// The session that the connection is for, once it said so.
+    pub fn session(&self) -> Option<SessionId> {
+        self.login.map(|login| login.session)
+    }
+
+    /// Whether an answer of the core has still to be waited for after the connection is closed.
+    pub fn owes_answer(&self) -> bool {
+        self.owes_answer
+    }
+
+    /// When [`Input::Time`] is due next.
+    pub fn next_deadline(&self) -> Timestamp {
+        match (self.state, &self.streams) {
+            (State::Closing, _) => Timestamp::NEVER,
+            (State::Established, Some(streams)) => {
+                self.sent_at.after(streams.keep_alive).min(self.heard_at.after(twice(streams.keep_alive)))
+            }
+            _ => self.connected_at.after(self.limits.login_time_max),
+        }
+    }
+
+    /// Takes an input at `now`, and appends what is to be done to `actions`.
+    pub fn handle(&mut self, input: Input<'_>, now: Timestamp, view: &mut View, actions: &mut Vec<Action>) {
+        let mut turn = Turn { session: self, now, view, actions };
+        match input {
+            Input::Frame(frame) => turn.frame(frame),
+            Input::NoFrame => turn.run(Row::Malformed, |_, _| {}),
+            Input::Core(event) => turn.core(event),
+            Input::Report(number, frame) => turn.run(Row::Report, |turn, _| turn.send_report(number, frame)),
+            Input::Busy(command) => turn.run(Row::Busy, |turn, step| turn.busy(step, command)),
+            Input::Recovered(found) => turn.run(Row::Recovered, |turn, _| turn.send_again(found)),
+            Input::Time => turn.run(Row::Time, |turn, step| turn.time(step)),
+            Input::Ended(code) => turn.run(Row::Ended, |turn, _| turn.end(code)),
+            Input::Closed => turn.run(Row::Closed, |turn, _| turn.end_silently(TerminationCode::ConnectionLost)),
+        }
+    }
+}
+
+/// One input's turn.
+struct Turn<'a> {
+    session: &'a mut Session,
+    now: Timestamp,
+    view: &'a mut View,
+    actions: &'a mut Vec<Action>,
+}
+
+impl Turn<'_> {
+    /// Looks the cell up. Cells that are the same in every row are carried out here, the others by `act`.
+    fn run(&mut self, row: Row, act: impl FnOnce(&mut Self, Step)) {
+        match step(self.session.state, row) {
+            Step::Nothing => {}
+            Step::Violation => self.end(TerminationCode::ProtocolViolation),
+            Step::Replaced => {
+                // The core has ended the session itself: there is nothing to disconnect.
+                self.session.state = State::Closing;
+                self.send_terminate(TerminationCode::Replaced);
+                self.actions.push(Action::Close(TerminationCode::Replaced));
+            }
+            Step::Goodbye => self.end(TerminationCode::Terminated),
+            Step::TakeBack => {
+                self.session.owes_answer = false;
+                self.submit_disconnect(DisconnectReason::ConnectionLost);
+            }
+            cell => act(self, cell),
+        }
+    }
+
+    fn frame(&mut self, frame: Frame<'_>) {
+        self.session.heard_at = self.now;
+        if frame.header.schema_id != wire::session::SCHEMA.id {
+            return self.run(Row::Application, |turn, _| turn.application(frame));
+        }
+        match SessionMessage::try_from(frame) {
+            Ok(SessionMessage::Negotiate(request)) => self.run(Row::Negotiate, |turn, _| turn.negotiate(&request)),
+            Ok(SessionMessage::Establish(request)) => self.run(Row::Establish, |turn, _| turn.establish(&request)),
+            Ok(SessionMessage::Sequence(sequence)) => self.run(Row::Sequence, |turn, _| turn.number(sequence)),
+            Ok(SessionMessage::RetransmitRequest(request)) => {
+                self.run(Row::Retransmit, |turn, _| turn.recover(&request));
+            }
+            Ok(SessionMessage::Terminate(_)) => self.run(Row::Terminate, |_, _| {}),
+            Ok(
+                SessionMessage::NegotiationResponse(_)
+                | SessionMessage::NegotiationReject(_)
+                | SessionMessage::EstablishmentAck(_)
+                | SessionMessage::EstablishmentReject(_)
+                | SessionMessage::NotApplied(_)
+                | SessionMessage::Retransmission(_)
+                | SessionMessage::RetransmitReject(_),
+            )
+            | Err(_) => self.run(Row::Malformed, |_, _| {}),
+        }
+    }
+
+    fn core(&mut self, event: &Event) {
+        match event {
+            Event::SessionNegotiated(negotiated) => {
+                self.run(Row::Negotiated, |turn, _| turn.negotiated(negotiated.version));
+            }
+            Event::SessionEstablished(opened) => self.run(Row::Established, |turn, _| turn.established(opened)),
+            Event::SessionRejected(rejected) => {
+                self.session.owes_answer = false;
+                self.run(Row::Rejected, |turn, _| turn.rejected(rejected));
+            }
+            Event::SessionDisconnected(_) => self.run(Row::Disconnected, |_, _| {}),
+            other => unreachable!("{:?} is no event of a session's state", other.kind()),
+        }
+    }
+
+    // Login.
+
+    fn negotiate(&mut self, request: &Negotiate) {
+        let refuse = |turn: &mut Self, reason: RejectReason| {
+            turn.send(&NegotiationReject {
+                session_id: request.session_id,
+                session_version: request.session_version,
+                request_timestamp: request.timestamp,
+                text: reason_text(reason),
+                reject_reason: reason,
+            });
+            turn.close(TerminationCode::Terminated);
+        };
+        let signed = request.signed_text();
+        let ids = (request.session_id, request.key_id);
+        match self.prove(ids, request.timestamp, signed.as_bytes(), &request.signature.0) {
+            Err(reason) => refuse(self, reason),
+            Ok((session, key)) => {
+                let version = request.session_version.into();
+                self.session.login = Some(Login { session, key, version, request: request.timestamp });
+                self.session.state = State::Negotiating;
+                self.submit(SessionSequence::NONE, command::Negotiate { version });
+            }
+        }
+    }
+
+    fn establish(&mut self, request: &Establish) {
+        match self.check_establish(request) {
+            Err(reason) => {
+                self.send(&EstablishmentReject {
+                    session_id: request.session_id,
+                    session_version: request.session_version,
+                    request_timestamp: request.timestamp,
+                    next_sequence: None,
+                    text: reason_text(reason),
+                    reject_reason: reason,
+                });
+                self.close(TerminationCode::Terminated);
+            }
+            Ok((login, command)) => {
+                self.session.login = Some(login);
+                self.session.state = State::Establishing;
+                self.session.owes_answer = true;
+                self.submit(SessionSequence::NONE, command);
+            }
+        }
+    }
+
+    fn check_establish(&self, request: &Establish) -> Result<(Login, command::Establish), RejectReason> {
+        let limits = &self.session.limits;
+        let signed = request.signed_text();
+        let ids = (request.session_id, request.key_id);
+        let (session, key) = self.prove(ids, request.timestamp, signed.as_bytes(), &request.signature.0)?;
+        if self.session.login.is_some_and(|login| (login.session, login.key) != (session, key)) {
+            return Err(engine::RejectReason::SessionKeyMismatch.into());
+        }
+        if request.order_entry_schema_id != wire::order_entry::SCHEMA.id {
+            return Err(EdgeReason::UnsupportedSchema.into());
+        }
+        let keep_alive = request.keep_alive.into();
+        if !(limits.keep_alive_min..=limits.keep_alive_max).contains(&keep_alive) {
+            return Err(EdgeReason::KeepAliveOutOfRange.into());
+        }
+        let cancel_grace = request.cancel_grace.into();
+        if cancel_grace > limits.cancel_grace_max {
+            return Err(EdgeReason::GraceOutOfRange.into());
+        }
+        let version = request.session_version.into();
+        let command = command::Establish {
+            version,
+            nonce: LoginNonce::from(request.nonce),
+            cancel_on_disconnect: request.cancel_on_disconnect.try_into().map_err(|_| EdgeReason::Malformed)?,
+            cancel_grace,
+            keep_alive,
+        };
+        Ok((Login { session, key, version, request: request.timestamp }, command))
+    }
+
+    /// Whose signature it is, if it is anybody's and of now.
+    fn prove(
+        &self,
+        (session, key): (wire::SessionId, wire::KeyId),
+        timestamp: wire::Timestamp,
+        text: &[u8],
+        signature: &[u8; 64],
+    ) -> Result<(SessionId, KeyId), RejectReason> {
+        let unknown = RejectReason::from(engine::RejectReason::UnknownKey);
+        let session = SessionId::try_from(session).map_err(|_| engine::RejectReason::IdentityOutOfRange)?;
+        let key = KeyId::try_from(key).map_err(|_| unknown)?;
+        let public_key = self.view.public_key(key).ok_or(unknown)?;
+        let verified = VerifyingKey::from_bytes(public_key)
+            .and_then(|public_key| public_key.verify_strict(text, &Signature::from_bytes(signature)));
+        verified.map_err(|_| EdgeReason::SignatureInvalid)?;
+        if timestamp.0.abs_diff(self.now.0) > self.session.limits.signature_window.0 {
+            return Err(EdgeReason::TimestampOutOfWindow.into());
+        }
+        Ok((session, key))
+    }
+
+    fn negotiated(&mut self, version: SessionVersion) {
+        let Some(login) = self.session.login else { return };
+        self.session.state = State::Negotiated;
+        self.send(&NegotiationResponse {
+            session_id: login.session.into(),
+            session_version: version.into(),
+            request_timestamp: login.request,
+        });
+    }
+
+    fn established(&mut self, opened: &SessionEstablished) {
+        let Some(login) = self.session.login else { return };
+        self.session.state = State::Established;
+        self.session.owes_answer = false;
+        self.session.heard_at = self.now;
+        self.session.streams = Some(Streams {
+            next_client: opened.next_client_sequence,
+            fresh: opened.next_client_sequence,
+            next_report: opened.next_report_number,
+            keep_alive: opened.keep_alive,
+            recovering: None,
+        });
+        // Both came as milliseconds.
+        let milliseconds = |duration: Nanoseconds| Milliseconds::try_from(duration).unwrap_or(Milliseconds(0));
+        self.send(&EstablishmentAck {
+            session_id: opened.session.into(),
+            session_version: opened.version.into(),
+            request_timestamp: login.request,
+            next_sequence: opened.next_client_sequence.into(),
+            next_report_number: opened.next_report_number.into(),
+            keep_alive: milliseconds(opened.keep_alive),
+            cancel_grace: milliseconds(opened.cancel_grace),
+            order_entry_schema_id: wire::order_entry::SCHEMA.id,
+            order_entry_schema_version: wire::order_entry::SCHEMA.version,
+            session_schema_version: wire::session::SCHEMA.version,
+            cancel_on_disconnect: opened.cancel_on_disconnect.into(),
+        });
+        let definitions: Vec<SecurityDefinition> = self.view.instruments().map(egress::security_definition).collect();
+        definitions.iter().for_each(|definition| self.send(definition));
+    }
+
+    fn rejected(&mut self, rejected: &SessionRejected) {
+        self.refuse_login(rejected.response_to, rejected.reason.into());
+    }
+
+    fn refuse_login(&mut self, response_to: CommandKind, reason: RejectReason) {
+        let Some(login) = self.session.login else { return };
+        let (session_id, session_version) = (login.session.into(), login.version.into());
+        let (request_timestamp, text, reject_reason) = (login.request, reason_text(reason), reason);
+        if response_to == CommandKind::Negotiate {
+            self.send(&NegotiationReject { session_id, session_version, request_timestamp, text, reject_reason });
+        } else {
+            let next_sequence = None;
+            self.send(&EstablishmentReject {
+                session_id,
+                session_version,
+                request_timestamp,
+                next_sequence,
+                text,
+                reject_reason,
+            });
+        }
+        self.session.owes_answer = false;
+        self.close(TerminationCode::Terminated);
+    }
+
+    // The client's stream.
+
+    fn number(&mut self, sequence: Sequence) {
+        match &mut self.session.streams {
+            Some(streams) if sequence.next_sequence.0 != 0 => streams.next_client = sequence.next_sequence.into(),
+            _ => self.end(TerminationCode::ProtocolViolation),
+        }
+    }
+
+    /// Every message of an application has a number, also one that cannot be read.
+    fn application(&mut self, frame: Frame<'_>) {
+        let number = self.use_number();
+        let body = OrderEntryMessage::try_from(frame)
+            .map_err(|error| unreadable(&error))
+            .and_then(|message| ingress::command(&message, self.view));
+        match body {
+            Err(refusal) => self.reject_message(number, frame.header.template_id, &refusal),
+            Ok(body) => {
+                self.note_order(number, &body);
+                self.submit(number, body);
+            }
+        }
+    }
+
+    fn use_number(&mut self) -> SessionSequence {
+        let streams = self.session.streams.as_mut().expect("an open session has streams");
+        let number = streams.next_client;
+        streams.next_client = number.next();
+        number
+    }
+
+    /// Makes an order's name known before the core has accepted it. One that is sent again is known.
+    fn note_order(&mut self, number: SessionSequence, body: &CommandBody) {
+        let streams = self.session.streams.as_mut().expect("an open session has streams");
+        if number < streams.fresh {
+            return;
+        }
+        streams.fresh = number.next();
+        if let CommandBody::NewOrder(order) = body {
+            self.view.sending(order.account, order.client_order_id, order.instrument);
+        }
+    }
+
+    fn reject_message(&mut self, number: SessionSequence, template: TemplateId, refusal: &Refusal) {
+        self.send(&BusinessMessageReject {
+            answered_sequence: Some(number.into()),
+            reference_id: refusal.reference,
+            transact_time: self.now.into(),
+            text: refusal.text,
+            reference_tag: None,
+            reference_template: template,
+            reject_reason: refusal.reason.into(),
+        });
+    }
+
+    fn busy(&mut self, step: Step, command: &Command) {
+        if step == Step::Refused {
+            return self.refuse_login(command.body.kind(), EdgeReason::Busy.into());
+        }
+        if let CommandBody::NewOrder(order) = &command.body {
+            self.view.not_opened(order.account, order.client_order_id);
+        }
+        if let Some((template, reference)) = egress::request_of(&command.body) {
+            let refusal = Refusal { reference, ..Refusal::new(EdgeReason::Busy, "the venue is busy") };
+            self.reject_message(command.header.client_sequence, template, &refusal);
+        }
+    }
+
+    // The venue's stream.
+
+    fn send_report(&mut self, number: Option<SessionSequence>, frame: FrameBytes) {
+        if let (Some(number), Some(streams)) = (number, &mut self.session.streams) {
+            streams.next_report = number.next();
+        }
+        self.send_frame(frame);
+    }
+
+    fn recover(&mut self, request: &RetransmitRequest) {
+        let limits = self.session.limits;
+        let streams = self.session.streams.as_mut().expect("an open session has streams");
+        let (from, count) = (request.from_sequence.0, request.count.0);
+        let refused = match (streams.recovering, from.checked_add(count)) {
+            (Some(_), _) => Some(EdgeReason::RetransmitInProgress),
+            (None, Some(end)) if from > 0 && count > 0 && end <= streams.next_report.0 => {
+                (count > limits.retransmit_max).then_some(EdgeReason::RetransmitTooLong)
+            }
+            (None, _) => Some(EdgeReason::RetransmitRangeInvalid),
+        };
+        if let Some(reason) = refused {
+            return self.refuse_reports(request.timestamp, reason);
+        }
+        let from = request.from_sequence.into();
+        streams.recovering = Some(Recovering { request: request.timestamp, from });
+        let version = self.session.login.map(|login| login.version).unwrap_or_default();
+        self.actions.push(Action::RequestReports { version, from, count });
+    }
+
+    fn refuse_reports(&mut self, request_timestamp: wire::Timestamp, reason: EdgeReason) {
+        let reject_reason = reason.into();
+        self.send(&RetransmitReject { request_timestamp, text: reason_text(reject_reason), reject_reason });
+    }
+
+    fn send_again(&mut self, found: Result<Vec<FrameBytes>, EdgeReason>) {
+        let Some(recovering) = self.session.streams.as_mut().and_then(|streams| streams.recovering.take()) else {
+            return;
+        };
+        match found {
+            Err(reason) => self.refuse_reports(recovering.request, reason),
+            Ok(frames) => {
+                self.send(&Retransmission {
+                    request_timestamp: recovering.request,
+                    next_sequence: recovering.from.into(),
+                    count: MessageCount(frames.len() as u64),
+                });
+                frames.into_iter().for_each(|frame| self.send_frame(frame));
+            }
+        }
+    }
+
+    // Time and the end.
+
+    fn time(&mut self, step: Step) {
+        let now = self.now;
+        let Some(streams) = self.session.streams.filter(|_| step == Step::Heartbeat) else {
+            if now >= self.session.connected_at.after(self.session.limits.login_time_max) {
+                self.end(TerminationCode::KeepAliveExpired);
+            }
+            return;
+        };
+        if now >= self.session.heard_at.after(twice(streams.keep_alive)) {
+            return self.end(TerminationCode::KeepAliveExpired);
+        }
+        if now >= self.session.sent_at.after(streams.keep_alive) {
+            self.send(&Sequence { next_sequence: streams.next_report.into() });
+        }
+    }
+
+    fn end(&mut self, code: TerminationCode) {
+        self.disconnect_if_open(code);
+        self.send_terminate(code);
+        self.close(code);
+    }
+
+    fn end_silently(&mut self, code: TerminationCode) {
+        self.disconnect_if_open(code);
+        self.close(code);
+    }
+
+    fn disconnect_if_open(&mut self, code: TerminationCode) {
+        if self.session.state == State::Established {
+            self.submit_disconnect(DisconnectReason::try_from(code).unwrap_or(DisconnectReason::ConnectionLost));
+        }
+    }
+
+    fn close(&mut self, code: TerminationCode) {
+        self.session.state = State::Closing;
+        self.actions.push(Action::Close(code));
+    }
+
+    fn send_terminate(&mut self, code: TerminationCode) {
+        let login = self.session.login;
+        self.send(&Terminate {
+            session_id: login.map(|login| login.session).unwrap_or_default().into(),
+            session_version: login.map(|login| login.version).unwrap_or_default().into(),
+            code,
+        });
+    }
+
+    fn submit_disconnect(&mut self, reason: DisconnectReason) {
+        let version = self.session.login.map(|login| login.version).unwrap_or_default();
+        self.submit(SessionSequence::NONE, command::Disconnect { version, reason });
+    }
+
+    fn submit(&mut self, client_sequence: SessionSequence, body: impl Into<CommandBody>) {
+        let Some(login) = self.session.login else { return };
+        let header =
+            CommandHeader { author: login.key, session: login.session, client_sequence, received_at: self.now };
+        self.actions.push(Action::Submit(Command { header, body: body.into() }));
+    }
+
+    fn send<M: wire::Flat>(&mut self, message: &M) {
+        self.send_frame(egress::frame(message));
+    }
+
+    fn send_frame(&mut self, frame: FrameBytes) {
+        self.session.sent_at = self.now;
+        self.actions.push(Action::Send(frame));
+    }
+}
+
+fn twice(interval: Nanoseconds) -> Nanoseconds {
+    Nanoseconds(interval.0.saturating_mul(2))
+}
+
+fn unreadable(error: &DecodeError) -> Refusal {
+    let reason = match error {
+        DecodeError::UnknownSchema { .. } => EdgeReason::UnsupportedSchema,
+        DecodeError::UnknownTemplate { .. } => EdgeReason::UnsupportedMessage,
+        DecodeError::BlockTruncated { .. }
+        | DecodeError::FieldMissing { .. }
+        | DecodeError::GroupTruncated { .. }
+        | DecodeError::TrailingBytes { .. } => EdgeReason::Malformed,
+    };
+    Refusal::new(reason, &error.to_string())
+}
+
+fn reason_text(reason: RejectReason) -> Text48 {
+    Text48::new(reason.name().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ed25519_dalek::{Signer, SigningKey};
+    use engine::command::{AddKey, AdminNote, KeyKind};
+    use engine::event::{KeyAdded, SessionDisconnected, SessionNegotiated};
+    use wire::{Block, Signature64};
+
+    const NOW: Timestamp = Timestamp(1_790_000_000_000_000_000);
+    const SESSION: SessionId = SessionId(7);
+    const KEY: KeyId = KeyId(5);
+
+    fn signing_key() -> SigningKey {
+        SigningKey::from_bytes(&[9; 32])
+    }
+
+    fn view() -> View {
+        let mut view = View::default();
+        let public_key = signing_key().verifying_key().to_bytes();
+        let command = AddKey { key: KEY, kind: KeyKind::Ed25519, public_key, note: AdminNote::NONE };
+        view.apply(&Event::KeyAdded(KeyAdded { author: KeyId::VENUE, command }));
+        view
+    }
+
+    fn negotiate() -> Negotiate {
+        let mut request = Negotiate {
+            session_id: SESSION.into(),
+            session_version: wire::SessionVersion(3),
+            key_id: KEY.into(),
+            timestamp: NOW.into(),
+            signature: Signature64([0; 64]),
+        };
+        request.signature = Signature64(signing_key().sign(request.signed_text().as_bytes()).to_bytes());
+        request
+    }
+
+    fn sign(mut request: Establish) -> Establish {
+        request.signature = Signature64(signing_key().sign(request.signed_text().as_bytes()).to_bytes());
+        request
+    }
+
+    fn establish() -> Establish {
+        sign(Establish {
+            session_id: SESSION.into(),
+            session_version: wire::SessionVersion(3),
+            key_id: KEY.into(),
+            nonce: wire::Nonce(1),
+            timestamp: NOW.into(),
+            next_sequence: wire::SessionSequence(1),
+            keep_alive: Milliseconds(1_000),
+            order_entry_schema_id: wire::order_entry::SCHEMA.id,
+            cancel_on_disconnect: wire::CancelOnDisconnect::Keep,
+            cancel_grace: Milliseconds(0),
+            ..Establish::BLANK
+        })
+    }
+
+    fn negotiated() -> Event {
+        SessionNegotiated { session: SESSION, key: KEY, version: SessionVersion(3) }.into()
+    }
+
+    fn opened() -> Event {
+        SessionEstablished {
+            session: SESSION,
+            version: SessionVersion(3),
+            next_client_sequence: SessionSequence(6),
+            next_report_number: SessionSequence(9),
+            cancel_on_disconnect: command::CancelOnDisconnect::Keep,
+            cancel_grace: Nanoseconds(0),
+            keep_alive: Nanoseconds(1_000_000_000),
+        }
+        .into()
+    }
+
+    fn rejected(response_to: CommandKind) -> Event {
+        let (version, reason) = (SessionVersion(3), engine::RejectReason::SessionVersionNotGreater);
+        SessionRejected { session: SESSION, response_to, version, reason }.into()
+    }
+
+    fn disconnected() -> Event {
+        let (version, reason) = (SessionVersion(3), DisconnectReason::Replaced);
+        SessionDisconnected { session: SESSION, version, reason, cancel_at: Timestamp::NEVER }.into()
+    }
+
+    /// One connection, its view, and what it was told to do in words.
+    struct Link {
+        session: Session,
+        view: View,
+    }
+
+    impl Link {
+        fn new() -> Self {
+            Self { session: Session::new(SessionLimits::DEFAULT, NOW), view: view() }
+        }
+
+        fn at(state: State) -> Self {
+            let mut link = Self::new();
+            if state == State::Connected {
+                return link;
+            }
+            link.send(&negotiate());
+            if state == State::Negotiating {
+                return link;
+            }
+            link.hear(Input::Core(&negotiated()), NOW);
+            if state == State::Negotiated {
+                return link;
+            }
+            link.send(&establish());
+            if state == State::Establishing {
+                return link;
+            }
+            link.hear(Input::Core(&opened()), NOW);
+            if state == State::Closing {
+                link.hear(Input::Ended(TerminationCode::VenueStopped), NOW);
+            }
+            assert_eq!(link.session.state(), state);
+            link
+        }
+
+        fn hear(&mut self, input: Input<'_>, now: Timestamp) -> String {
+            let mut actions = Vec::new();
+            self.session.handle(input, now, &mut self.view, &mut actions);
+            actions.iter().map(in_words).collect::<Vec<_>>().join(", ")
+        }
+
+        fn send<M: wire::Flat>(&mut self, message: &M) -> String {
+            let bytes = egress::frame(message);
+            self.hear(Input::Frame(Frame::split(&bytes).unwrap().0), NOW)
+        }
+    }
+
+    fn in_words(action: &Action) -> String {
+        match action {
+            Action::Submit(command) => format!("{} {}", command.body.name(), command.header.client_sequence),
+            Action::RequestReports { from, count, .. } => format!("reports {from}+{count}"),
+            Action::Close(code) => format!("close {code:?}"),
+            Action::Send(frame) => {
+                let (frame, _) = Frame::split(frame).unwrap();
+                if let Ok(message) = SessionMessage::try_from(frame) {
+                    let text = format!("{message:?}");
+                    return text.split('(').next().unwrap().to_owned();
+                }
+                format!("{:?}", OrderEntryMessage::try_from(frame).unwrap()).split('(').next().unwrap().to_owned()
+            }
+        }
+    }
+
+    const STATES: [State; 6] = [
+        State::Connected,
+        State::Negotiating,
+        State::Negotiated,
+        State::Establishing,
+        State::Established,
+        State::Closing,
+    ];
+
+    /// A row of the table: what each state does with the same input.
+    fn assert_row(what: &str, expected: [&str; 6], act: impl Fn(&mut Link) -> String) {
+        for (state, expected) in STATES.into_iter().zip(expected) {
+            assert_eq!(act(&mut Link::at(state)), expected, "{what} in {state:?}");
+        }
+    }
+
+    #[test]
+    fn every_cell_of_the_table_does_what_is_drawn() {
+        const BROKEN: &str = "Terminate, close ProtocolViolation";
+        const BROKEN_OPEN: &str = "Disconnect 0, Terminate, close ProtocolViolation";
+        const REPLACED: &str = "Terminate, close Replaced";
+        let violation = [BROKEN, BROKEN, BROKEN, BROKEN, BROKEN_OPEN, ""];
+        let with = |state: State, text| {
+            let mut row = violation;
+            row[STATES.iter().position(|&at| at == state).unwrap()] = text;
+            row
+        };
+        assert_row("Negotiate", with(State::Connected, "Negotiate 0"), |link| link.send(&negotiate()));
+        let mut opens = with(State::Connected, "Establish 0");
+        opens[2] = "Establish 0";
+        assert_row("Establish", opens, |link| link.send(&establish()));
+        let sequence = Sequence { next_sequence: wire::SessionSequence(8) };
+        assert_row("Sequence", with(State::Established, ""), |link| link.send(&sequence));
+        let cancel = wire::order_entry::OrderCancelRequest::BLANK;
+        assert_row("Application", with(State::Established, "CancelOrder 6"), |link| link.send(&cancel));
+        let request = RetransmitRequest {
+            timestamp: wire::Timestamp(1),
+            from_sequence: wire::SessionSequence(4),
+            count: MessageCount(5),
+        };
+        assert_row("Retransmit", with(State::Established, "reports 4+5"), |link| link.send(&request));
+        let bye = "Terminate, close Terminated";
+        assert_row("Terminate", [bye, bye, bye, bye, "Disconnect 0, Terminate, close Terminated", ""], |link| {
+            link.send(&Terminate::BLANK)
+        });
+        assert_row("Malformed", violation, |link| link.send(&NegotiationReject::BLANK));
+        assert_row("NoFrame", violation, |link| link.hear(Input::NoFrame, NOW));
+        assert_row("Negotiated", ["", "NegotiationResponse", REPLACED, REPLACED, REPLACED, ""], |link| {
+            link.hear(Input::Core(&negotiated()), NOW)
+        });
+        assert_row("Established", ["", "", "", "EstablishmentAck", "", "Disconnect 0"], |link| {
+            link.hear(Input::Core(&opened()), NOW)
+        });
+        let refusal = "NegotiationReject, close Terminated";
+        assert_row("Rejected", ["", refusal, "", refusal, "", ""], |link| {
+            link.hear(Input::Core(&rejected(CommandKind::Negotiate)), NOW)
+        });
+        assert_row("Disconnected", ["", "", "", "", REPLACED, ""], |link| link.hear(Input::Core(&disconnected()), NOW));
+        assert_row("Report", ["", "", "", "", "Sequence", ""], |link| {
+            link.hear(Input::Report(Some(SessionSequence(9)), egress::frame(&sequence)), NOW)
+        });
+        let late = "Terminate, close KeepAliveExpired";
+        assert_row("Time", [late, late, late, late, "Disconnect 0, Terminate, close KeepAliveExpired", ""], |link| {
+            link.hear(Input::Time, NOW.after(Nanoseconds(10_000_000_000)))
+        });
+        let stopped = "Terminate, close VenueStopped";
+        assert_row(
+            "Ended",
+            [stopped, stopped, stopped, stopped, "Disconnect 0, Terminate, close VenueStopped", ""],
+            |link| link.hear(Input::Ended(TerminationCode::VenueStopped), NOW),
+        );
+        let lost = "close ConnectionLost";
+        assert_row("Closed", [lost, lost, lost, lost, "Disconnect 0, close ConnectionLost", ""], |link| {
+            link.hear(Input::Closed, NOW)
+        });
+    }
+
+    #[test]
+    fn a_login_that_is_not_proved_is_refused_and_never_reaches_the_core() {
+        let reason = |request: &Negotiate, now| {
+            let mut link = Link::new();
+            let mut actions = Vec::new();
+            let bytes = egress::frame(request);
+            let input = Input::Frame(Frame::split(&bytes).unwrap().0);
+            link.session.handle(input, now, &mut link.view, &mut actions);
+            let [Action::Send(frame), Action::Close(_)] = &actions[..] else { panic!("{actions:?}") };
+            Frame::split(frame).unwrap().0.decode::<NegotiationReject>().unwrap().reject_reason
+        };
+        let unknown = Negotiate { key_id: wire::KeyId(6), ..negotiate() };
+        assert_eq!(reason(&unknown, NOW), engine::RejectReason::UnknownKey.into());
+        let altered = Negotiate { session_version: wire::SessionVersion(4), ..negotiate() };
+        assert_eq!(reason(&altered, NOW), EdgeReason::SignatureInvalid.into());
+        let window = SessionLimits::DEFAULT.signature_window.0;
+        for now in [NOW.0 + window + 1, NOW.0 - window - 1] {
+            assert_eq!(reason(&negotiate(), Timestamp(now)), EdgeReason::TimestampOutOfWindow.into());
+        }
+    }
+
+    #[test]
+    fn an_opening_out_of_bounds_is_refused() {
+        for (request, expected) in [
+            (Establish { keep_alive: Milliseconds(99), ..establish() }, EdgeReason::KeepAliveOutOfRange),
+            (Establish { keep_alive: Milliseconds(60_001), ..establish() }, EdgeReason::KeepAliveOutOfRange),
+            (Establish { cancel_grace: Milliseconds(3_600_001), ..establish() }, EdgeReason::GraceOutOfRange),
+            (Establish { order_entry_schema_id: wire::SchemaId(9), ..establish() }, EdgeReason::UnsupportedSchema),
+        ] {
+            let mut link = Link::new();
+            let mut actions = Vec::new();
+            let bytes = egress::frame(&sign(request));
+            link.session.handle(Input::Frame(Frame::split(&bytes).unwrap().0), NOW, &mut link.view, &mut actions);
+            let [Action::Send(frame), Action::Close(_)] = &actions[..] else { panic!("{actions:?}") };
+            let reject = Frame::split(frame).unwrap().0.decode::<EstablishmentReject>().unwrap();
+            assert_eq!(reject.reject_reason, expected.into());
+        }
+    }
+
+    #[test]
+    fn what_the_edge_refuses_uses_up_its_number() {
+        let mut link = Link::at(State::Established);
+        let status = wire::order_entry::OrderStatusRequest::BLANK;
+        assert_eq!(link.send(&status), "BusinessMessageReject");
+        let cancel = wire::order_entry::OrderCancelRequest::BLANK;
+        assert_eq!(link.send(&cancel), "CancelOrder 7");
+        assert_eq!(link.send(&Sequence { next_sequence: wire::SessionSequence(3) }), "");
+        assert_eq!(link.send(&cancel), "CancelOrder 3");
+    }
+
+    #[test]
+    fn a_range_that_was_never_sent_is_too_long_or_comes_twice_is_refused() {
+        for (from, count, expected) in
+            [(0, 1, "RetransmitReject"), (1, 0, "RetransmitReject"), (9, 1, "RetransmitReject"), (1, 8, "reports 1+8")]
+        {
+            let mut link = Link::at(State::Established);
+            let request = RetransmitRequest {
+                timestamp: wire::Timestamp(1),
+                from_sequence: wire::SessionSequence(from),
+                count: MessageCount(count),
+            };
+            assert_eq!(link.send(&request), expected, "{from}+{count}");
+            if expected.starts_with("reports") {
+                assert_eq!(link.send(&request), "RetransmitReject");
+                let found = Ok(vec![egress::frame(&Sequence { next_sequence: wire::SessionSequence(1) })]);
+                assert_eq!(link.hear(Input::Recovered(found), NOW), "Retransmission, Sequence");
+                assert_eq!(link.send(&request), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn a_silent_venue_sends_its_heartbeat_and_a_silent_client_is_ended() {
+        let mut link = Link::at(State::Established);
+        let second = 1_000_000_000;
+        assert_eq!(link.session.next_deadline(), NOW.after(Nanoseconds(second)));
+        assert_eq!(link.hear(Input::Time, NOW.after(Nanoseconds(second - 1))), "");
+        assert_eq!(link.hear(Input::Time, NOW.after(Nanoseconds(second))), "Sequence");
+        let expired = "Disconnect 0, Terminate, close KeepAliveExpired";
+        assert_eq!(link.hear(Input::Time, NOW.after(Nanoseconds(2 * second))), expired);
+    }
+
+    #[test]
+    fn an_opening_that_is_granted_to_a_lost_connection_is_taken_back() {
+        let mut link = Link::at(State::Establishing);
+        assert_eq!(link.hear(Input::Closed, NOW), "close ConnectionLost");
+        assert!(link.session.owes_answer());
+        assert_eq!(link.hear(Input::Core(&opened()), NOW), "Disconnect 0");
+        assert!(!link.session.owes_answer());
+    }
+}

@@ -1,0 +1,412 @@
+//! A venue in the process, the server and clients together, over sockets.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use client::rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName};
+use client::session::{News, Session};
+use client::{Client, ConnectError, Credentials, Options, Resume, SigningKey, Trust};
+use engine::command::*;
+use engine::instrument::{Holds, Phase};
+use engine::{
+    AccountId, AssetId, CommandBody, CommandHeader, Engine, Event, EventHeader, InstrumentId, KeyId,
+    SelfTradePrevention, StpGroup, Text, Timestamp,
+};
+use gateway::history::{ReportCollector, ReportHistory, ReportRange};
+use gateway::transport::{Config, Security, Server, tls};
+use gateway::view::View;
+use journal::replay;
+use venue::topology::{Topology, Venue};
+use wire::order_entry::{ExecutionReport, NewOrderSingle, OrderCancelRequest, OrderEntryMessage};
+use wire::{
+    Block, EdgeReason, ExecType, FrameDecoder, Indicator, OrderStatus, Price, Quantity, RejectReason, SessionSequence,
+    SessionVersion, TerminationCode,
+};
+
+const BOOK: InstrumentId = InstrumentId(1);
+const ACCOUNTS: [AccountId; 2] = [AccountId(2), AccountId(3)];
+
+/// A started venue with its server; traders 0 and 1 have session, key and account of their own.
+struct Running {
+    venue: Venue,
+    server: Server,
+    trust: Trust,
+}
+
+/// What the journal says, replayed while the venue goes on.
+struct JournalHistory(PathBuf);
+
+impl ReportHistory for JournalHistory {
+    fn reports(&self, range: &ReportRange) -> std::io::Result<Vec<(EventHeader, Event)>> {
+        let mut collector = ReportCollector::new(*range);
+        replay(&self.0, &mut collector, |_| {}).map_err(std::io::Error::other)?;
+        Ok(collector.into_found())
+    }
+}
+
+fn now_ns() -> u64 {
+    u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos()).unwrap()
+}
+
+fn topology() -> Topology {
+    Topology { capacity: engine::Capacity::SMALL, reader_count: 1, segment_bytes: 1 << 20, ..Topology::default() }
+}
+
+fn signing_key(trader: u8) -> SigningKey {
+    SigningKey::from_bytes(&[trader + 1; 32])
+}
+
+fn set_up() -> Vec<CommandBody> {
+    let note = AdminNote::NONE;
+    let mut bodies: Vec<CommandBody> = vec![
+        ListInstrument {
+            instrument: BOOK,
+            name: Text::new("X").unwrap(),
+            base: AssetId::NONE,
+            quote: AssetId::NONE,
+            tick: 25,
+            tick_decimals: 2,
+            lot: 10,
+            lot_decimals: 1,
+            reference: engine::Price::ABSENT,
+            holds: Holds::Off,
+            self_trade_prevention: SelfTradePrevention::Allow,
+            phase: Phase::Continuous,
+            note,
+        }
+        .into(),
+    ];
+    for (trader, account) in (0..).zip(ACCOUNTS) {
+        let (stp_group, self_trade_prevention, fee_tier) = (StpGroup::NONE, None, 0);
+        let key = KeyId(u32::from(trader) + 1);
+        let public_key = signing_key(trader).verifying_key().to_bytes();
+        bodies.extend::<[CommandBody; 3]>([
+            OpenAccount { account, stp_group, self_trade_prevention, fee_tier, note }.into(),
+            AddKey { key, kind: engine::command::KeyKind::Ed25519, public_key, note }.into(),
+            GrantRole { key, role: Role::Trader, account, note }.into(),
+        ]);
+    }
+    bodies
+}
+
+fn prepare(folder: &Path) {
+    let mut venue = Venue::start(folder, &Topology { reader_count: 0, ..topology() }, |_| {}).unwrap();
+    drop(venue.take_readers());
+    for body in set_up() {
+        venue.commands().submit(engine::Command { header: CommandHeader::VENUE, body }).unwrap();
+    }
+    venue.stop().unwrap();
+}
+
+fn start(folder: &Path, protection: Protection) -> Running {
+    let mut view = None;
+    let mut venue = Venue::start(folder, &topology(), |engine| view = Some(View::of(engine))).unwrap();
+    let (security, trust) = match protection {
+        Protection::Tls => with_certificate(),
+        Protection::None => (Security::PlainLoopback, Trust::PlainLoopback),
+    };
+    let config = Config::new("127.0.0.1:0".parse().unwrap(), security, || Timestamp(now_ns()));
+    let events = venue.take_readers().pop().unwrap();
+    let history = JournalHistory(folder.to_owned());
+    let server = Server::start(config, venue.commands().clone(), events, view.unwrap(), history).unwrap();
+    Running { venue, server, trust }
+}
+
+#[derive(Clone, Copy)]
+enum Protection {
+    Tls,
+    None,
+}
+
+fn with_certificate() -> (Security, Trust) {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let certificate = CertificateDer::from(made.cert.der().to_vec());
+    let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+    let config = tls::server_config(vec![certificate.clone()], key.into()).unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    (Security::Tls(config), Trust::certificate(name, certificate).unwrap())
+}
+
+fn credentials(trader: u8) -> Credentials {
+    let number = u64::from(trader) + 1;
+    Credentials { session: wire::SessionId(number), key: wire::KeyId(number), signing_key: signing_key(trader) }
+}
+
+impl Running {
+    fn connect(&self, trader: u8, resume: Resume) -> Client {
+        self.try_connect(credentials(trader), resume).map_err(|error| error.to_string()).unwrap()
+    }
+
+    fn try_connect(&self, credentials: Credentials, resume: Resume) -> Result<Client, ConnectError> {
+        Client::connect(self.server.local_addr(), &self.trust, credentials, Options::DEFAULT, resume)
+    }
+
+    fn stop(self) -> Engine {
+        self.server.stop();
+        self.venue.stop().unwrap().engine
+    }
+}
+
+fn order(trader: usize, name: u64, side: wire::Side, price: i64, quantity: i64) -> NewOrderSingle {
+    NewOrderSingle {
+        account: ACCOUNTS[trader].into(),
+        security_id: BOOK.into(),
+        client_order_id: Some(wire::ClientOrderId(name)),
+        price: Some(Price(price)),
+        order_quantity: Some(Quantity(quantity)),
+        side,
+        order_type: wire::OrderType::Limit,
+        time_in_force: wire::TimeInForce::GoodTillCancel,
+        on_disconnect: wire::OnDisconnect::AsSession,
+        ..NewOrderSingle::BLANK
+    }
+}
+
+/// The next execution report; definitions of instruments are passed over.
+fn execution(client: &mut Client) -> ExecutionReport {
+    loop {
+        match client.receive().unwrap() {
+            News::Message(OrderEntryMessage::ExecutionReport(report)) => return report,
+            News::Message(OrderEntryMessage::SecurityDefinition(definition)) => {
+                assert_eq!((definition.price_exponent.0, definition.tick), (-2, Price(25)));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn traders_trade_over_tls_and_a_lost_connection_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    prepare(folder.path());
+    let venue = start(folder.path(), Protection::Tls);
+    let mut buyer = venue.connect(0, Resume::Anew(SessionVersion(1)));
+    let mut seller = venue.connect(1, Resume::Anew(SessionVersion(1)));
+
+    let bid = order(0, 11, wire::Side::Buy, 10_025, 100);
+    let number = buyer.send(&bid).unwrap();
+    let accepted = execution(&mut buyer);
+    assert_eq!((accepted.exec_type, accepted.order_status), (ExecType::New, Some(OrderStatus::New)));
+    assert_eq!((accepted.answered_sequence, accepted.report_number), (Some(number), Some(SessionSequence(1))));
+    assert_eq!((accepted.price, accepted.leaves_quantity), (Some(Price(10_025)), Quantity(100)));
+
+    seller.send(&order(1, 21, wire::Side::Sell, 10_000, 40)).unwrap();
+    assert_eq!(execution(&mut seller).exec_type, ExecType::New);
+    let (bought, sold) = (execution(&mut buyer), execution(&mut seller));
+    assert_eq!(bought.trade_id, sold.trade_id);
+    for (fill, aggressor, status) in
+        [(bought, Indicator::No, OrderStatus::PartiallyFilled), (sold, Indicator::Yes, OrderStatus::Filled)]
+    {
+        assert_eq!((fill.exec_type, fill.order_status), (ExecType::Trade, Some(status)));
+        assert_eq!((fill.last_price, fill.last_quantity), (Some(Price(10_025)), Some(Quantity(40))));
+        assert_eq!(fill.aggressor, Some(aggressor));
+        assert_eq!(fill.possible_duplicate, Indicator::No);
+    }
+
+    // The buyer's connection is lost without a goodbye, and it trades meanwhile.
+    let resume = buyer.resume();
+    drop(buyer);
+    seller.send(&order(1, 22, wire::Side::Sell, 10_025, 30)).unwrap();
+    assert_eq!(execution(&mut seller).exec_type, ExecType::New);
+    assert_eq!(execution(&mut seller).exec_type, ExecType::Trade);
+
+    let mut buyer = venue.connect(0, resume);
+    assert_eq!(buyer.opened().next_sequence, SessionSequence(2));
+    assert_eq!(buyer.opened().next_report_number, SessionSequence(4));
+    let missed = execution(&mut buyer);
+    assert_eq!((missed.exec_type, missed.report_number), (ExecType::Trade, Some(SessionSequence(3))));
+    assert_eq!((missed.last_quantity, missed.possible_duplicate), (Some(Quantity(30)), Indicator::Yes));
+
+    // Whether the first order arrived could have been in doubt: sent again, it is applied once.
+    buyer.send_again(number, &bid).unwrap();
+    let cancel = OrderCancelRequest {
+        account: ACCOUNTS[0].into(),
+        original_client_order_id: bid.client_order_id,
+        ..OrderCancelRequest::BLANK
+    };
+    let number = buyer.send(&cancel).unwrap();
+    let cancelled = execution(&mut buyer);
+    assert_eq!((cancelled.exec_type, cancelled.answered_sequence), (ExecType::Cancelled, Some(number)));
+    assert_eq!(cancelled.cancelled_quantity, Some(Quantity(30)));
+    assert_eq!(cancelled.report_number, Some(SessionSequence(4)));
+
+    let resume = buyer.close().unwrap();
+    assert_eq!(resume, Resume::From { version: SessionVersion(1), next_report: SessionSequence(5) });
+    let engine = venue.stop();
+    assert_eq!(engine.orders(BOOK, engine::Side::Buy).count(), 0);
+}
+
+#[test]
+fn reports_of_a_stopped_venue_are_recovered_from_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    prepare(folder.path());
+    let venue = start(folder.path(), Protection::None);
+    let mut trader = venue.connect(0, Resume::Anew(SessionVersion(1)));
+    trader.send(&order(0, 11, wire::Side::Buy, 10_025, 100)).unwrap();
+    assert_eq!(execution(&mut trader).exec_type, ExecType::New);
+    venue.stop();
+    let ended = std::iter::from_fn(|| trader.receive().ok()).last();
+    assert!(matches!(ended, Some(News::Ended(TerminationCode::VenueStopped))), "{ended:?}");
+
+    let venue = start(folder.path(), Protection::None);
+    let everything = Resume::From { version: SessionVersion(1), next_report: SessionSequence(1) };
+    let mut trader = venue.connect(0, everything);
+    let again = execution(&mut trader);
+    assert_eq!((again.exec_type, again.price), (ExecType::New, Some(Price(10_025))));
+    assert_eq!(again.possible_duplicate, Indicator::Yes);
+    // The order is known by name to a gateway that never saw it come.
+    let amend = wire::order_entry::OrderCancelReplaceRequest {
+        account: ACCOUNTS[0].into(),
+        original_client_order_id: Some(wire::ClientOrderId(11)),
+        price: Some(Price(10_050)),
+        ..wire::order_entry::OrderCancelReplaceRequest::BLANK
+    };
+    trader.send(&amend).unwrap();
+    let replaced = execution(&mut trader);
+    assert_eq!((replaced.exec_type, replaced.price), (ExecType::Replaced, Some(Price(10_050))));
+    venue.stop();
+}
+
+#[test]
+fn an_amend_may_follow_its_order_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    prepare(folder.path());
+    let venue = start(folder.path(), Protection::None);
+    let mut trader = venue.connect(0, Resume::Anew(SessionVersion(1)));
+    trader.send(&order(0, 11, wire::Side::Buy, 10_025, 100)).unwrap();
+    let amend = wire::order_entry::OrderCancelReplaceRequest {
+        account: ACCOUNTS[0].into(),
+        original_client_order_id: Some(wire::ClientOrderId(11)),
+        order_quantity: Some(Quantity(50)),
+        ..wire::order_entry::OrderCancelReplaceRequest::BLANK
+    };
+    trader.send(&amend).unwrap();
+    assert_eq!(execution(&mut trader).exec_type, ExecType::New);
+    let replaced = execution(&mut trader);
+    assert_eq!((replaced.exec_type, replaced.leaves_quantity), (ExecType::Replaced, Quantity(50)));
+    venue.stop();
+}
+
+/// What the venue says to bytes on a connection of their own, until it closes.
+fn answers(address: SocketAddr, bytes: &[u8], session: &mut Session) -> Vec<News> {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(bytes).unwrap();
+    let mut decoder = FrameDecoder::<1024>::new();
+    let mut news = Vec::new();
+    loop {
+        while let Some(frame) = decoder.next_frame().unwrap() {
+            session.frame(frame, wire::Timestamp(now_ns())).unwrap();
+        }
+        news.extend(std::iter::from_fn(|| session.next_news()));
+        match stream.read(decoder.vacant()) {
+            Ok(0) | Err(_) => return news,
+            Ok(count) => decoder.filled(count),
+        }
+    }
+}
+
+fn refused_because(news: &[News]) -> RejectReason {
+    match news {
+        [News::Refused(reason)] => *reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_a_stranger_says_is_refused_by_name_and_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    prepare(folder.path());
+    let venue = start(folder.path(), Protection::None);
+    let anew = Resume::Anew(SessionVersion(1));
+    let refused = |credentials| match venue.try_connect(credentials, anew) {
+        Err(ConnectError::Refused(reason)) => reason,
+        Err(other) => panic!("{other}"),
+        Ok(_) => panic!("it was let in"),
+    };
+    let stranger = Credentials { key: wire::KeyId(9), ..credentials(0) };
+    assert_eq!(refused(stranger), engine::RejectReason::UnknownKey.into());
+    let forged = Credentials { signing_key: signing_key(1), ..credentials(0) };
+    assert_eq!(refused(forged), EdgeReason::SignatureInvalid.into());
+
+    let address = venue.server.local_addr();
+    let old = wire::Timestamp(now_ns() - 6_000_000_000);
+    let mut late = Session::new(credentials(0), Options::DEFAULT, anew, old);
+    let login = late.take_out();
+    assert_eq!(refused_because(&answers(address, &login, &mut late)), EdgeReason::TimestampOutOfWindow.into());
+
+    // A login that was overheard and is sent once more.
+    let mut session = Session::new(credentials(0), Options::DEFAULT, anew, wire::Timestamp(now_ns()));
+    let login = session.take_out();
+    let mut trader = TcpStream::connect(address).unwrap();
+    trader.write_all(&login).unwrap();
+    assert!(trader.read(&mut [0; 1024]).unwrap() > 0);
+    let replayed = answers(address, &login, &mut session);
+    assert_eq!(refused_because(&replayed), engine::RejectReason::SessionVersionNotGreater.into());
+    drop(trader);
+
+    let other_key = Credentials { session: wire::SessionId(1), ..credentials(1) };
+    assert_eq!(refused(other_key), engine::RejectReason::SessionKeyMismatch.into());
+
+    let mut garbage = Session::new(credentials(0), Options::DEFAULT, anew, wire::Timestamp(now_ns()));
+    let ended = answers(address, &[0xFF; 32], &mut garbage);
+    assert!(matches!(ended[..], [News::Ended(TerminationCode::ProtocolViolation)]), "{ended:?}");
+
+    let engine = venue.stop();
+    assert_eq!(engine.sessions().count(), 1);
+    assert!(engine.sessions().all(|session| session.last_applied.is_none()));
+}
+
+#[test]
+fn what_a_trader_may_not_do_is_refused_by_name_and_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    prepare(folder.path());
+    let venue = start(folder.path(), Protection::None);
+    let mut trader = venue.connect(0, Resume::Anew(SessionVersion(1)));
+    let bid = order(0, 11, wire::Side::Buy, 10_025, 100);
+    let unknown = wire::SecurityId(99);
+    for (refused, reason) in [
+        (NewOrderSingle { account: ACCOUNTS[1].into(), ..bid }, engine::RejectReason::NotEntitled),
+        (NewOrderSingle { security_id: unknown, ..bid }, engine::RejectReason::UnknownInstrument),
+        (NewOrderSingle { price: Some(Price(10_026)), ..bid }, engine::RejectReason::PriceOffTick),
+        (NewOrderSingle { price: Some(Price(-25)), ..bid }, engine::RejectReason::PriceNotPositive),
+        (NewOrderSingle { order_quantity: Some(Quantity(15)), ..bid }, engine::RejectReason::QuantityOffLot),
+        (NewOrderSingle { order_quantity: Some(Quantity(0)), ..bid }, engine::RejectReason::QuantityNotPositive),
+    ] {
+        let number = trader.send(&refused).unwrap();
+        let report = execution(&mut trader);
+        assert_eq!((report.exec_type, report.answered_sequence), (ExecType::Rejected, Some(number)));
+        assert_eq!(report.reject_reason, Some(reason.into()));
+    }
+
+    // What the edge refuses has no command: its number is used up, and named again as not applied.
+    let number = trader.send(&NewOrderSingle { side: wire::Side::NonRepresentable, ..bid }).unwrap();
+    let News::Message(OrderEntryMessage::BusinessMessageReject(reject)) = trader.receive().unwrap() else {
+        panic!("no reject")
+    };
+    assert_eq!((reject.answered_sequence, reject.reject_reason), (Some(number), EdgeReason::Malformed.into()));
+    trader.send(&OrderCancelRequest { account: ACCOUNTS[0].into(), ..OrderCancelRequest::BLANK }).unwrap();
+    let News::NotApplied(from, count) = trader.receive().unwrap() else { panic!("no gap") };
+    assert_eq!((from, count.0), (number, 1));
+    let News::Message(OrderEntryMessage::OrderCancelReject(reject)) = trader.receive().unwrap() else {
+        panic!("no reject")
+    };
+    assert_eq!(reject.reject_reason, engine::RejectReason::UnknownOrder.into());
+    let engine = venue.stop();
+    assert_eq!(engine.orders(BOOK, engine::Side::Buy).count(), 0);
+}
+
+#[test]
+fn a_new_connection_of_a_session_takes_over_from_one_that_still_stands() {
+    let folder = tempfile::tempdir().unwrap();
+    prepare(folder.path());
+    let venue = start(folder.path(), Protection::None);
+    let mut first = venue.connect(0, Resume::Anew(SessionVersion(1)));
+    let mut second = venue.connect(0, first.resume());
+    let ended = std::iter::from_fn(|| first.receive().ok()).last();
+    assert!(matches!(ended, Some(News::Ended(TerminationCode::Replaced))), "{ended:?}");
+    second.send(&order(0, 11, wire::Side::Buy, 10_025, 100)).unwrap();
+    assert_eq!(execution(&mut second).exec_type, ExecType::New);
+    venue.stop();
+}
