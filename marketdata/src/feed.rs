@@ -41,6 +41,12 @@ pub fn channel_of(instrument: InstrumentId, level: FeedLevel) -> Option<ChannelI
     LEVELS.contains(&level).then_some(ChannelId(u64::from(instrument.0) << 8 | level as u64))
 }
 
+/// The instrument and level of a channel; `None` if no feed has it.
+pub fn channel_parts(ChannelId(channel): ChannelId) -> Option<(InstrumentId, FeedLevel)> {
+    let level = LEVELS.into_iter().find(|&level| level as u64 == channel & 0xFF)?;
+    Some((InstrumentId(u32::try_from(channel >> 8).ok()?), level))
+}
+
 /// A venue's public events as packets, without I/O.
 ///
 /// ```

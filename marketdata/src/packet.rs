@@ -11,10 +11,12 @@
 use bytes::Bytes;
 use wire::market_data::{MarketDataMessage, PacketHeader};
 use wire::message::{Flat, GROUP_HEADER_LENGTH, Grouped, Message};
-use wire::{ChannelId, DecodeError, FeedSequence, Frame, FrameError, PacketCount, PacketFlags, Timestamp};
+use wire::{ChannelId, DecodeError, FeedSequence, Frame, FrameError, PacketCount, PacketFlags, TemplateId, Timestamp};
 
 /// Bytes of the longest packet: a UDP datagram on any path, with room for QUIC's own headers.
 pub const PACKET_BYTES_MAX: usize = 1_150;
+/// Behind the framing header and the block's length.
+const TEMPLATE_AT: usize = wire::frame::FRAMING_LENGTH + 2;
 const HEADER_LENGTH: usize = PacketHeader::FRAME_LENGTH;
 
 /// An encoded packet. Its bytes are shared by all who get it.
@@ -68,6 +70,17 @@ pub fn length(bytes: &[u8]) -> Result<Option<usize>, PacketError> {
         rest = behind;
     }
     Ok(Some(bytes.len() - rest.len()))
+}
+
+/// Bytes of the frame at the front; `None` if too few are there to tell, or to have it all.
+pub(crate) fn frame_length(bytes: &[u8]) -> Result<Option<usize>, PacketError> {
+    Ok(whole_frame(bytes)?.map(|(_, rest)| bytes.len() - rest.len()))
+}
+
+/// Which message is at the front, once its headers are there.
+pub(crate) fn template(bytes: &[u8]) -> Option<TemplateId> {
+    let [low, high] = *bytes.get(TEMPLATE_AT..)?.first_chunk()?;
+    Some(TemplateId(u16::from_le_bytes([low, high])))
 }
 
 fn whole_frame(bytes: &[u8]) -> Result<Option<(Frame<'_>, &[u8])>, PacketError> {

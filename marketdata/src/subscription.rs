@@ -21,6 +21,7 @@ use wire::market_data::{
 use wire::{ChannelId, FeedLevel, FeedSequence, LevelCount, MessageCount, PacketFlags, RequestId, SecurityId};
 
 use crate::book::Book;
+use crate::feed::channel_parts;
 use crate::packet::{self, Frames, PacketError};
 
 /// What became of the market.
@@ -240,9 +241,11 @@ impl Subscription {
         let channel = self.channels.get_mut(&channel_id).expect("the caller has made the channel");
         match channel.state {
             State::Live(expected) if channel.waiting.len() > self.patience.packets => {
+                let Some((book, level)) = channel_parts(channel_id) else { return };
                 channel.state = State::Bridging(expected);
                 self.request_count += 1;
-                self.requests.push_back(request(channel_id, RequestId(self.request_count)));
+                let request_id = RequestId(self.request_count);
+                self.requests.push_back(SnapshotRequest { request_id, security_id: book.into(), level });
             }
             State::Live(_) => {}
             State::Joining | State::Bridging(_) => {
@@ -252,13 +255,6 @@ impl Subscription {
             }
         }
     }
-}
-
-/// Channels are numbered as [`channel_of`](crate::channel_of) does.
-fn request(ChannelId(channel): ChannelId, request_id: RequestId) -> SnapshotRequest {
-    let level = crate::feed::LEVELS.into_iter().find(|&level| level as u64 == channel & 0xFF);
-    let level = level.unwrap_or(FeedLevel::NonRepresentable);
-    SnapshotRequest { request_id, security_id: SecurityId(channel >> 8), level }
 }
 
 impl Channel {
