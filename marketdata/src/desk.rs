@@ -198,3 +198,52 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use engine::event::NotApplied;
+    use engine::{Event, EventHeader, EventId, EventSink, Sequence, SessionId, SessionSequence};
+    use ring::{EventRing, Idle, Publisher, Release};
+
+    fn publish(publisher: &mut Publisher, numbers: core::ops::Range<u64>) {
+        for number in numbers {
+            let id = EventId { sequence: Sequence(number), index: 0 };
+            let (time, received_at) = (engine::Timestamp(number), engine::Timestamp(number));
+            let not_applied = NotApplied { session: SessionId(1), from: SessionSequence(1), count: 1 };
+            publisher.event(&EventHeader { id, time, received_at }, &Event::NotApplied(not_applied));
+        }
+    }
+
+    fn want() -> Want {
+        Want { subscriber: SubscriberId(1), book: InstrumentId(1), level: FeedLevel::Trades, request_id: None }
+    }
+
+    #[test]
+    fn a_reader_that_is_lapped_makes_the_books_void_and_ends() {
+        let (mut publisher, _) = EventRing::open(8, 0, Idle::Park, Release::AsPublished);
+        let events = publisher.reader();
+        publish(&mut publisher, 1..100);
+        let desk = Desk::new(Feed::default());
+        let clock: Clock = Box::new(|| Timestamp(7));
+        desk.follow(events, &clock);
+        assert!(matches!(desk.take()[..], [Output::Void]));
+    }
+
+    #[test]
+    fn a_book_is_answered_behind_the_command_that_is_under_way() {
+        let (mut publisher, mut readers) = EventRing::open(8, 1, Idle::Park, Release::AsPublished);
+        let mut events = readers.pop().unwrap();
+        let desk = Desk::new(Feed::default());
+        let clock: Clock = Box::new(|| Timestamp(7));
+        desk.want([want()]);
+        assert!(matches!(desk.take()[..], [Output::Answer(_, None)]));
+
+        publish(&mut publisher, 1..2);
+        assert!(matches!(desk.turn(&mut events, &clock, Silence::New), Turn::Settling));
+        desk.want([want()]);
+        assert!(desk.take().is_empty());
+        assert!(matches!(desk.turn(&mut events, &clock, Silence::Settled), Turn::Quiet));
+        assert!(matches!(desk.take()[..], [Output::Answer(_, None)]));
+    }
+}

@@ -14,7 +14,7 @@
 //! A subscriber that reads too slowly loses its backlog, is told what it missed, and gets new snapshots; if the backlog
 //! is full again before those are written, it is closed. Nobody else notices: each has a backlog and tasks of its own.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -191,6 +191,16 @@ struct Network {
     desk: Arc<Desk>,
     limits: Limits,
     peers: RefCell<BTreeMap<SubscriberId, Rc<Peer>>>,
+    books: Cell<Books>,
+}
+
+/// Whether the feed's books can be served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Books {
+    #[default]
+    Valid,
+    /// The reader was lapped.
+    Void,
 }
 
 struct Peer {
@@ -205,7 +215,7 @@ struct Peer {
 }
 
 async fn serve(endpoint: Endpoint, desk: Arc<Desk>, limits: Limits) {
-    let network = Rc::new(Network { desk, limits, peers: RefCell::default() });
+    let network = Rc::new(Network { desk, limits, peers: RefCell::default(), books: Cell::default() });
     let accepting = spawn_local(accept(endpoint.clone(), Rc::clone(&network)));
     while !network.desk.is_stopped() {
         network.desk.take().into_iter().for_each(|output| network.route(output));
@@ -214,6 +224,10 @@ async fn serve(endpoint: Endpoint, desk: Arc<Desk>, limits: Limits) {
     accepting.abort();
     endpoint.close(code(CloseReason::Stopped), CloseReason::Stopped.text().as_bytes());
     endpoint.wait_idle().await;
+}
+
+fn close(connection: &Connection, reason: CloseReason) {
+    connection.close(code(reason), reason.text().as_bytes());
 }
 
 fn code(reason: CloseReason) -> VarInt {
@@ -243,6 +257,9 @@ async fn accept(endpoint: Endpoint, network: Rc<Network>) {
 async fn attend(network: Rc<Network>, id: SubscriberId, incoming: Incoming) {
     // A peer that goes away is not an error of ours, here and below: its connection ends.
     let Ok(connection) = incoming.await else { return };
+    if network.books.get() == Books::Void {
+        return close(&connection, CloseReason::FeedLost);
+    }
     let Ok((answers, requests)) = connection.accept_bi().await else { return };
     let peer = Rc::new(Peer {
         id,
@@ -341,7 +358,10 @@ impl Network {
                 let outcome = peer.outbox.borrow_mut().missed(GapCause::Upstream);
                 self.act(peer, outcome);
             }),
-            Output::Void => self.each(|peer| peer.close(CloseReason::FeedLost)),
+            Output::Void => {
+                self.books.set(Books::Void);
+                self.each(|peer| peer.close(CloseReason::FeedLost));
+            }
             Output::Answer(want, snapshot) => {
                 let Some(peer) = self.peers.borrow().get(&want.subscriber).cloned() else { return };
                 match snapshot {
@@ -491,6 +511,6 @@ impl Peer {
     }
 
     fn close(&self, reason: CloseReason) {
-        self.connection.close(code(reason), reason.text().as_bytes());
+        close(&self.connection, reason);
     }
 }
