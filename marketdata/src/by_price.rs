@@ -27,6 +27,8 @@ pub struct LevelChange {
     pub side: Side,
     /// In ticks.
     pub price: Price,
+    /// What rested there before; empty if the level is new.
+    pub before: Level,
     /// What rests there now.
     pub level: Level,
 }
@@ -93,7 +95,7 @@ impl ByPrice {
         let touched = core::mem::take(&mut self.touched);
         touched.into_iter().filter_map(|((instrument, side, price), before)| {
             let level = self.level(instrument, side, price);
-            (level != before).then_some(LevelChange { instrument, side, price, level })
+            (level != before).then_some(LevelChange { instrument, side, price, before, level })
         })
     }
 

@@ -71,22 +71,27 @@ impl Venue {
     }
 }
 
-fn change(side: Side, price: u64, quantity: u64, order_count: u32) -> LevelChange {
-    let level = Level { quantity, order_count };
-    LevelChange { instrument: BOOKS[0], side, price: Price(price), level }
+/// Levels are (quantity, order count).
+fn change(side: Side, price: u64, before: (u64, u32), after: (u64, u32)) -> LevelChange {
+    let [before, level] = [before, after].map(|(quantity, order_count)| Level { quantity, order_count });
+    LevelChange { instrument: BOOKS[0], side, price: Price(price), before, level }
 }
 
 #[test]
 fn a_command_changes_each_level_once() {
     let mut venue = Venue::open();
     let book = BOOKS[0];
-    assert_eq!(venue.apply(order(book, Side::Sell, 100, 5, 1)), [change(Side::Sell, 100, 5, 1)]);
-    assert_eq!(venue.apply(order(book, Side::Sell, 100, 2, 2)), [change(Side::Sell, 100, 7, 2)]);
-    assert_eq!(venue.apply(order(book, Side::Sell, 101, 1, 3)), [change(Side::Sell, 101, 1, 1)]);
+    assert_eq!(venue.apply(order(book, Side::Sell, 100, 5, 1)), [change(Side::Sell, 100, (0, 0), (5, 1))]);
+    assert_eq!(venue.apply(order(book, Side::Sell, 100, 2, 2)), [change(Side::Sell, 100, (5, 1), (7, 2))]);
+    assert_eq!(venue.apply(order(book, Side::Sell, 101, 1, 3)), [change(Side::Sell, 101, (0, 0), (1, 1))]);
     // Takes 7 at 100 and 1 at 101, and rests 2 at 101: no moment in between is shown.
     assert_eq!(
         venue.apply(order(book, Side::Buy, 101, 10, 4)),
-        [change(Side::Buy, 101, 2, 1), change(Side::Sell, 100, 0, 0), change(Side::Sell, 101, 0, 0)]
+        [
+            change(Side::Buy, 101, (0, 0), (2, 1)),
+            change(Side::Sell, 100, (7, 2), (0, 0)),
+            change(Side::Sell, 101, (1, 1), (0, 0)),
+        ]
     );
     let best = venue.feed.best(book);
     assert_eq!(best.bid, Some((Price(101), Level { quantity: 2, order_count: 1 })));
@@ -134,7 +139,7 @@ fn random_changes_rebuild_the_engines_book() {
                 .into(),
                 _ => new.into(),
             };
-            for LevelChange { instrument, side, price, level } in venue.apply(body) {
+            for LevelChange { instrument, side, price, level, .. } in venue.apply(body) {
                 match level.order_count {
                     0 => drop(rebuilt.remove(&(instrument, side, price)).expect("a level that was there")),
                     _ => drop(rebuilt.insert((instrument, side, price), level)),

@@ -1,4 +1,4 @@
-//! The tables in `docs/PROTOCOL.md` are those of the schemas.
+//! The tables in `docs/PROTOCOL.md` and `docs/MARKET_DATA.md` are those of the schemas.
 //!
 //! `BLESS=1 cargo test -p wire --test protocol` writes them anew.
 
@@ -21,15 +21,25 @@ fn read(path: &Path) -> String {
 
 #[test]
 fn the_published_tables_are_those_of_the_schemas() {
-    let path = path_of("../../docs/PROTOCOL.md");
+    let schemas = [("Session", "session"), ("Order entry", "order_entry")];
+    holds_tables("PROTOCOL.md", &schemas);
+}
+
+#[test]
+fn the_published_market_data_tables_are_those_of_the_schema() {
+    holds_tables("MARKET_DATA.md", &[("Market data", "market_data")]);
+}
+
+fn holds_tables(document: &str, schemas: &[(&str, &str)]) {
+    let path = path_of(&format!("../../docs/{document}"));
     let published = read(&path);
     let (head, rest) = published.split_once(BEGIN).expect("where the tables begin");
     let (tables, tail) = rest.split_once(END).expect("where the tables end");
-    let expected = tables_of_schemas();
+    let expected = tables_of_schemas(schemas);
     if std::env::var_os("BLESS").is_some() {
         fs::write(&path, format!("{head}{BEGIN}{expected}{END}{tail}")).expect("the document can be written");
     } else {
-        assert!(tables == expected, "docs/PROTOCOL.md is not what the schemas say: run with BLESS=1");
+        assert!(tables == expected, "docs/{document} is not what the schemas say: run with BLESS=1");
     }
 }
 
@@ -46,9 +56,9 @@ fn the_published_signed_texts_are_those_of_the_golden_frames() {
     }
 }
 
-fn tables_of_schemas() -> String {
+fn tables_of_schemas(schemas: &[(&str, &str)]) -> String {
     let mut out = String::new();
-    for (title, name) in [("Session", "session"), ("Order entry", "order_entry")] {
+    for &(title, name) in schemas {
         let text = read(&path_of(&format!("schema/{name}.xml")));
         let document = Document::parse(&text).expect("well-formed XML");
         let root = document.root_element();
@@ -74,8 +84,18 @@ fn said<'a>(node: Node<'a, '_>, attribute: &str) -> &'a str {
 fn write_message(out: &mut String, message: Node<'_, '_>) {
     let [name, id, length, meaning] = ["name", "id", "blockLength", "description"].map(|name| said(message, name));
     writeln!(out, "\n### {name}\n\nTemplate {id}, {length} bytes. {meaning}\n").unwrap();
+    write_fields(out, message);
+    for group in named(message, "group") {
+        let [name, id, length, meaning] = ["name", "id", "blockLength", "description"].map(|name| said(group, name));
+        writeln!(out, "\nGroup {name} ({id}), {length} bytes an entry. {meaning}\n").unwrap();
+        write_fields(out, group);
+    }
+}
+
+/// The fields of a message without its group's, or of a group.
+fn write_fields(out: &mut String, block: Node<'_, '_>) {
     writeln!(out, "| field | tag | type | offset | meaning |\n|---|---|---|---|---|").unwrap();
-    for field in named(message, "field") {
+    for field in block.children().filter(|node| node.has_tag_name("field")) {
         let [name, tag, offset, meaning] = ["name", "id", "offset", "description"].map(|name| said(field, name));
         let optional = if field.attribute("presence").is_some() { ", optional" } else { "" };
         let type_name = said(field, "type").trim_start_matches("Optional");

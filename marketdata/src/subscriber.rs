@@ -1,0 +1,297 @@
+//! The subscriber: a [`Subscription`] over QUIC.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use quinn::crypto::rustls::QuicClientConfig;
+use quinn::{Connection, Endpoint, RecvStream, SendStream, TransportConfig};
+use rustls::RootCertStore;
+use tokio::sync::mpsc;
+use wire::market_data::{SecurityDefinition, Subscribe, SubscribedInstrument};
+use wire::message::Message;
+use wire::{DeliveryMode, FeedLevel, Frame, RequestId, SecurityId, SubscriptionRequestType};
+
+use crate::book::Book;
+use crate::packet::{self, PacketError};
+use crate::quic::ALPN;
+use crate::subscription::{GapCounters, Patience, Subscription, Update};
+
+/// Packets, snapshots and control messages that may wait for the application; then QUIC holds the venue back.
+const INPUTS_MAX: usize = 64;
+/// Bytes of the longest snapshot that is taken.
+const SNAPSHOT_BYTES_MAX: usize = 64 << 20;
+/// Bytes of the control lane that are taken at a time.
+const CONTROL_BYTES_MAX: usize = 1_024;
+/// Bytes that may be under way to a subscriber on all streams together.
+const RECEIVE_WINDOW_BYTES: u32 = 1 << 20;
+/// How often a silent connection is kept alive.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
+
+/// Who is taken for the venue.
+#[derive(Debug, Clone)]
+pub struct Trust {
+    /// The name that its certificate has to have.
+    pub server_name: String,
+    /// Who may have signed it.
+    pub roots: Arc<RootCertStore>,
+}
+
+/// Why there is no market data any more.
+#[derive(Debug, thiserror::Error)]
+pub enum SubscribeError {
+    /// There is no socket, or the system refuses it.
+    #[error("no endpoint: {0}")]
+    Endpoint(#[from] io::Error),
+    /// The cryptography cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] rustls::Error),
+    /// The connection cannot be attempted.
+    #[error(transparent)]
+    Connect(#[from] quinn::ConnectError),
+    /// The connection is closed; the venue's reason is in it.
+    #[error(transparent)]
+    Connection(#[from] quinn::ConnectionError),
+    /// A request cannot be sent.
+    #[error("a request cannot be sent: {0}")]
+    Write(#[from] quinn::WriteError),
+    /// More instruments than a request can name.
+    #[error("too many instruments for one request")]
+    TooManyInstruments,
+    /// The venue sent what is no market data.
+    #[error(transparent)]
+    Packet(#[from] PacketError),
+}
+
+/// A subscription that is served. It has to be used on one tokio runtime, whose timers are enabled.
+#[derive(Debug)]
+pub struct Subscriber {
+    /// Kept, because it drives the connection.
+    _endpoint: Endpoint,
+    connection: Connection,
+    requests: SendStream,
+    inputs: mpsc::Receiver<Input>,
+    subscription: Subscription,
+}
+
+#[derive(Debug)]
+enum Input {
+    Packet(Bytes),
+    Snapshot(Vec<u8>),
+    Control(Bytes),
+    Invalid(PacketError),
+}
+
+impl Subscriber {
+    /// Connects to a venue and subscribes to some instruments, or all if none is named.
+    ///
+    /// # Errors
+    /// If the venue does not answer, or is not who is trusted.
+    pub async fn connect(
+        address: SocketAddr,
+        trust: &Trust,
+        instruments: &[SecurityId],
+        level: FeedLevel,
+    ) -> Result<Self, SubscribeError> {
+        let local: SocketAddr =
+            if address.is_ipv4() { (Ipv4Addr::UNSPECIFIED, 0).into() } else { (Ipv6Addr::UNSPECIFIED, 0).into() };
+        let endpoint = Endpoint::client(local)?;
+        let connection = endpoint.connect_with(client_config(trust)?, address, &trust.server_name)?.await?;
+        let (mut requests, answers) = connection.open_bi().await?;
+        requests.write_all(&subscribe(instruments, level)?).await?;
+        let (sender, inputs) = mpsc::channel(INPUTS_MAX);
+        tokio::spawn(read_control(answers, sender.clone()));
+        tokio::spawn(accept_streams(connection.clone(), sender));
+        let subscription = Subscription::new(Patience::default());
+        Ok(Self { _endpoint: endpoint, connection, requests, inputs, subscription })
+    }
+
+    /// The next update. The books are as they are after it and those that have come with it.
+    ///
+    /// # Errors
+    /// If the connection is closed, or the venue sends what is no market data.
+    pub async fn next(&mut self) -> Result<Update, SubscribeError> {
+        loop {
+            while let Some(request) = self.subscription.next_request() {
+                let mut frame = Vec::new();
+                packet::append(&mut frame, &request);
+                self.requests.write_all(&frame).await?;
+            }
+            if let Some(update) = self.subscription.next_update() {
+                return Ok(update);
+            }
+            match self.inputs.recv().await {
+                Some(input) => self.take(input)?,
+                None => return Err(self.connection.closed().await.into()),
+            }
+        }
+    }
+
+    /// An instrument's book, once its snapshot has come.
+    pub fn book(&self, instrument: SecurityId) -> Option<&Book> {
+        self.subscription.book(instrument)
+    }
+
+    /// What was missed so far.
+    pub fn gaps(&self) -> GapCounters {
+        self.subscription.gaps()
+    }
+
+    /// Waits until the connection is closed, and says why. Nothing is read meanwhile.
+    pub async fn closed(&self) -> quinn::ConnectionError {
+        self.connection.closed().await
+    }
+
+    fn take(&mut self, input: Input) -> Result<(), PacketError> {
+        match input {
+            Input::Packet(bytes) => self.subscription.packet(bytes),
+            Input::Snapshot(bytes) => self.subscription.snapshot(&bytes),
+            Input::Control(bytes) => {
+                self.subscription.control(&Frame::split(&bytes)?.0.try_into()?);
+                Ok(())
+            }
+            Input::Invalid(error) => Err(error),
+        }
+    }
+}
+
+impl Drop for Subscriber {
+    fn drop(&mut self) {
+        self.connection.close(0_u8.into(), b"");
+    }
+}
+
+/// A [`Subscriber`] for a thread of its own. Nothing is read between two calls of [`next`](Self::next).
+#[derive(Debug)]
+pub struct BlockingSubscriber {
+    /// Before the runtime, which it needs when it is dropped.
+    subscriber: Subscriber,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl BlockingSubscriber {
+    /// See [`Subscriber::connect`].
+    ///
+    /// # Errors
+    /// The same.
+    pub fn connect(
+        address: SocketAddr,
+        trust: &Trust,
+        instruments: &[SecurityId],
+        level: FeedLevel,
+    ) -> Result<Self, SubscribeError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let subscriber = runtime.block_on(Subscriber::connect(address, trust, instruments, level))?;
+        Ok(Self { subscriber, runtime })
+    }
+
+    /// Waits for the next update. See [`Subscriber::next`].
+    ///
+    /// # Errors
+    /// The same.
+    #[expect(clippy::should_implement_trait, reason = "it does not end, it fails")]
+    pub fn next(&mut self) -> Result<Update, SubscribeError> {
+        self.runtime.block_on(self.subscriber.next())
+    }
+
+    /// An instrument's book, once its snapshot has come.
+    pub fn book(&self, instrument: SecurityId) -> Option<&Book> {
+        self.subscriber.book(instrument)
+    }
+
+    /// What was missed so far.
+    pub fn gaps(&self) -> GapCounters {
+        self.subscriber.gaps()
+    }
+}
+
+fn client_config(trust: &Trust) -> Result<quinn::ClientConfig, SubscribeError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .with_root_certificates(Arc::clone(&trust.roots))
+        .with_no_client_auth();
+    tls.alpn_protocols = vec![ALPN.to_vec()];
+    let mut config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).map_err(io::Error::other)?));
+    let mut transport = TransportConfig::default();
+    transport.receive_window(RECEIVE_WINDOW_BYTES.into()).keep_alive_interval(Some(KEEP_ALIVE));
+    config.transport_config(Arc::new(transport));
+    Ok(config)
+}
+
+fn subscribe(instruments: &[SecurityId], level: FeedLevel) -> Result<Vec<u8>, SubscribeError> {
+    let message = Subscribe {
+        // Requests for snapshots count from one.
+        request_id: RequestId(0),
+        level,
+        mode: DeliveryMode::Live,
+        request: SubscriptionRequestType::Subscribe,
+    };
+    if instruments.len() > SUBSCRIBED_MAX {
+        return Err(SubscribeError::TooManyInstruments);
+    }
+    let entries: Vec<_> = instruments.iter().map(|&security_id| SubscribedInstrument { security_id }).collect();
+    let mut frame = Vec::new();
+    packet::append_grouped(&mut frame, &message, &entries);
+    Ok(frame)
+}
+
+/// Instruments that one request can name.
+const SUBSCRIBED_MAX: usize = 2_000;
+
+async fn read_control(mut answers: RecvStream, inputs: mpsc::Sender<Input>) {
+    let mut buffer = BytesMut::new();
+    // An end of the stream is the connection's end, which `next` tells.
+    while let Ok(Some(chunk)) = answers.read_chunk(CONTROL_BYTES_MAX, true).await {
+        buffer.extend_from_slice(&chunk.bytes);
+        loop {
+            let input = match packet::frame_length(&buffer) {
+                Ok(None) => break,
+                Ok(Some(length)) => Input::Control(buffer.split_to(length).freeze()),
+                Err(error) => Input::Invalid(error),
+            };
+            let invalid = matches!(input, Input::Invalid(_));
+            if inputs.send(input).await.is_err() || invalid {
+                return;
+            }
+        }
+    }
+}
+
+/// Every stream is read by a task of its own, so that a loss on one does not hold up the others.
+async fn accept_streams(connection: Connection, inputs: mpsc::Sender<Input>) {
+    while let Ok(stream) = connection.accept_uni().await {
+        let inputs = inputs.clone();
+        tokio::spawn(async move {
+            if let Err(error) = read_stream(stream, &inputs).await {
+                // Whoever is told has gone, or will end the connection.
+                let _ = inputs.send(Input::Invalid(error)).await;
+            }
+        });
+    }
+}
+
+/// A stream with a snapshot begins with the instrument's definition, one with packets with the first packet's header.
+async fn read_stream(mut stream: RecvStream, inputs: &mpsc::Sender<Input>) -> Result<(), PacketError> {
+    let mut buffer = BytesMut::new();
+    while let Ok(Some(chunk)) = stream.read_chunk(usize::MAX, true).await {
+        buffer.extend_from_slice(&chunk.bytes);
+        if packet::template(&buffer) == Some(SecurityDefinition::TEMPLATE_ID) {
+            if buffer.len() > SNAPSHOT_BYTES_MAX {
+                return Err(PacketError::OutOfPlace);
+            }
+            continue;
+        }
+        while let Some(length) = packet::length(&buffer)? {
+            if inputs.send(Input::Packet(buffer.split_to(length).freeze())).await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+    if !buffer.is_empty() && inputs.send(Input::Snapshot(buffer.to_vec())).await.is_err() {
+        return Ok(());
+    }
+    Ok(())
+}

@@ -1,0 +1,305 @@
+//! Packets of a feed over a link that loses and reorders, to subscribers that join at any time.
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use common::*;
+use engine::command::*;
+use engine::*;
+use marketdata::packet::{self, PACKET_BYTES_MAX};
+use marketdata::{Feed, Packet, Patience, Subscription, Update, channel_of};
+use wire::market_data::MarketDataMessage;
+use wire::{FeedLevel, FeedSequence, PacketFlags, SecurityId};
+
+const NOW: wire::Timestamp = wire::Timestamp(7);
+
+struct Venue {
+    engine: Engine,
+    feed: Feed,
+}
+
+impl Venue {
+    fn open() -> Self {
+        let mut venue = Self { engine: Engine::new(Capacity::SMALL), feed: Feed::default() };
+        for book in BOOKS {
+            venue.apply(listing(book));
+        }
+        venue.apply(account());
+        venue
+    }
+
+    /// Applies a command; gives its packets and its trades.
+    fn apply(&mut self, body: impl Into<CommandBody>) -> (Vec<Packet>, Vec<TradeId>) {
+        let stamp = Stamp { sequence: self.engine.last().sequence.next(), time: Timestamp(1) };
+        let mut events = Vec::new();
+        self.engine.apply(&Sequenced { stamp, value: Command::from_venue(body) }, &mut events);
+        events.iter().for_each(|(header, event)| self.feed.event(header, event));
+        self.feed.end_of_command();
+        let trade = |(_, event): &(EventHeader, Event)| match event {
+            Event::Trade(trade) => Some(trade.trade_id),
+            _ => None,
+        };
+        (self.feed.packets(NOW), events.iter().filter_map(trade).collect())
+    }
+}
+
+/// Loses some packets and gives others late.
+struct Link {
+    random: Random,
+    loss_percent: u64,
+    late: Vec<Packet>,
+}
+
+impl Link {
+    fn pass(&mut self, packets: Vec<Packet>) -> Vec<Packet> {
+        let mut arrived = Vec::new();
+        for packet in packets {
+            match self.random.below(100) {
+                chance if chance < self.loss_percent => {}
+                chance if chance < 40 => self.late.push(packet),
+                _ => arrived.push(packet),
+            }
+        }
+        while !self.late.is_empty() && self.random.below(3) == 0 {
+            arrived.push(self.late.swap_remove(self.random.below(self.late.len() as u64) as usize));
+        }
+        arrived
+    }
+}
+
+struct Subscriber {
+    subscription: Subscription,
+    link: Link,
+    level: FeedLevel,
+    joins_at: u64,
+    trades: Vec<wire::TradeId>,
+}
+
+impl Subscriber {
+    fn take(&mut self, packets: Vec<Packet>, feed: &Feed) {
+        let ours: Vec<_> = BOOKS.iter().filter_map(|&book| channel_of(book, self.level)).collect();
+        for packet in packets {
+            if ours.contains(&packet.channel_id) {
+                self.subscription.packet(packet.bytes).unwrap();
+            }
+        }
+        while let Some(request) = self.subscription.next_request() {
+            self.snapshot(feed, request.security_id.try_into().unwrap());
+        }
+        while let Some(update) = self.subscription.next_update() {
+            if let Update::Trade(trade) = update {
+                self.trades.push(trade.trade_id);
+            }
+        }
+    }
+
+    fn snapshot(&mut self, feed: &Feed, book: InstrumentId) {
+        self.subscription.snapshot(&feed.snapshot(book, self.level, None).unwrap().bytes).unwrap();
+    }
+}
+
+fn sequence_behind(feed: &Feed, book: InstrumentId, level: FeedLevel) -> FeedSequence {
+    FeedSequence(feed.snapshot(book, level, None).unwrap().next_sequence.0 - 1)
+}
+
+#[test]
+fn every_subscriber_rebuilds_the_engines_book_whatever_the_link_does() {
+    for seed in 1..=12_u64 {
+        println!("seed {seed}");
+        let mut random = Random(seed);
+        let mut venue = Venue::open();
+        let mut subscribers: Vec<Subscriber> = (0..4)
+            .map(|index| Subscriber {
+                subscription: Subscription::new(Patience { packets: 16, waiting_max: 24 }),
+                link: Link { random: Random(seed << 8 | index), loss_percent: index * 4, late: Vec::new() },
+                level: FeedLevel::MarketByPrice,
+                joins_at: random.below(400),
+                trades: Vec::new(),
+            })
+            .collect();
+        let mut compared = 0;
+        for name in 1..=1_000 {
+            let (packets, _) = venue.apply(command(&mut random, name));
+            for subscriber in &mut subscribers {
+                // The live packets come before the snapshot, and what both have is taken once.
+                let arrived = if name > 950 { packets.clone() } else { subscriber.link.pass(packets.clone()) };
+                subscriber.take(arrived, &venue.feed);
+                if name == subscriber.joins_at + 1 {
+                    for book in BOOKS {
+                        subscriber.snapshot(&venue.feed, book);
+                    }
+                }
+                for book in BOOKS {
+                    let Some(rebuilt) = subscriber.subscription.book(book.into()) else { continue };
+                    if rebuilt.last_sequence() == sequence_behind(&venue.feed, book, subscriber.level) {
+                        assert!(is_engines(rebuilt, &venue.engine, book), "seed {seed}, command {name}");
+                        compared += 1;
+                    }
+                }
+            }
+        }
+        for subscriber in &mut subscribers {
+            let late = core::mem::take(&mut subscriber.link.late);
+            subscriber.take(late, &venue.feed);
+            for book in BOOKS {
+                subscriber.snapshot(&venue.feed, book);
+            }
+            for book in BOOKS {
+                let rebuilt = subscriber.subscription.book(book.into()).unwrap();
+                assert!(is_engines(rebuilt, &venue.engine, book), "seed {seed}");
+            }
+        }
+        let gaps = subscribers.iter().map(|subscriber| subscriber.subscription.gaps().gaps);
+        assert!(gaps.sum::<u64>() > 0, "seed {seed}: nothing was lost");
+        assert!(compared > 500, "seed {seed}: only {compared} books were compared");
+    }
+}
+
+#[test]
+fn a_link_that_only_reorders_loses_no_trade() {
+    for seed in 1..=6_u64 {
+        println!("seed {seed}");
+        let mut random = Random(seed);
+        let mut venue = Venue::open();
+        let link = |random| Link { random, loss_percent: 0, late: Vec::new() };
+        let mut subscribers = [FeedLevel::Trades, FeedLevel::BestBidOffer, FeedLevel::MarketByPrice].map(|level| {
+            let subscription = Subscription::default();
+            let link = link(Random(seed + 100));
+            Subscriber { subscription, link, level, joins_at: 0, trades: Vec::new() }
+        });
+        for subscriber in &mut subscribers {
+            for book in BOOKS {
+                subscriber.snapshot(&venue.feed, book);
+            }
+        }
+        let mut trades = Vec::new();
+        for name in 1..=600 {
+            let (packets, traded) = venue.apply(command(&mut random, name));
+            trades.extend(traded);
+            for subscriber in &mut subscribers {
+                let arrived = subscriber.link.pass(packets.clone());
+                subscriber.take(arrived, &venue.feed);
+            }
+        }
+        trades.sort();
+        for subscriber in &mut subscribers {
+            let late = core::mem::take(&mut subscriber.link.late);
+            subscriber.take(late, &venue.feed);
+            // Channels overtake each other, and so do their trades.
+            subscriber.trades.sort();
+            assert!(subscriber.trades.iter().map(|trade| trade.0).eq(trades.iter().map(|trade| trade.0)));
+            assert_eq!(subscriber.subscription.gaps().gaps, 0);
+        }
+        let [_, best, _] = &subscribers;
+        for (book, side) in BOOKS.into_iter().flat_map(|book| Side::BOTH.map(|side| (book, side))) {
+            let top = levels(&venue.engine, book, side).into_iter().take(1);
+            assert!(best.subscription.book(book.into()).unwrap().levels(side.into()).eq(top), "seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn packets_are_short_and_numbered_without_gaps_and_commands_are_whole_or_marked() {
+    let mut venue = Venue::open();
+    let mut next = BTreeMap::from(BOOKS.map(|book| (channel_of(book, FeedLevel::MarketByPrice).unwrap(), 2)));
+    let mut parts = 0;
+    let mut check = |packets: Vec<Packet>| {
+        for packet in packets {
+            assert!(packet.bytes.len() <= PACKET_BYTES_MAX);
+            assert_eq!(packet::length(&packet.bytes).unwrap(), Some(packet.bytes.len()));
+            let (header, frames) = packet::open(&packet.bytes).unwrap();
+            assert_eq!((header.channel_id, header.sending_time), (packet.channel_id, NOW));
+            let continues = header.flags.0 & PacketFlags::EVENT_CONTINUES.0 != 0;
+            parts += usize::from(continues);
+            let journalled: Vec<_> = frames.map(|message| journal_sequence(message.unwrap())).collect();
+            assert!(journalled.iter().all(|sequence| *sequence == journalled[0]), "one command was applied");
+            if let Some(next) = next.get_mut(&packet.channel_id) {
+                assert_eq!((packet.first_sequence.0, journalled.len()), (*next, usize::from(header.message_count.0)));
+                *next = packet.next_sequence.0;
+            }
+        }
+    };
+    for name in 1..=120 {
+        check(venue.apply(order(BOOKS[0], Side::Sell, 100 + name, 1, name)).0);
+    }
+    // 120 trades and 120 levels in one command.
+    let (packets, trades) = venue.apply(order(BOOKS[0], Side::Buy, 1_000, 200, 1_000));
+    assert_eq!(trades.len(), 120);
+    let ours =
+        packets.iter().filter(|packet| Some(packet.channel_id) == channel_of(BOOKS[0], FeedLevel::MarketByPrice));
+    let flags: Vec<bool> = ours
+        .map(|packet| packet::open(&packet.bytes).unwrap().0.flags.0 & PacketFlags::EVENT_CONTINUES.0 != 0)
+        .collect();
+    assert!(flags.len() > 5 && flags[..flags.len() - 1].iter().all(|&it| it) && !flags[flags.len() - 1], "{flags:?}");
+    check(packets);
+    assert!(parts > 0);
+}
+
+fn journal_sequence(message: MarketDataMessage<'_>) -> Option<wire::JournalSequence> {
+    match message {
+        MarketDataMessage::MarketByPrice(message, _) => message.journal_sequence,
+        MarketDataMessage::BestBidOffer(message) => message.journal_sequence,
+        MarketDataMessage::Trade(message) => message.journal_sequence,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn several_commands_share_a_packet() {
+    let mut venue = Venue::open();
+    let mut events = Vec::new();
+    for name in 1..=3 {
+        let stamp = Stamp { sequence: venue.engine.last().sequence.next(), time: Timestamp(1) };
+        let value = Command::from_venue(order(BOOKS[0], Side::Buy, name, 1, name));
+        venue.engine.apply(&Sequenced { stamp, value }, &mut events);
+    }
+    events.iter().for_each(|(header, event)| venue.feed.event(header, event));
+    venue.feed.end_of_command();
+    let packets = venue.feed.packets(NOW);
+    let depth = channel_of(BOOKS[0], FeedLevel::MarketByPrice).unwrap();
+    let [packet] = packets.iter().filter(|packet| packet.channel_id == depth).collect::<Vec<_>>()[..] else {
+        panic!("{packets:?}")
+    };
+    assert_eq!(packet::open(&packet.bytes).unwrap().0.message_count.0, 6);
+}
+
+#[test]
+fn a_feed_of_a_recovered_engine_goes_on_with_its_books() {
+    let mut venue = Venue::open();
+    venue.apply(order(BOOKS[0], Side::Buy, 100, 5, 1));
+    venue.feed = Feed::of(&venue.engine);
+    let mut subscription = Subscription::default();
+    let snapshot = venue.feed.snapshot(BOOKS[0], FeedLevel::MarketByPrice, None).unwrap();
+    assert_eq!(snapshot.next_sequence, FeedSequence(1));
+    subscription.snapshot(&snapshot.bytes).unwrap();
+    for packet in venue.apply(order(BOOKS[0], Side::Sell, 100, 2, 2)).0 {
+        if packet.channel_id == snapshot.channel_id {
+            subscription.packet(packet.bytes).unwrap();
+        }
+    }
+    assert!(is_engines(subscription.book(SecurityId(1)).unwrap(), &venue.engine, BOOKS[0]));
+    let Some(Update::Definition(definition)) = subscription.next_update() else { panic!("no definition") };
+    assert_eq!((definition.tick, definition.price_exponent), (wire::Price(25), wire::Exponent(-2)));
+    assert_eq!((definition.lot, definition.quantity_exponent), (wire::Quantity(10), wire::Exponent(-3)));
+}
+
+#[test]
+fn a_phase_is_told_and_a_peers_nonsense_is_an_error() {
+    let mut venue = Venue::open();
+    let mut subscription = Subscription::default();
+    let snapshot = venue.feed.snapshot(BOOKS[0], FeedLevel::Trades, None).unwrap();
+    subscription.snapshot(&snapshot.bytes).unwrap();
+    let halt = SetPhase { instrument: BOOKS[0], phase: engine::instrument::Phase::Halted, note: AdminNote::NONE };
+    let packets = venue.apply(halt).0;
+    let packet = packets.iter().find(|packet| packet.channel_id == snapshot.channel_id).unwrap();
+    for end in 0..packet.bytes.len() {
+        assert!(subscription.packet(packet.bytes.slice(..end)).is_err());
+    }
+    for end in 0..snapshot.bytes.len() {
+        assert!(subscription.snapshot(&snapshot.bytes[..end]).is_err());
+    }
+    subscription.packet(packet.bytes.clone()).unwrap();
+    let status = core::iter::from_fn(|| subscription.next_update()).last();
+    assert!(matches!(status, Some(Update::Status(status)) if status.phase == wire::Phase::Halted));
+}
