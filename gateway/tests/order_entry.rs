@@ -410,3 +410,31 @@ fn a_new_connection_of_a_session_takes_over_from_one_that_still_stands() {
     assert_eq!(execution(&mut second).exec_type, ExecType::New);
     venue.stop();
 }
+
+#[test]
+fn a_session_that_a_killed_venue_left_open_can_be_opened_again() {
+    let folder = tempfile::tempdir().unwrap();
+    prepare(folder.path());
+    let mut venue = Venue::start(folder.path(), &Topology { reader_count: 0, ..topology() }, |_| {}).unwrap();
+    drop(venue.take_readers());
+    let header = CommandHeader { author: KeyId(1), session: engine::SessionId(1), ..CommandHeader::VENUE };
+    let version = engine::SessionVersion(1);
+    let open = Establish {
+        version,
+        nonce: engine::LoginNonce(1),
+        cancel_on_disconnect: CancelOnDisconnect::Keep,
+        cancel_grace: engine::Nanoseconds(0),
+        keep_alive: engine::Nanoseconds(0),
+    };
+    for body in [Negotiate { version }.into(), open.into()] {
+        venue.commands().submit(engine::Command { header, body }).unwrap();
+    }
+    let left = venue.stop().unwrap().engine;
+    assert!(left.sessions().all(|session| session.state == engine::SessionState::Established));
+
+    let venue = start(folder.path(), Protection::None);
+    let resume = Resume::From { version: SessionVersion(1), next_report: SessionSequence(1) };
+    let trader = venue.connect(0, resume);
+    assert_eq!(trader.opened().next_report_number, SessionSequence(1));
+    venue.stop();
+}

@@ -123,10 +123,9 @@ impl Link {
     }
 
     fn submit_login(&mut self, command: Command) {
-        let (session, key) = (command.header.session, command.header.author);
-        self.shared.desk().expect_answer(session, key, self.mailbox.clone());
+        self.shared.desk().expect_answer(&command, self.mailbox.clone());
         if self.shared.commands.submit(command).is_err() {
-            self.shared.desk().expect_no_answer(session);
+            self.shared.desk().expect_no_answer(command.header.session);
             self.hear(Input::Busy(&command));
         }
     }
@@ -134,7 +133,7 @@ impl Link {
     /// Whoever proved the session's key speaks for it from now on, even if the loss of the connection before was not
     /// noticed yet.
     fn take_over(&mut self, establish: &Command, version: SessionVersion) {
-        if self.shared.desk().take_over(establish.header.session) {
+        if self.shared.desk().take_over(establish) {
             let reason = engine::command::DisconnectReason::Replaced;
             let body = engine::command::Disconnect { version, reason }.into();
             // If even this finds no room, the opening is refused as well, and the session is established still: the

@@ -4,7 +4,8 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use engine::{Event, KeyId, SessionId, SessionSequence};
+use engine::command::Establish;
+use engine::{Command, CommandBody, Event, KeyId, SessionId, SessionSequence};
 use tokio::sync::{Notify, mpsc};
 use wire::TerminationCode;
 
@@ -61,6 +62,26 @@ impl Mailbox {
 struct Login {
     mailbox: Mailbox,
     key: KeyId,
+    /// What the opening said; none while it is only a login.
+    opening: Option<Establish>,
+}
+
+impl Login {
+    fn new(command: &Command, mailbox: Mailbox) -> Self {
+        let opening = match command.body {
+            CommandBody::Establish(opening) => Some(opening),
+            _ => None,
+        };
+        Self { mailbox, key: command.header.author, opening }
+    }
+
+    /// Whether the core would grant `command` if this connection were lost. A replayed opening, or another key's, must
+    /// not cost anybody the session.
+    fn yields_to(&self, command: &Command) -> bool {
+        let CommandBody::Establish(later) = &command.body else { return false };
+        let newer = |opening: &Establish| later.version == opening.version && later.nonce > opening.nonce;
+        self.key == command.header.author && self.opening.as_ref().is_some_and(newer)
+    }
 }
 
 /// The view, and who is logged in or about to be.
@@ -79,8 +100,8 @@ impl Desk {
     }
 
     /// A login is about to be submitted; its answer is for this connection.
-    pub(crate) fn expect_answer(&mut self, session: SessionId, key: KeyId, mailbox: Mailbox) {
-        self.waiting.entry(session).or_default().push_back(Login { mailbox, key });
+    pub(crate) fn expect_answer(&mut self, command: &Command, mailbox: Mailbox) {
+        self.waiting.entry(command.header.session).or_default().push_back(Login::new(command, mailbox));
     }
 
     /// The last login was not submitted after all.
@@ -100,7 +121,11 @@ impl Desk {
     }
 
     /// Another connection opens the session: whoever speaks for it is told to go; whether anybody was.
-    pub(crate) fn take_over(&mut self, session: SessionId) -> bool {
+    pub(crate) fn take_over(&mut self, establish: &Command) -> bool {
+        let session = establish.header.session;
+        if !self.open.get(&session).is_some_and(|login| login.yields_to(establish)) {
+            return false;
+        }
         let before = self.open.remove(&session);
         if let Some(login) = &before {
             login.mailbox.post(Mail::Ended(TerminationCode::Replaced));
@@ -168,5 +193,112 @@ impl Desk {
                 self.open.values().for_each(|login| login.mailbox.post(Mail::Report(number, frame.clone())));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use engine::command::{AdminNote, CancelOnDisconnect, RevokeKey};
+    use engine::event::{KeyRevoked, SessionEstablished};
+    use engine::{CommandHeader, LoginNonce, Nanoseconds, SessionVersion};
+
+    const SESSION: SessionId = SessionId(7);
+    const KEY: KeyId = KeyId(5);
+
+    fn mailbox(connection: u64) -> (Mailbox, mpsc::Receiver<Mail>) {
+        let (sender, mail) = mpsc::channel(2);
+        (Mailbox { connection: ConnectionId(connection), sender, overflow: Arc::default() }, mail)
+    }
+
+    fn established() -> Event {
+        SessionEstablished {
+            session: SESSION,
+            version: SessionVersion(1),
+            next_client_sequence: SessionSequence(1),
+            next_report_number: SessionSequence(1),
+            cancel_on_disconnect: CancelOnDisconnect::Keep,
+            cancel_grace: Nanoseconds(0),
+            keep_alive: Nanoseconds(1),
+        }
+        .into()
+    }
+
+    fn opening(author: KeyId, version: u64, nonce: u64) -> Command {
+        let header = CommandHeader { author, session: SESSION, ..CommandHeader::VENUE };
+        let body = Establish {
+            version: SessionVersion(version),
+            nonce: LoginNonce(nonce),
+            cancel_on_disconnect: CancelOnDisconnect::Keep,
+            cancel_grace: Nanoseconds(0),
+            keep_alive: Nanoseconds(1),
+        };
+        Command { header, body: body.into() }
+    }
+
+    fn opened(mailbox: &Mailbox) -> Desk {
+        let mut desk = Desk::new(View::default());
+        desk.expect_answer(&opening(KEY, 1, 10), mailbox.clone());
+        desk.route(&established());
+        desk
+    }
+
+    fn report() -> Outgoing {
+        Outgoing { recipient: Recipient::Session(SESSION), number: Some(SessionSequence(1)), frame: Box::new([]) }
+    }
+
+    #[test]
+    fn answers_go_to_those_who_asked_in_the_order_of_asking() {
+        let ((first, mut first_mail), (second, mut second_mail)) = (mailbox(1), mailbox(2));
+        let mut desk = Desk::new(View::default());
+        desk.expect_answer(&opening(KEY, 1, 10), first);
+        desk.expect_answer(&opening(KEY, 1, 11), second);
+        desk.route(&established());
+        assert!(matches!(first_mail.try_recv(), Ok(Mail::Core(_))));
+        assert!(second_mail.try_recv().is_err());
+        desk.route(&established());
+        assert!(matches!(second_mail.try_recv(), Ok(Mail::Core(_))));
+    }
+
+    #[test]
+    fn a_full_mailbox_says_so_and_nobody_waits() {
+        let (mailbox, _mail) = mailbox(1);
+        let desk = opened(&mailbox);
+        desk.deliver(report());
+        assert!(!mailbox.overflow.happened());
+        desk.deliver(report());
+        assert!(mailbox.overflow.happened());
+    }
+
+    #[test]
+    fn who_was_replaced_can_no_longer_end_the_session() {
+        let (mailbox, mut mail) = mailbox(1);
+        let mut desk = opened(&mailbox);
+        assert!(!desk.leave(SESSION, ConnectionId(2)));
+        assert!(desk.take_over(&opening(KEY, 1, 11)));
+        assert!(!desk.leave(SESSION, ConnectionId(1)));
+        assert!(matches!(mail.try_recv(), Ok(Mail::Core(_))));
+        assert!(matches!(mail.try_recv(), Ok(Mail::Ended(TerminationCode::Replaced))));
+    }
+
+    #[test]
+    fn an_opening_that_the_core_would_refuse_takes_over_from_nobody() {
+        let (mailbox, _mail) = mailbox(1);
+        let mut desk = opened(&mailbox);
+        for refused in [opening(KEY, 1, 10), opening(KEY, 2, 11), opening(KeyId(6), 1, 11)] {
+            assert!(!desk.take_over(&refused));
+        }
+        assert!(desk.leave(SESSION, ConnectionId(1)));
+    }
+
+    #[test]
+    fn a_revoked_key_ends_its_sessions() {
+        let (mailbox, mut mail) = mailbox(1);
+        let mut desk = opened(&mailbox);
+        let command = RevokeKey { key: KEY, note: AdminNote::NONE };
+        desk.route(&KeyRevoked { author: KeyId::VENUE, command }.into());
+        assert!(matches!(mail.try_recv(), Ok(Mail::Core(_))));
+        assert!(matches!(mail.try_recv(), Ok(Mail::Ended(TerminationCode::KeyRevoked))));
+        assert!(desk.leave(SESSION, ConnectionId(1)));
     }
 }
