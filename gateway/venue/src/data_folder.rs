@@ -17,6 +17,8 @@ use std::path::{Path, PathBuf};
 
 use ed25519_dalek::SigningKey;
 use engine::{AccountId, KeyId, SessionId};
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde::{Deserialize, Serialize};
 
 /// A venue's data folder.
@@ -79,6 +81,19 @@ pub struct Certificate {
     pub certificate: String,
     /// What the venue signs with.
     pub private_key: String,
+}
+
+impl Certificate {
+    /// What TLS libraries take.
+    pub fn parse(&self) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), DataFolderError> {
+        let unusable = |error: pem::Error| DataFolderError::Unusable {
+            file: PathBuf::from("certificate.pem and certificate.key"),
+            reason: error.to_string(),
+        };
+        let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(self.certificate.as_bytes()).collect();
+        let key = PrivateKeyDer::from_pem_slice(self.private_key.as_bytes()).map_err(unusable)?;
+        Ok((certificates.map_err(unusable)?, key))
+    }
 }
 
 impl DataFolder {

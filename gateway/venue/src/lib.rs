@@ -12,4 +12,5 @@ pub mod exit;
 pub mod http;
 pub mod journal_tools;
 pub mod metrics;
+pub mod serve;
 pub mod topology;

@@ -4,9 +4,12 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use venue::arguments::{Arguments, Tool};
-use venue::journal_tools;
+use venue::{journal_tools, serve};
 
 fn main() -> ExitCode {
-    let Tool::Journal(command) = Arguments::parse().tool;
-    journal_tools::run(&command).into()
+    match Arguments::parse().tool {
+        Tool::Serve(arguments) => serve::run(&arguments),
+        Tool::Journal(command) => journal_tools::run(&command),
+    }
+    .into()
 }

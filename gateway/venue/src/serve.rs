@@ -1,0 +1,309 @@
+//! `rialto serve`: a venue from nothing but a folder.
+//!
+//! Starting goes from the inside out, stopping from the outside in: nobody is let in before the venue can answer, and
+//! nothing that was let in is lost.
+//!
+//! ```text
+//!   start   folder ─► journal, replay ─► core ─► first instruments and keys ─► order entry ─► market data ─► HTTP ─► READY
+//!   stop    not ready ─► order entry ─► core, journal sealed ─► market data ─► HTTP
+//! ```
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use engine::{Command, Engine, Event, EventHeader, Timestamp};
+use gateway::history::{ReportCollector, ReportHistory, ReportRange};
+use gateway::transport::{Config as OrderEntryConfig, Security, Server, tls};
+use gateway::view::View;
+use journal::{Durability, Reader, rebuild};
+use marketdata::Feed;
+use marketdata::quic::{Config as MarketDataConfig, Identity, Limits, Publisher};
+use ring::{EventReader, Idle};
+use serde::Serialize;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::affinity::CoreNumber;
+use crate::arguments::{DurabilityArgument, IdleArgument, ServeArguments};
+use crate::data_folder::{DataFolder, DataFolderError};
+use crate::demo;
+use crate::exit::Exit;
+use crate::http::{Http, Status};
+use crate::metrics;
+use crate::topology::{StartError, StopError, Topology, Venue};
+
+/// Why a venue is not served.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// An option cannot be honoured.
+    #[error("{0}")]
+    Usage(String),
+    /// The data folder cannot be used.
+    #[error(transparent)]
+    Folder(#[from] DataFolderError),
+    /// The venue did not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The venue did not stop in order.
+    #[error(transparent)]
+    Stop(#[from] StopError),
+    /// A door could not be opened.
+    #[error("{door} cannot listen at {address}: {source}; name another address with --{option}, or port 0 for any")]
+    Door {
+        /// Which.
+        door: &'static str,
+        /// Its option.
+        option: &'static str,
+        /// Where.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Something else of the system's failed.
+    #[error("{what}: {source}")]
+    System {
+        /// What.
+        what: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl ServeError {
+    /// What the program's exit code says.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Usage(_) => Exit::Usage,
+            Self::Start(StartError::Open(error)) => error.into(),
+            Self::Start(StartError::Replay(error)) => error.into(),
+            Self::Start(StartError::Changed { .. }) => Exit::Damaged,
+            Self::Start(StartError::Thread(_))
+            | Self::Folder(_)
+            | Self::Stop(_)
+            | Self::Door { .. }
+            | Self::System { .. } => Exit::InputOutput,
+        }
+    }
+}
+
+/// Where a running venue listens; what `READY` says and `venue.json` holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Addresses {
+    /// Order entry, TLS over TCP.
+    pub order_entry: SocketAddr,
+    /// Market data, QUIC over UDP.
+    pub market_data: SocketAddr,
+    /// Health and metrics, HTTP.
+    pub http: SocketAddr,
+    /// The data folder.
+    pub data: PathBuf,
+}
+
+/// Serves until it is interrupted; says what happens on standard output and what fails on standard error.
+pub fn run(arguments: &ServeArguments) -> Exit {
+    match serve(arguments) {
+        Ok(()) => Exit::Done,
+        Err(error) => {
+            eprintln!("rialto: {error}");
+            error.exit()
+        }
+    }
+}
+
+fn serve(arguments: &ServeArguments) -> Result<(), ServeError> {
+    let running = Running::start(arguments)?;
+    running.announce()?;
+    wait_for_signal()?;
+    println!("stopping: letting nobody in, applying what came in, sealing the journal");
+    let last = running.stop()?;
+    println!("stopped behind command {last}");
+    Ok(())
+}
+
+/// A venue with its doors open.
+pub struct Running {
+    folder: DataFolder,
+    addresses: Addresses,
+    venue: Venue,
+    order_entry: Server,
+    market_data: Publisher,
+    http: Http,
+    status: Status,
+    metrics: std::thread::JoinHandle<()>,
+}
+
+impl Running {
+    /// Starts everything.
+    pub fn start(arguments: &ServeArguments) -> Result<Self, ServeError> {
+        let topology = topology(arguments)?;
+        let folder = DataFolder::open(&arguments.data)?;
+        let certificate = folder.certificate()?;
+        let mut views = None;
+        let mut venue = Venue::start(folder.path(), &topology, |engine| views = Some(Views::of(engine)))?;
+        let views = views.expect("a venue that starts shows its engine");
+
+        let mut readers = venue.take_readers();
+        let (for_order_entry, for_market_data) = (taken(&mut readers), taken(&mut readers));
+        let status = Status::default();
+        let observer = venue.take_observers().pop().expect("one observer was asked for");
+        let metrics = metrics::start(Arc::clone(&status.metrics), observer).map_err(system("a thread"))?;
+
+        if views.is_new {
+            demo::commands(&folder)?.into_iter().for_each(|body| submit(&venue, Command::from_venue(body)));
+        }
+        let (certificates, key) = certificate.parse()?;
+        let security = tls::server_config(certificates, key).map_err(|error| ServeError::Usage(error.to_string()))?;
+        let config = OrderEntryConfig {
+            durability: wire_durability(topology.durability),
+            ..OrderEntryConfig::new(arguments.order_entry, Security::Tls(security), wall_clock)
+        };
+        let history = JournalHistory { directory: folder.path().to_owned() };
+        let commands = Arc::clone(venue.commands());
+        let order_entry = Server::start(config, commands, for_order_entry, views.order_entry, history)
+            .map_err(door("order entry", "order-entry", arguments.order_entry))?;
+        let (certificates, key) = certificate.parse()?;
+        let config = MarketDataConfig {
+            listen: arguments.market_data,
+            identity: Identity { certificates, key },
+            clock: Box::new(|| wall_clock().into()),
+            limits: Limits::default(),
+        };
+        let market_data = Publisher::start(config, for_market_data, views.feed).map_err(door(
+            "market data",
+            "market-data",
+            arguments.market_data,
+        ))?;
+        let http = Http::start(arguments.http, status.clone()).map_err(door("HTTP", "http", arguments.http))?;
+        status.ready.store(true, Ordering::Release);
+        let addresses = Addresses {
+            order_entry: order_entry.local_addr(),
+            market_data: market_data.local_addr(),
+            http: http.local_addr(),
+            data: folder.path().to_owned(),
+        };
+        Ok(Self { folder, addresses, venue, order_entry, market_data, http, status, metrics })
+    }
+
+    /// Where it listens.
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    fn announce(&self) -> Result<(), ServeError> {
+        let Addresses { order_entry, market_data, http, data } = &self.addresses;
+        self.folder.announce(&self.addresses)?;
+        let data = data.display();
+        println!("order entry   {order_entry}   FIX semantics, SBE over TLS 1.3");
+        println!("market data   {market_data}   QUIC");
+        println!("health        http://{http}/health/ready");
+        println!("metrics       http://{http}/metrics");
+        println!("data          {data}   journal, certificate.pem, demo keys in keys/");
+        println!("try           curl http://{http}/metrics;  rialto journal verify {data}");
+        println!("READY {}", serde_json::to_string(&self.addresses).expect("a plain record"));
+        io::stdout().flush().map_err(system("standard output"))
+    }
+
+    /// Stops everything; gives the last command.
+    pub fn stop(self) -> Result<u64, ServeError> {
+        self.status.ready.store(false, Ordering::Release);
+        self.order_entry.stop();
+        let ended = self.venue.stop()?;
+        self.market_data.stop();
+        self.http.stop();
+        self.metrics.join().expect("the metrics' thread does not panic");
+        self.folder.withdraw()?;
+        Ok(ended.engine.last().sequence.0)
+    }
+}
+
+/// What readers begin with: the venue as it was before its first command.
+struct Views {
+    order_entry: View,
+    feed: Feed,
+    is_new: bool,
+}
+
+impl Views {
+    fn of(engine: &Engine) -> Self {
+        Self { order_entry: View::of(engine), feed: Feed::of(engine), is_new: engine.last().sequence.is_none() }
+    }
+}
+
+/// Reports again, by replaying the journal: slow and always right.
+struct JournalHistory {
+    directory: PathBuf,
+}
+
+impl ReportHistory for JournalHistory {
+    fn reports(&self, range: &ReportRange) -> io::Result<Vec<(EventHeader, Event)>> {
+        let mut collector = ReportCollector::new(*range);
+        let reader = Reader::open(&self.directory).map_err(io::Error::other)?;
+        rebuild(reader, &mut collector, |_| {}).map_err(io::Error::other)?;
+        Ok(collector.into_found())
+    }
+}
+
+fn topology(arguments: &ServeArguments) -> Result<Topology, ServeError> {
+    let core = arguments.cores.first().map(|&number| CoreNumber(number));
+    let idle = match arguments.idle {
+        IdleArgument::Spin if core.is_none() => {
+            return Err(ServeError::Usage(
+                "--idle spin needs --cores: a spinning core wants a processor of its own".into(),
+            ));
+        }
+        IdleArgument::Spin => Idle::Spin,
+        IdleArgument::Park => Idle::Park,
+        IdleArgument::Auto => Idle::Park,
+    };
+    let durability = match arguments.durability {
+        DurabilityArgument::Buffered => Durability::Buffered,
+        DurabilityArgument::Synced => Durability::Synced,
+    };
+    Ok(Topology { durability, idle, core, reader_count: 2, observer_count: 1, ..Topology::default() })
+}
+
+fn taken(readers: &mut Vec<EventReader>) -> EventReader {
+    readers.pop().expect("as many readers as were asked for")
+}
+
+fn submit(venue: &Venue, command: Command) {
+    while venue.commands().submit(command).is_err() {
+        std::thread::yield_now();
+    }
+}
+
+fn wall_clock() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    Timestamp(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+}
+
+fn wait_for_signal() -> Result<(), ServeError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(system("signals"))?;
+    runtime.block_on(async {
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(system("signals"))?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(system("signals"))?;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        Ok(())
+    })
+}
+
+fn wire_durability(durability: Durability) -> wire::Durability {
+    match durability {
+        Durability::Buffered => wire::Durability::Buffered,
+        Durability::Synced => wire::Durability::Synced,
+    }
+}
+
+fn door(door: &'static str, option: &'static str, address: SocketAddr) -> impl FnOnce(io::Error) -> ServeError {
+    move |source| ServeError::Door { door, option, address, source }
+}
+
+fn system(what: &'static str) -> impl Fn(io::Error) -> ServeError {
+    move |source| ServeError::System { what, source }
+}
