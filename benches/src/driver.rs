@@ -11,8 +11,8 @@ use std::path::Path;
 use engine::{Capacity, Command, CommandBody, Engine, Event, EventHeader, EventSink, Timestamp};
 use indicatif::{ProgressBar, ProgressStyle};
 use journal::{
-    Appender, BEFORE_FIRST, Digest, Discard, EventDigest, Journal, Opened, Options, Sequencer, book_digest,
-    state_digest,
+    Appender, BEFORE_FIRST, Digest, Discard, EventDigest, Journal, OpenError, Opened, Options, ReadError, Reader,
+    Sequencer, book_digest, state_digest,
 };
 
 use crate::failure::Failure;
@@ -113,12 +113,9 @@ enum Step {
 impl Step {
     fn open(directory: Option<&Path>, capacity: Capacity) -> Result<Self, Failure> {
         let Some(directory) = directory else { return Ok(Self::Unjournalled(Sequencer::new(Discard, BEFORE_FIRST))) };
-        let Opened { journal, appender, recovery } = Journal::open(directory, &Options::new(capacity))?;
-        if recovery.last.is_none() {
-            return Ok(Self::Journalled { sequencer: Sequencer::new(appender, BEFORE_FIRST), journal });
-        }
-        let (directory, last) = (directory.display(), recovery.last);
-        Err(Failure::Usage(format!("{directory}: has a journal of {last} commands already; name another folder")))
+        refuse_existing(directory)?;
+        let Opened { journal, appender, .. } = Journal::open(directory, &Options::new(capacity))?;
+        Ok(Self::Journalled { sequencer: Sequencer::new(appender, BEFORE_FIRST), journal })
     }
 
     /// Applies `commands` at time `at`, after an AdvanceTime if that is due.
@@ -150,6 +147,17 @@ impl Step {
             Self::Journalled { sequencer, journal } => Ok(journal.close(sequencer.into_append(), event_digest)?),
         }
     }
+}
+
+/// A run begins its journal: one that is there already is left alone.
+fn refuse_existing(directory: &Path) -> Result<(), Failure> {
+    let mut reader = match Reader::open(directory) {
+        Err(ReadError::NoJournal { .. }) => return Ok(()),
+        opened => opened.map_err(OpenError::from)?,
+    };
+    reader.read_to_end().map_err(OpenError::from)?;
+    let (directory, last) = (directory.display(), reader.verified().last);
+    Err(Failure::Usage(format!("{directory}: has a journal of {last} commands already; name another folder")))
 }
 
 #[derive(Default)]

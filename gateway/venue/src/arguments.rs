@@ -33,6 +33,9 @@ pub struct ServeArguments {
     /// The data folder: journal, certificate, keys.
     #[arg(long, value_name = "DIR", default_value = "rialto-data")]
     pub data: PathBuf,
+    /// Where the newest commands wait in memory for the disk; it has to outlive the process. Default: shared memory.
+    #[arg(long, value_name = "DIR")]
+    pub head: Option<PathBuf>,
     /// What an acknowledgement promises: to survive power loss, or the process only.
     #[arg(long, value_enum, default_value_t = DurabilityArgument::Synced)]
     pub durability: DurabilityArgument,

@@ -162,8 +162,14 @@ impl Running {
         };
         let history = JournalHistory { directory: folder.path().to_owned() };
         let commands = Arc::clone(venue.commands());
-        let order_entry = Server::start(config, commands, for_order_entry, views.order_entry, history)
-            .map_err(door("order entry", "order-entry", arguments.order_entry))?;
+        let opened = Server::start(config, commands, for_order_entry, views.order_entry, history);
+        let order_entry = match opened.map_err(door("order entry", "order-entry", arguments.order_entry)) {
+            Ok(order_entry) => order_entry,
+            Err(error) => {
+                drop(for_market_data);
+                return Err(abandon(venue, error));
+            }
+        };
         let (certificates, key) = certificate.parse()?;
         let config = MarketDataConfig {
             listen: arguments.market_data,
@@ -171,12 +177,24 @@ impl Running {
             clock: Box::new(|| wall_clock().into()),
             limits: Limits::default(),
         };
-        let market_data = Publisher::start(config, for_market_data, views.feed).map_err(door(
-            "market data",
-            "market-data",
-            arguments.market_data,
-        ))?;
-        let http = Http::start(arguments.http, status.clone()).map_err(door("HTTP", "http", arguments.http))?;
+        let opened = Publisher::start(config, for_market_data, views.feed);
+        let market_data = match opened.map_err(door("market data", "market-data", arguments.market_data)) {
+            Ok(market_data) => market_data,
+            Err(error) => {
+                order_entry.stop();
+                return Err(abandon(venue, error));
+            }
+        };
+        let opened = Http::start(arguments.http, status.clone());
+        let http = match opened.map_err(door("HTTP", "http", arguments.http)) {
+            Ok(http) => http,
+            Err(error) => {
+                order_entry.stop();
+                let error = abandon(venue, error);
+                market_data.stop();
+                return Err(error);
+            }
+        };
         status.ready.store(true, Ordering::Release);
         let addresses = Addresses {
             order_entry: order_entry.local_addr(),
@@ -262,7 +280,15 @@ fn topology(arguments: &ServeArguments) -> Result<Topology, ServeError> {
         DurabilityArgument::Buffered => Durability::Buffered,
         DurabilityArgument::Synced => Durability::Synced,
     };
-    Ok(Topology { durability, idle, core, reader_count: 2, observer_count: 1, ..Topology::default() })
+    let head_directory = arguments.head.clone();
+    let (reader_count, observer_count) = (2, 1);
+    Ok(Topology { durability, idle, core, reader_count, observer_count, head_directory, ..Topology::default() })
+}
+
+/// Stops a venue that nobody could be let into; the error that kept them out is the one to tell.
+fn abandon(venue: Venue, error: ServeError) -> ServeError {
+    let _ = venue.stop();
+    error
 }
 
 fn taken(readers: &mut Vec<EventReader>) -> EventReader {

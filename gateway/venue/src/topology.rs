@@ -11,7 +11,7 @@
 //! in theirs, and seals the journal with the digest of all events.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
@@ -49,6 +49,8 @@ pub struct Topology {
     pub observer_count: usize,
     /// Bytes of a new journal segment.
     pub segment_bytes: u64,
+    /// Where the journal's head is kept; none: shared memory.
+    pub head_directory: Option<PathBuf>,
 }
 
 impl Default for Topology {
@@ -64,6 +66,7 @@ impl Default for Topology {
             reader_count: 0,
             observer_count: 0,
             segment_bytes: 64 << 20,
+            head_directory: None,
         }
     }
 }
@@ -217,6 +220,7 @@ fn journal_options(topology: &Topology) -> Options {
         durability: topology.durability,
         idle: topology.idle,
         segment_bytes: topology.segment_bytes,
+        head_directory: topology.head_directory.clone(),
         ..Options::new(topology.capacity)
     }
 }

@@ -1,0 +1,151 @@
+//! `rialto serve`, as a person or a script meets it.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+
+use serde_json::Value;
+
+/// A venue of a test's own, on free ports; killed when it is dropped.
+struct Served {
+    process: Child,
+    output: BufReader<ChildStdout>,
+    ready: Value,
+}
+
+fn rialto(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rialto"));
+    command.args(arguments);
+    command
+}
+
+fn serve(data: &Path) -> Command {
+    let any = "127.0.0.1:0";
+    let mut command = rialto(&["serve", "--order-entry", any, "--market-data", any, "--http", any, "--data"]);
+    // The head of a killed venue goes with the test's folder.
+    command.arg(data).arg("--head").arg(data);
+    command
+}
+
+impl Served {
+    fn start(data: &Path) -> Self {
+        let mut process = serve(data).stdout(Stdio::piped()).spawn().unwrap();
+        let mut output = BufReader::new(process.stdout.take().unwrap());
+        let mut line = String::new();
+        let ready = loop {
+            line.clear();
+            assert_ne!(output.read_line(&mut line).unwrap(), 0, "the venue ended before it was ready");
+            if let Some(ready) = line.strip_prefix("READY ") {
+                break serde_json::from_str(ready).unwrap();
+            }
+        };
+        Self { process, output, ready }
+    }
+
+    fn address(&self, door: &str) -> SocketAddr {
+        self.ready[door].as_str().unwrap().parse().unwrap()
+    }
+
+    /// The status line and the body of an answer.
+    fn get(&self, path: &str) -> (String, String) {
+        let mut stream = TcpStream::connect(self.address("http")).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: venue\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.lines().next().unwrap().to_owned(), body.to_owned())
+    }
+
+    /// Asks the venue to stop; what it still says, and its exit code.
+    fn stop(mut self) -> (String, Option<i32>) {
+        let process = self.process.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &process]).status().unwrap().success());
+        let mut said = String::new();
+        self.output.read_to_string(&mut said).unwrap();
+        (said, self.process.wait().unwrap().code())
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn error_of(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn replayed(data: &Path) -> Value {
+    let output = rialto(&["journal", "verify", "--json"]).arg(data).output().unwrap();
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn it_starts_from_an_empty_folder_answers_and_stops_in_order() {
+    let data = tempfile::tempdir().unwrap();
+    let venue = Served::start(data.path());
+    assert_eq!(venue.get("/health/live").0, "HTTP/1.1 200 OK");
+    assert_eq!(venue.get("/health/ready"), ("HTTP/1.1 200 OK".to_owned(), "ready\n".to_owned()));
+    let metrics = venue.get("/metrics").1;
+    assert!(metrics.lines().any(|line| line == "rialto_trades_total 0"), "{metrics}");
+    assert!(TcpStream::connect(venue.address("order_entry")).is_ok());
+    for made in ["certificate.pem", "keys/alice.json", "keys/administrator.json", "venue.json"] {
+        assert!(data.path().join(made).exists(), "{made}");
+    }
+    let (said, code) = venue.stop();
+    assert!(said.contains("stopped behind command 35"), "{said}");
+    assert_eq!(code, Some(0));
+    assert!(!data.path().join("venue.json").exists());
+    let journal = replayed(data.path());
+    assert_eq!((&journal["ok"], &journal["last"], &journal["sealed"]), (&true.into(), &35.into(), &true.into()));
+}
+
+#[test]
+fn a_killed_venue_comes_back_with_what_it_had() {
+    let data = tempfile::tempdir().unwrap();
+    let mut venue = Served::start(data.path());
+    venue.process.kill().unwrap();
+    venue.process.wait().unwrap();
+    let venue = Served::start(data.path());
+    let (said, _) = venue.stop();
+    // The first instruments and accounts were made once.
+    assert!(said.contains("stopped behind command 35"), "{said}");
+    assert_eq!(replayed(data.path())["ok"], true);
+}
+
+#[test]
+fn one_folder_serves_one_venue() {
+    let data = tempfile::tempdir().unwrap();
+    let _venue = Served::start(data.path());
+    let second = serve(data.path()).output().unwrap();
+    assert_eq!(second.status.code(), Some(3));
+    assert!(error_of(&second).contains("is locked"), "{}", error_of(&second));
+}
+
+#[test]
+fn a_port_in_use_is_named_with_its_option() {
+    let data = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = rialto(&["serve", "--order-entry", &address, "--data"]).arg(data.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(5));
+    let said = error_of(&output);
+    assert!(said.contains("order entry cannot listen at") && said.contains("--order-entry"), "{said}");
+}
+
+#[test]
+fn an_unusable_option_is_refused() {
+    for (arguments, said) in [
+        (vec!["serve", "--http", "nowhere"], "--http"),
+        (vec!["serve", "--durability", "hopeful"], "hopeful"),
+        (vec!["serve", "--idle", "spin"], "needs --cores"),
+    ] {
+        let output = rialto(&arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(error_of(&output).contains(said), "{}", error_of(&output));
+    }
+}
