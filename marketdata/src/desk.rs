@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use engine::InstrumentId;
+use engine::{InstrumentId, Sequence};
 use ring::{EventReader, Polled};
 use tokio::sync::Notify;
 use wire::{FeedLevel, RequestId, Timestamp};
@@ -20,9 +20,6 @@ use crate::packet::Packet;
 const EVENTS_PER_TURN: usize = 256;
 /// Bytes of packets that may lie here; so much is behind by a second or more.
 const PACKET_BYTES_MAX: usize = 64 << 20;
-/// An event does not say that it is its command's last: the next command's first one does. Without one, a command counts
-/// as ended when nothing has followed for so long.
-const SETTLE: Duration = Duration::from_micros(20);
 /// How long the follower sleeps at most before it looks whether it shall stop.
 const IDLE: Duration = Duration::from_millis(50);
 
@@ -72,17 +69,10 @@ struct State {
 
 enum Turn {
     More,
-    /// A command may go on.
-    Settling,
+    /// The command has not ended.
+    Midway(Sequence),
     Quiet,
     Ended,
-}
-
-/// Whether the last command has had its time to go on.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Silence {
-    New,
-    Settled,
 }
 
 impl Desk {
@@ -93,25 +83,19 @@ impl Desk {
 
     /// Follows the venue until it ends or [`stop`](Self::stop) is called.
     pub(crate) fn follow(&self, mut events: EventReader, clock: &Clock) {
-        let mut silence = Silence::New;
         while !self.is_stopped() {
-            let turn = self.turn(&mut events, clock, silence);
-            silence = Silence::New;
-            match turn {
+            match self.turn(&mut events, clock) {
                 Turn::More => {}
-                Turn::Settling => {
-                    events.wait(SETTLE);
-                    silence = Silence::Settled;
-                }
+                Turn::Midway(sequence) => events.wait_for_end(sequence, IDLE),
                 Turn::Quiet => events.wait(IDLE),
                 Turn::Ended => return,
             }
         }
     }
 
-    fn turn(&self, events: &mut EventReader, clock: &Clock, silence: Silence) -> Turn {
+    fn turn(&self, events: &mut EventReader, clock: &Clock) -> Turn {
         let mut state = self.state();
-        let turn = state.read(events, silence);
+        let turn = state.read(events);
         state.put_out(clock());
         self.bell.notify_one();
         turn
@@ -151,16 +135,19 @@ impl Desk {
 }
 
 impl State {
-    fn read(&mut self, events: &mut EventReader, silence: Silence) -> Turn {
-        for taken in 0..EVENTS_PER_TURN {
+    fn read(&mut self, events: &mut EventReader) -> Turn {
+        for _ in 0..EVENTS_PER_TURN {
+            // Before the poll: what is completed by then has no event that the poll does not find.
+            let completed = events.completed();
             match events.poll() {
                 Polled::Event(header, event) => self.feed.event(&header, &event),
-                Polled::Empty if self.feed.is_between_commands() => return Turn::Quiet,
-                Polled::Empty if taken == 0 && silence == Silence::Settled => {
-                    self.feed.end_of_command();
-                    return Turn::Quiet;
-                }
-                Polled::Empty => return Turn::Settling,
+                Polled::Empty => match self.feed.command() {
+                    Some(sequence) if sequence > completed => return Turn::Midway(sequence),
+                    Some(_) | None => {
+                        self.feed.end_of_command();
+                        return Turn::Quiet;
+                    }
+                },
                 Polled::Lapped(_) => {
                     self.outputs.push(Output::Void);
                     return Turn::Ended;
@@ -240,10 +227,11 @@ mod tests {
         assert!(matches!(desk.take()[..], [Output::Answer(_, None)]));
 
         publish(&mut publisher, 1..2);
-        assert!(matches!(desk.turn(&mut events, &clock, Silence::New), Turn::Settling));
+        assert!(matches!(desk.turn(&mut events, &clock), Turn::Midway(Sequence(1))));
         desk.want([want()]);
         assert!(desk.take().is_empty());
-        assert!(matches!(desk.turn(&mut events, &clock, Silence::Settled), Turn::Quiet));
+        publisher.complete(Sequence(1));
+        assert!(matches!(desk.turn(&mut events, &clock), Turn::Quiet));
         assert!(matches!(desk.take()[..], [Output::Answer(_, None)]));
     }
 }

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use engine::command::ListInstrument;
 use engine::event::{InstrumentListed, PhaseChanged, Trade};
-use engine::{Engine, Event, EventHeader, InstrumentId, Quantity, Side};
+use engine::{Engine, Event, EventHeader, InstrumentId, Quantity, Sequence, Side};
 use wire::market_data::{
     self as messages, MarketByPrice, PriceLevel, PriceLevelChange, SecurityDefinition, SecurityStatus, SnapshotBegin,
     SnapshotEnd, SnapshotLevels,
@@ -118,8 +118,6 @@ impl Feed {
     }
 
     /// No more events of the last command come. Without effect if it has ended already.
-    ///
-    /// If more come all the same, they count as a further change: readers saw the book as it was between two events.
     pub fn end_of_command(&mut self) {
         let Some(header) = self.command.take() else { return };
         let changes: Vec<LevelChange> = self.books.changes().collect();
@@ -129,6 +127,11 @@ impl Feed {
         for channel_id in &self.touched {
             self.channels.get_mut(channel_id).expect("a touched channel is there").end_of_command();
         }
+    }
+
+    /// The command whose events are being taken; none between commands.
+    pub fn command(&self) -> Option<Sequence> {
+        self.command.map(|header| header.id.sequence)
     }
 
     /// Whether the books are as after a whole command, so that a snapshot can be taken.

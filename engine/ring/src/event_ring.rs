@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 use engine::canonical::{ByteSink, Canonical, Reader as Decoder};
-use engine::{Event, EventHeader, EventSink};
+use engine::{Event, EventHeader, EventSink, Sequence};
 
 use crate::bell::{Bell, Idle};
 use crate::watermark::Watermark;
@@ -59,6 +59,8 @@ const WORDS: usize = EVENT_BYTES.div_ceil(8);
 pub struct EventRing {
     slots: Box<[Slot]>,
     published: CachePadded<AtomicU64>,
+    /// The last command all of whose events are published.
+    completed: CachePadded<AtomicU64>,
     /// The publisher is gone; what it published stays readable.
     closed: AtomicBool,
     release: Release,
@@ -144,6 +146,7 @@ impl EventRing {
         let ring = Arc::new(Self {
             slots: (0..capacity).map(|_| Slot::new()).collect(),
             published: CachePadded::default(),
+            completed: CachePadded::default(),
             closed: AtomicBool::new(false),
             release,
             gates: (0..gating_reader_count).map(|_| CachePadded::default()).collect(),
@@ -188,8 +191,14 @@ impl Publisher {
         EventReader { ring: Arc::clone(&self.ring), place: self.place, gate: None, freed: self.place }
     }
 
-    /// Wakes the readers. For the end of a batch.
-    pub fn flush(&self) {
+    /// Says that all events of the commands up to `sequence` are published, and wakes the readers. For the end of a
+    /// batch.
+    pub fn complete(&self, sequence: Sequence) {
+        self.ring.completed.store(sequence.0, Ordering::Release);
+        self.flush();
+    }
+
+    fn flush(&self) {
         if self.ring.idle == Idle::Park {
             self.ring.bell.ring();
         }
@@ -269,6 +278,25 @@ impl EventReader {
                 if closed && self.ring.will_never_release() { Polled::Closed } else { Polled::Empty }
             }
         }
+    }
+
+    /// The last command all of whose events are published.
+    ///
+    /// Asked for before a poll that finds nothing, it says whether the command of the last event seen has ended: events
+    /// of one command are released together.
+    pub fn completed(&self) -> Sequence {
+        Sequence(self.ring.completed.load(Ordering::Acquire))
+    }
+
+    /// Waits until more is published, or the command `sequence` has ended, or nothing more will come, at most about
+    /// `limit`.
+    pub fn wait_for_end(&mut self, sequence: Sequence, limit: Duration) {
+        self.free();
+        let (ring, place) = (&self.ring, self.place);
+        ring.bell.wait_at_most(ring.idle, limit, || {
+            let more = ring.published.load(Ordering::Acquire) != place || ring.closed.load(Ordering::Acquire);
+            (more || ring.completed.load(Ordering::Acquire) >= sequence.0).then_some(())
+        });
     }
 
     /// Waits until something is published and released, or nothing more will come, at most about `limit`.
@@ -375,7 +403,7 @@ impl ByteSink for Bytes {
 mod tests {
     use super::*;
     use engine::event::NotApplied;
-    use engine::{EventId, Sequence, SessionId, SessionSequence, Timestamp};
+    use engine::{EventId, SessionId, SessionSequence, Timestamp};
 
     /// The event number `number`: everything in it follows from the number, so that a torn one shows.
     fn event(number: u64) -> (EventHeader, Event) {
@@ -391,6 +419,21 @@ mod tests {
             publisher.event(&header, &event);
         }
         publisher.flush();
+    }
+
+    #[test]
+    fn a_command_has_ended_when_it_is_completed() {
+        let (mut publisher, mut readers) = EventRing::open(8, 1, Idle::Park, Release::AsPublished);
+        let reader = &mut readers[0];
+        publish(&mut publisher, [1]);
+        assert_eq!((polled(reader), reader.completed()), (Some(1), Sequence::NONE));
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                reader.wait_for_end(Sequence(1), Duration::from_secs(60));
+                assert_eq!((reader.completed(), polled(reader)), (Sequence(1), None));
+            });
+            publisher.complete(Sequence(1));
+        });
     }
 
     fn polled(reader: &mut EventReader) -> Option<u64> {

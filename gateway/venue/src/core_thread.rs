@@ -53,8 +53,9 @@ impl Core {
             self.commands.take(&mut batch, BATCH_MAX);
             let before = self.engine.last().sequence;
             self.step(&batch)?;
-            if self.engine.last().sequence != before {
-                self.publisher.flush();
+            let last = self.engine.last().sequence;
+            if last != before {
+                self.publisher.complete(last);
             } else if stopping {
                 return Ok(());
             } else {
