@@ -3,15 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use engine::{Event, EventHeader, EventSink};
 use journal::replay;
 use serde_json::Value;
-
-struct NoEvents;
-
-impl EventSink for NoEvents {
-    fn event(&mut self, _: &EventHeader, _: &Event) {}
-}
 
 /// The last line that `flow` printed, as JSON.
 fn flow(arguments: &[&Path]) -> Value {
@@ -26,7 +19,7 @@ fn a_journalled_script_replays_to_the_digests_that_it_printed() {
     let folder = tempfile::tempdir().unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/first_day.jsonl");
     let printed = flow(&["script".as_ref(), &script, "--journal".as_ref(), folder.path()]);
-    let replayed = replay(folder.path(), &mut NoEvents, |_| {}).unwrap();
+    let replayed = replay(folder.path(), &mut (), |_| {}).unwrap();
     assert_eq!(replayed.commands, 29);
     assert_eq!(printed["state_digest"], replayed.state_digest.to_string());
     assert_eq!(printed["book_digest"], replayed.book_digest.to_string());
@@ -61,7 +54,7 @@ fn the_recorded_day_replays_from_its_journal() {
     let folder = tempfile::tempdir().unwrap();
     let arguments = ["coinbase".as_ref(), &*recording, "--json".as_ref(), "--journal".as_ref(), folder.path()];
     let printed = flow(&arguments);
-    let replayed = replay(folder.path(), &mut NoEvents, |_| {}).unwrap();
+    let replayed = replay(folder.path(), &mut (), |_| {}).unwrap();
     assert_eq!(printed["commands"], replayed.commands);
     assert_eq!(printed["event_digest"], replayed.event_digest.to_string());
     assert_eq!(printed["state_digest"], replayed.state_digest.to_string());

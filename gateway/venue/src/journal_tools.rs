@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use engine::{Event, EventHeader, EventSink, Sequence};
+use engine::Sequence;
 use indicatif::{ProgressBar, ProgressStyle};
 use journal::{Cut, ReadError, Reader, ReplayError, ReplaySummary, Verified};
 use serde::Serialize;
@@ -78,7 +78,7 @@ fn replay(directory: &Path) -> Answer {
 
 fn run_replay(directory: &Path, command_count: Option<u64>) -> Result<ReplaySummary, ReplayError> {
     let bar = progress_bar(command_count);
-    let summary = journal::replay(directory, &mut NoEvents, |Sequence(sequence)| bar.set_position(sequence));
+    let summary = journal::replay(directory, &mut (), |Sequence(sequence)| bar.set_position(sequence));
     bar.finish_and_clear();
     summary
 }
@@ -186,11 +186,4 @@ fn print_table(object: &serde_json::Value) {
             None => println!("{name:<14}{value}"),
         }
     }
-}
-
-/// The digests are all that is wanted of the events.
-struct NoEvents;
-
-impl EventSink for NoEvents {
-    fn event(&mut self, _: &EventHeader, _: &Event) {}
 }

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use engine::{Capacity, Engine, Event, EventHeader, EventSink, Sequence};
+use engine::{Capacity, Engine, EventSink, Sequence};
 use journal::{
     AppendError, Digest, DigestQueue, Durability, EventDigest, Journal, OpenError, Opened, Options, Reader, Recovery,
     ReplayError, Replayed, Sequencer, WriteError, rebuild,
@@ -231,19 +231,12 @@ fn recovered(directory: &Path, capacity: Capacity, recovery: &Recovery) -> Resul
         return Ok((Engine::new(capacity), EventDigest::new()));
     }
     let reader = Reader::open(directory).map_err(ReplayError::from)?;
-    let Replayed { engine, event_digest, .. } = rebuild(reader, &mut NoEvents, |_| {})?;
+    let Replayed { engine, event_digest, .. } = rebuild(reader, &mut (), |_| {})?;
     let (recovered, replayed) = (recovery.last, engine.last().sequence);
     if recovered != replayed {
         return Err(StartError::Changed { recovered, replayed });
     }
     Ok((engine, event_digest))
-}
-
-/// What the digests say is all that is wanted of a replay's events.
-struct NoEvents;
-
-impl EventSink for NoEvents {
-    fn event(&mut self, _: &EventHeader, _: &Event) {}
 }
 
 fn start_core(core: Core, number: Option<CoreNumber>) -> io::Result<JoinHandle<Stopped>> {

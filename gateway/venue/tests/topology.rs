@@ -24,12 +24,6 @@ fn topology() -> Topology {
     }
 }
 
-struct NoEvents;
-
-impl EventSink for NoEvents {
-    fn event(&mut self, _: &EventHeader, _: &Event) {}
-}
-
 fn submit(ring: &CommandRing, command: Command) {
     while ring.submit(command).is_err() {
         std::thread::yield_now();
@@ -116,7 +110,7 @@ fn what_went_in_comes_out_and_replays_to_the_same() {
         let topology = Topology { durability, ..topology() };
         let (events, engine, event_digest) = run(folder.path(), &topology, set_up());
         assert!(matches!(events[..], [Event::InstrumentListed(_), Event::AccountOpened(_), ..]), "{events:?}");
-        let replayed = replay(folder.path(), &mut NoEvents, |_| {}).unwrap();
+        let replayed = replay(folder.path(), &mut (), |_| {}).unwrap();
         assert!(replayed.verified.seal.is_some());
         assert_eq!(replayed.last, engine.last().sequence);
         assert_eq!(replayed.event_digest, event_digest);
@@ -137,7 +131,7 @@ fn a_venue_goes_on_where_it_stopped() {
     assert_eq!(seen, Some(Price(100)));
     assert_eq!(venue.recovery().last, Sequence(5));
     let ended = venue.stop().unwrap();
-    let replayed = replay(folder.path(), &mut NoEvents, |_| {}).unwrap();
+    let replayed = replay(folder.path(), &mut (), |_| {}).unwrap();
     assert_eq!((replayed.event_digest, replayed.commands), (ended.event_digest, 5));
 }
 
@@ -173,7 +167,7 @@ fn many_producers_and_a_small_ring_lose_nothing() {
     assert_eq!(counts, (3 * EACH, 3 * EACH));
     let ended = venue.stop().unwrap();
     assert_eq!(ended.engine.orders(BOOK, Side::Buy).count() + ended.engine.orders(BOOK, Side::Sell).count(), 0);
-    let replayed = replay(folder.path(), &mut NoEvents, |_| {}).unwrap();
+    let replayed = replay(folder.path(), &mut (), |_| {}).unwrap();
     assert_eq!(replayed.event_digest, ended.event_digest);
     assert_eq!(replayed.state_digest, state_digest(&ended.engine));
 }
