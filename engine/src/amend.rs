@@ -40,11 +40,11 @@ impl Engine {
 
     fn change(&mut self, amendment: &Amendment, priority: Priority) {
         let slot = amendment.slot;
+        if priority == Priority::Lost {
+            self.leave_book(slot);
+        }
         let instrument = self.orders.arena[slot].instrument;
         let market = self.markets.get_mut(instrument.0).expect("an order's instrument is listed");
-        if priority == Priority::Lost && self.orders.arena[slot].block != NIL {
-            market.book.remove(&mut self.orders, slot);
-        }
         let order = &mut self.orders.arena[slot];
         let before = Exposure::of(order);
         order.limit = amendment.limit;

@@ -8,7 +8,6 @@ use alloc::vec::Vec;
 use crate::accounts::{Account, Balance, Ledger};
 use crate::book::Orders;
 use crate::book::arena::{Arena, Slot};
-
 use crate::book::index::ClientOrderIndex;
 use crate::book::level::Chain;
 use crate::command::{Command, CommandBody, ListInstrument, Sequenced, Stamp};
@@ -44,7 +43,8 @@ pub struct Engine {
     pub(crate) ledger: Ledger,
     pub(crate) directory: Directory,
     pub(crate) sessions: Sessions,
-    /// The orders of a mass cancel that is under way; empty between commands in all but memory.
+    /// The orders that a command which ends many has yet to look at. Kept for its memory; between commands it means
+    /// nothing.
     pub(crate) victims: Vec<Slot>,
 }
 

@@ -45,11 +45,7 @@ impl Engine {
                 }
             }
             (_, TimeInForce::ImmediateOrCancel | TimeInForce::FillOrKill) => CancelReason::ImmediateRemainder,
-            _ => {
-                let market = self.markets.get_mut(instrument.0).expect("an order's instrument is listed");
-                market.book.insert(&mut self.orders, slot);
-                return;
-            }
+            _ => return self.enter_book(slot),
         };
         self.cancel(turn, slot, reason, Requester::NOBODY, ClientOrderId::NONE);
     }
@@ -251,13 +247,25 @@ impl Engine {
         }
     }
 
-    /// Ends an order: its hold is released and its slot freed. It may rest or not.
-    pub(crate) fn end_order(&mut self, slot: Slot, status: OrderStatus) {
-        if self.orders.arena[slot].block != NIL {
-            let instrument = self.orders.arena[slot].instrument;
-            let market = self.markets.get_mut(instrument.0).expect("an order's instrument is listed");
+    /// Rests an order behind all others at its price.
+    fn enter_book(&mut self, slot: Slot) {
+        let instrument = self.orders.arena[slot].instrument;
+        let market = self.markets.get_mut(instrument.0).expect("an order's instrument is listed");
+        market.book.insert(&mut self.orders, slot);
+    }
+
+    /// Takes an order out of its book, if it rests.
+    pub(crate) fn leave_book(&mut self, slot: Slot) {
+        let order = &self.orders.arena[slot];
+        if order.block != NIL {
+            let market = self.markets.get_mut(order.instrument.0).expect("an order's instrument is listed");
             market.book.remove(&mut self.orders, slot);
         }
+    }
+
+    /// Ends an order: its hold is released and its slot freed. It may rest or not.
+    pub(crate) fn end_order(&mut self, slot: Slot, status: OrderStatus) {
+        self.leave_book(slot);
         let order = self.orders.arena[slot];
         let market = self.market(order.instrument);
         if market.settles() {

@@ -140,7 +140,13 @@ impl Running {
     pub fn start(arguments: &ServeArguments) -> Result<Self, ServeError> {
         let topology = topology(arguments)?;
         let folder = DataFolder::open(&arguments.data)?;
+        // Whatever may fail for a usual reason comes before the venue runs.
         let certificate = folder.certificate()?;
+        let (certificates, key) = certificate.parse()?;
+        let security = tls::server_config(certificates, key).map_err(|error| ServeError::Usage(error.to_string()))?;
+        let (certificates, key) = certificate.parse()?;
+        let identity = Identity { certificates, key };
+        let set_up = demo::commands(&folder)?;
         let mut views = None;
         let mut venue = Venue::start(folder.path(), &topology, |engine| views = Some(Views::of(engine)))?;
         let views = views.expect("a venue that starts shows its engine");
@@ -152,10 +158,8 @@ impl Running {
         let metrics = metrics::start(Arc::clone(&status.metrics), observer).map_err(system("a thread"))?;
 
         if views.is_new {
-            demo::commands(&folder)?.into_iter().for_each(|body| submit(&venue, Command::from_venue(body)));
+            set_up.into_iter().for_each(|body| submit(&venue, Command::from_venue(body)));
         }
-        let (certificates, key) = certificate.parse()?;
-        let security = tls::server_config(certificates, key).map_err(|error| ServeError::Usage(error.to_string()))?;
         let config = OrderEntryConfig {
             durability: wire_durability(topology.durability),
             ..OrderEntryConfig::new(arguments.order_entry, Security::Tls(security), wall_clock)
@@ -170,10 +174,9 @@ impl Running {
                 return Err(abandon(venue, error));
             }
         };
-        let (certificates, key) = certificate.parse()?;
         let config = MarketDataConfig {
             listen: arguments.market_data,
-            identity: Identity { certificates, key },
+            identity,
             clock: Box::new(|| wall_clock().into()),
             limits: Limits::default(),
         };
