@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use engine::{Command, Engine, Event, EventHeader, Timestamp};
+use engine::{Command, CommandBody, Engine, Event, EventHeader, Timestamp};
 use gateway::history::{ReportCollector, ReportHistory, ReportRange};
 use gateway::transport::{Config as OrderEntryConfig, Security, Server, tls};
 use gateway::view::View;
@@ -114,7 +114,7 @@ pub fn run(arguments: &ServeArguments) -> Exit {
 }
 
 fn serve(arguments: &ServeArguments) -> Result<(), ServeError> {
-    let running = Running::start(arguments)?;
+    let running = Running::start(arguments, demo::commands)?;
     running.announce()?;
     wait_for_signal()?;
     println!("stopping: letting nobody in, applying what came in, sealing the journal");
@@ -122,6 +122,9 @@ fn serve(arguments: &ServeArguments) -> Result<(), ServeError> {
     println!("stopped behind command {last}");
     Ok(())
 }
+
+/// What a new venue begins with, all of it the venue's own commands.
+pub type SetUp = Result<Vec<CommandBody>, DataFolderError>;
 
 /// A venue with its doors open.
 pub struct Running {
@@ -136,8 +139,8 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts everything.
-    pub fn start(arguments: &ServeArguments) -> Result<Self, ServeError> {
+    /// Starts everything; a venue that is new begins with the commands of `set_up`.
+    pub fn start(arguments: &ServeArguments, set_up: impl FnOnce(&DataFolder) -> SetUp) -> Result<Self, ServeError> {
         let topology = topology(arguments)?;
         let folder = DataFolder::open(&arguments.data)?;
         // Whatever may fail for a usual reason comes before the venue runs.
@@ -146,7 +149,7 @@ impl Running {
         let security = tls::server_config(certificates, key).map_err(|error| ServeError::Usage(error.to_string()))?;
         let (certificates, key) = certificate.parse()?;
         let identity = Identity { certificates, key };
-        let set_up = demo::commands(&folder)?;
+        let set_up = set_up(&folder)?;
         let mut views = None;
         let mut venue = Venue::start(folder.path(), &topology, |engine| views = Some(Views::of(engine)))?;
         let views = views.expect("a venue that starts shows its engine");
