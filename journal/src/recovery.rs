@@ -261,6 +261,26 @@ fn make_folder(folder: &Path, directory: &Path) -> Result<(), OpenError> {
         .try_for_each(|path| File::open(path).and_then(|opened| opened.sync_all()).map_err(io_error(path)))
 }
 
+/// A data folder that this process alone may write, until it is dropped.
+#[derive(Debug)]
+pub struct FolderLock {
+    directory: PathBuf,
+    _file: File,
+}
+
+impl FolderLock {
+    /// Locks the folder, which exists; for what has to be done before its journal is opened. Opening locks it again, so
+    /// this has to be dropped before.
+    pub fn take(directory: &Path) -> Result<Self, OpenError> {
+        Ok(Self { directory: directory.to_owned(), _file: lock(directory)? })
+    }
+
+    /// The folder.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+}
+
 fn lock(directory: &Path) -> Result<File, OpenError> {
     let path = directory.join(LOCK_FILE);
     let file = File::create(&path).map_err(io_error(&path))?;

@@ -10,7 +10,7 @@
 //!
 //! Secrets are readable by their owner only.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -116,6 +116,7 @@ impl DataFolder {
             let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
             let made = rcgen::generate_simple_self_signed(names)
                 .map_err(|error| DataFolderError::Unusable { file: certificate.clone(), reason: error.to_string() })?;
+            // The certificate comes last: where there is none, a key that was left alone is replaced.
             write_new(&key, &made.signing_key.serialize_pem(), Readers::Owner)?;
             write_new(&certificate, &made.cert.pem(), Readers::All)?;
         }
@@ -156,7 +157,7 @@ impl DataFolder {
     /// The venue listens no more.
     pub fn withdraw(&self) -> Result<(), DataFolderError> {
         let file = self.path.join("venue.json");
-        fs::remove_file(&file).map_err(io_error(&file))
+        remove_if_there(&file).map_err(io_error(&file))
     }
 }
 
@@ -166,13 +167,27 @@ enum Readers {
     All,
 }
 
+/// Writes a file that is there as a whole and for good, or not at all.
 fn write_new(file: &Path, text: &str, readers: Readers) -> Result<(), DataFolderError> {
     let mode = match readers {
         Readers::Owner => 0o600,
         Readers::All => 0o644,
     };
-    let opened = OpenOptions::new().write(true).create_new(true).mode(mode).open(file);
-    opened.and_then(|mut opened| opened.write_all(text.as_bytes())).map_err(io_error(file))
+    let unfinished = file.with_added_extension("new");
+    let written = remove_if_there(&unfinished)
+        .and_then(|()| OpenOptions::new().write(true).create_new(true).mode(mode).open(&unfinished))
+        .and_then(|mut opened| opened.write_all(text.as_bytes()).and_then(|()| opened.sync_all()))
+        .and_then(|()| fs::rename(&unfinished, file));
+    let folder = file.parent().unwrap_or(Path::new("."));
+    written.and_then(|()| File::open(folder)?.sync_all()).map_err(io_error(file))
+}
+
+/// Another process may remove it first.
+fn remove_if_there(file: &Path) -> io::Result<()> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 fn read(file: &Path) -> Result<String, DataFolderError> {

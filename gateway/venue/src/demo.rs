@@ -4,7 +4,8 @@
 
 use ed25519_dalek::SigningKey;
 use engine::command::{
-    AddAsset, AddKey, AdminNote, CommandBody, Deposit, GrantRole, KeyKind, ListInstrument, OpenAccount, Role, SetFees,
+    AccountLimits, AddAsset, AddKey, AdminNote, CommandBody, Deposit, GrantRole, KeyKind, ListInstrument, OpenAccount,
+    Role, SetAccountLimits, SetFees,
 };
 use engine::instrument::{FeeRates, Holds, Phase};
 use engine::{
@@ -50,6 +51,10 @@ const INSTRUMENTS: [Instrument; 3] = [
 
 /// Makers pay 5 basis points, takers 10.
 const FEES: FeeRates = FeeRates { maker: 500, taker: 1_000 };
+
+/// What one demo account may have open: a hundredth of the venue's orders, and fewer than its blocks of prices even if
+/// each order takes one.
+const LIMITS: AccountLimits = AccountLimits { open_orders_max: 10_000, ..AccountLimits::DEFAULT };
 
 /// The administrator's key.
 pub const ADMINISTRATOR: KeyHolder =
@@ -117,7 +122,8 @@ fn open(holder: &KeyHolder) -> Vec<CommandBody> {
         let amount = Amount(asset.endowment * 10_u128.pow(asset.decimals.into()));
         Deposit { account, asset: asset.id, amount, note: note() }.into()
     });
-    [opening.into()].into_iter().chain(deposits).collect()
+    let limits = SetAccountLimits { account, instrument: InstrumentId::NONE, limits: LIMITS, note: note() };
+    [opening.into(), limits.into()].into_iter().chain(deposits).collect()
 }
 
 fn admit(holder: &KeyHolder, key: &SigningKey) -> [CommandBody; 2] {

@@ -9,6 +9,7 @@ mod core_thread;
 pub mod data_folder;
 pub mod demo;
 pub mod exit;
+pub mod founding;
 pub mod http;
 pub mod journal_tools;
 pub mod metrics;

@@ -4,7 +4,7 @@
 //! nothing that was let in is lost.
 //!
 //! ```text
-//!   start   folder ─► journal, replay ─► core ─► first instruments and keys ─► order entry ─► market data ─► HTTP ─► READY
+//!   start   folder ─► founding, if new ─► journal, replay ─► core ─► order entry ─► market data ─► HTTP ─► READY
 //!   stop    not ready ─► order entry ─► core, journal sealed ─► market data ─► HTTP
 //! ```
 
@@ -15,11 +15,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use engine::{Command, CommandBody, Engine, Event, EventHeader, Timestamp};
+use engine::{CommandBody, Engine, Event, EventHeader, Timestamp};
 use gateway::history::{ReportCollector, ReportHistory, ReportRange};
 use gateway::transport::{Config as OrderEntryConfig, Security, Server, tls};
 use gateway::view::View;
-use journal::{Durability, Reader, rebuild};
+use journal::{Durability, FolderLock, Reader, rebuild};
 use marketdata::Feed;
 use marketdata::quic::{Config as MarketDataConfig, Identity, Limits, Publisher};
 use ring::{EventReader, Idle};
@@ -31,9 +31,10 @@ use crate::arguments::{DurabilityArgument, IdleArgument, ServeArguments};
 use crate::data_folder::{DataFolder, DataFolderError};
 use crate::demo;
 use crate::exit::Exit;
+use crate::founding::{FoundingError, found};
 use crate::http::{Http, Status};
 use crate::metrics;
-use crate::topology::{StartError, StopError, Topology, Venue};
+use crate::topology::{StartError, StopError, Topology, Venue, journal_options};
 
 /// Why a venue is not served.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +45,9 @@ pub enum ServeError {
     /// The data folder cannot be used.
     #[error(transparent)]
     Folder(#[from] DataFolderError),
+    /// There is no venue, and none could be founded.
+    #[error(transparent)]
+    Founding(#[from] FoundingError),
     /// The venue did not start.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -76,11 +80,13 @@ impl ServeError {
     /// What the program's exit code says.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Usage(_) => Exit::Usage,
+            Self::Usage(_) | Self::Founding(FoundingError::Refused { .. }) => Exit::Usage,
+            Self::Founding(FoundingError::Open(error)) => error.into(),
             Self::Start(StartError::Open(error)) => error.into(),
             Self::Start(StartError::Replay(error)) => error.into(),
             Self::Start(StartError::Changed { .. }) => Exit::Damaged,
-            Self::Start(StartError::Thread(_))
+            Self::Founding(_)
+            | Self::Start(StartError::Thread(_))
             | Self::Folder(_)
             | Self::Stop(_)
             | Self::Door { .. }
@@ -139,17 +145,22 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts everything; a venue that is new begins with the commands of `set_up`.
+    /// Starts everything; a venue that is new is founded with the commands of `set_up`, which is called only then.
     pub fn start(arguments: &ServeArguments, set_up: impl FnOnce(&DataFolder) -> SetUp) -> Result<Self, ServeError> {
         let topology = topology(arguments)?;
         let folder = DataFolder::open(&arguments.data)?;
-        // Whatever may fail for a usual reason comes before the venue runs.
+        // What two processes on one folder could both make is made under its lock; and whatever may fail for a usual
+        // reason comes before the venue runs.
+        let lock = FolderLock::take(folder.path()).map_err(StartError::from)?;
+        // A venue that was killed has left where it listened.
+        folder.withdraw()?;
         let certificate = folder.certificate()?;
         let (certificates, key) = certificate.parse()?;
         let security = tls::server_config(certificates, key).map_err(|error| ServeError::Usage(error.to_string()))?;
         let (certificates, key) = certificate.parse()?;
         let identity = Identity { certificates, key };
-        let set_up = set_up(&folder)?;
+        found(&lock, &journal_options(&topology), || set_up(&folder).map_err(ServeError::from))?;
+        drop(lock);
         let mut views = None;
         let mut venue = Venue::start(folder.path(), &topology, |engine| views = Some(Views::of(engine)))?;
         let views = views.expect("a venue that starts shows its engine");
@@ -160,9 +171,6 @@ impl Running {
         let observer = venue.take_observers().pop().expect("one observer was asked for");
         let metrics = metrics::start(Arc::clone(&status.metrics), observer).map_err(system("a thread"))?;
 
-        if views.is_new {
-            set_up.into_iter().for_each(|body| submit(&venue, Command::from_venue(body)));
-        }
         let config = OrderEntryConfig {
             durability: wire_durability(topology.durability),
             ..OrderEntryConfig::new(arguments.order_entry, Security::Tls(security), wall_clock)
@@ -233,12 +241,12 @@ impl Running {
     /// Stops everything; gives the last command.
     pub fn stop(self) -> Result<u64, ServeError> {
         self.status.ready.store(false, Ordering::Release);
+        self.folder.withdraw()?;
         self.order_entry.stop();
         let ended = self.venue.stop()?;
         self.market_data.stop();
         self.http.stop();
         self.metrics.join().expect("the metrics' thread does not panic");
-        self.folder.withdraw()?;
         Ok(ended.engine.last().sequence.0)
     }
 }
@@ -247,12 +255,11 @@ impl Running {
 struct Views {
     order_entry: View,
     feed: Feed,
-    is_new: bool,
 }
 
 impl Views {
     fn of(engine: &Engine) -> Self {
-        Self { order_entry: View::of(engine), feed: Feed::of(engine), is_new: engine.last().sequence.is_none() }
+        Self { order_entry: View::of(engine), feed: Feed::of(engine) }
     }
 }
 
@@ -299,12 +306,6 @@ fn abandon(venue: Venue, error: ServeError) -> ServeError {
 
 fn taken(readers: &mut Vec<EventReader>) -> EventReader {
     readers.pop().expect("as many readers as were asked for")
-}
-
-fn submit(venue: &Venue, command: Command) {
-    while venue.commands().submit(command).is_err() {
-        std::thread::yield_now();
-    }
 }
 
 fn wall_clock() -> Timestamp {

@@ -215,7 +215,7 @@ impl Venue {
     }
 }
 
-fn journal_options(topology: &Topology) -> Options {
+pub(crate) fn journal_options(topology: &Topology) -> Options {
     Options {
         durability: topology.durability,
         idle: topology.idle,

@@ -97,11 +97,11 @@ fn it_starts_from_an_empty_folder_answers_and_stops_in_order() {
         assert!(data.path().join(made).exists(), "{made}");
     }
     let (said, code) = venue.stop();
-    assert!(said.contains("stopped behind command 35"), "{said}");
+    assert!(said.contains("stopped behind command 39"), "{said}");
     assert_eq!(code, Some(0));
     assert!(!data.path().join("venue.json").exists());
     let journal = replayed(data.path());
-    assert_eq!((&journal["ok"], &journal["last"], &journal["sealed"]), (&true.into(), &35.into(), &true.into()));
+    assert_eq!((&journal["ok"], &journal["last"], &journal["sealed"]), (&true.into(), &39.into(), &true.into()));
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn a_killed_venue_comes_back_with_what_it_had() {
     let venue = Served::start(data.path());
     let (said, _) = venue.stop();
     // The first instruments and accounts were made once.
-    assert!(said.contains("stopped behind command 35"), "{said}");
+    assert!(said.contains("stopped behind command 39"), "{said}");
     assert_eq!(replayed(data.path())["ok"], true);
 }
 
