@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::admin::tool::AdminArguments;
+
 /// A trading venue: matching engine, journal, and the tools around them.
 #[derive(Debug, Parser)]
 #[command(name = "rialto", version, after_help = EXIT_CODES)]
@@ -22,6 +24,8 @@ const EXIT_CODES: &str = "Exit codes: 0 agrees or done, 1 differs, 2 usage or co
 pub enum Tool {
     /// Run a venue. Without options: on loopback, in ./rialto-data, which is made if it is not there.
     Serve(ServeArguments),
+    /// Ask a running venue, as an administrator.
+    Admin(AdminArguments),
     /// Check or replay a journal. Takes no lock and changes nothing.
     #[command(subcommand)]
     Journal(JournalCommand),

@@ -21,6 +21,8 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde::{Deserialize, Serialize};
 
+use crate::admin::signature::bytes;
+
 /// A venue's data folder.
 #[derive(Debug, Clone)]
 pub struct DataFolder {
@@ -59,6 +61,41 @@ pub struct KeyFile {
     pub account: u32,
     /// The Ed25519 secret, hexadecimal.
     pub secret: String,
+}
+
+impl KeyFile {
+    /// Makes a key pair and its file.
+    pub fn make(file: &Path, key: KeyId, session: u32, account: u32) -> Result<SigningKey, DataFolderError> {
+        let secret = random()?;
+        let contents = Self { key: key.0, session, account, secret: hexadecimal(&secret) };
+        let text = serde_json::to_string_pretty(&contents).expect("a plain record");
+        write_new(file, &text, Readers::Owner)?;
+        Ok(SigningKey::from_bytes(&secret))
+    }
+
+    /// What a key file says.
+    pub fn read(file: &Path) -> Result<Self, DataFolderError> {
+        let unusable =
+            |error: serde_json::Error| DataFolderError::Unusable { file: file.to_owned(), reason: error.to_string() };
+        serde_json::from_str(&read(file)?).map_err(unusable)
+    }
+
+    /// Its secret, as it signs; `file` is for the error.
+    pub fn signing_key(&self, file: &Path) -> Result<SigningKey, DataFolderError> {
+        let secret = bytes(&self.secret).ok_or_else(|| DataFolderError::Unusable {
+            file: file.to_owned(),
+            reason: "the secret is not 64 hexadecimal digits".to_owned(),
+        })?;
+        Ok(SigningKey::from_bytes(&secret))
+    }
+}
+
+/// Random bytes of the system's.
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], DataFolderError> {
+    let mut bytes = [0; N];
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
+        .map_err(|error| io_error(Path::new("random bytes"))(error.into()))?;
+    Ok(bytes)
 }
 
 /// Who a key is for.
@@ -127,23 +164,9 @@ impl DataFolder {
     pub fn key(&self, holder: &KeyHolder) -> Result<SigningKey, DataFolderError> {
         let file = self.path.join("keys").join(format!("{}.json", holder.name));
         if !file.exists() {
-            let mut secret = [0; 32];
-            rustix::rand::getrandom(&mut secret, rustix::rand::GetRandomFlags::empty())
-                .map_err(|error| io_error(&file)(error.into()))?;
-            let contents = KeyFile {
-                key: holder.key.0,
-                session: holder.session.0,
-                account: holder.account.0,
-                secret: hexadecimal(&secret),
-            };
-            let text = serde_json::to_string_pretty(&contents).expect("a plain record");
-            write_new(&file, &text, Readers::Owner)?;
+            return KeyFile::make(&file, holder.key, holder.session.0, holder.account.0);
         }
-        let unusable = |reason: String| DataFolderError::Unusable { file: file.clone(), reason };
-        let contents: KeyFile = serde_json::from_str(&read(&file)?).map_err(|error| unusable(error.to_string()))?;
-        let secret =
-            bytes(&contents.secret).ok_or_else(|| unusable("the secret is not 64 hexadecimal digits".into()))?;
-        Ok(SigningKey::from_bytes(&secret))
+        KeyFile::read(&file)?.signing_key(&file)
     }
 
     /// Says where the venue listens, for the tools that look for it.
@@ -201,12 +224,6 @@ fn io_error(file: &Path) -> impl Fn(io::Error) -> DataFolderError + use<> {
 
 fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn bytes(text: &str) -> Option<[u8; 32]> {
-    let digits: Option<Vec<u8>> = text.chars().map(|digit| u8::try_from(digit.to_digit(16)?).ok()).collect();
-    let pairs: Vec<u8> = digits?.as_chunks::<2>().0.iter().map(|[high, low]| high << 4 | low).collect();
-    (text.len() == 64).then(|| pairs.try_into().ok())?
 }
 
 #[cfg(test)]

@@ -1,10 +1,13 @@
-//! The HTTP port: whether the venue lives, whether it takes orders, and what it counts.
+//! The HTTP port: whether the venue lives, whether it takes orders, what it counts, and the operator's door.
+//!
+//! It is plain HTTP. So the operator's door is open on a loopback address only.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -14,6 +17,7 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use crate::admin::{self, Desk, Door};
 use crate::metrics::Metrics;
 
 /// What the port tells of.
@@ -34,17 +38,14 @@ pub struct Http {
 }
 
 impl Http {
-    /// Opens the port.
-    pub fn start(listen: SocketAddr, status: Status) -> io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    /// Opens the port, and the operator's door to `desk` where that is safe.
+    pub fn start(listen: SocketAddr, status: Status, desk: Arc<Desk>) -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         let listener = runtime.block_on(TcpListener::bind(listen))?;
         let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel();
         let thread = Builder::new().name("http".to_owned()).spawn(move || {
-            let server = axum::serve(listener, router(status));
-            // A stop that is dropped is a stop.
-            let serving = server.with_graceful_shutdown(async { drop(stopped.await) });
-            if let Err(error) = runtime.block_on(async { serving.await }) {
+            if let Err(error) = runtime.block_on(serve(listener, router(status, address, desk), stopped)) {
                 eprintln!("rialto: the HTTP port has failed: {error}");
             }
         })?;
@@ -56,7 +57,7 @@ impl Http {
         self.address
     }
 
-    /// Closes the port once open requests are answered.
+    /// Closes the port once open requests are answered, or a few seconds later.
     ///
     /// # Panics
     /// If the port's thread has panicked.
@@ -66,12 +67,38 @@ impl Http {
     }
 }
 
-fn router(status: Status) -> Router {
+/// Whether the operator's door is open at an address.
+pub fn admin_is_open(address: SocketAddr) -> bool {
+    address.ip().is_loopback()
+}
+
+/// How long a peer that has begun a request may hold up the stop.
+const STOPS_WITHIN: Duration = Duration::from_secs(10);
+
+async fn serve(listener: TcpListener, router: Router, stopped: oneshot::Receiver<()>) -> io::Result<()> {
+    let (stop, stopping) = oneshot::channel::<()>();
+    let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
+        // A stop that is dropped is a stop.
+        drop(stopped.await);
+        drop(stop);
+    });
+    tokio::select! {
+        served = async { serving.await } => served,
+        () = async { drop(stopping.await); tokio::time::sleep(STOPS_WITHIN).await } => Ok(()),
+    }
+}
+
+fn router(status: Status, address: SocketAddr, desk: Arc<Desk>) -> Router {
+    let admin = match admin_is_open(address) {
+        true => admin::router(Door { desk, metrics: Arc::clone(&status.metrics) }),
+        false => Router::new(),
+    };
     Router::new()
         .route("/health/live", get(|| async { "alive\n" }))
         .route("/health/ready", get(ready))
         .route("/metrics", get(metrics))
         .with_state(status)
+        .merge(admin)
 }
 
 async fn ready(State(status): State<Status>) -> impl IntoResponse {

@@ -2,6 +2,7 @@
 //!
 //! It is a library so that a harness can embed what the program `rialto` runs.
 
+pub mod admin;
 pub mod affinity;
 pub mod arguments;
 pub mod clock;

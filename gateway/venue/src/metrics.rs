@@ -1,21 +1,15 @@
 //! What the venue counts, as Prometheus text.
 //!
-//! The core counts nothing for this: a thread of its own reads the events, and may be lapped by them. What it then missed
-//! is counted as missed.
-
-use std::sync::Arc;
-use std::thread::{Builder, JoinHandle};
-use std::time::Duration;
+//! The core counts nothing for this: the operator's thread, which reads all events, does.
 
 use engine::canonical::Code;
-use engine::{Event, InstrumentId};
+use engine::{Event, EventHeader, InstrumentId};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-use ring::{EventReader, Polled};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Instrument {
@@ -25,6 +19,11 @@ struct Instrument {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Reason {
     reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Status {
+    status: u16,
 }
 
 /// What the venue counts.
@@ -38,7 +37,7 @@ pub struct Metrics {
     cancels: Family<Reason, Counter>,
     rejects: Family<Reason, Counter>,
     events: Counter,
-    missed: Counter,
+    admin_requests: Family<Status, Counter>,
     sequence: Gauge,
 }
 
@@ -53,7 +52,7 @@ impl Default for Metrics {
             cancels: Family::default(),
             rejects: Family::default(),
             events: Counter::default(),
-            missed: Counter::default(),
+            admin_requests: Family::default(),
             sequence: Gauge::default(),
         };
         let registry = &mut metrics.registry;
@@ -64,7 +63,7 @@ impl Default for Metrics {
         registry.register("orders_cancelled", "Orders that ended unfilled, by reason", metrics.cancels.clone());
         registry.register("rejects", "Commands refused, by reason", metrics.rejects.clone());
         registry.register("events", "Events counted since the start", metrics.events.clone());
-        registry.register("events_missed", "Events that came faster than they were counted", metrics.missed.clone());
+        registry.register("admin_requests", "Requests of administrators, by status", metrics.admin_requests.clone());
         registry.register("sequence", "The last command whose events were counted", metrics.sequence.clone());
         metrics
     }
@@ -79,8 +78,15 @@ impl Metrics {
         text
     }
 
-    fn count(&self, event: &Event) {
+    /// Counts a request at the operator's door.
+    pub(crate) fn count_admin_request(&self, status: u16) {
+        self.admin_requests.get_or_create(&Status { status }).inc();
+    }
+
+    /// Counts an event.
+    pub(crate) fn count(&self, header: &EventHeader, event: &Event) {
         self.events.inc();
+        self.sequence.set(i64::try_from(header.id.sequence.0).unwrap_or(i64::MAX));
         match event {
             Event::OrderAccepted(_) => drop(self.orders.inc()),
             Event::OrderReplaced(_) => drop(self.amends.inc()),
@@ -102,21 +108,4 @@ impl Metrics {
     fn count_reason(&self, family: &Family<Reason, Counter>, reason: &'static str) {
         family.get_or_create(&Reason { reason }).inc();
     }
-}
-
-/// Counts what `reader` sees until the venue stops.
-pub fn start(metrics: Arc<Metrics>, mut reader: EventReader) -> std::io::Result<JoinHandle<()>> {
-    Builder::new().name("metrics".to_owned()).spawn(move || {
-        loop {
-            match reader.poll() {
-                Polled::Event(header, event) => {
-                    metrics.count(&event);
-                    metrics.sequence.set(i64::try_from(header.id.sequence.0).unwrap_or(i64::MAX));
-                }
-                Polled::Lapped(count) => drop(metrics.missed.inc_by(count)),
-                Polled::Empty => reader.wait(Duration::from_secs(1)),
-                Polled::Closed => return,
-            }
-        }
-    })
 }

@@ -26,14 +26,14 @@ use ring::{EventReader, Idle};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::admin::{self, AdminView, Desk};
 use crate::affinity::CoreNumber;
 use crate::arguments::{DurabilityArgument, IdleArgument, ServeArguments};
 use crate::data_folder::{DataFolder, DataFolderError};
 use crate::demo;
 use crate::exit::Exit;
 use crate::founding::{FoundingError, found};
-use crate::http::{Http, Status};
-use crate::metrics;
+use crate::http::{Http, Status, admin_is_open};
 use crate::topology::{StartError, StopError, Topology, Venue, journal_options};
 
 /// Why a venue is not served.
@@ -141,7 +141,7 @@ pub struct Running {
     market_data: Publisher,
     http: Http,
     status: Status,
-    metrics: std::thread::JoinHandle<()>,
+    operator: std::thread::JoinHandle<()>,
 }
 
 impl Running {
@@ -162,14 +162,18 @@ impl Running {
         found(&lock, &journal_options(&topology), || set_up(&folder).map_err(ServeError::from))?;
         drop(lock);
         let mut views = None;
-        let mut venue = Venue::start(folder.path(), &topology, |engine| views = Some(Views::of(engine)))?;
+        let mut admin_view = AdminView::default();
+        let mut venue = Venue::start_with_history(folder.path(), &topology, &mut admin_view, |engine| {
+            views = Some(Views::of(engine));
+        })?;
         let views = views.expect("a venue that starts shows its engine");
 
         let mut readers = venue.take_readers();
-        let (for_order_entry, for_market_data) = (taken(&mut readers), taken(&mut readers));
+        let [for_order_entry, for_market_data, for_operator] = [(); 3].map(|()| taken(&mut readers));
         let status = Status::default();
-        let observer = venue.take_observers().pop().expect("one observer was asked for");
-        let metrics = metrics::start(Arc::clone(&status.metrics), observer).map_err(system("a thread"))?;
+        let desk = Arc::new(Desk::new(admin_view, Arc::clone(venue.commands())));
+        let operator = admin::start(Arc::clone(&desk), Arc::clone(&status.metrics), for_operator);
+        let operator = operator.map_err(system("a thread"))?;
 
         let config = OrderEntryConfig {
             durability: wire_durability(topology.durability),
@@ -199,7 +203,7 @@ impl Running {
                 return Err(abandon(venue, error));
             }
         };
-        let opened = Http::start(arguments.http, status.clone());
+        let opened = Http::start(arguments.http, status.clone(), desk);
         let http = match opened.map_err(door("HTTP", "http", arguments.http)) {
             Ok(http) => http,
             Err(error) => {
@@ -216,7 +220,7 @@ impl Running {
             http: http.local_addr(),
             data: folder.path().to_owned(),
         };
-        Ok(Self { folder, addresses, venue, order_entry, market_data, http, status, metrics })
+        Ok(Self { folder, addresses, venue, order_entry, market_data, http, status, operator })
     }
 
     /// Where it listens.
@@ -232,6 +236,10 @@ impl Running {
         println!("market data   {market_data}   QUIC");
         println!("health        http://{http}/health/ready");
         println!("metrics       http://{http}/metrics");
+        match admin_is_open(*http) {
+            true => println!("admin         http://{http}/admin/v1   signed requests: rialto admin show instruments"),
+            false => println!("admin         closed: {http} is no loopback address, and this port is without TLS"),
+        }
         println!("data          {data}   journal, certificate.pem, demo keys in keys/");
         println!("try           curl http://{http}/metrics;  rialto journal verify {data}");
         println!("READY {}", serde_json::to_string(&self.addresses).expect("a plain record"));
@@ -246,7 +254,7 @@ impl Running {
         let ended = self.venue.stop()?;
         self.market_data.stop();
         self.http.stop();
-        self.metrics.join().expect("the metrics' thread does not panic");
+        self.operator.join().expect("the operator's thread does not panic");
         Ok(ended.engine.last().sequence.0)
     }
 }
@@ -294,8 +302,7 @@ fn topology(arguments: &ServeArguments) -> Result<Topology, ServeError> {
         DurabilityArgument::Synced => Durability::Synced,
     };
     let head_directory = arguments.head.clone();
-    let (reader_count, observer_count) = (2, 1);
-    Ok(Topology { durability, idle, core, reader_count, observer_count, head_directory, ..Topology::default() })
+    Ok(Topology { durability, idle, core, reader_count: 3, head_directory, ..Topology::default() })
 }
 
 /// Stops a venue that nobody could be let into; the error that kept them out is the one to tell.

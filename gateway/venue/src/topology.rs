@@ -130,8 +130,18 @@ impl Venue {
     ///
     /// `ready` sees the recovered engine before any command is applied: the place to derive views from it.
     pub fn start(directory: &Path, topology: &Topology, ready: impl FnOnce(&Engine)) -> Result<Self, StartError> {
+        Self::start_with_history(directory, topology, &mut (), ready)
+    }
+
+    /// The same; `history` gets every event of the journal's commands, from the first on, before `ready` is called.
+    pub fn start_with_history(
+        directory: &Path,
+        topology: &Topology,
+        history: &mut impl EventSink,
+        ready: impl FnOnce(&Engine),
+    ) -> Result<Self, StartError> {
         let Opened { journal, appender, recovery } = Journal::open(directory, &journal_options(topology))?;
-        let (engine, event_digest) = recovered(directory, topology.capacity, &recovery)?;
+        let (engine, event_digest) = recovered(directory, topology.capacity, &recovery, history)?;
         ready(&engine);
 
         let release = match topology.durability {
@@ -226,12 +236,17 @@ pub(crate) fn journal_options(topology: &Topology) -> Options {
 }
 
 /// The engine behind the journal's last command, and the digest of its events.
-fn recovered(directory: &Path, capacity: Capacity, recovery: &Recovery) -> Result<(Engine, EventDigest), StartError> {
+fn recovered(
+    directory: &Path,
+    capacity: Capacity,
+    recovery: &Recovery,
+    history: &mut impl EventSink,
+) -> Result<(Engine, EventDigest), StartError> {
     if recovery.last.is_none() {
         return Ok((Engine::new(capacity), EventDigest::new()));
     }
     let reader = Reader::open(directory).map_err(ReplayError::from)?;
-    let Replayed { engine, event_digest, .. } = rebuild(reader, &mut (), |_| {})?;
+    let Replayed { engine, event_digest, .. } = rebuild(reader, history, |_| {})?;
     let (recovered, replayed) = (recovery.last, engine.last().sequence);
     if recovered != replayed {
         return Err(StartError::Changed { recovered, replayed });

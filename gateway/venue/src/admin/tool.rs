@@ -1,0 +1,437 @@
+//! `rialto admin`: asks a running venue, as the holder of an administrator's key.
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use clap::{Args, Subcommand, ValueEnum};
+use ed25519_dalek::SigningKey;
+use engine::{IdempotencyKey, KeyId, Timestamp};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::requests::{
+    AddAsset, AddKey, Change, Deposit, Envelope, GrantRole, Halt, Kill, ListInstrument, MassCancel, ModifyAccount,
+    OpenAccount, Resume, RevokeKey, RevokeRole, SetAccountLimits, SetFees, SetInstrumentLimits, SetPhase, Unblock,
+    Withdraw,
+};
+use super::signature::{KEY_HEADER, REQUEST_HEADER, SIGNATURE_HEADER, SignedRequest, TIME_HEADER};
+use crate::data_folder::{DataFolderError, KeyFile, random};
+use crate::exit::Exit;
+
+/// Which venue, who asks, and what.
+#[derive(Debug, Args)]
+pub struct AdminArguments {
+    /// Which venue, and who asks.
+    #[command(flatten)]
+    pub caller: Caller,
+    /// What is asked.
+    #[command(subcommand)]
+    pub command: AdminCommand,
+}
+
+/// Which venue, and who asks.
+#[derive(Debug, Args)]
+pub struct Caller {
+    /// The data folder of a venue on this machine: says where it listens, and has the administrator's key.
+    #[arg(long, global = true, value_name = "DIR", default_value = "rialto-data")]
+    pub data: PathBuf,
+    /// The venue's HTTP address, instead of what the data folder says.
+    #[arg(long, global = true, value_name = "ADDR")]
+    pub connect: Option<SocketAddr>,
+    /// The administrator's key file; left out: keys/administrator.json in the data folder.
+    #[arg(long = "key", global = true, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
+    /// Why, for the journal: at most 24 characters of printable ASCII. Every change needs one.
+    #[arg(long, global = true, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// The change's own number; a change that is asked for again under the same number is made once. Left out: random.
+    #[arg(long, global = true, value_name = "NUMBER")]
+    pub idempotency_key: Option<u64>,
+    /// Answer with one JSON object, or one array, on the last line.
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// What an administrator asks.
+#[derive(Debug, Subcommand)]
+pub enum AdminCommand {
+    /// Say what there is.
+    Show(Show),
+    /// Assets.
+    #[command(subcommand)]
+    Asset(AssetCommand),
+    /// Instruments.
+    #[command(subcommand)]
+    Instrument(InstrumentCommand),
+    /// Accounts.
+    #[command(subcommand)]
+    Account(AccountCommand),
+    /// Orders.
+    #[command(subcommand)]
+    Order(OrderCommand),
+    /// Keys.
+    #[command(subcommand)]
+    Key(KeyCommand),
+}
+
+/// Say what there is.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// Of what.
+    pub list: List,
+    /// Balances of this account only.
+    #[arg(long)]
+    pub account: Option<u32>,
+}
+
+/// What there are lists of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum List {
+    /// Assets.
+    Assets,
+    /// Instruments, with phase, limits and fees.
+    Instruments,
+    /// Accounts, with kill switch and limits.
+    Accounts,
+    /// What accounts have, held or not.
+    Balances,
+    /// Keys and their roles.
+    Keys,
+    /// Sessions.
+    Sessions,
+}
+
+/// What can be done with assets.
+#[derive(Debug, Subcommand)]
+pub enum AssetCommand {
+    /// Add an asset.
+    Add(AddAsset),
+}
+
+/// What can be done with instruments.
+#[derive(Debug, Subcommand)]
+pub enum InstrumentCommand {
+    /// List an instrument: it can be traded from then on.
+    List(ListInstrument),
+    /// Bound an instrument's orders. A bound that is left out is the engine's own.
+    Limits(SetInstrumentLimits),
+    /// Set the fee rates of orders that are accepted from now on.
+    Fees(SetFees),
+    /// Change an instrument's phase.
+    Phase(SetPhase),
+    /// Halt an instrument: orders may only leave or shrink.
+    Halt(Halt),
+    /// Resume continuous trading in an instrument.
+    Resume(Resume),
+}
+
+/// What can be done with accounts.
+#[derive(Debug, Subcommand)]
+pub enum AccountCommand {
+    /// Open an account.
+    Open(OpenAccount),
+    /// Change an account's self-trade prevention, group and fee tier. What is left out goes back to its default.
+    Modify(ModifyAccount),
+    /// Bound an account's orders, in every instrument. A bound that is left out is lifted.
+    Limits(SetAccountLimits),
+    /// Bring an amount into the venue.
+    Deposit(Deposit),
+    /// Take an amount out of the venue.
+    Withdraw(Withdraw),
+    /// Block an account and cancel everything it has.
+    Kill(Kill),
+    /// Lift an account's kill switch.
+    Unblock(Unblock),
+}
+
+/// What can be done with orders.
+#[derive(Debug, Subcommand)]
+pub enum OrderCommand {
+    /// Cancel every order to which all that is given applies.
+    MassCancel(MassCancel),
+}
+
+/// What can be done with keys.
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Make a key pair in a new file. The venue is not asked.
+    New(NewKey),
+    /// Make a key known. It may do nothing before it is granted a role.
+    Add(AddKey),
+    /// Forget a key, at once and for ever: its sessions end.
+    Revoke(RevokeKey),
+    /// Let a key act.
+    Grant(GrantRole),
+    /// Stop a key from acting.
+    RevokeRole(RevokeRole),
+}
+
+/// Make a key pair.
+#[derive(Debug, Args)]
+pub struct NewKey {
+    /// The number that it will have at the venue.
+    pub number: u32,
+    /// The new file; readable by its owner only.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// The session that it will open; left out: the key's number.
+    #[arg(long)]
+    pub session: Option<u32>,
+    /// The account that it will trade for; left out: none.
+    #[arg(long, default_value_t = 0)]
+    pub account: u32,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+enum AskError {
+    #[error("{0}")]
+    Usage(String),
+    #[error("no venue runs on {}: {source}", file.display())]
+    NotRunning { file: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Folder(#[from] DataFolderError),
+    #[error("http://{address}: {source}")]
+    Http { address: SocketAddr, source: ureq::Error },
+    #[error(
+        "http://{address} answered what is no JSON: {text:?}; is it a venue's HTTP address, with the admin door open?"
+    )]
+    NotJson { address: SocketAddr, text: String },
+}
+
+impl AskError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Usage(_) | Self::Folder(_) | Self::NotJson { .. } => Exit::Usage,
+            Self::NotRunning { .. } | Self::Http { .. } => Exit::InputOutput,
+        }
+    }
+}
+
+/// Asks, and prints the answer on standard output, or why there is none on standard error.
+pub fn run(arguments: &AdminArguments) -> Exit {
+    match answer(arguments) {
+        Ok(answer) => answer.print(&arguments.caller),
+        Err(error) => {
+            eprintln!("rialto: {error}");
+            error.exit()
+        }
+    }
+}
+
+fn answer(AdminArguments { caller, command }: &AdminArguments) -> Result<Answer, AskError> {
+    use {AccountCommand as Account, InstrumentCommand as Instrument, KeyCommand as Key};
+    match command {
+        AdminCommand::Show(show) => caller.read(show),
+        AdminCommand::Asset(AssetCommand::Add(change)) => caller.change(change),
+        AdminCommand::Instrument(Instrument::List(change)) => caller.change(change),
+        AdminCommand::Instrument(Instrument::Limits(change)) => caller.change(change),
+        AdminCommand::Instrument(Instrument::Fees(change)) => caller.change(change),
+        AdminCommand::Instrument(Instrument::Phase(change)) => caller.change(change),
+        AdminCommand::Instrument(Instrument::Halt(change)) => caller.change(change),
+        AdminCommand::Instrument(Instrument::Resume(change)) => caller.change(change),
+        AdminCommand::Account(Account::Open(change)) => caller.change(change),
+        AdminCommand::Account(Account::Modify(change)) => caller.change(change),
+        AdminCommand::Account(Account::Limits(change)) => caller.change(change),
+        AdminCommand::Account(Account::Deposit(change)) => caller.change(change),
+        AdminCommand::Account(Account::Withdraw(change)) => caller.change(change),
+        AdminCommand::Account(Account::Kill(change)) => caller.change(change),
+        AdminCommand::Account(Account::Unblock(change)) => caller.change(change),
+        AdminCommand::Order(OrderCommand::MassCancel(change)) => caller.change(change),
+        AdminCommand::Key(Key::New(new)) => new_key(new),
+        AdminCommand::Key(Key::Add(change)) => caller.change(change),
+        AdminCommand::Key(Key::Revoke(change)) => caller.change(change),
+        AdminCommand::Key(Key::Grant(change)) => caller.change(change),
+        AdminCommand::Key(Key::RevokeRole(change)) => caller.change(change),
+    }
+}
+
+fn new_key(NewKey { number, out, session, account }: &NewKey) -> Result<Answer, AskError> {
+    if out.exists() {
+        return Err(AskError::Usage(format!("{}: there is a file already", out.display())));
+    }
+    let key = KeyFile::make(out, KeyId(*number), session.unwrap_or(*number), *account)?;
+    let public_key: String = key.verifying_key().to_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let body = json!({ "key": number, "file": out.display().to_string(), "public_key": public_key });
+    Ok(Answer { status: OK, body })
+}
+
+const OK: u16 = 200;
+
+/// What the venue, or this machine, said.
+struct Answer {
+    /// As in HTTP.
+    status: u16,
+    body: Value,
+}
+
+impl Caller {
+    fn read(&self, Show { list, account }: &Show) -> Result<Answer, AskError> {
+        let name = list.to_possible_value().expect("every list has a name").get_name().to_owned();
+        let path = match account {
+            None => format!("/admin/v1/{name}"),
+            Some(account) if *list == List::Balances => format!("/admin/v1/{name}?account={account}"),
+            Some(_) => return Err(AskError::Usage("--account is for balances only".to_owned())),
+        };
+        self.ask("GET", &path, IdempotencyKey::NONE, None)
+    }
+
+    fn change<T: Change + Clone>(&self, change: &T) -> Result<Answer, AskError> {
+        let reason = self.reason.clone().ok_or_else(|| {
+            AskError::Usage("--reason is missing: every change is journalled with why it is made".to_owned())
+        })?;
+        let number = match self.idempotency_key {
+            Some(number) => number,
+            // Zero names nothing; 53 bits are what every reader of JSON keeps.
+            None => (u64::from_le_bytes(random()?) >> 11).max(1),
+        };
+        let envelope = Envelope { reason, change: change.clone() };
+        let body = serde_json::to_string(&envelope).expect("a plain record");
+        self.ask("POST", T::PATH, IdempotencyKey(number), Some(body))
+    }
+
+    fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        idempotency_key: IdempotencyKey,
+        body: Option<String>,
+    ) -> Result<Answer, AskError> {
+        let address = self.address()?;
+        let key_file = self.key_file.clone().unwrap_or_else(|| self.data.join("keys/administrator.json"));
+        let file = KeyFile::read(&key_file)?;
+        let key: SigningKey = file.signing_key(&key_file)?;
+        let bytes = body.as_deref().unwrap_or_default().as_bytes();
+        let (key_id, time) = (KeyId(file.key), now());
+        let signed = SignedRequest { method, path, key: key_id, time, idempotency_key, body: bytes };
+        let headers = [
+            (KEY_HEADER, key_id.to_string()),
+            (TIME_HEADER, time.0.to_string()),
+            (REQUEST_HEADER, idempotency_key.to_string()),
+            (SIGNATURE_HEADER, signed.sign(&key)),
+        ];
+        send(address, path, headers, body)
+    }
+
+    fn address(&self) -> Result<SocketAddr, AskError> {
+        #[derive(Deserialize)]
+        struct Announced {
+            http: SocketAddr,
+        }
+        if let Some(address) = self.connect {
+            return Ok(address);
+        }
+        let file = self.data.join("venue.json");
+        let text =
+            fs::read_to_string(&file).map_err(|source| AskError::NotRunning { file: self.data.clone(), source })?;
+        let announced: Announced =
+            serde_json::from_str(&text).map_err(|error| AskError::Usage(format!("{}: {error}", file.display())))?;
+        Ok(announced.http)
+    }
+}
+
+/// How long the venue may take; it answers sooner, if only to say that it does not know.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+fn send(
+    address: SocketAddr,
+    path: &str,
+    headers: [(&str, String); 4],
+    body: Option<String>,
+) -> Result<Answer, AskError> {
+    let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).proxy(None);
+    let agent = ureq::Agent::new_with_config(config.build());
+    let url = format!("http://{address}{path}");
+    let failed = |source| AskError::Http { address, source };
+    let mut response = match body {
+        None => headers.iter().fold(agent.get(&url), |request, (name, value)| request.header(*name, value)).call(),
+        Some(body) => {
+            let request = headers.iter().fold(agent.post(&url), |request, (name, value)| request.header(*name, value));
+            request.header("content-type", "application/json").send(body)
+        }
+    }
+    .map_err(failed)?;
+    let text = response.body_mut().read_to_string().map_err(failed)?;
+    let body = serde_json::from_str(&text).map_err(|_| AskError::NotJson { address, text })?;
+    Ok(Answer { status: response.status().as_u16(), body })
+}
+
+impl Answer {
+    fn print(&self, caller: &Caller) -> Exit {
+        match (caller.json, self.status, &self.body) {
+            (true, ..) => println!("{}", self.body),
+            (false, OK, Value::Array(rows)) => print_rows(rows),
+            (false, OK, body) => print_fields("", body),
+            (false, _, body) => eprintln!("rialto: {}", refusal(body)),
+        }
+        self.exit()
+    }
+
+    fn exit(&self) -> Exit {
+        match self.status {
+            OK => Exit::Done,
+            403 | 409 | 422 => Exit::Differs,
+            400 | 401 | 404 | 413 => Exit::Usage,
+            _ => Exit::InputOutput,
+        }
+    }
+}
+
+fn refusal(body: &Value) -> String {
+    let field = |name| body.get(name).and_then(Value::as_str);
+    match (field("error"), field("reason"), field("text")) {
+        (_, Some(reason), _) => format!("the venue refused: {reason} ({})", body["code"]),
+        (Some(error), None, Some(text)) => format!("{error}: {text}"),
+        _ => body.to_string(),
+    }
+}
+
+/// One field a line; what is inside a field is named with it.
+fn print_fields(prefix: &str, value: &Value) {
+    for (name, value) in value.as_object().into_iter().flatten() {
+        match value {
+            Value::Object(_) => print_fields(&format!("{prefix}{name}."), value),
+            Value::Null => {}
+            value => println!("{:<28}{}", format!("{prefix}{name}"), cell(value)),
+        }
+    }
+}
+
+/// One row a line, in columns as wide as what is in them.
+fn print_rows(rows: &[Value]) {
+    let Some(names) = rows.first().and_then(Value::as_object).map(|row| row.keys().collect::<Vec<_>>()) else {
+        println!("none");
+        return;
+    };
+    let heading: Vec<String> = names.iter().map(|name| (*name).clone()).collect();
+    let cells = rows.iter().map(|row| names.iter().map(|name| cell(&row[name.as_str()])).collect());
+    let table: Vec<Vec<String>> = std::iter::once(heading).chain(cells).collect();
+    let width = |column: usize| table.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..names.len()).map(width).collect();
+    for row in &table {
+        let line: Vec<String> = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}")).collect();
+        println!("{}", line.join("  ").trim_end());
+    }
+}
+
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(values) if values.is_empty() => "-".to_owned(),
+        Value::Array(values) => values.iter().map(cell).collect::<Vec<_>>().join("; "),
+        Value::Object(fields) => {
+            let fields = fields.iter().filter(|(_, value)| !value.is_null());
+            fields.map(|(name, value)| format!("{name} {}", cell(value))).collect::<Vec<_>>().join(", ")
+        }
+        other => other.to_string(),
+    }
+}
+
+fn now() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,185 @@
+//! Values as an administrator writes them: decimals, names of codes, names of things.
+
+use core::fmt;
+use core::str::FromStr;
+
+use engine::canonical::Code;
+use rust_decimal::Decimal;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A price, a quantity, an amount or a rate, in whole units and written as text: `"64000.50"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DecimalText(pub Decimal);
+
+/// Why a decimal is no whole number of steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Off {
+    Negative,
+    Fraction,
+    TooLarge,
+}
+
+impl DecimalText {
+    /// So many of `10^−decimals`.
+    pub(crate) fn in_units(self, decimals: u8) -> Result<u128, Off> {
+        let value = self.0.normalize();
+        let mantissa = u128::try_from(value.mantissa()).map_err(|_| Off::Negative)?;
+        let (scale, decimals) = (value.scale(), u32::from(decimals));
+        if scale > decimals {
+            return Err(Off::Fraction);
+        }
+        10_u128.checked_pow(decimals - scale).and_then(|power| mantissa.checked_mul(power)).ok_or(Off::TooLarge)
+    }
+
+    /// Mantissa and digits behind the point, as short as they can be; nothing if that is negative or too long.
+    pub(crate) fn parts(self) -> Option<(u64, u8)> {
+        let value = self.0.normalize();
+        Some((u64::try_from(value.mantissa()).ok()?, u8::try_from(value.scale()).ok()?))
+    }
+}
+
+/// `mantissa × 10^−decimals` in digits, without zeros at the end.
+pub(crate) fn decimal(mantissa: u128, decimals: u8) -> String {
+    let digits = format!("{mantissa:0>width$}", width = usize::from(decimals) + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - usize::from(decimals));
+    match fraction.trim_end_matches('0') {
+        "" => whole.to_owned(),
+        fraction => format!("{whole}.{fraction}"),
+    }
+}
+
+/// As [`decimal()`], with a sign.
+pub(crate) fn signed_decimal(mantissa: i128, decimals: u8) -> String {
+    let sign = if mantissa < 0 { "-" } else { "" };
+    format!("{sign}{}", decimal(mantissa.unsigned_abs(), decimals))
+}
+
+impl FromStr for DecimalText {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Decimal::from_str_exact(text).map(Self).map_err(|_| format!("{text:?} is no decimal of at most 28 digits"))
+    }
+}
+
+impl fmt::Display for DecimalText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// One of the engine's codes by its name, in any case and with or without hyphens: `Continuous`, `cancel-only`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CodeText<T>(pub T);
+
+impl<T: Code> FromStr for CodeText<T> {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let plain = |name: &str| name.replace(['-', '_'], "").to_ascii_lowercase();
+        let found = T::ALL.iter().find(|code| plain(code.name()) == plain(text));
+        found.map(|code| Self(*code)).ok_or_else(|| {
+            let names: Vec<_> = T::ALL.iter().map(|code| code.name()).collect();
+            format!("{text:?} is none of {}", names.join(", "))
+        })
+    }
+}
+
+impl<T: Code> fmt::Display for CodeText<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.name())
+    }
+}
+
+/// An instrument or an asset, by its name or by its number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NameOrNumber(pub String);
+
+impl NameOrNumber {
+    /// The number, if it is one.
+    pub(crate) fn number(&self) -> Option<u32> {
+        self.0.parse().ok()
+    }
+}
+
+impl FromStr for NameOrNumber {
+    type Err = core::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for NameOrNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Text in JSON, and nothing else.
+macro_rules! text_in_json {
+    ($($name:ty $(, $code:ident)?;)*) => {$(
+        impl$(<$code: Code>)? Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de $(, $code: Code)?> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+            }
+        }
+    )*};
+}
+text_in_json! {
+    DecimalText;
+    CodeText<T>, T;
+    NameOrNumber;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use engine::instrument::Phase;
+
+    fn units(text: &str, decimals: u8) -> Result<u128, Off> {
+        text.parse::<DecimalText>().unwrap().in_units(decimals)
+    }
+
+    #[test]
+    fn a_decimal_is_counted_in_units() {
+        assert_eq!(units("101.25", 2), Ok(10_125));
+        assert_eq!(units("101.250", 2), Ok(10_125));
+        assert_eq!(units("0", 18), Ok(0));
+        assert_eq!(units("1", 18), Ok(10_u128.pow(18)));
+        assert_eq!(units("0.001", 2), Err(Off::Fraction));
+        assert_eq!(units("-1", 2), Err(Off::Negative));
+        // 2^96 − 1 is the largest mantissa there is; a larger one is no decimal at all.
+        assert_eq!(units("79228162514264337593543950335", 18), Err(Off::TooLarge));
+        for text in ["", "x", "1e3", "79228162514264337593543950336", "0.12345678901234567890123456789"] {
+            assert!(text.parse::<DecimalText>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn units_are_written_as_decimals() {
+        assert_eq!(decimal(10_125, 2), "101.25");
+        assert_eq!(decimal(5, 2), "0.05");
+        assert_eq!(decimal(500, 2), "5");
+        assert_eq!(decimal(0, 2), "0");
+        assert_eq!(decimal(7, 0), "7");
+        assert_eq!(decimal(u128::MAX, 0), "340282366920938463463374607431768211455");
+        assert_eq!(signed_decimal(-5, 2), "-0.05");
+    }
+
+    #[test]
+    fn a_code_is_found_by_its_name_however_it_is_written() {
+        for text in ["CancelOnly", "cancel-only", "cancel_only", "CANCELONLY"] {
+            assert_eq!(text.parse(), Ok(CodeText(Phase::CancelOnly)));
+        }
+        let unknown = "open".parse::<CodeText<Phase>>().unwrap_err();
+        assert!(unknown.starts_with("\"open\" is none of PreOpen, OpeningCall"), "{unknown}");
+    }
+}

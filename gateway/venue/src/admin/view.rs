@@ -1,0 +1,509 @@
+//! What the operator sees of the venue: everything that administrators set up, and what accounts have.
+//!
+//! It is the sum of all events, from the journal's first on, so that it needs nothing of the engine. It is therefore
+//! behind the core by what is not released yet. What open orders hold of a balance is the engine's rule and is not
+//! repeated here: a balance is what the account has, held or not.
+
+use std::collections::BTreeMap;
+
+use engine::canonical::Code;
+use engine::command::{
+    AccountLimits, AddAsset, AdminNote, DisconnectReason, ListInstrument, ModifyAccount, OpenAccount, Role, Switch,
+};
+use engine::event::{Trade, TradeSide};
+use engine::instrument::{DistanceUnit, FeeRates, Holds, InstrumentLimits, Phase};
+use engine::limits::FEE_TIERS;
+use engine::{
+    AccountId, Amount, AssetId, Event, EventHeader, EventSink, InstrumentId, KeyId, Quantity, SelfTradePrevention,
+    SessionId, SessionState, SessionVersion, Side, StpGroup,
+};
+use serde_json::{Value, json};
+
+use super::value::{NameOrNumber, decimal, signed_decimal};
+
+/// What the operator sees.
+#[derive(Debug)]
+pub struct AdminView {
+    assets: BTreeMap<AssetId, AddAsset>,
+    instruments: BTreeMap<InstrumentId, Instrument>,
+    accounts: BTreeMap<AccountId, Account>,
+    /// What each account has, held or not, in smallest units.
+    balances: BTreeMap<(AccountId, AssetId), i128>,
+    keys: BTreeMap<KeyId, Key>,
+    sessions: BTreeMap<SessionId, Session>,
+}
+
+/// An instrument, with what turns decimals into ticks, lots and smallest units.
+#[derive(Debug)]
+pub(crate) struct Instrument {
+    pub(crate) listing: ListInstrument,
+    phase: Phase,
+    limits: InstrumentLimits,
+    fees: [Option<FeeRates>; FEE_TIERS as usize],
+    quote_units: u64,
+    base_units: u64,
+}
+
+#[derive(Debug)]
+struct Account {
+    stp_group: StpGroup,
+    self_trade_prevention: Option<SelfTradePrevention>,
+    fee_tier: u8,
+    kill_switch: Switch,
+    limits: AccountLimits,
+}
+
+#[derive(Debug)]
+struct Key {
+    public_key: [u8; 32],
+    is_revoked: bool,
+    roles: Vec<(Role, AccountId)>,
+}
+
+#[derive(Debug)]
+struct Session {
+    key: KeyId,
+    version: SessionVersion,
+    state: SessionState,
+    ended: Option<DisconnectReason>,
+}
+
+impl Account {
+    fn new(stp_group: StpGroup, self_trade_prevention: Option<SelfTradePrevention>, fee_tier: u8) -> Self {
+        let (kill_switch, limits) = (Switch::Lifted, AccountLimits::DEFAULT);
+        Self { stp_group, self_trade_prevention, fee_tier, kill_switch, limits }
+    }
+}
+
+impl Default for AdminView {
+    /// Of a venue before its first command: it has its fee account.
+    fn default() -> Self {
+        let fees = (AccountId::FEES, Account::new(StpGroup::NONE, None, 0));
+        Self {
+            assets: BTreeMap::new(),
+            instruments: BTreeMap::new(),
+            accounts: BTreeMap::from([fees]),
+            balances: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+        }
+    }
+}
+
+impl EventSink for AdminView {
+    fn event(&mut self, _: &EventHeader, event: &Event) {
+        self.apply(event);
+    }
+}
+
+impl AdminView {
+    /// Whether an event changes anything here. Most of a venue's load does not.
+    pub(crate) fn concerns(event: &Event) -> bool {
+        !matches!(
+            event,
+            Event::OrderAccepted(_)
+                | Event::OrderRejected(_)
+                | Event::OrderReplaced(_)
+                | Event::OrderCancelled(_)
+                | Event::CancelRejected(_)
+        )
+    }
+
+    /// Takes in what an event says. Events that are not listed change nothing that is seen here.
+    pub(crate) fn apply(&mut self, event: &Event) {
+        match event {
+            Event::Trade(trade) => self.trade(trade),
+            Event::BalanceChanged(changed) => {
+                let has = changed.available.0 + changed.held.0;
+                self.balances.insert((changed.account, changed.asset), i128::try_from(has).unwrap_or(i128::MAX));
+            }
+            Event::AssetAdded(added) => {
+                self.assets.insert(added.command.asset, added.command);
+            }
+            Event::InstrumentListed(listed) => {
+                let instrument = Instrument {
+                    listing: listed.command,
+                    phase: listed.command.phase,
+                    limits: InstrumentLimits::DEFAULT,
+                    fees: [None; FEE_TIERS as usize],
+                    quote_units: listed.quote_units,
+                    base_units: listed.base_units,
+                };
+                self.instruments.insert(listed.command.instrument, instrument);
+            }
+            Event::InstrumentDelisted(delisted) => {
+                self.instruments.remove(&delisted.instrument);
+            }
+            Event::InstrumentLimitsSet(set) => {
+                self.with_instrument(set.command.instrument, |instrument| instrument.limits = set.command.limits);
+            }
+            Event::FeesSet(set) => self.with_instrument(set.command.instrument, |instrument| {
+                if let Some(rates) = instrument.fees.get_mut(usize::from(set.command.tier)) {
+                    *rates = Some(set.command.rates);
+                }
+            }),
+            Event::PhaseChanged(changed) => {
+                self.with_instrument(changed.instrument, |instrument| instrument.phase = changed.to);
+            }
+            Event::AccountOpened(opened) => {
+                let OpenAccount { account, stp_group, self_trade_prevention, fee_tier, .. } = opened.command;
+                self.accounts.insert(account, Account::new(stp_group, self_trade_prevention, fee_tier));
+            }
+            Event::AccountModified(modified) => {
+                let ModifyAccount { account, stp_group, self_trade_prevention, fee_tier, .. } = modified.command;
+                self.with_account(account, |account| {
+                    let Account { kill_switch, limits, .. } = *account;
+                    *account = Account { stp_group, self_trade_prevention, fee_tier, kill_switch, limits };
+                });
+            }
+            Event::AccountLimitsSet(set) if set.command.instrument.is_none() => {
+                self.with_account(set.command.account, |account| account.limits = set.command.limits);
+            }
+            Event::KillSwitchSet(set) => {
+                self.with_account(set.command.account, |account| account.kill_switch = set.command.switch);
+            }
+            Event::KeyAdded(added) => {
+                let key = Key { public_key: added.command.public_key, is_revoked: false, roles: Vec::new() };
+                self.keys.insert(added.command.key, key);
+            }
+            Event::KeyRevoked(revoked) => {
+                if let Some(key) = self.keys.get_mut(&revoked.command.key) {
+                    key.is_revoked = true;
+                }
+            }
+            Event::RoleGranted(granted) => {
+                let role = (granted.command.role, granted.command.account);
+                if let Some(key) = self.keys.get_mut(&granted.command.key)
+                    && !key.roles.contains(&role)
+                {
+                    key.roles.push(role);
+                }
+            }
+            Event::RoleRevoked(revoked) => {
+                let role = (revoked.command.role, revoked.command.account);
+                if let Some(key) = self.keys.get_mut(&revoked.command.key) {
+                    key.roles.retain(|granted| *granted != role);
+                }
+            }
+            Event::SessionNegotiated(negotiated) => {
+                let (key, version) = (negotiated.key, negotiated.version);
+                let session = Session { key, version, state: SessionState::Negotiated, ended: None };
+                self.sessions.insert(negotiated.session, session);
+            }
+            Event::SessionEstablished(established) => {
+                if let Some(session) = self.sessions.get_mut(&established.session) {
+                    (session.state, session.ended) = (SessionState::Established, None);
+                }
+            }
+            Event::SessionDisconnected(gone) => {
+                if let Some(session) = self.sessions.get_mut(&gone.session) {
+                    (session.state, session.ended) = (SessionState::Disconnected, Some(gone.reason));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn with_instrument(&mut self, instrument: InstrumentId, change: impl FnOnce(&mut Instrument)) {
+        if let Some(instrument) = self.instruments.get_mut(&instrument) {
+            change(instrument);
+        }
+    }
+
+    fn with_account(&mut self, account: AccountId, change: impl FnOnce(&mut Account)) {
+        if let Some(account) = self.accounts.get_mut(&account) {
+            change(account);
+        }
+    }
+
+    fn trade(&mut self, trade: &Trade) {
+        let Some(instrument) = self.instruments.get(&trade.instrument) else { return };
+        if instrument.listing.holds == Holds::Off {
+            return;
+        }
+        let (base, quote) = (instrument.listing.base, instrument.listing.quote);
+        let lots = i128::from(trade.quantity.0);
+        let bought = lots * i128::from(instrument.base_units);
+        let paid = i128::from(trade.price.0) * lots * i128::from(instrument.quote_units);
+        for side in [&trade.maker, &trade.taker] {
+            let TradeSide { fee, .. } = *side;
+            let (received, spent) = match side.side {
+                Side::Buy => (bought, paid + fee.0),
+                Side::Sell => (-bought, fee.0 - paid),
+            };
+            self.add(side.report.account, base, received);
+            self.add(side.report.account, quote, -spent);
+            self.add(AccountId::FEES, quote, fee.0);
+        }
+    }
+
+    fn add(&mut self, account: AccountId, asset: AssetId, change: i128) {
+        *self.balances.entry((account, asset)).or_default() += change;
+    }
+}
+
+/// What requests and their answers look up.
+impl AdminView {
+    /// A key's public half; none if the key is not known or revoked.
+    pub(crate) fn public_key(&self, key: KeyId) -> Option<&[u8; 32]> {
+        self.keys.get(&key).filter(|key| !key.is_revoked).map(|key| &key.public_key)
+    }
+
+    /// Whether the key runs the venue.
+    pub(crate) fn is_administrator(&self, key: KeyId) -> bool {
+        let administrator = (Role::Administrator, AccountId::NONE);
+        self.keys.get(&key).is_some_and(|key| !key.is_revoked && key.roles.contains(&administrator))
+    }
+
+    /// The instrument that is called so, or has that number: only a name has to be known.
+    pub(crate) fn instrument_id(&self, name: &NameOrNumber) -> Option<InstrumentId> {
+        let named = || self.instruments.values().find(|instrument| instrument.listing.name.as_str() == name.0);
+        name.number().map(InstrumentId).or_else(|| named().map(|instrument| instrument.listing.instrument))
+    }
+
+    /// The asset that is called so, or has that number: only a name has to be known.
+    pub(crate) fn asset_id(&self, name: &NameOrNumber) -> Option<AssetId> {
+        let named = || self.assets.values().find(|asset| asset.name.as_str() == name.0);
+        name.number().map(AssetId).or_else(|| named().map(|asset| asset.asset))
+    }
+
+    pub(crate) fn instrument(&self, instrument: InstrumentId) -> Option<&Instrument> {
+        self.instruments.get(&instrument)
+    }
+
+    /// Digits behind the point of an asset's smallest unit.
+    pub(crate) fn decimals(&self, asset: AssetId) -> Option<u8> {
+        self.assets.get(&asset).map(|asset| asset.decimals)
+    }
+
+    pub(crate) fn knows_account(&self, account: AccountId) -> bool {
+        self.accounts.contains_key(&account)
+    }
+
+    fn asset_name(&self, asset: AssetId) -> Option<&str> {
+        self.assets.get(&asset).map(|asset| asset.name.as_str())
+    }
+}
+
+/// What is read, as JSON.
+impl AdminView {
+    pub(crate) fn assets(&self) -> Value {
+        let asset = |asset: &AddAsset| {
+            let AddAsset { asset: id, name, decimals, .. } = asset;
+            json!({ "asset": id.0, "name": name.as_str(), "decimals": decimals })
+        };
+        self.assets.values().map(asset).collect()
+    }
+
+    pub(crate) fn instruments(&self) -> Value {
+        self.instruments.values().map(|instrument| self.instrument_json(instrument)).collect()
+    }
+
+    fn instrument_json(&self, instrument: &Instrument) -> Value {
+        let Instrument { listing, phase, limits, fees, .. } = instrument;
+        let price =
+            |price: engine::Price| decimal(u128::from(price.0) * u128::from(listing.tick), listing.tick_decimals);
+        let quantity = |lots: Quantity| decimal(u128::from(lots.0) * u128::from(listing.lot), listing.lot_decimals);
+        let notional = |amount: Amount| self.decimals(listing.quote).map(|decimals| decimal(amount.0, decimals));
+        let rates = |(tier, rates): (usize, &Option<FeeRates>)| {
+            let FeeRates { maker, taker } = (*rates)?;
+            let basis_points = |rate: i32| signed_decimal(rate.into(), 2);
+            let (maker, taker) = (basis_points(maker), basis_points(taker));
+            Some(json!({ "tier": tier, "maker_basis_points": maker, "taker_basis_points": taker }))
+        };
+        json!({
+            "instrument": listing.instrument.0,
+            "name": listing.name.as_str(),
+            "base": self.asset_name(listing.base),
+            "quote": self.asset_name(listing.quote),
+            "tick": decimal(listing.tick.into(), listing.tick_decimals),
+            "lot": decimal(listing.lot.into(), listing.lot_decimals),
+            "phase": phase.name(),
+            "holds": listing.holds.name(),
+            "fees": fees.iter().enumerate().filter_map(rates).collect::<Vec<_>>(),
+            "limits": {
+                "quantity_min": quantity(limits.quantity_min),
+                "quantity_max": quantity(limits.quantity_max),
+                "price_max": price(limits.price_max),
+                "notional_min": notional(limits.notional_min),
+                "notional_max": notional(limits.notional_max),
+            },
+        })
+    }
+
+    pub(crate) fn accounts(&self) -> Value {
+        let account = |(id, account): (&AccountId, &Account)| {
+            let AccountLimits { quantity_max, notional_max, open_orders_max, price_deviation } = account.limits;
+            json!({
+                "account": id.0,
+                "kill_switch": account.kill_switch.name(),
+                "fee_tier": account.fee_tier,
+                "stp_group": account.stp_group.0,
+                "self_trade_prevention": account.self_trade_prevention.map(Code::name),
+                "open_orders_max": (open_orders_max != u32::MAX).then_some(open_orders_max),
+                "quantity_max_lots": (!quantity_max.is_absent()).then(|| quantity_max.0.to_string()),
+                "notional_max_units": (!notional_max.is_absent()).then(|| { notional_max.0 }.to_string()),
+                "price_deviation": (price_deviation.unit != DistanceUnit::Unlimited)
+                    .then(|| format!("{} {}", price_deviation.value, price_deviation.unit)),
+            })
+        };
+        self.accounts.iter().map(account).collect()
+    }
+
+    /// Of one account, or of all.
+    pub(crate) fn balances(&self, of: Option<AccountId>) -> Value {
+        let wanted = |account: AccountId| of.is_none_or(|of| of == account);
+        let balance = |(&(account, asset), has): (&(AccountId, AssetId), &i128)| {
+            let decimals = self.decimals(asset)?;
+            let total = signed_decimal(*has, decimals);
+            Some(json!({ "account": account.0, "asset": self.asset_name(asset), "total": total }))
+        };
+        self.balances.iter().filter(|((account, _), _)| wanted(*account)).filter_map(balance).collect()
+    }
+
+    pub(crate) fn keys(&self) -> Value {
+        let key = |(id, key): (&KeyId, &Key)| {
+            let role = |(role, account): &(Role, AccountId)| {
+                let account = (!account.is_none()).then_some(account.0);
+                json!({ "role": role.name(), "account": account })
+            };
+            json!({
+                "key": id.0,
+                "state": if key.is_revoked { "Revoked" } else { "Valid" },
+                "roles": key.roles.iter().map(role).collect::<Vec<_>>(),
+                "public_key": key.public_key.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
+            })
+        };
+        self.keys.iter().map(key).collect()
+    }
+
+    pub(crate) fn sessions(&self) -> Value {
+        let session = |(id, session): (&SessionId, &Session)| {
+            json!({
+                "session": id.0,
+                "key": session.key.0,
+                "state": session.state.name(),
+                "ended": session.ended.map(Code::name),
+                "login": session.version.0,
+            })
+        };
+        self.sessions.iter().map(session).collect()
+    }
+}
+
+/// What an administrator did is answered by the event that says so.
+pub(crate) fn note_of(event: &Event) -> Option<(KeyId, AdminNote)> {
+    Some(match event {
+        Event::CommandRejected(event) => (event.author, event.note),
+        Event::RandomSeedSet(event) => (event.author, event.command.note),
+        Event::BehaviourSet(event) => (event.author, event.command.note),
+        Event::AssetAdded(event) => (event.author, event.command.note),
+        Event::InstrumentListed(event) => (event.author, event.command.note),
+        Event::InstrumentDelisted(event) => (event.author, event.note),
+        Event::InstrumentLimitsSet(event) => (event.author, event.command.note),
+        Event::PriceProtectionSet(event) => (event.author, event.command.note),
+        Event::FeesSet(event) => (event.author, event.command.note),
+        Event::PhaseChanged(event) => (event.author, event.note),
+        Event::AccountOpened(event) => (event.author, event.command.note),
+        Event::AccountModified(event) => (event.author, event.command.note),
+        Event::AccountLimitsSet(event) => (event.author, event.command.note),
+        Event::BalanceChanged(event) => (event.author, event.note),
+        Event::KillSwitchSet(event) => (event.author, event.command.note),
+        Event::KeyAdded(event) => (event.author, event.command.note),
+        Event::KeyRevoked(event) => (event.author, event.command.note),
+        Event::RoleGranted(event) => (event.author, event.command.note),
+        Event::RoleRevoked(event) => (event.author, event.command.note),
+        Event::AddressAllowed(event) => (event.author, event.command.note),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data_folder::DataFolder;
+    use crate::demo;
+    use engine::command::{CommandBody, Deposit, NewOrder, Withdraw};
+    use engine::{
+        Capacity, ClientOrderId, Command, Engine, OnDisconnect, OrderFlags, OrderType, Price, Sequence, Sequenced,
+        Stamp, TimeInForce, Timestamp,
+    };
+
+    const ACCOUNTS: u32 = 4;
+
+    /// Applies the venue's own commands and takes their events in.
+    struct World {
+        engine: Engine,
+        view: AdminView,
+        trades: u64,
+    }
+
+    impl EventSink for World {
+        fn event(&mut self, header: &EventHeader, event: &Event) {
+            self.trades += u64::from(matches!(event, Event::Trade(_)));
+            self.view.event(header, event);
+        }
+    }
+
+    impl World {
+        fn apply(&mut self, body: impl Into<CommandBody>) {
+            let stamp = Stamp { sequence: Sequence(self.engine.last().sequence.0 + 1), time: Timestamp(1) };
+            let mut events: Vec<(EventHeader, Event)> = Vec::new();
+            self.engine.apply(&Sequenced { stamp, value: Command::from_venue(body) }, &mut events);
+            events.iter().for_each(|(header, event)| self.event(header, event));
+        }
+    }
+
+    fn random(seed: &mut u64, bound: u64) -> u64 {
+        *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (*seed >> 33) % bound
+    }
+
+    fn order(seed: &mut u64) -> NewOrder {
+        NewOrder {
+            account: AccountId(2 + u32::try_from(random(seed, ACCOUNTS.into())).unwrap()),
+            instrument: InstrumentId(1 + u32::try_from(random(seed, 3)).unwrap()),
+            client_order_id: ClientOrderId::NONE,
+            side: if random(seed, 2) == 0 { Side::Buy } else { Side::Sell },
+            order_type: OrderType::Limit,
+            time_in_force: TimeInForce::GoodTillCancel,
+            flags: OrderFlags::NONE,
+            self_trade_prevention: None,
+            on_disconnect: OnDisconnect::AsSession,
+            price: Price(95 + random(seed, 11)),
+            quantity: Quantity(1 + random(seed, 1_000_000)),
+            funds: Amount::ABSENT,
+            stop_price: Price::ABSENT,
+            display_quantity: Quantity::ABSENT,
+            minimum_quantity: Quantity::ABSENT,
+            expire_at: Timestamp::NONE,
+        }
+    }
+
+    #[test]
+    fn balances_are_the_engines() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = DataFolder::open(place.path()).unwrap();
+        let mut world = World { engine: Engine::new(Capacity::DEFAULT), view: AdminView::default(), trades: 0 };
+        demo::commands(&folder).unwrap().into_iter().for_each(|body| world.apply(body));
+        let mut seed = 20_261_124;
+        println!("seed {seed}");
+        for number in 0..2_000 {
+            world.apply(order(&mut seed));
+            let (account, asset, note) = (AccountId(2), AssetId(1 + number % 3), AdminNote::NONE);
+            match number % 50 {
+                0 => world.apply(Deposit { account, asset, amount: Amount(12_345), note }),
+                1 => world.apply(Withdraw { account, asset, amount: Amount(543), note }),
+                _ => {}
+            }
+        }
+        assert!(world.trades > 500, "{} trades", world.trades);
+        for account in (1..2 + ACCOUNTS).map(AccountId) {
+            for asset in (1..=3).map(AssetId) {
+                let balance = world.engine.balance(account, asset).unwrap();
+                let has = world.view.balances.get(&(account, asset)).copied().unwrap_or_default();
+                assert_eq!(u128::try_from(has), Ok(balance.available.0 + balance.held.0), "{account} {asset}");
+            }
+        }
+    }
+}
