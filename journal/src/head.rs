@@ -144,7 +144,7 @@ impl Head {
             path,
             memory: SharedWords::map(&file)?,
             ring_bytes,
-            published: Watermark::new(0, idle),
+            published: Watermark::new(0, idle.beside_the_core()),
             freed: Watermark::new(0, idle),
         };
         head.store(0, &header_words(journal, ring_bytes));

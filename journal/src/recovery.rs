@@ -148,7 +148,7 @@ fn start(options: &Options, mut opening: Opening, lock: File) -> Result<Opened, 
         .map_err(io_error(&path))?;
     let spares = opening.tail.start_spares().map_err(io_error(&path))?;
     let shared = Arc::new(Shared {
-        durable: Arc::new(Watermark::new(last.0, options.idle)),
+        durable: Arc::new(Watermark::new(last.0, options.idle.beside_the_core())),
         head,
         shelf: spares.shelf().clone(),
         digests: DigestQueue::default(),

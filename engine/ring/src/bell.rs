@@ -13,11 +13,25 @@ pub enum Idle {
     /// It looks again every 50 µs: whoever makes the change makes no system call, ever, and every waiter keeps its core a
     /// little busy.
     Poll,
-    /// It looks again at once: the shortest wait, for a thread with a core of its own.
+    /// The core looks again at once and makes no system call: it has a processor of its own. Threads beside it poll.
     Spin,
 }
 
+impl Idle {
+    /// How a thread beside the core waits.
+    #[must_use]
+    pub fn beside_the_core(self) -> Self {
+        match self {
+            Self::Park => Self::Park,
+            Self::Poll | Self::Spin => Self::Poll,
+        }
+    }
+}
+
 const POLL_INTERVAL: Duration = Duration::from_micros(50);
+
+/// How often a spinning waiter looks before it lets its caller look at other things.
+const SPIN_LOOKS: u32 = 128;
 
 /// Wakes those who wait for something to change: a cursor to move, a watermark to rise, a queue to fill.
 ///
@@ -64,12 +78,8 @@ impl Bell {
 
     /// Waits until `look` finds something; gives it.
     pub fn wait<T>(&self, idle: Idle, mut look: impl FnMut() -> Option<T>) -> T {
-        let backoff = Backoff::new();
-        while !backoff.is_completed() {
-            if let Some(found) = look() {
-                return found;
-            }
-            backoff.snooze();
+        if let Some(found) = look_a_little(idle, &mut look) {
+            return found;
         }
         match idle {
             Idle::Park => self.sleep(look, None).expect("a sleep without a limit ends by finding"),
@@ -80,12 +90,8 @@ impl Bell {
 
     /// Waits until `look` finds something, at most about so long; `None` if it did not.
     pub fn wait_at_most<T>(&self, idle: Idle, limit: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
-        let backoff = Backoff::new();
-        while !backoff.is_completed() {
-            if let Some(found) = look() {
-                return Some(found);
-            }
-            backoff.snooze();
+        if let Some(found) = look_a_little(idle, &mut look) {
+            return Some(found);
         }
         match idle {
             Idle::Park => self.sleep(look, Some(limit)),
@@ -127,11 +133,59 @@ impl Bell {
     }
 }
 
+/// The first microseconds: who spins never yields, which would be a system call.
+fn look_a_little<T>(idle: Idle, look: &mut impl FnMut() -> Option<T>) -> Option<T> {
+    if idle == Idle::Spin {
+        return (0..SPIN_LOOKS).find_map(|_| {
+            let found = look();
+            core::hint::spin_loop();
+            found
+        });
+    }
+    let backoff = Backoff::new();
+    while !backoff.is_completed() {
+        if let Some(found) = look() {
+            return Some(found);
+        }
+        backoff.snooze();
+    }
+    None
+}
+
 fn look_again<T>(mut look: impl FnMut() -> Option<T>, pause: impl Fn()) -> T {
     loop {
         if let Some(found) = look() {
             return found;
         }
         pause();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::cell::Cell;
+
+    #[test]
+    fn who_spins_looks_often_and_gives_up_without_sleeping() {
+        let (bell, looks) = (Bell::new(), Cell::new(0));
+        let look = || {
+            looks.set(looks.get() + 1);
+            None::<()>
+        };
+        // An hour would be noticed.
+        assert_eq!(bell.wait_at_most(Idle::Spin, Duration::from_secs(3_600), look), None);
+        assert_eq!(looks.get(), SPIN_LOOKS + 1);
+        let found = bell.wait(Idle::Spin, || {
+            looks.set(looks.get() + 1);
+            (looks.get() > 10_000).then(|| looks.get())
+        });
+        assert_eq!(found, 10_001);
+    }
+
+    #[test]
+    fn beside_a_spinning_core_threads_poll() {
+        let beside = [Idle::Park, Idle::Poll, Idle::Spin].map(Idle::beside_the_core);
+        assert_eq!(beside, [Idle::Park, Idle::Poll, Idle::Poll]);
     }
 }
