@@ -6,6 +6,7 @@ pub mod admin;
 pub mod affinity;
 pub mod arguments;
 pub mod clock;
+pub mod config;
 mod core_thread;
 pub mod data_folder;
 pub mod demo;

@@ -2,13 +2,24 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use venue::arguments::{Arguments, Tool};
+use venue::arguments::Tool;
+use venue::config::{self, ConfigError};
+use venue::exit::Exit;
 use venue::{admin, journal_tools, serve};
 
 fn main() -> ExitCode {
-    match Arguments::parse().tool {
+    let arguments = match config::parse(std::env::args_os()) {
+        Ok(arguments) => arguments,
+        // Says what is wrong with the command line, or gives the help that was asked for.
+        Err(ConfigError::CommandLine(error)) => error.exit(),
+        Err(error) => {
+            eprintln!("rialto: {error}");
+            return Exit::Usage.into();
+        }
+    };
+    match arguments.tool {
         Tool::Serve(arguments) => serve::run(&arguments),
+        Tool::Config(command) => serve::check(&command),
         Tool::Admin(arguments) => admin::tool::run(&arguments),
         Tool::Journal(command) => journal_tools::run(&command),
     }

@@ -27,19 +27,23 @@ use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::admin::{self, AdminView, Desk};
-use crate::affinity::CoreNumber;
-use crate::arguments::{DurabilityArgument, IdleArgument, ServeArguments};
+use crate::affinity;
+use crate::arguments::ConfigCommand;
+use crate::config::{self, ConfigError, DurabilityArgument, ServeArguments, Threads};
 use crate::data_folder::{DataFolder, DataFolderError};
 use crate::demo;
 use crate::exit::Exit;
 use crate::founding::{FoundingError, found};
 use crate::http::{Http, Status, admin_is_open};
-use crate::topology::{StartError, StopError, Topology, Venue, journal_options};
+use crate::topology::{Ended, StartError, StopError, Topology, Venue, journal_options};
 
 /// Why a venue is not served.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// An option cannot be honoured.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The certificate cannot be used.
     #[error("{0}")]
     Usage(String),
     /// The data folder cannot be used.
@@ -80,7 +84,7 @@ impl ServeError {
     /// What the program's exit code says.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Usage(_) | Self::Founding(FoundingError::Refused { .. }) => Exit::Usage,
+            Self::Config(_) | Self::Usage(_) | Self::Founding(FoundingError::Refused { .. }) => Exit::Usage,
             Self::Founding(FoundingError::Open(error)) => error.into(),
             Self::Start(StartError::Open(error)) => error.into(),
             Self::Start(StartError::Replay(error)) => error.into(),
@@ -119,14 +123,42 @@ pub fn run(arguments: &ServeArguments) -> Exit {
     }
 }
 
+/// `rialto config check`.
+pub fn check(ConfigCommand::Check { file }: &ConfigCommand) -> Exit {
+    let checked = config::check(file).and_then(|arguments| Ok((arguments.threads()?, arguments)));
+    match checked {
+        Ok((threads, arguments)) => {
+            say_options(&arguments, &threads);
+            Exit::Done
+        }
+        Err(error) => {
+            eprintln!("rialto: {error}");
+            Exit::Usage
+        }
+    }
+}
+
+fn say_options(arguments: &ServeArguments, threads: &Threads) {
+    let source = arguments.config.as_ref().map_or(String::new(), |file| format!(" with {}", file.display()));
+    println!("options{source}");
+    arguments.effective().iter().for_each(|(name, value)| println!("  {name:<12}{value}"));
+    println!("threads       {}", threads.description);
+}
+
 fn serve(arguments: &ServeArguments) -> Result<(), ServeError> {
+    say_options(arguments, &arguments.threads()?);
     let running = Running::start(arguments, demo::commands)?;
     running.announce()?;
     wait_for_signal()?;
-    println!("stopping: letting nobody in, applying what came in, sealing the journal");
-    let last = running.stop()?;
-    println!("stopped behind command {last}");
+    say("stopping: letting nobody in, applying what came in, sealing the journal");
+    let ended = running.stop()?;
+    say(&format!("stopped behind command {}", ended.engine.last().sequence.0));
     Ok(())
+}
+
+/// Whoever listened may have gone long ago; that is no reason to stop otherwise than in order.
+fn say(line: &str) {
+    let _ = writeln!(io::stdout(), "{line}");
 }
 
 /// What a new venue begins with, all of it the venue's own commands.
@@ -146,8 +178,11 @@ pub struct Running {
 
 impl Running {
     /// Starts everything; a venue that is new is founded with the commands of `set_up`, which is called only then.
+    ///
+    /// Where the core is pinned, the calling thread is kept off the core's processor from then on.
     pub fn start(arguments: &ServeArguments, set_up: impl FnOnce(&DataFolder) -> SetUp) -> Result<Self, ServeError> {
-        let topology = topology(arguments)?;
+        let threads = arguments.threads()?;
+        let topology = topology(arguments, &threads);
         let folder = DataFolder::open(&arguments.data)?;
         // What two processes on one folder could both make is made under its lock; and whatever may fail for a usual
         // reason comes before the venue runs.
@@ -161,12 +196,16 @@ impl Running {
         let identity = Identity { certificates, key };
         found(&lock, &journal_options(&topology), || set_up(&folder).map_err(ServeError::from))?;
         drop(lock);
+        place(&threads);
         let mut views = None;
         let mut admin_view = AdminView::default();
         let mut venue = Venue::start_with_history(folder.path(), &topology, &mut admin_view, |engine| {
             views = Some(Views::of(engine));
         })?;
         let views = views.expect("a venue that starts shows its engine");
+        if let (Some(core), Some(error)) = (topology.core, venue.pinning_failure()) {
+            eprintln!("rialto: the core could not be pinned to processor {}: {error}; it runs where it is put", core.0);
+        }
 
         let mut readers = venue.take_readers();
         let [for_order_entry, for_market_data, for_operator] = [(); 3].map(|()| taken(&mut readers));
@@ -246,8 +285,8 @@ impl Running {
         io::stdout().flush().map_err(system("standard output"))
     }
 
-    /// Stops everything; gives the last command.
-    pub fn stop(self) -> Result<u64, ServeError> {
+    /// Stops everything.
+    pub fn stop(self) -> Result<Ended, ServeError> {
         self.status.ready.store(false, Ordering::Release);
         self.folder.withdraw()?;
         self.order_entry.stop();
@@ -255,7 +294,7 @@ impl Running {
         self.market_data.stop();
         self.http.stop();
         self.operator.join().expect("the operator's thread does not panic");
-        Ok(ended.engine.last().sequence.0)
+        Ok(ended)
     }
 }
 
@@ -285,24 +324,30 @@ impl ReportHistory for JournalHistory {
     }
 }
 
-fn topology(arguments: &ServeArguments) -> Result<Topology, ServeError> {
-    let core = arguments.cores.first().map(|&number| CoreNumber(number));
-    let idle = match arguments.idle {
-        IdleArgument::Spin if core.is_none() => {
-            return Err(ServeError::Usage(
-                "--idle spin needs --cores: a spinning core wants a processor of its own".into(),
-            ));
-        }
-        IdleArgument::Spin => Idle::Spin,
-        IdleArgument::Park => Idle::Park,
-        IdleArgument::Auto => Idle::Park,
-    };
+fn topology(arguments: &ServeArguments, threads: &Threads) -> Topology {
     let durability = match arguments.durability {
         DurabilityArgument::Buffered => Durability::Buffered,
         DurabilityArgument::Synced => Durability::Synced,
     };
+    let core = threads.placement.as_ref().map(|placement| placement.core);
     let head_directory = arguments.head.clone();
-    Ok(Topology { durability, idle, core, reader_count: 3, head_directory, ..Topology::default() })
+    Topology { durability, idle: threads.idle, core, reader_count: 3, head_directory, ..Topology::default() }
+}
+
+/// Places the calling thread, and with it all that it starts, beside the core.
+///
+/// What cannot be done is said, and the venue runs where the system puts it.
+fn place(threads: &Threads) {
+    if let Some(placement) = &threads.placement
+        && let Err(error) = affinity::pin(&placement.others)
+    {
+        eprintln!("rialto: threads could not be kept off the core's processor {}: {error}", placement.core.0);
+    }
+    if threads.idle == Idle::Spin
+        && let Err(error) = affinity::sleep_precisely()
+    {
+        eprintln!("rialto: polling threads will sleep longer than 50 µs: {error}");
+    }
 }
 
 /// Stops a venue that nobody could be let into; the error that kept them out is the one to tell.

@@ -12,8 +12,8 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
@@ -37,7 +37,8 @@ pub struct Topology {
     pub durability: Durability,
     /// How threads wait.
     pub idle: Idle,
-    /// The processor that the core is pinned to; none: it is not pinned.
+    /// The processor that the core is pinned to; none: it is not pinned. All other threads run where the thread may that
+    /// starts the venue.
     pub core: Option<CoreNumber>,
     /// Commands that may wait for the core; then producers get Busy.
     pub command_slots: usize,
@@ -111,6 +112,7 @@ pub struct Venue {
     observers: Vec<EventReader>,
     recovery: Recovery,
     durability: Durability,
+    pinning_failure: Option<io::Error>,
     stop: Arc<AtomicBool>,
     journal: Journal,
     core: JoinHandle<Stopped>,
@@ -165,9 +167,9 @@ impl Venue {
             stop: Arc::clone(&stop),
         };
         // The core is started last: helpers that a pinned thread starts would be pinned with it.
-        let core = start_core(core, topology.core)?;
+        let (core, pinning_failure) = start_core(core, topology.core)?;
         let durability = topology.durability;
-        Ok(Self { commands, readers, observers, recovery, durability, stop, journal, core, digest })
+        Ok(Self { commands, readers, observers, recovery, durability, pinning_failure, stop, journal, core, digest })
     }
 
     /// Where commands go.
@@ -195,6 +197,11 @@ impl Venue {
     /// What an acknowledgement promises.
     pub fn durability(&self) -> Durability {
         self.durability
+    }
+
+    /// Why the core is not on the processor that the topology names; none if it is, or none is named.
+    pub fn pinning_failure(&self) -> Option<&io::Error> {
+        self.pinning_failure.as_ref()
     }
 
     /// Whether the core runs: false once the journal has failed or the venue was stopped.
@@ -254,13 +261,17 @@ fn recovered(
     Ok((engine, event_digest))
 }
 
-fn start_core(core: Core, number: Option<CoreNumber>) -> io::Result<JoinHandle<Stopped>> {
-    Builder::new().name("core".to_owned()).spawn(move || {
-        if let Some(number) = number {
-            affinity::pin(number);
-        }
+/// Starts the core; why it is not where it should be, if it is not.
+fn start_core(core: Core, number: Option<CoreNumber>) -> io::Result<(JoinHandle<Stopped>, Option<io::Error>)> {
+    let (pinned, outcome) = mpsc::channel();
+    let thread = Builder::new().name("core".to_owned()).spawn(move || {
+        // Who starts the core waits for this.
+        let _ = pinned.send(number.map_or(Ok(()), |number| affinity::pin(&[number])));
+        drop(pinned);
         core.run()
-    })
+    })?;
+    let failure = outcome.recv().unwrap_or(Ok(())).err();
+    Ok((thread, failure))
 }
 
 fn start_digest(

@@ -95,7 +95,7 @@ impl Served {
 
     /// Stops the venue; its last command.
     fn stop(self) -> u64 {
-        self.running.stop().unwrap()
+        self.running.stop().unwrap().engine.last().sequence.0
     }
 }
 

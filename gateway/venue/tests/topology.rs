@@ -211,3 +211,58 @@ fn an_idle_venue_acts_when_a_deadline_passes() {
         venue.stop().unwrap();
     }
 }
+
+#[test]
+fn what_was_submitted_before_the_stop_is_applied_and_reported() {
+    const ORDERS: u64 = 3_000;
+    for (idle, durability) in [
+        (Idle::Park, Durability::Synced),
+        (Idle::Park, Durability::Buffered),
+        (Idle::Poll, Durability::Synced),
+        (Idle::Spin, Durability::Synced),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let topology = Topology { idle, durability, command_slots: 4_096, ..topology() };
+        let mut venue = Venue::start(folder.path(), &topology, |_| {}).unwrap();
+        let mut reader = venue.take_readers().pop().unwrap();
+        let commands = venue.commands();
+        set_up().into_iter().for_each(|body| submit(commands, Command::from_venue(body)));
+        // Side by side at prices that never cross: one event each, and far more of them than the ring of events holds.
+        for number in 0..ORDERS {
+            let (side, price) = if number % 2 == 0 { (Side::Buy, 100) } else { (Side::Sell, 200) };
+            submit(commands, Command::from_venue(order(ACCOUNTS[0], side, price, 1)));
+            if number % 1_000 == 999 {
+                submit(commands, Command::from_venue(mass_cancel()));
+            }
+        }
+        // Nobody has read anything yet, so the core waits for room, and most of it is still in the ring.
+        let reading = std::thread::spawn(move || {
+            let mut seen = (0, 0, 0);
+            while let Some(event) = next(&mut reader) {
+                match event {
+                    Event::OrderAccepted(_) => seen.0 += 1,
+                    Event::OrderCancelled(_) => seen.1 += 1,
+                    Event::MassCancelled(_) => seen.2 += 1,
+                    _ => {}
+                }
+            }
+            seen
+        });
+        let ended = venue.stop().unwrap();
+        assert_eq!(reading.join().unwrap(), (ORDERS, ORDERS, 3), "{idle:?} {durability:?}");
+        assert_eq!(ended.engine.last().sequence, Sequence(4 + ORDERS + 3));
+        let replayed = replay(folder.path(), &mut (), |_| {}).unwrap();
+        assert_eq!((replayed.last, replayed.event_digest), (ended.engine.last().sequence, ended.event_digest));
+    }
+}
+
+fn mass_cancel() -> MassCancel {
+    MassCancel {
+        account: ACCOUNTS[0],
+        instrument: InstrumentId::NONE,
+        side: None,
+        entered_by: SessionId::NONE,
+        client_order_id: ClientOrderId::NONE,
+        note: AdminNote::NONE,
+    }
+}

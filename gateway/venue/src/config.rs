@@ -1,0 +1,387 @@
+//! How a venue is run: every option, declared once, with unit, default and consequence.
+//!
+//! An option is given on the command line, in the file that `--config` names, or not at all; the first of these counts.
+//! A key in the file is an option's long name. Values of the file go through the command line's own parser, so that there
+//! is one truth about what an option may be.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use clap::parser::ValueSource;
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, ValueEnum};
+use ring::Idle;
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
+
+use crate::affinity::{self, CoreNumber, Placement, PlacementError};
+use crate::arguments::{Arguments, Tool};
+
+/// How to run a venue.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct ServeArguments {
+    /// A TOML file with any of these options, by their long names; what the command line says goes before it.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The data folder: journal, certificate, keys. Made if it is not there; one process per folder.
+    #[arg(long, value_name = "DIR", default_value = "rialto-data")]
+    pub data: PathBuf,
+    /// Where the newest commands wait in memory for the disk; it has to outlive the process. Default: shared memory.
+    #[arg(long, value_name = "DIR")]
+    pub head: Option<PathBuf>,
+    /// What an acknowledgement promises: to survive power loss, or, sooner, the process only.
+    #[arg(long, value_enum, default_value_t = DurabilityArgument::Synced)]
+    pub durability: DurabilityArgument,
+    /// How idle threads wait: sleeping, looking again at once, or as suits the machine.
+    #[arg(long, value_enum, default_value_t = IdleArgument::Auto)]
+    pub idle: IdleArgument,
+    /// Processors by number: the first for the core alone, the others for all other threads; only one named: those for
+    /// all others are the rest there are. Without it nothing is pinned.
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub cores: Vec<usize>,
+    /// Where traders connect, TLS over TCP. Port 0: any.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7001")]
+    pub order_entry: SocketAddr,
+    /// Where market data is published, QUIC over UDP. Port 0: any.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7002")]
+    pub market_data: SocketAddr,
+    /// Health, metrics and the operator's door, plain HTTP; the door is closed unless the address is loopback. Port 0: any.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7003")]
+    pub http: SocketAddr,
+}
+
+/// What an acknowledgement promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DurabilityArgument {
+    /// It survives the process.
+    Buffered,
+    /// It survives power loss.
+    Synced,
+}
+
+/// How idle threads wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum IdleArgument {
+    /// The core never sleeps, and the others look again every 50 µs; needs --cores.
+    Spin,
+    /// They sleep until they are woken.
+    Park,
+    /// Spin if --cores is given and there are at least four processors; else park, and nothing is pinned.
+    Auto,
+}
+
+impl Default for ServeArguments {
+    /// What an empty command line says.
+    fn default() -> Self {
+        match Arguments::parse_from(["rialto", "serve"]).tool {
+            Tool::Serve(arguments) => arguments,
+            _ => unreachable!("serve was asked for"),
+        }
+    }
+}
+
+/// Why options cannot be followed.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{}: {source}", file.display())]
+    Unreadable {
+        /// Which.
+        file: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file says what cannot be followed.
+    #[error("{}, line {line}: {reason}", file.display())]
+    Line {
+        /// Which.
+        file: PathBuf,
+        /// Where, from 1.
+        line: usize,
+        /// The key and what is wrong with it.
+        reason: String,
+    },
+    /// The command line cannot be followed, or asks for help.
+    #[error(transparent)]
+    CommandLine(#[from] clap::Error),
+    /// Threads cannot be placed so.
+    #[error("--cores: {0}")]
+    Cores(#[from] PlacementError),
+    /// The core would spin where others need to run.
+    #[error("--idle spin needs --cores: a spinning core wants a processor of its own")]
+    SpinWithoutCores,
+}
+
+/// What the command line says, with the options of the file that it may name.
+pub fn parse(command_line: impl IntoIterator<Item = OsString>) -> Result<Arguments, ConfigError> {
+    let command_line: Vec<OsString> = command_line.into_iter().collect();
+    let matches = Arguments::command().try_get_matches_from(&command_line)?;
+    let arguments = Arguments::from_arg_matches(&matches)?;
+    let (Tool::Serve(ServeArguments { config: Some(file), .. }), Some((_, given))) =
+        (&arguments.tool, matches.subcommand())
+    else {
+        return Ok(arguments);
+    };
+    let options = from_file(file)?.into_iter();
+    let options = options.filter(|option| given.value_source(&option.id) != Some(ValueSource::CommandLine));
+    let whole = command_line.iter().cloned().chain(options.map(|option| option.text.into()));
+    Ok(Arguments::try_parse_from(whole)?)
+}
+
+/// What a file says, over the defaults.
+pub fn check(file: &Path) -> Result<ServeArguments, ConfigError> {
+    let command_line = ["rialto".into(), "serve".into(), "--config".into(), file.as_os_str().to_owned()];
+    match parse(command_line)?.tool {
+        Tool::Serve(arguments) => Ok(arguments),
+        _ => unreachable!("serve was asked for"),
+    }
+}
+
+/// An option of a file.
+struct FileOption {
+    id: String,
+    /// As the command line would have it.
+    text: String,
+}
+
+/// The options of a file; no switch that is off.
+fn from_file(file: &Path) -> Result<Vec<FileOption>, ConfigError> {
+    let text = fs::read_to_string(file).map_err(|source| ConfigError::Unreadable { file: file.to_owned(), source })?;
+    let at = |span: Range<usize>, reason: String| {
+        let line = 1 + text.bytes().take(span.start).filter(|&byte| byte == b'\n').count();
+        ConfigError::Line { file: file.to_owned(), line, reason }
+    };
+    let table = DeTable::parse(&text).map_err(|error| at(error.span().unwrap_or(0..0), error.message().to_owned()))?;
+    let mut entries: Vec<_> = table.get_ref().iter().collect();
+    entries.sort_by_key(|(key, _)| key.span().start);
+    let option = |(key, value): (&Spanned<DeString<'_>>, &Spanned<DeValue<'_>>)| {
+        option(key.get_ref(), value.get_ref()).map_err(|reason| at(key.span(), reason))
+    };
+    entries.into_iter().map(option).filter_map(Result::transpose).collect()
+}
+
+/// One option; none for a switch that is off.
+fn option(key: &str, value: &DeValue<'_>) -> Result<Option<FileOption>, String> {
+    let command = Arguments::command();
+    let serve = command.find_subcommand("serve").expect("the tool has a name");
+    let known = || serve.get_arguments().filter(|known| known.get_id() != "config" && known.get_id() != "help");
+    let found = known().find(|known| known.get_long() == Some(key)).ok_or_else(|| {
+        let names: Vec<_> = known().filter_map(clap::Arg::get_long).collect();
+        format!("unknown key `{key}`; there are {}", names.join(", "))
+    })?;
+    let id = found.get_id().to_string();
+    let text = match (value, found.get_action()) {
+        (DeValue::Boolean(on), ArgAction::SetTrue) => {
+            return Ok(on.then(|| FileOption { id, text: format!("--{key}") }));
+        }
+        (_, ArgAction::SetTrue) => return Err(format!("{key}: it is true or false")),
+        (value, _) => format!("--{key}={}", text(value).map_err(|reason| format!("{key}: {reason}"))?),
+    };
+    match Arguments::try_parse_from(["rialto", "serve", &text]) {
+        Ok(_) => Ok(Some(FileOption { id, text })),
+        Err(error) => Err(format!("{key}: {}", first_paragraph(&error))),
+    }
+}
+
+/// A value as the command line would have it.
+fn text(value: &DeValue<'_>) -> Result<String, String> {
+    match value {
+        DeValue::String(text) => Ok(text.clone().into_owned()),
+        DeValue::Integer(number) if number.radix() == 10 => Ok(number.as_str().to_owned()),
+        DeValue::Float(number) => Ok(number.as_str().to_owned()),
+        DeValue::Array(values) => {
+            let values: Result<Vec<_>, _> = values.iter().map(|value| text(value.get_ref())).collect();
+            values.map(|values| values.join(","))
+        }
+        other => Err(format!("a {} is no value here", other.type_str())),
+    }
+}
+
+/// The parser's own words, without how to get help.
+fn first_paragraph(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let lines = text.lines().take_while(|line| !line.is_empty()).map(str::trim);
+    lines.collect::<Vec<_>>().join(" ").trim_start_matches("error: ").to_owned()
+}
+
+impl ServeArguments {
+    /// Every option but the file's, with its value, whoever gave it.
+    pub fn effective(&self) -> Vec<(&'static str, String)> {
+        let Self { config: _, data, head, durability, idle, cores, order_entry, market_data, http } = self;
+        let cores: Vec<_> = cores.iter().map(ToString::to_string).collect();
+        vec![
+            ("data", data.display().to_string()),
+            ("head", head.as_ref().map_or("shared memory".to_owned(), |head| head.display().to_string())),
+            ("durability", name(durability)),
+            ("idle", name(idle)),
+            ("cores", if cores.is_empty() { "none".to_owned() } else { cores.join(",") }),
+            ("order-entry", order_entry.to_string()),
+            ("market-data", market_data.to_string()),
+            ("http", http.to_string()),
+        ]
+    }
+
+    /// How the venue's threads wait and where they run, on this machine.
+    pub fn threads(&self) -> Result<Threads, ConfigError> {
+        let available = affinity::available();
+        // Less than the processors where a quota says so.
+        let parallelism = std::thread::available_parallelism().map_or(1, usize::from);
+        let cores: Vec<_> = self.cores.iter().copied().map(CoreNumber).collect();
+        Threads::of(self.idle, &cores, &available, parallelism)
+    }
+}
+
+fn name(value: &impl ValueEnum) -> String {
+    value.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+}
+
+/// Processors from which on a core may have one for itself without being asked to.
+const PROCESSORS_TO_SPIN: usize = 4;
+
+/// How a venue's threads wait and where they run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Threads {
+    /// How they wait.
+    pub idle: Idle,
+    /// Where they run; none: wherever the system puts them.
+    pub placement: Option<Placement>,
+    /// Both in words.
+    pub description: String,
+}
+
+impl Threads {
+    fn of(
+        asked: IdleArgument,
+        cores: &[CoreNumber],
+        available: &[CoreNumber],
+        parallelism: usize,
+    ) -> Result<Self, ConfigError> {
+        let placement = Placement::of(cores, available)?;
+        let spins = match (asked, &placement) {
+            (IdleArgument::Spin, None) => return Err(ConfigError::SpinWithoutCores),
+            (IdleArgument::Spin, Some(_)) => true,
+            (IdleArgument::Park, _) | (IdleArgument::Auto, None) => false,
+            (IdleArgument::Auto, Some(_)) => parallelism >= PROCESSORS_TO_SPIN,
+        };
+        let (idle, ways) = match spins {
+            true => (Idle::Spin, "spin: the core never sleeps, all others look again every 50 µs"),
+            false => (Idle::Park, "park: all sleep until they are woken"),
+        };
+        let unused = asked == IdleArgument::Auto && !spins && placement.is_some();
+        let placement = placement.filter(|_| !unused);
+        let place = match &placement {
+            _ if unused => format!(
+                "none is pinned: with fewer than {PROCESSORS_TO_SPIN} processors auto leaves --cores alone, --idle spin or park uses it"
+            ),
+            None => "none is pinned".to_owned(),
+            Some(placement) => placement.to_string(),
+        };
+        Ok(Self { idle, placement, description: format!("{ways}; {place}") })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(file: &str, command_line: &[&str]) -> Result<ServeArguments, String> {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("rialto.toml");
+        fs::write(&path, file).unwrap();
+        let path = path.to_str().unwrap();
+        let whole =
+            ["rialto", "serve", "--config", path].into_iter().chain(command_line.iter().copied()).map(OsString::from);
+        match parse(whole).map(|arguments| arguments.tool) {
+            Ok(Tool::Serve(arguments)) => Ok(ServeArguments { config: None, ..arguments }),
+            Ok(_) => unreachable!("serve was asked for"),
+            Err(error) => Err(error.to_string().replace(path, "FILE")),
+        }
+    }
+
+    #[test]
+    fn the_command_line_goes_before_the_file_and_that_before_the_defaults() {
+        let file = r#"
+            # A venue of its own.
+            data = "elsewhere"
+            durability = "buffered"
+            cores = [1, 0]
+            order-entry = "127.0.0.1:8001"
+        "#;
+        let found = parsed(file, &["--data", "here", "--cores", "0", "--idle", "park"]).unwrap();
+        let expected = ServeArguments {
+            data: "here".into(),
+            durability: DurabilityArgument::Buffered,
+            idle: IdleArgument::Park,
+            cores: vec![0],
+            order_entry: "127.0.0.1:8001".parse().unwrap(),
+            ..ServeArguments::default()
+        };
+        assert_eq!(found, expected);
+        assert_eq!(parsed(file, &[]).unwrap().cores, [1, 0]);
+        assert_eq!(parsed("", &[]).unwrap(), ServeArguments::default());
+    }
+
+    #[test]
+    fn what_cannot_be_followed_is_named_with_its_line() {
+        for (file, said) in [
+            ("data = \"x\"\nspeed = 9\n", "FILE, line 2: unknown key `speed`; there are data, head, durability"),
+            ("config = \"y\"", "FILE, line 1: unknown key `config`"),
+            ("help = true", "FILE, line 1: unknown key `help`"),
+            ("order_entry = \"127.0.0.1:1\"", "FILE, line 1: unknown key `order_entry`"),
+            ("\n\nhttp = \"nowhere\"", "FILE, line 3: http: invalid value 'nowhere' for '--http <ADDR>'"),
+            ("http = 7003", "FILE, line 1: http: invalid value '7003'"),
+            ("durability = \"hopeful\"", "FILE, line 1: durability: invalid value 'hopeful'"),
+            ("durability = \"hopeful\"", "[possible values: buffered, synced]"),
+            ("cores = [-1]", "FILE, line 1: cores: invalid value '-1'"),
+            ("cores = true", "FILE, line 1: cores: a boolean is no value here"),
+            ("[cores]\nfirst = 1", "FILE, line 1: cores: a table is no value here"),
+            ("data = \"x\"\ndata = \"y\"", "FILE, line 2: duplicate key"),
+            ("data = ", "FILE, line 1: "),
+        ] {
+            let found = parsed(file, &[]).unwrap_err();
+            assert!(found.contains(said), "{found}");
+        }
+        let missing = check(Path::new("no/such/file.toml")).unwrap_err();
+        assert!(missing.to_string().starts_with("no/such/file.toml: No such file"), "{missing}");
+    }
+
+    #[test]
+    fn the_effective_set_has_every_option() {
+        let command = Arguments::command();
+        let serve = command.find_subcommand("serve").unwrap();
+        let declared: Vec<_> = serve.get_arguments().filter_map(clap::Arg::get_long).collect();
+        let said: Vec<_> = ServeArguments::default().effective().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(said, declared.into_iter().filter(|&name| name != "config" && name != "help").collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn threads_spin_where_that_was_asked_for_or_suits_the_machine() {
+        let threads = |asked, cores: &[usize], processors: usize| {
+            let cores: Vec<_> = cores.iter().copied().map(CoreNumber).collect();
+            let available: Vec<_> = (0..processors).map(CoreNumber).collect();
+            Threads::of(asked, &cores, &available, processors)
+                .map(|threads| (threads.idle, threads.placement.map(|placement| placement.core.0)))
+                .map_err(|error| error.to_string())
+        };
+        use IdleArgument::{Auto, Park, Spin};
+        for (asked, cores, processors, expected) in [
+            (Auto, &[][..], 2, (Idle::Park, None)),
+            (Auto, &[], 16, (Idle::Park, None)),
+            (Auto, &[1], 2, (Idle::Park, None)),
+            (Auto, &[1], 3, (Idle::Park, None)),
+            (Auto, &[1], 4, (Idle::Spin, Some(1))),
+            (Park, &[], 2, (Idle::Park, None)),
+            (Park, &[1], 2, (Idle::Park, Some(1))),
+            (Spin, &[1], 2, (Idle::Spin, Some(1))),
+        ] {
+            assert_eq!(threads(asked, cores, processors), Ok(expected), "{asked:?} {cores:?} {processors}");
+        }
+        assert!(threads(Spin, &[], 8).unwrap_err().contains("needs --cores"));
+        assert!(threads(Auto, &[8], 8).unwrap_err().starts_with("--cores: processor 8 is not available"));
+        let unused = Threads::of(Auto, &[CoreNumber(1)], &[CoreNumber(0), CoreNumber(1)], 2).unwrap();
+        assert!(unused.description.contains("leaves --cores alone"), "{}", unused.description);
+    }
+}
