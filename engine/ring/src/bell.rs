@@ -95,10 +95,7 @@ impl Bell {
         }
         match idle {
             Idle::Park => self.sleep(look, Some(limit)),
-            Idle::Poll => {
-                std::thread::sleep(POLL_INTERVAL.min(limit));
-                look()
-            }
+            Idle::Poll => poll(look, limit),
             Idle::Spin => look(),
         }
     }
@@ -152,6 +149,15 @@ fn look_a_little<T>(idle: Idle, look: &mut impl FnMut() -> Option<T>) -> Option<
     None
 }
 
+/// A sleep is never shorter than it was asked to be, so that counting sleeps needs no clock.
+fn poll<T>(mut look: impl FnMut() -> Option<T>, limit: Duration) -> Option<T> {
+    let sleeps = limit.as_nanos().div_ceil(POLL_INTERVAL.as_nanos());
+    (0..sleeps).find_map(|_| {
+        std::thread::sleep(POLL_INTERVAL.min(limit));
+        look()
+    })
+}
+
 fn look_again<T>(mut look: impl FnMut() -> Option<T>, pause: impl Fn()) -> T {
     loop {
         if let Some(found) = look() {
@@ -181,6 +187,18 @@ mod tests {
             (looks.get() > 10_000).then(|| looks.get())
         });
         assert_eq!(found, 10_001);
+    }
+
+    #[test]
+    fn who_polls_spins_once_and_then_looks_after_every_sleep() {
+        let (bell, looks) = (Bell::new(), Cell::new(0));
+        let found = bell.wait_at_most(Idle::Poll, 20 * POLL_INTERVAL, || {
+            looks.set(looks.get() + 1);
+            None::<()>
+        });
+        assert_eq!(found, None);
+        // Eleven looks before the first sleep, as many as a backoff has steps.
+        assert_eq!(looks.get(), 11 + 20);
     }
 
     #[test]
