@@ -2,6 +2,8 @@
 //!
 //! It is plain HTTP. So the operator's door is open on a loopback address only.
 
+mod listener;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,6 +19,7 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use self::listener::BoundedListener;
 use crate::admin::{self, Desk, Door};
 use crate::metrics::Metrics;
 
@@ -73,11 +76,11 @@ pub fn admin_is_open(address: SocketAddr) -> bool {
 }
 
 /// How long a peer that has begun a request may hold up the stop.
-const STOPS_WITHIN: Duration = Duration::from_secs(10);
+const STOPS_WITHIN: Duration = Duration::from_secs(2);
 
 async fn serve(listener: TcpListener, router: Router, stopped: oneshot::Receiver<()>) -> io::Result<()> {
     let (stop, stopping) = oneshot::channel::<()>();
-    let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
+    let serving = axum::serve(BoundedListener::new(listener), router).with_graceful_shutdown(async move {
         // A stop that is dropped is a stop.
         drop(stopped.await);
         drop(stop);

@@ -420,7 +420,9 @@ fn what_is_not_in_order_gets_a_clear_answer_and_changes_nothing() {
         (other("/admin/v1/key/add", json!({ "number": 9, "public_key": "00" })), &administrator, 400, "public_key"),
         (other("/admin/v1/order/mass-cancel", json!({})), &administrator, 400, "everything"),
         (Raw::get("/admin/v1/balances?who=2"), &administrator, 400, "account=NUMBER"),
-        (Raw::get("/admin/v1/keys?x"), &administrator, 400, "nothing is asked"),
+        (Raw::get("/admin/v1/balances"), &administrator, 400, "account=NUMBER"),
+        (Raw::get("/admin/v1/keys?x"), &administrator, 400, "after=NUMBER"),
+        (Raw::get("/admin/v1/keys?after=-1"), &administrator, 400, "after=NUMBER"),
         (Raw::get("/admin/v1/balances?account=77"), &administrator, 422, "UnknownAccount"),
         (malformed(&changed("asset", json!("DOGE"))), &administrator, 422, "UnknownAsset"),
         (
@@ -501,8 +503,11 @@ fn what_was_changed_is_seen_after_a_restart() {
     let mut venue = Served::start();
     venue.admin(&["account", "deposit", "2", "--asset", "USD", "--amount", "1.5"]);
     venue.admin(&["instrument", "halt", "ETH-BTC"]);
-    let lists = ["assets", "instruments", "accounts", "balances", "keys", "sessions"];
-    let show = |venue: &Served| lists.map(|list| venue.admin(&["show", list]));
+    let lists = ["assets", "instruments", "accounts", "keys", "sessions"];
+    let show = |venue: &Served| {
+        let balances = venue.admin(&["show", "balances", "--account", "2"]);
+        (balances, lists.map(|list| venue.admin(&["show", list])))
+    };
     let before = show(&venue);
     let Served { running, folder } = venue;
     running.stop().unwrap();
@@ -514,6 +519,30 @@ fn what_was_changed_is_seen_after_a_restart() {
     let running = Running::start(&arguments, |_| unreachable!("there is a venue")).unwrap();
     venue = Served { running, folder };
     assert_eq!(show(&venue), before);
+    venue.stop();
+}
+
+#[test]
+fn a_peer_that_never_ends_its_request_does_not_hold_up_the_stop() {
+    let venue = Served::start();
+    let mut peer = TcpStream::connect(venue.running.addresses().http).unwrap();
+    peer.write_all(b"POST /admin/v1/account/deposit HTTP/1.1\r\nhost: venue\r\ncontent-length: 100\r\n\r\n{").unwrap();
+    venue.stop();
+}
+
+#[test]
+fn long_lists_come_whole() {
+    let venue = Served::start();
+    let administrator = signing_key(&venue.key_file("administrator"));
+    for number in 0..1_100 {
+        let change = json!({ "reason": "a test", "change": { "account": 10 + number } });
+        let key = Some((1_000 + number).to_string());
+        let request = Raw { idempotency_key: key, ..Raw::post("/admin/v1/account/open", &change) };
+        assert_eq!(exchange(&venue, &request.bytes(&administrator)).0, 200);
+    }
+    let accounts = venue.admin(&["show", "accounts"]);
+    let numbers: Vec<_> = accounts.as_array().unwrap().iter().map(|row| row["account"].as_u64().unwrap()).collect();
+    assert_eq!(numbers, (1..=5).chain(10..1_110).collect::<Vec<_>>());
     venue.stop();
 }
 
@@ -541,6 +570,7 @@ fn the_tool_says_what_is_missing() {
         (vec!["admin", "--data", data, "instrument", "halt", "BTC-USD"], 2, "--reason is missing"),
         (vec!["admin", "--data", data, "--connect", "127.0.0.1:9", "show", "keys"], 2, "keys/administrator.json"),
         (vec!["admin", "show", "keys", "--account", "2"], 2, "--account is for balances only"),
+        (vec!["admin", "show", "balances"], 2, "--account is missing"),
         (vec!["admin", "instrument", "phase", "BTC-USD", "Open"], 2, "is none of"),
         (vec!["admin", "account", "deposit", "2", "--asset", "USD", "--amount", "much"], 2, "is no decimal"),
     ] {

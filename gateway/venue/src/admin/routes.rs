@@ -1,7 +1,8 @@
 //! The door itself: requests over HTTP, each authenticated, each answered by what came of it.
 //!
 //! ```text
-//!   GET  /admin/v1/{assets,instruments,accounts,balances,keys,sessions}     200 a list
+//!   GET  /admin/v1/{assets,instruments,accounts,keys,sessions}[?after=N]    200 a list, at most 1,000 rows behind N
+//!   GET  /admin/v1/balances?account=N                                       200 a list
 //!   POST /admin/v1/instrument/halt …                                        200 the event that it caused
 //!
 //!   400 Malformed          a field that is missing, unknown or out of range; nothing happened
@@ -206,21 +207,17 @@ impl Door {
         Ok(Authenticated { key, idempotency_key, received_at, query, body })
     }
 
-    async fn read(&self, request: Request, read: impl FnOnce(&AdminView) -> Value) -> Result<Value, Refusal> {
-        match self.authenticate(request).await?.query {
-            Some(query) => Err(Refusal::Malformed(format!("{query}: nothing is asked here"))),
-            None => Ok(self.desk.look(read)),
-        }
+    async fn read(&self, request: Request, read: impl FnOnce(&AdminView, u32) -> Value) -> Result<Value, Refusal> {
+        let query = self.authenticate(request).await?.query;
+        let after = query.map_or(Ok(0), |query| number_of(&query, "after"))?;
+        Ok(self.desk.look(|view| read(view, after)))
     }
 
     async fn balances(&self, request: Request) -> Result<Value, Refusal> {
-        let Some(query) = self.authenticate(request).await?.query else {
-            return Ok(self.desk.look(|view| view.balances(None)));
-        };
-        let account = query.strip_prefix("account=").and_then(|account| account.parse().ok()).map(AccountId);
-        let account = account.ok_or_else(|| Refusal::Malformed(format!("{query}: it is not account=NUMBER")))?;
+        let query = self.authenticate(request).await?.query.unwrap_or_default();
+        let account = AccountId(number_of(&query, "account")?);
         self.desk.look(|view| match view.knows_account(account) {
-            true => Ok(view.balances(Some(account))),
+            true => Ok(view.balances(account)),
             false => Err(Refusal::Refused(None, RejectReason::UnknownAccount)),
         })
     }
@@ -273,6 +270,12 @@ async fn arrived(body: Body) -> Result<Vec<u8>, Refusal> {
         Ok(Err(_)) => Err(Refusal::TooLarge),
         Err(_) => Err(Refusal::Slow),
     }
+}
+
+/// The one number that a query gives.
+fn number_of(query: &str, name: &str) -> Result<u32, Refusal> {
+    let number = query.split_once('=').filter(|(found, _)| *found == name).and_then(|(_, number)| number.parse().ok());
+    number.ok_or_else(|| Refusal::Malformed(format!("query {query:?}: it is not {name}=NUMBER")))
 }
 
 /// A header's number as it was signed: one way to write each.

@@ -82,7 +82,7 @@ pub enum AdminCommand {
 pub struct Show {
     /// Of what.
     pub list: List,
-    /// Balances of this account only.
+    /// Whose balances.
     #[arg(long)]
     pub account: Option<u32>,
 }
@@ -96,7 +96,7 @@ pub enum List {
     Instruments,
     /// Accounts, with kill switch and limits.
     Accounts,
-    /// What accounts have, held or not.
+    /// What an account has, held or not; needs --account.
     Balances,
     /// Keys and their roles.
     Keys,
@@ -271,12 +271,33 @@ struct Answer {
 impl Caller {
     fn read(&self, Show { list, account }: &Show) -> Result<Answer, AskError> {
         let name = list.to_possible_value().expect("every list has a name").get_name().to_owned();
-        let path = match account {
-            None => format!("/admin/v1/{name}"),
-            Some(account) if *list == List::Balances => format!("/admin/v1/{name}?account={account}"),
-            Some(_) => return Err(AskError::Usage("--account is for balances only".to_owned())),
-        };
-        self.ask("GET", &path, IdempotencyKey::NONE, None)
+        match (list, account) {
+            (List::Balances, Some(account)) => self.get(&format!("/admin/v1/{name}?account={account}")),
+            (List::Balances, None) => Err(AskError::Usage("--account is missing: whose balances?".to_owned())),
+            (_, Some(_)) => Err(AskError::Usage("--account is for balances only".to_owned())),
+            (_, None) => self.read_all(&name),
+        }
+    }
+
+    /// All rows of a list, which come a thousand at a time.
+    fn read_all(&self, name: &str) -> Result<Answer, AskError> {
+        let mut rows = Vec::new();
+        let mut after = 0;
+        loop {
+            let answer = self.get(&format!("/admin/v1/{name}?after={after}"))?;
+            let Answer { status: OK, body: Value::Array(more) } = answer else { return Ok(answer) };
+            // A row begins with its number.
+            let last = more.last().and_then(Value::as_object).and_then(|row| row.values().next()?.as_u64());
+            rows.extend(more);
+            match last {
+                Some(last) => after = last,
+                None => return Ok(Answer { status: OK, body: Value::Array(rows) }),
+            }
+        }
+    }
+
+    fn get(&self, path: &str) -> Result<Answer, AskError> {
+        self.ask("GET", path, IdempotencyKey::NONE, None)
     }
 
     fn change<T: Change + Clone>(&self, change: &T) -> Result<Answer, AskError> {

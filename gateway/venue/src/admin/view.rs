@@ -5,6 +5,7 @@
 //! repeated here: a balance is what the account has, held or not.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use engine::canonical::Code;
 use engine::command::{
@@ -285,18 +286,27 @@ impl AdminView {
     }
 }
 
-/// What is read, as JSON.
+/// Rows of one answer: the thread that keeps the view waits while they are written.
+pub(crate) const ROWS_MAX: usize = 1_000;
+
+/// The rows of a list behind `after`, in the order of their numbers.
+fn rows<K: Ord + Copy, V>(map: &BTreeMap<K, V>, after: K, row: impl Fn(K, &V) -> Value) -> Value {
+    let behind = map.range((Bound::Excluded(after), Bound::Unbounded));
+    behind.take(ROWS_MAX).map(|(key, value)| row(*key, value)).collect()
+}
+
+/// What is read, as JSON: lists in the order of their numbers, [`ROWS_MAX`] rows behind a number at a time.
 impl AdminView {
-    pub(crate) fn assets(&self) -> Value {
-        let asset = |asset: &AddAsset| {
-            let AddAsset { asset: id, name, decimals, .. } = asset;
-            json!({ "asset": id.0, "name": name.as_str(), "decimals": decimals })
-        };
-        self.assets.values().map(asset).collect()
+    pub(crate) fn assets(&self, after: u32) -> Value {
+        rows(
+            &self.assets,
+            AssetId(after),
+            |id, AddAsset { name, decimals, .. }| json!({ "asset": id.0, "name": name.as_str(), "decimals": decimals }),
+        )
     }
 
-    pub(crate) fn instruments(&self) -> Value {
-        self.instruments.values().map(|instrument| self.instrument_json(instrument)).collect()
+    pub(crate) fn instruments(&self, after: u32) -> Value {
+        rows(&self.instruments, InstrumentId(after), |_, instrument| self.instrument_json(instrument))
     }
 
     fn instrument_json(&self, instrument: &Instrument) -> Value {
@@ -331,8 +341,8 @@ impl AdminView {
         })
     }
 
-    pub(crate) fn accounts(&self) -> Value {
-        let account = |(id, account): (&AccountId, &Account)| {
+    pub(crate) fn accounts(&self, after: u32) -> Value {
+        rows(&self.accounts, AccountId(after), |id, account| {
             let AccountLimits { quantity_max, notional_max, open_orders_max, price_deviation } = account.limits;
             json!({
                 "account": id.0,
@@ -346,23 +356,21 @@ impl AdminView {
                 "price_deviation": (price_deviation.unit != DistanceUnit::Unlimited)
                     .then(|| format!("{} {}", price_deviation.value, price_deviation.unit)),
             })
-        };
-        self.accounts.iter().map(account).collect()
+        })
     }
 
-    /// Of one account, or of all.
-    pub(crate) fn balances(&self, of: Option<AccountId>) -> Value {
-        let wanted = |account: AccountId| of.is_none_or(|of| of == account);
+    /// What an account has.
+    pub(crate) fn balances(&self, of: AccountId) -> Value {
         let balance = |(&(account, asset), has): (&(AccountId, AssetId), &i128)| {
             let decimals = self.decimals(asset)?;
             let total = signed_decimal(*has, decimals);
             Some(json!({ "account": account.0, "asset": self.asset_name(asset), "total": total }))
         };
-        self.balances.iter().filter(|((account, _), _)| wanted(*account)).filter_map(balance).collect()
+        self.balances.range((of, AssetId(0))..=(of, AssetId(u32::MAX))).filter_map(balance).collect()
     }
 
-    pub(crate) fn keys(&self) -> Value {
-        let key = |(id, key): (&KeyId, &Key)| {
+    pub(crate) fn keys(&self, after: u32) -> Value {
+        rows(&self.keys, KeyId(after), |id, key| {
             let role = |(role, account): &(Role, AccountId)| {
                 let account = (!account.is_none()).then_some(account.0);
                 json!({ "role": role.name(), "account": account })
@@ -373,12 +381,11 @@ impl AdminView {
                 "roles": key.roles.iter().map(role).collect::<Vec<_>>(),
                 "public_key": key.public_key.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
             })
-        };
-        self.keys.iter().map(key).collect()
+        })
     }
 
-    pub(crate) fn sessions(&self) -> Value {
-        let session = |(id, session): (&SessionId, &Session)| {
+    pub(crate) fn sessions(&self, after: u32) -> Value {
+        rows(&self.sessions, SessionId(after), |id, session| {
             json!({
                 "session": id.0,
                 "key": session.key.0,
@@ -386,8 +393,7 @@ impl AdminView {
                 "ended": session.ended.map(Code::name),
                 "login": session.version.0,
             })
-        };
-        self.sessions.iter().map(session).collect()
+        })
     }
 }
 
