@@ -11,7 +11,7 @@ use crate::digest::Digest;
 use crate::error::{AppendError, OpenError, WriteError};
 use crate::head;
 use crate::layout::ALIGNMENT_MIN;
-use crate::recovery::{self, Recovery};
+use crate::recovery::{self, FolderLock, Recovery};
 use crate::segment::JournalId;
 use crate::storage::Storage;
 use crate::writer::{Appender, DigestQueue, Shared};
@@ -114,6 +114,12 @@ impl Journal {
     pub fn open(directory: &Path, options: &Options) -> Result<Opened, OpenError> {
         options.check()?;
         recovery::open(directory, options)
+    }
+
+    /// The same for a folder that this process has locked. The journal takes the lock over.
+    pub fn open_locked(lock: FolderLock, options: &Options) -> Result<Opened, OpenError> {
+        options.check()?;
+        recovery::open_locked(lock, options)
     }
 
     /// The last durable sequence, to read and to wait for. Poisoned: nothing more becomes durable.

@@ -60,9 +60,15 @@ pub enum HeadOutcome {
 
 /// See [`Journal::open`].
 pub(crate) fn open(directory: &Path, options: &Options) -> Result<Opened, OpenError> {
+    make_folder(&directory.join(JOURNAL_FOLDER), directory)?;
+    open_locked(FolderLock::take(directory)?, options)
+}
+
+/// See [`Journal::open_locked`].
+pub(crate) fn open_locked(lock: FolderLock, options: &Options) -> Result<Opened, OpenError> {
+    let directory = lock.directory();
     let folder = directory.join(JOURNAL_FOLDER);
     make_folder(&folder, directory)?;
-    let lock = lock(directory)?;
     let storage = options.storage.clone().unwrap_or_else(|| Arc::new(DirectoryStorage::new(folder)));
     settle(storage.as_ref())?;
     let opening = match Reader::with_storage(storage.clone())? {
@@ -140,7 +146,7 @@ fn cut(options: &Options, storage: Arc<dyn Storage>, reader: &Reader) -> Result<
     Ok(Opening { recovery, tail, batch })
 }
 
-fn start(options: &Options, mut opening: Opening, lock: File) -> Result<Opened, OpenError> {
+fn start(options: &Options, mut opening: Opening, lock: FolderLock) -> Result<Opened, OpenError> {
     let last = opening.recovery.last;
     let path = options.head_path(opening.recovery.identity.journal);
     let durable = (last, opening.tail.hash());
@@ -265,19 +271,26 @@ fn make_folder(folder: &Path, directory: &Path) -> Result<(), OpenError> {
 #[derive(Debug)]
 pub struct FolderLock {
     directory: PathBuf,
-    _file: File,
+    file: File,
 }
 
 impl FolderLock {
-    /// Locks the folder, which exists; for what has to be done before its journal is opened. Opening locks it again, so
-    /// this has to be dropped before.
+    /// Locks the folder, which exists: for what has to be done before its journal is opened.
     pub fn take(directory: &Path) -> Result<Self, OpenError> {
-        Ok(Self { directory: directory.to_owned(), _file: lock(directory)? })
+        Ok(Self { directory: directory.to_owned(), file: lock(directory)? })
     }
 
     /// The folder.
     pub fn directory(&self) -> &Path {
         &self.directory
+    }
+}
+
+impl Drop for FolderLock {
+    /// Said and not left to the closing: a process that is being started from this one has the file open for a moment.
+    fn drop(&mut self) {
+        // Where it fails, the lock goes with the last who has the file open.
+        let _ = self.file.unlock();
     }
 }
 

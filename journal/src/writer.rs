@@ -4,7 +4,6 @@
 //! and no timer is needed. It stops for good at the first failure.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
@@ -19,6 +18,7 @@ use crate::error::{AppendError, WriteError};
 use crate::head::{Head, HeadAppender, HeadDrain};
 use crate::layout::{DIGEST_VALUE_BYTES, record_bytes};
 use crate::record::Seal;
+use crate::recovery::FolderLock;
 use crate::sequencer::Append;
 use crate::spare::Shelf;
 use crate::tail::Tail;
@@ -103,7 +103,12 @@ impl Drop for Appender {
 }
 
 /// Starts the writer thread, which keeps `lock` until it ends; gives the core's end.
-pub(crate) fn start(shared: Arc<Shared>, tail: Tail, batch: BatchBuilder, lock: File) -> std::io::Result<Appender> {
+pub(crate) fn start(
+    shared: Arc<Shared>,
+    tail: Tail,
+    batch: BatchBuilder,
+    lock: FolderLock,
+) -> std::io::Result<Appender> {
     let writer = Writer {
         drain: HeadDrain::new(shared.head.clone()),
         tail,
@@ -124,7 +129,7 @@ struct Writer {
     digests: VecDeque<BlockDigest>,
     shared: Arc<Shared>,
     /// One process writes; the lock goes with the thread that does.
-    _lock: File,
+    _lock: FolderLock,
 }
 
 impl Writer {

@@ -3,7 +3,9 @@
 mod common;
 
 use common::{Folder, page_of_cancels};
-use journal::{Journal, OpenError};
+use journal::{FolderLock, Journal, OpenError};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 #[test]
 fn a_second_writer_is_refused_until_the_first_is_gone() {
@@ -20,4 +22,23 @@ fn a_second_writer_is_refused_until_the_first_is_gone() {
     let writing = folder.open();
     assert_eq!(writing.recovery.last.0, 80);
     writing.abandon();
+}
+
+/// A venue that was started, stopped and started again in one process was now and then refused its own folder: a process
+/// that another thread was starting meanwhile had the lock's file open until it became another program.
+#[test]
+fn a_lock_that_is_given_back_is_free_whoever_is_being_started_meanwhile() {
+    let folder = Folder::new();
+    std::fs::create_dir_all(folder.data()).unwrap();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Acquire) {
+                assert!(Command::new("true").status().unwrap().success());
+            }
+        });
+        let failed = (0..2_000).find_map(|_| FolderLock::take(&folder.data()).map(drop).err());
+        done.store(true, Ordering::Release);
+        assert!(failed.is_none(), "{failed:?}");
+    });
 }

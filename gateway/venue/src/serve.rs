@@ -195,11 +195,10 @@ impl Running {
         let (certificates, key) = certificate.parse()?;
         let identity = Identity { certificates, key };
         found(&lock, &journal_options(&topology), || set_up(&folder).map_err(ServeError::from))?;
-        drop(lock);
         place(&threads);
         let mut views = None;
         let mut admin_view = AdminView::default();
-        let mut venue = Venue::start_with_history(folder.path(), &topology, &mut admin_view, |engine| {
+        let mut venue = Venue::start_locked(lock, &topology, &mut admin_view, |engine| {
             views = Some(Views::of(engine));
         })?;
         let views = views.expect("a venue that starts shows its engine");

@@ -19,8 +19,8 @@ use std::time::Duration;
 
 use engine::{Capacity, Engine, EventSink, Sequence};
 use journal::{
-    AppendError, Digest, DigestQueue, Durability, EventDigest, Journal, OpenError, Opened, Options, Reader, Recovery,
-    ReplayError, Replayed, Sequencer, WriteError, rebuild,
+    AppendError, Digest, DigestQueue, Durability, EventDigest, FolderLock, Journal, OpenError, Opened, Options, Reader,
+    Recovery, ReplayError, Replayed, Sequencer, WriteError, rebuild,
 };
 use ring::{CommandRing, EventReader, EventRing, Idle, Polled, Release};
 
@@ -132,17 +132,30 @@ impl Venue {
     ///
     /// `ready` sees the recovered engine before any command is applied: the place to derive views from it.
     pub fn start(directory: &Path, topology: &Topology, ready: impl FnOnce(&Engine)) -> Result<Self, StartError> {
-        Self::start_with_history(directory, topology, &mut (), ready)
+        let opened = Journal::open(directory, &journal_options(topology))?;
+        Self::run(directory, topology, opened, &mut (), ready)
     }
 
-    /// The same; `history` gets every event of the journal's commands, from the first on, before `ready` is called.
-    pub fn start_with_history(
-        directory: &Path,
+    /// The same in a folder that this process has locked; `history` gets every event of the journal's commands, from the
+    /// first on, before `ready` is called.
+    pub fn start_locked(
+        lock: FolderLock,
         topology: &Topology,
         history: &mut impl EventSink,
         ready: impl FnOnce(&Engine),
     ) -> Result<Self, StartError> {
-        let Opened { journal, appender, recovery } = Journal::open(directory, &journal_options(topology))?;
+        let directory = lock.directory().to_owned();
+        let opened = Journal::open_locked(lock, &journal_options(topology))?;
+        Self::run(&directory, topology, opened, history, ready)
+    }
+
+    fn run(
+        directory: &Path,
+        topology: &Topology,
+        Opened { journal, appender, recovery }: Opened,
+        history: &mut impl EventSink,
+        ready: impl FnOnce(&Engine),
+    ) -> Result<Self, StartError> {
         let (engine, event_digest) = recovered(directory, topology.capacity, &recovery, history)?;
         ready(&engine);
 
