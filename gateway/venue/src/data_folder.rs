@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! DIR/journal/…          the journal
+//! DIR/founding/…         the journal of a venue in the making, for a moment
 //! DIR/certificate.pem    the venue's certificate, for clients to trust
 //! DIR/certificate.key    its private key, for the venue alone
 //! DIR/keys/NAME.json     a demo key: who it is, what it may act for, its secret

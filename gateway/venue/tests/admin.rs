@@ -14,8 +14,8 @@ use engine::{IdempotencyKey, KeyId, Timestamp};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use venue::admin::signature::SignedRequest;
-use venue::arguments::{Arguments, Tool};
-use venue::data_folder::KeyFile;
+use venue::arguments::{Arguments, ServeArguments, Tool};
+use venue::data_folder::{DataFolder, KeyFile};
 use venue::demo;
 use venue::serve::Running;
 use wire::order_entry::{ExecutionReport, NewOrderSingle, OrderEntryMessage};
@@ -31,6 +31,15 @@ fn now() -> u64 {
     u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos()).unwrap()
 }
 
+fn arguments(data: &Path, options: &[&str]) -> ServeArguments {
+    let (path, any) = (data.to_str().unwrap(), "127.0.0.1:0");
+    let usual = ["rialto", "serve", "--data", path, "--head", path, "--order-entry", any, "--market-data", any];
+    let http = if options.contains(&"--http") { vec![] } else { vec!["--http", any] };
+    let parsed = Arguments::try_parse_from(usual.iter().chain(&http).chain(options)).unwrap();
+    let Tool::Serve(arguments) = parsed.tool else { unreachable!("serve was asked for") };
+    arguments
+}
+
 impl Served {
     fn start() -> Self {
         Self::start_with(&[])
@@ -38,13 +47,16 @@ impl Served {
 
     fn start_with(options: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().to_str().unwrap();
-        let any = "127.0.0.1:0";
-        let usual = ["rialto", "serve", "--data", path, "--head", path, "--order-entry", any, "--market-data", any];
-        let http = if options.contains(&"--http") { vec![] } else { vec!["--http", any] };
-        let arguments = Arguments::try_parse_from(usual.iter().chain(&http).chain(options)).unwrap();
-        let Tool::Serve(arguments) = arguments.tool else { unreachable!("serve was asked for") };
-        let running = Running::start(&arguments, demo::commands).unwrap();
+        let running = Running::start(&arguments(folder.path(), options), demo::commands).unwrap();
+        Self { running, folder }
+    }
+
+    /// Stops it in order and starts it again, on other ports.
+    fn restart(self) -> Self {
+        let Self { running, folder } = self;
+        running.stop().unwrap();
+        let set_up = |_: &DataFolder| unreachable!("there is a venue");
+        let running = Running::start(&arguments(folder.path(), &[]), set_up).unwrap();
         Self { running, folder }
     }
 
@@ -262,7 +274,8 @@ struct Raw {
     path: String,
     signed_path: Option<String>,
     key: String,
-    time: u64,
+    /// How far its time is from that of the sending, in seconds.
+    ahead: i64,
     idempotency_key: Option<String>,
     signature: Option<String>,
     body: String,
@@ -276,7 +289,7 @@ impl Raw {
             path: path.to_owned(),
             signed_path: None,
             key: "1".to_owned(),
-            time: now(),
+            ahead: 0,
             idempotency_key: Some("77".to_owned()),
             signature: None,
             body: body.to_string(),
@@ -289,11 +302,12 @@ impl Raw {
     }
 
     fn bytes(&self, signing_key: &SigningKey) -> Vec<u8> {
+        let time = now().saturating_add_signed(self.ahead.saturating_mul(1_000_000_000));
         let signed = SignedRequest {
             method: self.method,
             path: self.signed_path.as_ref().unwrap_or(&self.path),
             key: KeyId(self.key.parse().unwrap_or(0)),
-            time: Timestamp(self.time),
+            time: Timestamp(time),
             idempotency_key: IdempotencyKey(self.idempotency_key.as_ref().map_or(0, |key| key.parse().unwrap_or(0))),
             body: self.signed_body.as_ref().unwrap_or(&self.body).as_bytes(),
         };
@@ -306,7 +320,7 @@ impl Raw {
             self.path,
             self.body.len(),
             self.key,
-            self.time,
+            time,
             self.body
         )
         .into_bytes()
@@ -344,7 +358,6 @@ fn what_is_not_in_order_gets_a_clear_answer_and_changes_nothing() {
     let alice = signing_key(&venue.key_file("alice"));
     let good = Raw::post(DEPOSIT, &deposit());
     let stranger = SigningKey::from_bytes(&[9; 32]);
-    let second = 1_000_000_000;
     let malformed = |body: &Value| Raw::post(DEPOSIT, body);
     let unsaid = |text: &str| Raw { body: text.to_owned(), ..good.clone() };
     let other = |path: &str, change: Value| Raw::post(path, &json!({ "reason": "a test", "change": change }));
@@ -358,9 +371,9 @@ fn what_is_not_in_order_gets_a_clear_answer_and_changes_nothing() {
         (Raw { key: "x".into(), ..good.clone() }, &administrator, 401, "NotAuthenticated"),
         (Raw { signature: Some(String::new()), ..good.clone() }, &administrator, 401, "NotAuthenticated"),
         (Raw { signature: Some("0".repeat(128)), ..good.clone() }, &administrator, 401, "NotAuthenticated"),
-        (Raw { time: now() - 6 * second, ..good.clone() }, &administrator, 401, "NotAuthenticated"),
-        (Raw { time: now() + 60 * second, ..good.clone() }, &administrator, 401, "NotAuthenticated"),
-        (Raw { time: 0, ..good.clone() }, &administrator, 401, "NotAuthenticated"),
+        (Raw { ahead: -6, ..good.clone() }, &administrator, 401, "NotAuthenticated"),
+        (Raw { ahead: 60, ..good.clone() }, &administrator, 401, "NotAuthenticated"),
+        (Raw { ahead: i64::MIN, ..good.clone() }, &administrator, 401, "NotAuthenticated"),
         (
             Raw { signed_path: Some("/admin/v1/account/withdraw".into()), ..good.clone() },
             &administrator,
@@ -509,16 +522,23 @@ fn what_was_changed_is_seen_after_a_restart() {
         (balances, lists.map(|list| venue.admin(&["show", list])))
     };
     let before = show(&venue);
-    let Served { running, folder } = venue;
-    running.stop().unwrap();
-    let path = folder.path().to_str().unwrap();
-    let any = "127.0.0.1:0";
-    let arguments =
-        ["rialto", "serve", "--data", path, "--head", path, "--order-entry", any, "--market-data", any, "--http", any];
-    let Tool::Serve(arguments) = Arguments::try_parse_from(arguments).unwrap().tool else { unreachable!() };
-    let running = Running::start(&arguments, |_| unreachable!("there is a venue")).unwrap();
-    venue = Served { running, folder };
+    venue = venue.restart();
     assert_eq!(show(&venue), before);
+    venue.stop();
+}
+
+#[test]
+fn a_request_from_before_a_restart_is_refused() {
+    let venue = Served::start();
+    let administrator = signing_key(&venue.key_file("administrator"));
+    let bytes = Raw::post(DEPOSIT, &deposit()).bytes(&administrator);
+    assert_eq!(exchange(&venue, &bytes).0, 200);
+    let venue = venue.restart();
+    let (status, body) = exchange(&venue, &bytes);
+    // By its name; on a slow machine its time has run out meanwhile.
+    assert!([409, 401].contains(&status), "{status}: {body}");
+    let balances = venue.admin(&["show", "balances", "--account", "2"]);
+    assert_eq!(balances[2]["total"], "100000005");
     venue.stop();
 }
 
