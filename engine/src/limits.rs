@@ -20,6 +20,18 @@ pub const IDEMPOTENCY_KEYS: u32 = 4_096;
 /// Fee tiers, from 0.
 pub const FEE_TIERS: u8 = 8;
 
+/// An order's quantity is at most this many times what it shows, so that what it meets stays bounded.
+pub const TIPS_MAX: u64 = 10_000;
+
+/// Trades that can still be busted.
+pub const TRADES_REMEMBERED: u32 = 16_384;
+
+/// Calendar entries of all instruments together.
+pub const CALENDAR_ENTRIES: u32 = 4_096;
+
+/// Instruments for which one account may have limits of their own.
+pub const INSTRUMENT_LIMITS_PER_ACCOUNT: u32 = 16;
+
 /// The most digits behind the point of an asset's smallest unit.
 pub const DECIMALS_MAX: u8 = 18;
 

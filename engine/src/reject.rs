@@ -46,9 +46,9 @@ code_enum! {
         QuantityBelowMinimum = 180,
         /// The quantity is above the instrument's maximum.
         QuantityAboveMaximum = 190,
-        /// The display quantity is zero, off lot or above the order quantity.
+        /// The display quantity is zero, off lot, above the order quantity or below a ten-thousandth of it.
         DisplayQuantityInvalid = 200,
-        /// The minimum quantity is off lot or above the order quantity.
+        /// The minimum quantity is zero, off lot or above the order quantity.
         MinimumQuantityInvalid = 210,
         /// Funds are given where they do not belong, or beside a quantity, or are zero.
         FundsInvalid = 220,
@@ -87,7 +87,7 @@ code_enum! {
         UnknownKey = 1020,
         /// There is no such session.
         UnknownSession = 1030,
-        /// There is no such trade, or it is too old.
+        /// There is no such trade, or it is too old, or busted.
         UnknownTrade = 1040,
         /// There is no such calendar entry.
         UnknownCalendarEntry = 1050,
@@ -121,6 +121,8 @@ code_enum! {
         RoleNotGranted = 1190,
         /// The role is for the whole venue only.
         RoleNeedsVenue = 1200,
+        /// The entry's time is not in the future, or its phase is missing or superfluous.
+        CalendarEntryInvalid = 1210,
 
         /// The key is revoked.
         KeyRevoked = 1500,
@@ -178,6 +180,10 @@ code_enum! {
         KeyRevoked = 170,
         /// An administrator.
         Administrator = 180,
+        /// What was left of a market order's funds pays for no lot more.
+        FundsRemainder = 190,
+        /// An elected StopLimit, for whose price the venue has no room.
+        CapacityFull = 200,
     }
 }
 
