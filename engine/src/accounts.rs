@@ -8,7 +8,8 @@ use alloc::vec::Vec;
 
 use crate::book::level::Queue;
 use crate::command::{AccountLimits, Switch};
-use crate::identity::{AccountId, AssetId, ExecId, StpGroup, Text};
+use crate::identity::{AccountId, AssetId, ExecId, InstrumentId, StpGroup, Text};
+use crate::limits::INSTRUMENT_LIMITS_PER_ACCOUNT;
 use crate::order::SelfTradePrevention;
 use crate::table::Table;
 use crate::{Amount, Capacity};
@@ -29,6 +30,8 @@ pub(crate) struct Account {
     pub(crate) self_trade_prevention: Option<SelfTradePrevention>,
     pub(crate) fee_tier: u8,
     pub(crate) limits: AccountLimits,
+    /// In how many instruments it has limits of their own.
+    pub(crate) limited_instruments: u32,
     pub(crate) kill_switch: Switch,
     /// Of the account's last report.
     pub(crate) last_exec: ExecId,
@@ -43,11 +46,74 @@ impl Account {
             self_trade_prevention,
             fee_tier,
             limits: AccountLimits::DEFAULT,
+            limited_instruments: 0,
             kill_switch: Switch::Lifted,
             last_exec: ExecId::NONE,
             open_orders: 0,
             orders: Queue::EMPTY,
         }
+    }
+}
+
+/// One account's limits in one instrument, besides those in all.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LimitsInInstrument {
+    pub(crate) account: AccountId,
+    pub(crate) instrument: InstrumentId,
+    pub(crate) limits: AccountLimits,
+    /// The account's open orders in the instrument.
+    pub(crate) open_orders: u32,
+}
+
+/// There is no room for another entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Full;
+
+/// Limits in single instruments, by account, then by instrument.
+#[derive(Debug)]
+pub(crate) struct InstrumentLimitsTable {
+    entries: Vec<LimitsInInstrument>,
+}
+
+impl InstrumentLimitsTable {
+    pub(crate) fn new(accounts: u32) -> Self {
+        Self { entries: Vec::with_capacity(accounts as usize * INSTRUMENT_LIMITS_PER_ACCOUNT as usize) }
+    }
+
+    /// An account's.
+    pub(crate) fn of(&self, account: AccountId) -> &[LimitsInInstrument] {
+        let start = self.entries.partition_point(|entry| entry.account < account);
+        let count = self.entries[start..].partition_point(|entry| entry.account == account);
+        &self.entries[start..start + count]
+    }
+
+    pub(crate) fn get(&self, account: AccountId, instrument: InstrumentId) -> Option<&LimitsInInstrument> {
+        self.position(account, instrument).ok().map(|index| &self.entries[index])
+    }
+
+    pub(crate) fn get_mut(&mut self, account: AccountId, instrument: InstrumentId) -> Option<&mut LimitsInInstrument> {
+        self.position(account, instrument).ok().map(|index| &mut self.entries[index])
+    }
+
+    /// Sets an entry, unless the account has as many as it may.
+    pub(crate) fn set(&mut self, entry: LimitsInInstrument) -> Result<(), Full> {
+        match self.position(entry.account, entry.instrument) {
+            Ok(index) => self.entries[index] = entry,
+            Err(_) if self.of(entry.account).len() >= INSTRUMENT_LIMITS_PER_ACCOUNT as usize => return Err(Full),
+            Err(index) => self.entries.insert(index, entry),
+        }
+        Ok(())
+    }
+
+    /// Takes an entry out, if there is one.
+    pub(crate) fn remove(&mut self, account: AccountId, instrument: InstrumentId) {
+        if let Ok(index) = self.position(account, instrument) {
+            self.entries.remove(index);
+        }
+    }
+
+    fn position(&self, account: AccountId, instrument: InstrumentId) -> Result<usize, usize> {
+        self.entries.binary_search_by_key(&(account, instrument), |entry| (entry.account, entry.instrument))
     }
 }
 

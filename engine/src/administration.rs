@@ -1,26 +1,28 @@
 //! What administrators set up and change. Every function here runs after the author's right and the request's
 //! idempotency key were checked, and either changes everything it says or nothing.
 
-use crate::accounts::{Account, Asset};
+use crate::accounts::{Account, Asset, LimitsInInstrument};
+use crate::book::arena::Slot;
+use crate::book::level::Chain;
 use crate::command::{
-    AddAsset, AddKey, AdminNote, AllowAddress, CommandKind, Deposit, GrantRole, KeyKind, ListInstrument, ModifyAccount,
-    OpenAccount, RevokeKey, RevokeRole, Role, SetAccountLimits, SetBehaviour, SetFees, SetInstrumentLimits, SetPhase,
-    SetPriceProtection, SetRandomSeed, Withdraw,
+    AccountLimits, AddAsset, AddKey, AdjustBalance, AdminNote, AllowAddress, CommandKind, DelistInstrument, Deposit,
+    Direction, GrantRole, KeyKind, ListInstrument, ModifyAccount, OpenAccount, RevokeKey, RevokeRole, Role,
+    SetAccountLimits, SetBehaviour, SetFees, SetInstrumentLimits, SetPhase, SetPriceProtection, SetRandomSeed,
+    Withdraw,
 };
 use crate::directory::{Grant, Key, KeyState, Network, Right};
 use crate::engine::Engine;
 use crate::event::{
     AccountLimitsSet, AccountModified, AccountOpened, AddressAllowed, AssetAdded, BalanceCause, BalanceChanged,
-    BehaviourSet, CommandRejected, EventSink, FeesSet, InstrumentLimitsSet, InstrumentListed, KeyAdded, KeyRevoked,
-    PhaseChanged, PriceProtectionSet, RandomSeedSet, RoleGranted, RoleRevoked,
+    BehaviourSet, CommandRejected, EventSink, FeesSet, InstrumentDelisted, InstrumentLimitsSet, InstrumentListed,
+    KeyAdded, KeyRevoked, PriceProtectionSet, RandomSeedSet, RoleGranted, RoleRevoked,
 };
 use crate::instrument::{FeeRates, PhaseCause, PriceProtection};
 use crate::limits::{BEHAVIOUR, DECIMALS_MAX, FEE_TIERS};
-use crate::market::{Market, units};
-use crate::order::{SelfTradePrevention, Side};
-use crate::reject::RejectReason;
+use crate::market::{ListingStatus, Market, units};
+use crate::reject::{CancelReason, RejectReason};
 use crate::turn::Turn;
-use crate::{AccountId, Amount, AssetId, KeyId, Price, SignedAmount, phases};
+use crate::{AccountId, Amount, AssetId, ClientOrderId, InstrumentId, KeyId, Price, SignedAmount, phases};
 
 type Outcome = Result<(), RejectReason>;
 
@@ -94,7 +96,7 @@ impl Engine {
     ) -> Outcome {
         let id = command.instrument.0;
         check_new(self.markets.covers(id), self.markets.get(id).is_some())?;
-        if command.self_trade_prevention != SelfTradePrevention::Allow || !phases::is_implemented(command.phase) {
+        if !phases::is_implemented(command.phase) {
             return Err(RejectReason::NotImplemented);
         }
         if command.name.is_empty() {
@@ -122,7 +124,7 @@ impl Engine {
         turn: &mut Turn<'_, S>,
         command: &SetInstrumentLimits,
     ) -> Outcome {
-        let market = self.markets.get_mut(command.instrument.0).ok_or(RejectReason::UnknownInstrument)?;
+        let market = self.listed_mut(command.instrument)?;
         if !command.limits.is_valid() {
             return Err(RejectReason::LimitsInvalid);
         }
@@ -136,7 +138,7 @@ impl Engine {
         turn: &mut Turn<'_, S>,
         command: &SetPriceProtection,
     ) -> Outcome {
-        let market = self.markets.get_mut(command.instrument.0).ok_or(RejectReason::UnknownInstrument)?;
+        let market = self.listed_mut(command.instrument)?;
         let protection = &command.protection;
         let beyond_market = PriceProtection { market: protection.market, ..PriceProtection::DEFAULT };
         if *protection != beyond_market {
@@ -148,14 +150,14 @@ impl Engine {
     }
 
     pub(crate) fn set_fees<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, command: &SetFees) -> Outcome {
-        let market = self.markets.get(command.instrument.0).ok_or(RejectReason::UnknownInstrument)?;
+        let market = self.listed(command.instrument)?;
         if command.tier >= FEE_TIERS || !command.rates.is_valid() {
             return Err(RejectReason::FeeRatesInvalid);
         }
         let mut fees = market.fees;
         fees[command.tier as usize] = Some(command.rates);
         // Rates in force: the tiers', and those that open orders keep.
-        let open_orders = || Side::BOTH.into_iter().flat_map(|side| market.book.orders(&self.orders, side));
+        let open_orders = || market.book.all(&self.orders);
         let unset = fees[0].is_none().then_some(FeeRates::ZERO);
         let tiers = || fees.iter().flatten().copied().chain(unset);
         let rates = || tiers().chain(open_orders().map(|slot| self.orders.arena[slot].rates));
@@ -164,28 +166,42 @@ impl Engine {
         if highest_rebate > lowest_taker {
             return Err(RejectReason::FeeRatesInvalid);
         }
-        let market = self.markets.get_mut(command.instrument.0).ok_or(RejectReason::UnknownInstrument)?;
+        let market = self.listed_mut(command.instrument)?;
         market.fees = fees;
         turn.emit(FeesSet { author: turn.header.author, command: *command });
         Ok(())
     }
 
     pub(crate) fn set_phase<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, command: &SetPhase) -> Outcome {
-        let SetPhase { instrument, phase: to, note } = *command;
-        let market = self.markets.get_mut(instrument.0).ok_or(RejectReason::UnknownInstrument)?;
-        if !phases::is_implemented(to) {
+        let SetPhase { instrument, phase, note } = *command;
+        self.listed(instrument)?;
+        if !phases::is_implemented(phase) {
             return Err(RejectReason::NotImplemented);
         }
-        let from = core::mem::replace(&mut market.phase, to);
-        let cause = PhaseCause::Administrator;
-        turn.emit(PhaseChanged { instrument, from, to, cause, author: turn.header.author, note });
+        self.change_phase(turn, instrument, phase, PhaseCause::Administrator, note);
+        Ok(())
+    }
+
+    /// Cancels all orders of an instrument, and makes it unknown for ever.
+    pub(crate) fn delist_instrument<S: EventSink>(
+        &mut self,
+        turn: &mut Turn<'_, S>,
+        command: &DelistInstrument,
+    ) -> Outcome {
+        let DelistInstrument { instrument, note } = *command;
+        self.listed(instrument)?;
+        self.collect_instrument(instrument);
+        let cancelled_count = self.cancel_collected(turn, CancelReason::Delisted, ClientOrderId::NONE, |_, _| true);
+        self.calendar.remove_all(instrument);
+        self.market_mut(instrument).status = ListingStatus::Delisted;
+        turn.emit(InstrumentDelisted { author: turn.header.author, instrument, cancelled_count, note });
         Ok(())
     }
 
     pub(crate) fn open_account<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, command: &OpenAccount) -> Outcome {
         let id = command.account;
         check_new(self.accounts.covers(id.0), self.accounts.get(id.0).is_some())?;
-        check_account_settings(command.self_trade_prevention, command.fee_tier)?;
+        check_account_settings(command.fee_tier)?;
         let account = Account::new(command.stp_group, command.self_trade_prevention, command.fee_tier);
         self.add_account(id, account);
         turn.emit(AccountOpened { author: turn.header.author, command: *command });
@@ -201,7 +217,7 @@ impl Engine {
 
     pub(crate) fn modify_account<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, command: &ModifyAccount) -> Outcome {
         let account = self.accounts.get_mut(command.account.0).ok_or(RejectReason::UnknownAccount)?;
-        check_account_settings(command.self_trade_prevention, command.fee_tier)?;
+        check_account_settings(command.fee_tier)?;
         account.stp_group = command.stp_group;
         account.self_trade_prevention = command.self_trade_prevention;
         account.fee_tier = command.fee_tier;
@@ -214,45 +230,104 @@ impl Engine {
         turn: &mut Turn<'_, S>,
         command: &SetAccountLimits,
     ) -> Outcome {
-        let account = self.accounts.get_mut(command.account.0).ok_or(RejectReason::UnknownAccount)?;
-        if !command.instrument.is_none() {
-            return Err(RejectReason::NotImplemented);
+        let SetAccountLimits { account: id, instrument, limits, .. } = *command;
+        if !instrument.is_none() {
+            self.listed(instrument)?;
         }
-        if !command.limits.is_valid() {
+        let account = self.accounts.get_mut(id.0).ok_or(RejectReason::UnknownAccount)?;
+        if !limits.is_valid() {
             return Err(RejectReason::AccountSettingInvalid);
         }
-        account.limits = command.limits;
+        match instrument.is_none() {
+            true => account.limits = limits,
+            false => self.set_limits_in_instrument(id, instrument, limits)?,
+        }
         turn.emit(AccountLimitsSet { author: turn.header.author, command: *command });
+        Ok(())
+    }
+
+    /// Sets an account's limits in one instrument; those that bound nothing are taken away.
+    fn set_limits_in_instrument(&mut self, id: AccountId, instrument: InstrumentId, limits: AccountLimits) -> Outcome {
+        let in_it = |slot: &Slot| self.orders.arena[*slot].instrument == instrument;
+        let account = self.accounts.get(id.0).ok_or(RejectReason::UnknownAccount)?;
+        let open_orders = account.orders.iter(&self.orders.arena, Chain::Account).filter(in_it).count() as u32;
+        match limits == AccountLimits::DEFAULT {
+            true => self.instrument_limits.remove(id, instrument),
+            false => self
+                .instrument_limits
+                .set(LimitsInInstrument { account: id, instrument, limits, open_orders })
+                .map_err(|_| RejectReason::CapacityFull)?,
+        }
+        let limited = self.instrument_limits.of(id).len() as u32;
+        let account = self.accounts.get_mut(id.0).ok_or(RejectReason::UnknownAccount)?;
+        account.limited_instruments = limited;
         Ok(())
     }
 
     pub(crate) fn deposit<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, command: &Deposit) -> Outcome {
         let Deposit { account, asset, amount, note } = *command;
-        self.check_transfer(account, asset, amount)?;
-        self.ledger.deposit(account, asset, amount).map_err(|_| RejectReason::AmountInvalid)?;
-        let change = i128::try_from(amount.0).map_err(|_| RejectReason::AmountInvalid)?;
-        self.report_balance(turn, account, asset, BalanceCause::Deposit, change, note);
-        Ok(())
+        self.bring_in(turn, account, asset, amount, BalanceCause::Deposit, note)
     }
 
     pub(crate) fn withdraw<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, command: &Withdraw) -> Outcome {
         let Withdraw { account, asset, amount, note } = *command;
-        self.check_transfer(account, asset, amount)?;
-        // Rebates are paid out of fees; each open order's fees are rounded by less than a unit per role.
-        let reserve = if account == AccountId::FEES { 2 * u128::from(self.orders.arena.open_count()) } else { 0 };
-        self.ledger.withdraw(account, asset, amount, reserve).map_err(|_| RejectReason::InsufficientFunds)?;
-        let change = -i128::try_from(amount.0).map_err(|_| RejectReason::AmountInvalid)?;
-        self.report_balance(turn, account, asset, BalanceCause::Withdrawal, change, note);
+        self.take_out(turn, account, asset, amount, BalanceCause::Withdrawal, note)
+    }
+
+    /// Corrects a balance: what is added comes into the venue, what is taken away leaves it.
+    pub(crate) fn adjust_balance<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, command: &AdjustBalance) -> Outcome {
+        let AdjustBalance { account, asset, direction, amount, note } = *command;
+        match direction {
+            Direction::Credit => self.bring_in(turn, account, asset, amount, BalanceCause::Adjustment, note),
+            Direction::Debit => self.take_out(turn, account, asset, amount, BalanceCause::Adjustment, note),
+        }
+    }
+
+    fn bring_in<S: EventSink>(
+        &mut self,
+        turn: &mut Turn<'_, S>,
+        account: AccountId,
+        asset: AssetId,
+        amount: Amount,
+        cause: BalanceCause,
+        note: AdminNote,
+    ) -> Outcome {
+        let change = self.check_transfer(account, asset, amount)?;
+        self.ledger.deposit(account, asset, amount).map_err(|_| RejectReason::AmountInvalid)?;
+        self.report_balance(turn, account, asset, cause, change, note);
         Ok(())
     }
 
-    fn check_transfer(&self, account: AccountId, asset: AssetId, amount: Amount) -> Outcome {
-        self.accounts.get(account.0).ok_or(RejectReason::UnknownAccount)?;
-        self.ledger.assets.get(asset.0).ok_or(RejectReason::UnknownAsset)?;
-        if (Amount(1)..=Amount::MAX).contains(&amount) { Ok(()) } else { Err(RejectReason::AmountInvalid) }
+    fn take_out<S: EventSink>(
+        &mut self,
+        turn: &mut Turn<'_, S>,
+        account: AccountId,
+        asset: AssetId,
+        amount: Amount,
+        cause: BalanceCause,
+        note: AdminNote,
+    ) -> Outcome {
+        let change = self.check_transfer(account, asset, amount)?;
+        let reserve = self.reserve(account);
+        self.ledger.withdraw(account, asset, amount, reserve).map_err(|_| RejectReason::InsufficientFunds)?;
+        self.report_balance(turn, account, asset, cause, -change, note);
+        Ok(())
     }
 
-    fn report_balance<S: EventSink>(
+    /// What has to stay available. Rebates are paid out of fees; each open order's fees are rounded by less than a unit
+    /// per role.
+    pub(crate) fn reserve(&self, account: AccountId) -> u128 {
+        if account == AccountId::FEES { 2 * u128::from(self.orders.arena.open_count()) } else { 0 }
+    }
+
+    fn check_transfer(&self, account: AccountId, asset: AssetId, amount: Amount) -> Result<i128, RejectReason> {
+        self.accounts.get(account.0).ok_or(RejectReason::UnknownAccount)?;
+        self.ledger.assets.get(asset.0).ok_or(RejectReason::UnknownAsset)?;
+        let valid = (Amount(1)..=Amount::MAX).contains(&amount);
+        i128::try_from(amount.0).ok().filter(|_| valid).ok_or(RejectReason::AmountInvalid)
+    }
+
+    pub(crate) fn report_balance<S: EventSink>(
         &self,
         turn: &mut Turn<'_, S>,
         account: AccountId,
@@ -352,9 +427,6 @@ fn check_new(in_range: bool, taken: bool) -> Outcome {
     }
 }
 
-fn check_account_settings(prevention: Option<SelfTradePrevention>, fee_tier: u8) -> Outcome {
-    if prevention.is_some_and(|mode| mode != SelfTradePrevention::Allow) {
-        return Err(RejectReason::NotImplemented);
-    }
+fn check_account_settings(fee_tier: u8) -> Outcome {
     if fee_tier >= FEE_TIERS { Err(RejectReason::AccountSettingInvalid) } else { Ok(()) }
 }

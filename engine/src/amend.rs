@@ -1,18 +1,18 @@
 //! Amending an order (rule 2), as one atomic step.
 //!
-//! Priority is lost on a change of price or more quantity and kept otherwise. The new quantity counts what is already
-//! filled; no more than that cancels the rest. An amend that crosses matches at once.
+//! Priority is lost on another price, type or stop price and on more quantity, and kept otherwise. The new quantity
+//! counts what is already filled; no more than that cancels the rest. An amend that crosses matches at once.
 
-use crate::book::arena::NIL;
+use crate::book::arena::{NIL, Order, Place, Slot};
 use crate::command::{CommandKind, ReplaceOrder};
 use crate::engine::Engine;
 use crate::event::{CancelRejected, EventSink, OrderReplaced, Priority};
-use crate::order::OrderStatus;
+use crate::order::{OrderStatus, TimeInForce};
 use crate::reject::{CancelReason, RejectReason};
 use crate::risk::{Exposure, held_asset};
 use crate::turn::Turn;
-use crate::validate::Amendment;
-use crate::{ClientOrderId, OrderId, Price, Quantity, Timestamp};
+use crate::validate::{Amendment, Terms};
+use crate::{ClientOrderId, OrderId};
 
 impl Engine {
     /// Amends an order.
@@ -22,36 +22,51 @@ impl Engine {
             Ok(amendment) => amendment,
         };
         let slot = amendment.slot;
-        let order = &self.orders.arena[slot];
-        if amendment.quantity <= order.cumulative + order.prevented {
-            let requester = self.requester(turn, order.session);
+        let Order { cumulative, prevented, session, instrument, place, order_type, .. } = self.orders.arena[slot];
+        if amendment.terms.quantity <= cumulative + prevented {
+            let requester = self.requester(turn, session);
             self.cancel(turn, slot, CancelReason::AmendedToFilled, requester, replace.client_order_id);
             return;
         }
-        let keeps_priority = amendment.limit == order.limit && amendment.quantity <= order.quantity;
+        let keeps_priority = amendment.terms.keeps_priority(&Terms::of(&self.orders.arena[slot]));
         let priority = if keeps_priority { Priority::Kept } else { Priority::Lost };
         self.change(&amendment, priority);
-        let original_client_order_id = self.rename(&amendment, replace.client_order_id);
-        self.report_replaced(turn, &amendment, priority, original_client_order_id);
+        let original_client_order_id = self.rename(slot, replace.client_order_id);
+        self.report_replaced(turn, slot, priority, original_client_order_id);
         if priority == Priority::Lost {
-            self.match_and_rest(turn, slot);
+            // An elected StopLimit stays elected.
+            match place == Place::Book && amendment.terms.order_type == order_type {
+                true => self.match_and_rest(turn, slot),
+                false => self.enter(turn, slot),
+            }
+            self.finish_trading(turn, instrument);
         }
     }
 
     fn change(&mut self, amendment: &Amendment, priority: Priority) {
-        let slot = amendment.slot;
+        let Amendment { slot, terms, limit } = *amendment;
+        let worked = self.orders.arena[slot].place == Place::Book;
+        let will_work = worked || !terms.order_type.is_stop();
         if priority == Priority::Lost {
-            self.leave_book(slot);
+            self.displace(slot);
         }
-        let instrument = self.orders.arena[slot].instrument;
-        let market = self.markets.get_mut(instrument.0).expect("an order's instrument is listed");
+        self.change_expiry(slot, &terms);
         let order = &mut self.orders.arena[slot];
+        let market = self.markets.get_mut(order.instrument.0).expect("an order's instrument is listed");
         let before = Exposure::of(order);
-        order.limit = amendment.limit;
-        order.quantity = amendment.quantity;
-        order.leaves = amendment.quantity - order.cumulative - order.prevented;
+        order.order_type = terms.order_type;
+        order.limit = limit;
+        order.stop_price = terms.stop_price;
+        order.quantity = terms.quantity;
+        order.leaves = terms.quantity - order.cumulative - order.prevented;
+        order.display = terms.display;
+        order.shown = match priority {
+            Priority::Kept => order.shown.min(order.next_tip()),
+            Priority::Lost if will_work => order.next_tip(),
+            Priority::Lost => crate::Quantity::ZERO,
+        };
         let (after, order) = (Exposure::of(order), *order);
-        if order.block != NIL {
+        if order.place != Place::Nowhere {
             market.book.reduce(&mut self.orders, slot, before.leaves - after.leaves);
         }
         if market.settles() {
@@ -62,9 +77,26 @@ impl Engine {
         }
     }
 
+    /// Gives the order its new time in force and expiry.
+    fn change_expiry(&mut self, slot: Slot, terms: &Terms) {
+        let order = &mut self.orders.arena[slot];
+        if (order.time_in_force, order.expire_at) == (terms.time_in_force, terms.expire_at) {
+            return;
+        }
+        if order.expiry_index != NIL {
+            self.expiries.remove(&mut self.orders.arena, slot);
+        }
+        let order = &mut self.orders.arena[slot];
+        order.time_in_force = terms.time_in_force;
+        order.expire_at = terms.expire_at;
+        if order.time_in_force == TimeInForce::GoodTillDate {
+            self.expiries.insert(&mut self.orders.arena, slot);
+        }
+    }
+
     /// Gives the order its new name; the old one stays taken for a while.
-    fn rename(&mut self, amendment: &Amendment, name: ClientOrderId) -> ClientOrderId {
-        let order = &mut self.orders.arena[amendment.slot];
+    fn rename(&mut self, slot: Slot, name: ClientOrderId) -> ClientOrderId {
+        let order = &mut self.orders.arena[slot];
         let old = order.client_order_id;
         if !name.is_none() && name != old {
             order.client_order_id = name;
@@ -77,24 +109,21 @@ impl Engine {
     fn report_replaced<S: EventSink>(
         &mut self,
         turn: &mut Turn<'_, S>,
-        amendment: &Amendment,
+        slot: Slot,
         priority: Priority,
         original_client_order_id: ClientOrderId,
     ) {
-        let (account, session) = {
-            let order = &self.orders.arena[amendment.slot];
-            (order.account, order.session)
-        };
+        let Order { account, session, stop_price, display, expire_at, .. } = self.orders.arena[slot];
         let report = self.report(turn, account, session);
         let requester = self.requester(turn, session);
         turn.emit(OrderReplaced {
             report,
             requester,
-            order: self.order_state(amendment.slot),
+            order: self.order_state(slot),
             original_client_order_id,
-            stop_price: Price::ABSENT,
-            display_quantity: Quantity::ABSENT,
-            expire_at: Timestamp::NONE,
+            stop_price,
+            display_quantity: display,
+            expire_at,
             priority,
         });
     }

@@ -8,8 +8,8 @@ pub(crate) mod index;
 pub(crate) mod ladder;
 pub(crate) mod level;
 
-use arena::{Arena, Slot};
-use ladder::{Ladder, Pool};
+use arena::{Arena, Place, Slot};
+use ladder::{By, First, Ladder, Pool};
 
 use crate::order::Side;
 use crate::{Price, Quantity};
@@ -27,35 +27,50 @@ impl Orders {
     }
 }
 
-/// The resting orders of one instrument.
+/// The open orders of one instrument: those that rest, and the stops that wait to be elected.
+///
+/// Stops stand in the order in which a trade elects them: buys by ascending, sells by descending stop price.
 #[derive(Debug)]
 pub(crate) struct Book {
     bids: Ladder,
     asks: Ladder,
+    stop_buys: Ladder,
+    stop_sells: Ladder,
 }
 
 impl Book {
     pub(crate) fn new() -> Self {
-        Self { bids: Ladder::new(Side::Buy), asks: Ladder::new(Side::Sell) }
-    }
-
-    fn ladder(&self, side: Side) -> &Ladder {
-        match side {
-            Side::Buy => &self.bids,
-            Side::Sell => &self.asks,
+        Self {
+            bids: Ladder::new(First::Highest, By::Limit),
+            asks: Ladder::new(First::Lowest, By::Limit),
+            stop_buys: Ladder::new(First::Lowest, By::StopPrice),
+            stop_sells: Ladder::new(First::Highest, By::StopPrice),
         }
     }
 
-    fn ladder_mut(&mut self, side: Side) -> &mut Ladder {
-        match side {
-            Side::Buy => &mut self.bids,
-            Side::Sell => &mut self.asks,
+    fn ladder(&self, place: Place, side: Side) -> &Ladder {
+        match (place, side) {
+            (Place::Book, Side::Buy) => &self.bids,
+            (Place::Book, Side::Sell) => &self.asks,
+            (Place::Stops, Side::Buy) => &self.stop_buys,
+            (Place::Stops, Side::Sell) => &self.stop_sells,
+            (Place::Nowhere, _) => unreachable!("only a placed order has a ladder"),
+        }
+    }
+
+    fn ladder_mut(&mut self, place: Place, side: Side) -> &mut Ladder {
+        match (place, side) {
+            (Place::Book, Side::Buy) => &mut self.bids,
+            (Place::Book, Side::Sell) => &mut self.asks,
+            (Place::Stops, Side::Buy) => &mut self.stop_buys,
+            (Place::Stops, Side::Sell) => &mut self.stop_sells,
+            (Place::Nowhere, _) => unreachable!("only a placed order has a ladder"),
         }
     }
 
     /// The order of a side that trades next.
     pub(crate) fn best(&self, orders: &Orders, side: Side) -> Option<Slot> {
-        self.ladder(side).best(&orders.pool)
+        self.ladder(Place::Book, side).best(&orders.pool)
     }
 
     /// The best price of a side.
@@ -63,32 +78,59 @@ impl Book {
         self.best(orders, side).map(|slot| orders.arena[slot].limit)
     }
 
-    /// Whether an order at this price finds room.
-    pub(crate) fn has_room(&self, orders: &Orders, side: Side, price: Price) -> bool {
-        self.ladder(side).has_room(&orders.pool, price)
+    /// The stop of a side that is elected next.
+    pub(crate) fn next_stop(&self, orders: &Orders, side: Side) -> Option<Slot> {
+        self.ladder(Place::Stops, side).best(&orders.pool)
     }
 
-    /// Rests an order behind all others at its price.
-    pub(crate) fn insert(&mut self, orders: &mut Orders, slot: Slot) {
-        let side = orders.arena[slot].side;
-        self.ladder_mut(side).insert(&mut orders.pool, &mut orders.arena, slot);
+    /// Whether an order finds room there at this price.
+    pub(crate) fn has_room(&self, orders: &Orders, place: Place, side: Side, price: Price) -> bool {
+        self.ladder(place, side).has_room(&orders.pool, price)
     }
 
-    /// A resting order has so much less open, and keeps its place.
+    /// Puts an order behind all others at its price.
+    pub(crate) fn insert(&mut self, orders: &mut Orders, place: Place, slot: Slot) {
+        let order = &mut orders.arena[slot];
+        debug_assert!(order.place == Place::Nowhere);
+        order.place = place;
+        let side = order.side;
+        self.ladder_mut(place, side).insert(&mut orders.pool, &mut orders.arena, slot);
+    }
+
+    /// An order has so much less open, and keeps its place.
     pub(crate) fn reduce(&mut self, orders: &mut Orders, slot: Slot, by: Quantity) {
-        let side = orders.arena[slot].side;
-        self.ladder(side).reduce(&mut orders.pool, &orders.arena, slot, by);
+        let (place, side) = (orders.arena[slot].place, orders.arena[slot].side);
+        self.ladder(place, side).reduce(&mut orders.pool, &orders.arena, slot, by);
     }
 
-    /// Takes a resting order out.
+    /// A resting order goes behind all others at its price.
+    pub(crate) fn send_back(&mut self, orders: &mut Orders, slot: Slot) {
+        let (place, side) = (orders.arena[slot].place, orders.arena[slot].side);
+        self.ladder(place, side).send_back(&mut orders.pool, &mut orders.arena, slot);
+    }
+
+    /// Takes an order out, from wherever it stands.
     pub(crate) fn remove(&mut self, orders: &mut Orders, slot: Slot) {
-        let side = orders.arena[slot].side;
-        self.ladder_mut(side).remove(&mut orders.pool, &mut orders.arena, slot);
+        let (place, side) = (orders.arena[slot].place, orders.arena[slot].side);
+        self.ladder_mut(place, side).remove(&mut orders.pool, &mut orders.arena, slot);
+        orders.arena[slot].place = Place::Nowhere;
     }
 
-    /// A side's orders by priority.
+    /// A side's resting orders by priority.
     pub(crate) fn orders<'a>(&self, orders: &'a Orders, side: Side) -> impl Iterator<Item = Slot> + use<'a> {
-        self.ladder(side).orders(&orders.pool, &orders.arena)
+        self.ladder(Place::Book, side).orders(&orders.pool, &orders.arena)
+    }
+
+    /// A side's waiting stops, the first to be elected first.
+    pub(crate) fn stops<'a>(&self, orders: &'a Orders, side: Side) -> impl Iterator<Item = Slot> + use<'a> {
+        self.ladder(Place::Stops, side).orders(&orders.pool, &orders.arena)
+    }
+
+    /// All open orders, in no order that means anything.
+    pub(crate) fn all<'a>(&self, orders: &'a Orders) -> impl Iterator<Item = Slot> + use<'a> {
+        let [bids, asks] = Side::BOTH.map(|side| self.orders(orders, side));
+        let [buys, sells] = Side::BOTH.map(|side| self.stops(orders, side));
+        bids.chain(asks).chain(buys).chain(sells)
     }
 
     /// A side's levels, best first: price, open quantity, and the orders by priority.
@@ -96,17 +138,29 @@ impl Book {
         &self,
         orders: &'a Orders,
         side: Side,
-    ) -> impl Iterator<Item = (Price, u128, impl Iterator<Item = Slot> + use<'a>)> + use<'a> {
+    ) -> impl Iterator<Item = (Price, u128, impl Iterator<Item = Slot> + Clone + use<'a>)> + use<'a> {
         let arena = &orders.arena;
-        self.ladder(side).levels(&orders.pool).filter_map(move |(queue, quantity)| {
+        self.ladder(Place::Book, side).levels(&orders.pool).filter_map(move |(queue, quantity)| {
             let price = arena[queue.first()?].limit;
             Some((price, quantity, queue.iter(arena, level::Chain::Level)))
         })
     }
 
-    /// Checks both sides, and that they do not cross; the number of orders, or what is wrong.
+    /// Checks all ladders, and that the book is not crossed; the number of orders, or what is wrong.
     pub(crate) fn check(&self, orders: &Orders) -> Result<u32, &'static str> {
-        let count = self.bids.check(&orders.pool, &orders.arena)? + self.asks.check(&orders.pool, &orders.arena)?;
+        let mut count = 0;
+        for (place, side) in Side::BOTH.into_iter().flat_map(|side| [(Place::Book, side), (Place::Stops, side)]) {
+            let ladder = self.ladder(place, side);
+            count += ladder.check(&orders.pool, &orders.arena)?;
+            let astray = |slot| {
+                let order = &orders.arena[slot];
+                let shown = if place == Place::Book { order.shown } else { Quantity(1) };
+                order.place != place || order.side != side || shown.is_zero() || order.shown > order.next_tip()
+            };
+            if ladder.orders(&orders.pool, &orders.arena).any(astray) {
+                return Err("an order stands where it should not, or shows what it should not");
+            }
+        }
         match (self.best_price(orders, Side::Buy), self.best_price(orders, Side::Sell)) {
             (Some(bid), Some(ask)) if bid >= ask => Err("the book is crossed"),
             _ => Ok(count),

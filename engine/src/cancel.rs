@@ -13,7 +13,7 @@ use crate::order::{OnDisconnect, OrderStatus};
 use crate::phases::{Cancel, rules};
 use crate::reject::{CancelReason, RejectReason};
 use crate::turn::Turn;
-use crate::{AccountId, Amount, ClientOrderId, KeyId, OrderId, Quantity, SessionId};
+use crate::{AccountId, ClientOrderId, KeyId, OrderId, Quantity, SessionId};
 
 impl Engine {
     /// Cancels one order.
@@ -96,8 +96,8 @@ impl Engine {
                 }
             }
         }
-        if !cancel.instrument.is_none() && self.markets.get(cancel.instrument.0).is_none() {
-            return Err(RejectReason::UnknownInstrument);
+        if !cancel.instrument.is_none() {
+            self.listed(cancel.instrument)?;
         }
         if !cancel.account.is_none() && self.accounts.get(cancel.account.0).is_none() {
             return Err(RejectReason::UnknownAccount);
@@ -153,6 +153,7 @@ impl Engine {
             return self.reject_command(turn, AccountId::NONE, kind, &AdminNote::NONE, reason);
         }
         self.cancel_disconnected(turn);
+        self.act_on_time(turn);
     }
 
     /// Cancels what lost sessions do not keep, when their grace has ended.
@@ -198,7 +199,7 @@ impl Engine {
     }
 
     /// Cancels the noted orders that `applies` keeps; how many.
-    fn cancel_collected<S: EventSink>(
+    pub(crate) fn cancel_collected<S: EventSink>(
         &mut self,
         turn: &mut Turn<'_, S>,
         reason: CancelReason,
@@ -228,10 +229,9 @@ impl Engine {
         let mut order = self.order_state(slot);
         let cancelled = core::mem::replace(&mut order.leaves, Quantity::ZERO);
         order.shown = Quantity::ZERO;
-        let (account, session) = (self.orders.arena[slot].account, self.orders.arena[slot].session);
-        self.end_order(slot, OrderStatus::Cancelled);
+        let Order { account, session, funds: cancelled_funds, .. } = self.orders.arena[slot];
+        self.end_order(slot, ended_status(reason, order.cumulative));
         let report = self.report(turn, account, session);
-        let cancelled_funds = Amount::ABSENT;
         turn.emit(OrderCancelled {
             report,
             requester,
@@ -267,5 +267,14 @@ impl Engine {
             (true, true) => return None,
         };
         self.orders.arena.find(id).filter(|&slot| self.orders.arena[slot].account == account)
+    }
+}
+
+/// What a trader who asks later is told of an order that ended for this reason.
+fn ended_status(reason: CancelReason, cumulative: Quantity) -> OrderStatus {
+    match reason {
+        CancelReason::DayEnded | CancelReason::Expired => OrderStatus::Expired,
+        CancelReason::FundsRemainder if !cumulative.is_zero() => OrderStatus::Filled,
+        _ => OrderStatus::Cancelled,
     }
 }

@@ -5,26 +5,30 @@
 
 use alloc::vec::Vec;
 
-use crate::accounts::{Account, Balance, Ledger};
+use crate::accounts::{Account, Balance, InstrumentLimitsTable, Ledger};
 use crate::book::Orders;
 use crate::book::arena::{Arena, Slot};
 use crate::book::index::ClientOrderIndex;
 use crate::book::level::Chain;
+use crate::bust::Tape;
+use crate::calendar::Calendar;
 use crate::command::{Command, CommandBody, ListInstrument, Sequenced, Stamp};
 use crate::directory::{Directory, KeyState, Right};
 use crate::event::{EventSink, NotApplied, OrderState, Report, Requester};
+use crate::expiry::Expiries;
 use crate::identity::{
     AccountId, AssetId, ClientOrderId, InstrumentId, KeyId, OrderId, Sequence, SessionId, SessionSequence,
     SessionVersion, StpGroup, TradeId,
 };
 use crate::instrument::Phase;
 use crate::limits::{BEHAVIOUR, Capacity};
-use crate::market::Market;
-use crate::order::Side;
+use crate::market::{ListingStatus, Market};
+use crate::order::{OrderStatus, OrderType, Side, TimeInForce};
 use crate::reject::RejectReason;
 use crate::risk::{Exposure, held_asset};
 use crate::sessions::{Admission, SessionState, Sessions};
 use crate::table::Table;
+use crate::trigger::Elected;
 use crate::turn::{Standing, Turn};
 use crate::{Amount, Price, Quantity, Timestamp};
 
@@ -43,6 +47,12 @@ pub struct Engine {
     pub(crate) ledger: Ledger,
     pub(crate) directory: Directory,
     pub(crate) sessions: Sessions,
+    pub(crate) instrument_limits: InstrumentLimitsTable,
+    pub(crate) expiries: Expiries,
+    pub(crate) calendar: Calendar,
+    pub(crate) tape: Tape,
+    /// The stops that this command's trades have elected. Empty between commands.
+    pub(crate) elected: Vec<Elected>,
     /// The orders that a command which ends many has yet to look at. Kept for its memory; between commands it means
     /// nothing.
     pub(crate) victims: Vec<Slot>,
@@ -59,10 +69,18 @@ pub struct RestingOrder {
     pub client_order_id: ClientOrderId,
     /// Buy or sell.
     pub side: Side,
-    /// Limit, in ticks.
+    /// How it is priced.
+    pub order_type: OrderType,
+    /// How long it lives.
+    pub time_in_force: TimeInForce,
+    /// Limit, in ticks; absent for a Stop.
     pub price: Price,
+    /// Trigger; absent unless Stop or StopLimit.
+    pub stop_price: Price,
     /// What may still trade, in lots.
     pub leaves: Quantity,
+    /// What of it is shown.
+    pub shown: Quantity,
     /// What has traded, in lots.
     pub cumulative: Quantity,
 }
@@ -74,6 +92,8 @@ pub struct LevelSummary {
     pub price: Price,
     /// The sum of what may still trade, in lots.
     pub quantity: u128,
+    /// What of it is shown.
+    pub shown: u128,
     /// How many orders.
     pub order_count: u32,
 }
@@ -118,6 +138,11 @@ impl Engine {
             ledger: Ledger::new(&capacity),
             directory: Directory::new(&capacity),
             sessions: Sessions::new(capacity.sessions),
+            instrument_limits: InstrumentLimitsTable::new(capacity.accounts),
+            expiries: Expiries::new(capacity.orders),
+            calendar: Calendar::new(),
+            tape: Tape::new(TradeId::NONE),
+            elected: Vec::with_capacity(capacity.orders as usize),
             victims: Vec::with_capacity(capacity.orders as usize),
         };
         engine.add_account(AccountId::FEES, Account::new(StpGroup::NONE, None, 0));
@@ -162,6 +187,7 @@ impl Engine {
 
             CommandBody::AddAsset(c) => self.administer(turn, kind, &c.note, |e, t| e.add_asset(t, c)),
             CommandBody::ListInstrument(c) => self.administer(turn, kind, &c.note, |e, t| e.list_instrument(t, c)),
+            CommandBody::DelistInstrument(c) => self.administer(turn, kind, &c.note, |e, t| e.delist_instrument(t, c)),
             CommandBody::SetInstrumentLimits(c) => {
                 self.administer(turn, kind, &c.note, |e, t| e.set_instrument_limits(t, c));
             }
@@ -170,24 +196,24 @@ impl Engine {
             }
             CommandBody::SetFees(c) => self.administer(turn, kind, &c.note, |e, t| e.set_fees(t, c)),
             CommandBody::SetPhase(c) => self.administer(turn, kind, &c.note, |e, t| e.set_phase(t, c)),
+            CommandBody::SetCalendarEntry(c) => self.administer(turn, kind, &c.note, |e, t| e.set_calendar_entry(t, c)),
+            CommandBody::RemoveCalendarEntry(c) => {
+                self.administer(turn, kind, &c.note, |e, t| e.remove_calendar_entry(t, c));
+            }
 
             CommandBody::OpenAccount(c) => self.administer(turn, kind, &c.note, |e, t| e.open_account(t, c)),
             CommandBody::ModifyAccount(c) => self.administer(turn, kind, &c.note, |e, t| e.modify_account(t, c)),
             CommandBody::SetAccountLimits(c) => self.administer(turn, kind, &c.note, |e, t| e.set_account_limits(t, c)),
             CommandBody::Deposit(c) => self.administer(turn, kind, &c.note, |e, t| e.deposit(t, c)),
             CommandBody::Withdraw(c) => self.administer(turn, kind, &c.note, |e, t| e.withdraw(t, c)),
+            CommandBody::AdjustBalance(c) => self.administer(turn, kind, &c.note, |e, t| e.adjust_balance(t, c)),
+            CommandBody::BustTrade(c) => self.administer(turn, kind, &c.note, |e, t| e.bust_trade(t, c)),
 
             CommandBody::AddKey(c) => self.administer(turn, kind, &c.note, |e, t| e.add_key(t, c)),
             CommandBody::RevokeKey(c) => self.administer(turn, kind, &c.note, |e, t| e.revoke_key(t, c)),
             CommandBody::GrantRole(c) => self.administer(turn, kind, &c.note, |e, t| e.grant_role(t, c)),
             CommandBody::RevokeRole(c) => self.administer(turn, kind, &c.note, |e, t| e.revoke_role(t, c)),
             CommandBody::AllowAddress(c) => self.administer(turn, kind, &c.note, |e, t| e.allow_address(t, c)),
-
-            CommandBody::DelistInstrument(c) => self.administer(turn, kind, &c.note, not_implemented),
-            CommandBody::SetCalendarEntry(c) => self.administer(turn, kind, &c.note, not_implemented),
-            CommandBody::RemoveCalendarEntry(c) => self.administer(turn, kind, &c.note, not_implemented),
-            CommandBody::AdjustBalance(c) => self.administer(turn, kind, &c.note, not_implemented),
-            CommandBody::BustTrade(c) => self.administer(turn, kind, &c.note, not_implemented),
         }
     }
 
@@ -222,6 +248,18 @@ impl Engine {
     pub(crate) fn check_right<S: EventSink>(&self, turn: &Turn<'_, S>, right: Right) -> Result<(), RejectReason> {
         self.check_standing(turn)?;
         if self.directory.allows(turn.header.author, right) { Ok(()) } else { Err(RejectReason::NotEntitled) }
+    }
+
+    /// An instrument that is listed and was not delisted.
+    pub(crate) fn listed(&self, instrument: InstrumentId) -> Result<&Market, RejectReason> {
+        let market = self.markets.get(instrument.0).filter(|market| market.status == ListingStatus::Listed);
+        market.ok_or(RejectReason::UnknownInstrument)
+    }
+
+    /// As [`Engine::listed`].
+    pub(crate) fn listed_mut(&mut self, instrument: InstrumentId) -> Result<&mut Market, RejectReason> {
+        let market = self.markets.get_mut(instrument.0).filter(|market| market.status == ListingStatus::Listed);
+        market.ok_or(RejectReason::UnknownInstrument)
     }
 
     pub(crate) fn market(&self, instrument: InstrumentId) -> &Market {
@@ -310,13 +348,9 @@ impl Engine {
             leaves: order.leaves,
             cumulative: order.cumulative,
             prevented: order.prevented,
-            shown: order.leaves,
+            shown: order.shown,
         }
     }
-}
-
-fn not_implemented<S>(_: &mut Engine, _: &mut Turn<'_, S>) -> Result<(), RejectReason> {
-    Err(RejectReason::NotImplemented)
 }
 
 /// Views of the state. None of them is a command; none changes anything.
@@ -328,7 +362,7 @@ impl Engine {
 
     /// When `AdvanceTime` is due next; [`Timestamp::NEVER`] if nothing waits for time.
     pub fn next_deadline(&self) -> Timestamp {
-        self.sessions.deadline()
+        self.sessions.deadline().min(self.expiries.deadline(&self.orders.arena)).min(self.calendar.deadline())
     }
 
     /// The version of the matching rules in force.
@@ -343,17 +377,18 @@ impl Engine {
 
     /// An instrument as it was listed.
     pub fn listing(&self, instrument: InstrumentId) -> Option<&ListInstrument> {
-        self.markets.get(instrument.0).map(|market| &market.listing)
+        self.listed(instrument).ok().map(|market| &market.listing)
     }
 
     /// An instrument's phase.
     pub fn phase(&self, instrument: InstrumentId) -> Option<Phase> {
-        self.markets.get(instrument.0).map(|market| market.phase)
+        self.listed(instrument).ok().map(|market| market.phase)
     }
 
     /// All listed instruments, by identity.
     pub fn listings(&self) -> impl Iterator<Item = &ListInstrument> {
-        self.markets.iter().map(|(_, market)| &market.listing)
+        let listed = self.markets.iter().filter(|(_, market)| market.status == ListingStatus::Listed);
+        listed.map(|(_, market)| &market.listing)
     }
 
     /// All keys that are not revoked, with their public keys, by identity.
@@ -380,11 +415,43 @@ impl Engine {
         market.into_iter().flat_map(move |market| market.book.orders(&self.orders, side)).map(|slot| self.resting(slot))
     }
 
+    /// One side's waiting stops, the first to be elected first; nothing for an instrument that is not listed.
+    pub fn stops(&self, instrument: InstrumentId, side: Side) -> impl Iterator<Item = RestingOrder> + '_ {
+        let market = self.markets.get(instrument.0);
+        market.into_iter().flat_map(move |market| market.book.stops(&self.orders, side)).map(|slot| self.resting(slot))
+    }
+
+    /// What has become of an account's order, by the venue's name or else by the trader's: an open one with its
+    /// status, or one of the account's last 32 that ended with a name.
+    pub fn order_status(&self, account: AccountId, id: OrderId, name: ClientOrderId) -> Option<(OrderId, OrderStatus)> {
+        if let Some(slot) = self.find_order(account, id, name) {
+            let order = &self.orders.arena[slot];
+            return Some((order.id, order.status()));
+        }
+        if id.is_none() {
+            let (id, status) = self.original(account, name);
+            return status.map(|status| (id, status));
+        }
+        let ended =
+            self.names.closed(account).find(|(_, order, status)| *order == id && *status != OrderStatus::Replaced);
+        ended.map(|(_, id, status)| (id, status))
+    }
+
+    /// An account's open orders, oldest first, those that wait as stops included.
+    pub fn open_orders(&self, account: AccountId) -> impl Iterator<Item = RestingOrder> + '_ {
+        let orders = self.accounts.get(account.0).map(|account| account.orders);
+        let slots = orders.into_iter().flat_map(|orders| orders.iter(&self.orders.arena, Chain::Account));
+        slots.map(|slot| self.resting(slot))
+    }
+
     /// One side of a book by level, best first; nothing for an instrument that is not listed.
     pub fn levels(&self, instrument: InstrumentId, side: Side) -> impl Iterator<Item = LevelSummary> + '_ {
         let market = self.markets.get(instrument.0);
         let levels = market.into_iter().flat_map(move |market| market.book.levels(&self.orders, side));
-        levels.map(|(price, quantity, orders)| LevelSummary { price, quantity, order_count: orders.count() as u32 })
+        levels.map(|(price, quantity, orders)| {
+            let shown = orders.clone().map(|slot| u128::from(self.orders.arena[slot].shown.0)).sum();
+            LevelSummary { price, quantity, shown, order_count: orders.count() as u32 }
+        })
     }
 
     /// The best price of a side.
@@ -404,8 +471,12 @@ impl Engine {
             account: order.account,
             client_order_id: order.client_order_id,
             side: order.side,
+            order_type: order.order_type,
+            time_in_force: order.time_in_force,
             price: order.price(),
+            stop_price: order.stop_price,
             leaves: order.leaves,
+            shown: order.shown,
             cumulative: order.cumulative,
         }
     }
@@ -431,7 +502,14 @@ impl Engine {
             resting += market.book.check(&self.orders)?;
         }
         if resting != self.orders.arena.open_count() {
-            return Err("an open order rests nowhere");
+            return Err("an open order stands nowhere");
+        }
+        let expiring = self.expiries.check(&self.orders.arena).ok_or("an expiry stands where it should not")?;
+        let dated = |slot: &Slot| self.orders.arena[*slot].time_in_force == TimeInForce::GoodTillDate;
+        let dated: usize =
+            self.markets.iter().map(|(_, market)| market.book.all(&self.orders).filter(dated).count()).sum();
+        if expiring as usize != dated || !self.elected.is_empty() {
+            return Err("an order that expires is not noted, or a stop was left elected");
         }
         self.audit_owners()?;
         self.audit_balances()
@@ -439,19 +517,33 @@ impl Engine {
 
     fn audit_owners(&self) -> Result<(), &'static str> {
         let mut owned = 0;
-        for (_, account) in self.accounts.iter() {
+        for (id, account) in self.accounts.iter() {
             let count =
                 account.orders.check(&self.orders.arena, Chain::Account).ok_or("an account's links disagree")?;
             if count != account.open_orders {
                 return Err("an account's open orders are miscounted");
             }
             owned += count;
+            self.audit_limited(AccountId(id))?;
         }
         if owned != self.orders.arena.open_count() {
             return Err("an open order has no account");
         }
         for (_, session) in self.sessions.table.iter() {
             session.orders.check(&self.orders.arena, Chain::Session).ok_or("a session's links disagree")?;
+        }
+        Ok(())
+    }
+
+    fn audit_limited(&self, account: AccountId) -> Result<(), &'static str> {
+        for limited in self.instrument_limits.of(account) {
+            let in_it = |order: &RestingOrder| {
+                self.orders.arena.find(order.order_id).map(|slot| self.orders.arena[slot].instrument)
+                    == Some(limited.instrument)
+            };
+            if self.open_orders(account).filter(in_it).count() != limited.open_orders as usize {
+                return Err("an account's open orders in an instrument are miscounted");
+            }
         }
         Ok(())
     }

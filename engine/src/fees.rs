@@ -34,6 +34,24 @@ pub(crate) fn fee_increase(before: u128, more: u128, rate: i32) -> i128 {
     fee(before + more, rate) - fee(before, rate)
 }
 
+/// The most lots that `funds` pay for, fee included, for an order that traded `before`: `lot` is one lot's notional.
+///
+/// The estimate is off by the rounding of two fees at most, which a lot of one unit or more covers in a step or two.
+pub(crate) fn lots_for(funds: u128, lot: u128, before: u128, rate: i32) -> u64 {
+    if lot > funds {
+        return 0;
+    }
+    let cost = |lots: u128| lots * lot + fee_increase(before, lots * lot, rate).unsigned_abs();
+    let mut lots = funds * MILLION / (lot * (MILLION + u128::from(rate.unsigned_abs())));
+    while lots > 0 && cost(lots) > funds {
+        lots -= 1;
+    }
+    while cost(lots + 1) <= funds {
+        lots += 1;
+    }
+    u64::try_from(lots).unwrap_or(u64::MAX)
+}
+
 /// The most that an order can still be charged: it traded these notionals, and may trade `open` more in either role.
 ///
 /// Each role's fee is rounded up by less than one unit, so that both together stay within the worst rate on everything,
@@ -76,6 +94,19 @@ mod tests {
         }
         // 33,300 × 0.25 % = 83.25, rounded up.
         assert_eq!(charged, 84);
+    }
+
+    #[test]
+    fn funds_pay_for_whole_lots_and_their_fee() {
+        // 1,000 units at 100 a lot and 0.25 %: nine lots are 900 + 2.25, rounded up; ten would be 1,000 + 2.5.
+        assert_eq!(lots_for(1_000, 100, 0, 2_500), 9);
+        assert_eq!(lots_for(1_003, 100, 0, 2_500), 10);
+        assert_eq!(lots_for(1_002, 100, 0, 2_500), 9);
+        assert_eq!(lots_for(1_000, 100, 0, 0), 10);
+        assert_eq!(lots_for(99, 100, 0, 0), 0);
+        // 399 units were charged 1 already, rounded up: one more is covered by that, and the whole fee is still 1.
+        assert_eq!(lots_for(1, 1, 399, 2_500), 1);
+        assert_eq!(lots_for(10_u128.pow(31), 1, 0, 100_000), u64::MAX);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::accounts::Ledger;
 use crate::book::Book;
+use crate::canonical::code_enum;
 use crate::command::ListInstrument;
 use crate::identity::AssetId;
 use crate::instrument::{FeeRates, Holds, InstrumentLimits, Phase, PriceProtection};
@@ -19,10 +20,21 @@ pub(crate) struct Units {
     pub(crate) base: u64,
 }
 
+code_enum! {
+    /// Whether an instrument can be traded.
+    pub(crate) enum ListingStatus: u8 {
+        /// It can.
+        Listed = 1,
+        /// It cannot, for ever.
+        Delisted = 2,
+    }
+}
+
 /// One instrument.
 #[derive(Debug)]
 pub(crate) struct Market {
     pub(crate) listing: ListInstrument,
+    pub(crate) status: ListingStatus,
     pub(crate) units: Units,
     pub(crate) phase: Phase,
     pub(crate) limits: InstrumentLimits,
@@ -40,6 +52,7 @@ impl Market {
     pub(crate) fn new(listing: ListInstrument, units: Units) -> Self {
         Self {
             listing,
+            status: ListingStatus::Listed,
             units,
             phase: listing.phase,
             limits: InstrumentLimits::DEFAULT,

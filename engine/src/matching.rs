@@ -1,53 +1,91 @@
 //! Continuous matching (rule 3): price, then time, at the resting order's price.
 
-use crate::book::arena::{NIL, Order, Slot};
+use crate::book::arena::{NIL, Order, Place, Slot};
+use crate::book::index::Named;
 use crate::book::level::{Chain, Links};
 use crate::command::NewOrder;
 use crate::engine::Engine;
-use crate::event::{EventSink, OrderAccepted, OrderRejected, Requester, SelfMatch, Trade, TradeSide};
-use crate::fees::{LiquidityRole, fee_increase};
-use crate::order::{OrderStatus, OrderType, TimeInForce};
+use crate::event::{
+    EventSink, OrderAccepted, OrderRejected, OrderRestated, Requester, RestatementReason, SelfMatch, Trade, TradeSide,
+};
+use crate::fees::{LiquidityRole, fee_increase, lots_for};
+use crate::order::{OrderStatus, OrderType, SelfTradePrevention, Side, TimeInForce};
 use crate::reject::{CancelReason, RejectReason};
 use crate::risk::{Exposure, held_asset};
+use crate::self_trade::Prevention;
 use crate::turn::Turn;
 use crate::validate::{Entrant, crosses};
-use crate::{AccountId, ClientOrderId, OrderId, Price, Quantity, SignedAmount};
+use crate::{AccountId, ClientOrderId, InstrumentId, OrderId, Price, Quantity, SignedAmount};
 
-use crate::book::index::Named;
+/// How an incoming order's matching came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    /// Nothing is left of it.
+    Filled,
+    /// Its funds pay for no lot more.
+    Spent,
+    /// Something is left, and nothing within its reach.
+    Remains,
+    /// Self-trade prevention has ended it.
+    Ended,
+}
 
 impl Engine {
-    /// Enters an order: it is judged, accepted, matched, and rests or ends.
+    /// Enters an order: it is judged, accepted, matched, and rests, waits or ends.
     pub(crate) fn new_order<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, order: &NewOrder) {
         match self.check_new_order(turn, order) {
             Err(reason) => self.reject_order(turn, order, reason),
             Ok(entrant) => {
                 let slot = self.accept(turn, order, &entrant);
-                self.match_and_rest(turn, slot);
+                self.enter(turn, slot);
+                self.finish_trading(turn, order.instrument);
             }
         }
     }
 
-    /// Lets an order that does not rest take what it can, then rests or ends it.
-    pub(crate) fn match_and_rest<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, slot: Slot) {
-        self.take(turn, slot);
-        let order = &self.orders.arena[slot];
-        if order.leaves.is_zero() {
-            self.end_order(slot, OrderStatus::Filled);
-            return;
+    /// Lets an order that stands nowhere wait as a stop, or match and rest.
+    pub(crate) fn enter<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, slot: Slot) {
+        match self.orders.arena[slot].order_type {
+            OrderType::Stop | OrderType::StopLimit => self.place(slot, Place::Stops),
+            OrderType::Limit | OrderType::Market => self.match_and_rest(turn, slot),
         }
-        let (order_type, time_in_force, instrument) = (order.order_type, order.time_in_force, order.instrument);
-        let opposite = order.side.opposite();
-        let reason = match (order_type, time_in_force) {
-            (OrderType::Market | OrderType::Stop, _) => {
-                match self.market(instrument).book.best(&self.orders, opposite) {
-                    None => CancelReason::MarketRemainder,
-                    Some(_) => CancelReason::MarketProtection,
-                }
-            }
-            (_, TimeInForce::ImmediateOrCancel | TimeInForce::FillOrKill) => CancelReason::ImmediateRemainder,
-            _ => return self.enter_book(slot),
+    }
+
+    /// Lets an incoming order take what it can, then rests or ends it.
+    pub(crate) fn match_and_rest<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, slot: Slot) {
+        let reason = match self.take(turn, slot) {
+            Taken::Ended => return,
+            Taken::Filled => return self.end_order(slot, OrderStatus::Filled),
+            Taken::Spent => CancelReason::FundsRemainder,
+            Taken::Remains => match self.remainder(slot) {
+                Some(reason) => reason,
+                None => return self.place(slot, Place::Book),
+            },
         };
         self.cancel(turn, slot, reason, Requester::NOBODY, ClientOrderId::NONE);
+    }
+
+    /// Why what is left of an incoming order does not rest; `None` if it does.
+    fn remainder(&self, slot: Slot) -> Option<CancelReason> {
+        let order = &self.orders.arena[slot];
+        let book = &self.market(order.instrument).book;
+        match (order.order_type, order.time_in_force) {
+            (OrderType::Market | OrderType::Stop, _) => match book.best(&self.orders, order.side.opposite()) {
+                None => Some(CancelReason::MarketRemainder),
+                Some(_) => Some(CancelReason::MarketProtection),
+            },
+            (_, TimeInForce::ImmediateOrCancel | TimeInForce::FillOrKill) => Some(CancelReason::ImmediateRemainder),
+            // Only a stop that was elected may find no room: for others it was looked at before.
+            _ if !book.has_room(&self.orders, Place::Book, order.side, order.limit) => Some(CancelReason::CapacityFull),
+            _ => None,
+        }
+    }
+
+    /// What happens when all else of a command has: elected stops enter, and the reference price follows.
+    pub(crate) fn finish_trading<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, instrument: InstrumentId) {
+        self.enter_elected(turn);
+        let market = self.market_mut(instrument);
+        market.reference = market.last_price;
     }
 
     fn reject_order<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, order: &NewOrder, reason: RejectReason) {
@@ -82,8 +120,10 @@ impl Engine {
         let slot = self.orders.arena.insert(Order {
             id: OrderId::NONE,
             limit: entrant.limit,
-            leaves: order.quantity,
+            leaves: entrant.leaves,
+            shown: Quantity::ZERO,
             block: NIL,
+            place: Place::Nowhere,
             instrument: order.instrument,
             account: order.account,
             session: turn.header.session,
@@ -92,17 +132,26 @@ impl Engine {
             time_in_force: order.time_in_force,
             flags: order.flags,
             on_disconnect: order.on_disconnect,
-            self_trade_prevention: order.self_trade_prevention,
+            self_trade_prevention: entrant.mode,
             client_order_id: order.client_order_id,
             quantity: order.quantity,
             cumulative: Quantity::ZERO,
             prevented: Quantity::ZERO,
+            display: order.display_quantity,
+            funds: order.funds,
+            stop_price: order.stop_price,
+            expire_at: order.expire_at,
+            expiry_index: NIL,
             accepted: turn.stamp.sequence,
             rates: entrant.rates,
             maker_notional: 0,
             taker_notional: 0,
             links: [Links::NONE; _],
         });
+        let entered = &mut self.orders.arena[slot];
+        if !order.order_type.is_stop() {
+            entered.shown = entered.next_tip();
+        }
         self.link(slot);
         let market = self.market(order.instrument);
         if market.settles() {
@@ -110,12 +159,10 @@ impl Engine {
             self.ledger.change_hold(order.account, asset, 0, entrant.hold).expect("funds were checked");
         }
         let report = self.answer(turn, order.account);
-        let account_mode = self.accounts.get(order.account.0).and_then(|account| account.self_trade_prevention);
-        let mode = self.market(order.instrument).self_trade_prevention(order.self_trade_prevention.or(account_mode));
         turn.emit(OrderAccepted {
             report,
             order: self.order_state(slot),
-            self_trade_prevention: mode,
+            self_trade_prevention: entrant.mode,
             on_disconnect: order.on_disconnect,
             funds: order.funds,
             stop_price: order.stop_price,
@@ -126,38 +173,70 @@ impl Engine {
         slot
     }
 
-    /// Names a new open order and puts it behind its account's and its session's others.
+    /// Names a new open order, puts it behind its account's and its session's others, and notes when it expires.
     pub(crate) fn link(&mut self, slot: Slot) {
-        let Order { id, account, session, client_order_id, .. } = self.orders.arena[slot];
+        let Order { id, account, session, client_order_id, instrument, time_in_force, .. } = self.orders.arena[slot];
         self.names.open(account, client_order_id, id);
+        self.count_open(account, instrument, 1);
         let account = self.accounts.get_mut(account.0).expect("an order's account is open");
-        account.open_orders += 1;
         account.orders.push(&mut self.orders.arena, Chain::Account, slot);
         if let Some(session) = self.sessions.get_mut(session) {
             session.orders.push(&mut self.orders.arena, Chain::Session, slot);
         }
+        if time_in_force == TimeInForce::GoodTillDate {
+            self.expiries.insert(&mut self.orders.arena, slot);
+        }
     }
 
     /// Trades an incoming order against the book as far as its limit reaches.
-    fn take<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, taker: Slot) {
+    fn take<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, taker: Slot) -> Taken {
         let Order { instrument, side, limit, .. } = self.orders.arena[taker];
         while let Some(maker) = self.market(instrument).book.best(&self.orders, side.opposite()) {
             let price = self.orders.arena[maker].limit;
             if !crosses(side, limit, price) {
-                break;
+                return Taken::Remains;
             }
-            self.trade(turn, maker, taker, price);
-            if self.orders.arena[taker].leaves.is_zero() {
-                break;
+            let prevention = self.prevention(maker, taker);
+            let quantity = self.match_quantity(maker, taker, price, prevention);
+            if quantity.is_zero() {
+                return Taken::Spent;
+            }
+            match prevention {
+                SelfTradePrevention::Allow => self.trade(turn, maker, taker, price, quantity),
+                mode => match self.prevent(turn, maker, taker, price, quantity, mode) {
+                    Prevention::GoOn => {}
+                    Prevention::Ended => return Taken::Ended,
+                },
+            }
+            let order = &self.orders.arena[taker];
+            if order.leaves.is_zero() && !order.is_by_funds() {
+                return Taken::Filled;
             }
         }
-        let market = self.market_mut(instrument);
-        market.reference = market.last_price;
+        Taken::Remains
     }
 
-    /// Trades the smaller of two orders' open quantities, at the resting order's price.
-    fn trade<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, maker: Slot, taker: Slot, price: Price) {
-        let quantity = self.orders.arena[maker].leaves.min(self.orders.arena[taker].leaves);
+    /// How much two orders would trade: what the resting one shows and the incoming one has left or can pay for.
+    fn match_quantity(&self, maker: Slot, taker: Slot, price: Price, prevention: SelfTradePrevention) -> Quantity {
+        let shown = self.orders.arena[maker].shown;
+        let order = &self.orders.arena[taker];
+        if !order.is_by_funds() {
+            return shown.min(order.leaves);
+        }
+        let lot = self.market(order.instrument).checked_notional(price, Quantity(1));
+        let rate = if prevention == SelfTradePrevention::Decrement { 0 } else { order.rates.taker };
+        shown.min(Quantity(lots_for(order.funds.0, lot, order.taker_notional, rate)))
+    }
+
+    /// Trades a quantity between two orders, at the resting order's price.
+    fn trade<S: EventSink>(
+        &mut self,
+        turn: &mut Turn<'_, S>,
+        maker: Slot,
+        taker: Slot,
+        price: Price,
+        quantity: Quantity,
+    ) {
         let maker_fee = self.fill(maker, LiquidityRole::Maker, price, quantity);
         let taker_fee = self.fill(taker, LiquidityRole::Taker, price, quantity);
         let instrument = self.orders.arena[taker].instrument;
@@ -174,28 +253,66 @@ impl Engine {
             price,
             quantity,
             aggressor: Some(self.orders.arena[taker].side),
-            self_match: self.self_match(maker, taker),
+            self_match: if self.belong_together(maker, taker) { SelfMatch::Yes } else { SelfMatch::No },
             maker: self.trade_side(turn, maker, maker_fee),
             taker: self.trade_side(turn, taker, taker_fee),
         };
+        self.tape.print(&trade);
         turn.emit(trade);
-        if self.orders.arena[maker].leaves.is_zero() {
-            self.end_order(maker, OrderStatus::Filled);
+        match self.orders.arena[maker].leaves.is_zero() {
+            true => self.end_order(maker, OrderStatus::Filled),
+            false => self.refresh(turn, maker),
         }
+        self.elect(instrument, price);
+    }
+
+    /// Shows the next tip of a resting order of which nothing is shown any more, at the back of its level.
+    pub(crate) fn refresh<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, slot: Slot) {
+        let order = &mut self.orders.arena[slot];
+        if !order.shown.is_zero() {
+            return;
+        }
+        order.shown = order.next_tip();
+        let Order { instrument, .. } = *order;
+        let market = self.markets.get_mut(instrument.0).expect("an order's instrument is listed");
+        market.book.send_back(&mut self.orders, slot);
+        self.restate(turn, slot, RestatementReason::DisplayRefreshed);
+    }
+
+    /// Tells an order's owner that it changed without his doing.
+    pub(crate) fn restate<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, slot: Slot, reason: RestatementReason) {
+        let Order { account, session, display, .. } = self.orders.arena[slot];
+        let report = self.report(turn, account, session);
+        turn.emit(OrderRestated { report, order: self.order_state(slot), display_quantity: display, reason });
+    }
+
+    /// Takes a quantity off what an order has open and shows: it traded or was prevented.
+    pub(crate) fn take_off(&mut self, slot: Slot, quantity: Quantity) {
+        let order = &mut self.orders.arena[slot];
+        if order.is_by_funds() {
+            return;
+        }
+        order.leaves -= quantity;
+        if order.place == Place::Nowhere {
+            order.shown = order.shown.min(order.leaves);
+            return;
+        }
+        order.shown -= quantity;
+        let market = self.markets.get_mut(order.instrument.0).expect("an order's instrument is listed");
+        market.book.reduce(&mut self.orders, slot, quantity);
     }
 
     /// Moves one order's quantity, hold and balances for a fill; its fee.
     fn fill(&mut self, slot: Slot, role: LiquidityRole, price: Price, quantity: Quantity) -> i128 {
+        let before = Exposure::of(&self.orders.arena[slot]);
+        self.take_off(slot, quantity);
         let order = &mut self.orders.arena[slot];
-        let market = self.markets.get_mut(order.instrument.0).expect("an order's instrument is listed");
-        let before = Exposure::of(order);
-        order.leaves -= quantity;
         order.cumulative += quantity;
-        if order.block != NIL {
-            market.book.reduce(&mut self.orders, slot, quantity);
-        }
-        let order = &mut self.orders.arena[slot];
+        let market = self.markets.get(order.instrument.0).expect("an order's instrument is listed");
         if !market.settles() {
+            if order.is_by_funds() {
+                order.funds.0 -= market.checked_notional(price, quantity);
+            }
             return 0;
         }
         let notional = market.checked_notional(price, quantity);
@@ -205,33 +322,27 @@ impl Engine {
         };
         let fee = fee_increase(*traded, notional, rate);
         *traded += notional;
+        let quote = i128::try_from(notional).expect("notionals are bounded");
+        if order.is_by_funds() {
+            let spent = quote + fee;
+            order.funds.0 -= u128::try_from(spent).expect("a taker's fee is never negative");
+        }
         let (account, after) = (order.account, Exposure::of(order));
         let held = held_asset(market, before.side);
         self.ledger
             .change_hold(account, held, before.hold(market), after.hold(market))
             .expect("a fill shrinks the hold");
         let base = i128::from(quantity.0) * i128::from(market.units.base);
-        let quote = i128::try_from(notional).expect("notionals are bounded");
         let (base, quote) = match before.side {
-            crate::order::Side::Buy => (base, -quote),
-            crate::order::Side::Sell => (-base, quote),
+            Side::Buy => (base, -quote),
+            Side::Sell => (-base, quote),
         };
         self.ledger.credit(account, market.base(), base);
         self.ledger.credit(account, market.quote(), quote - fee);
         fee
     }
 
-    fn self_match(&self, one: Slot, other: Slot) -> SelfMatch {
-        let (one, other) = (self.orders.arena[one].account, self.orders.arena[other].account);
-        let group = |account: AccountId| self.accounts.get(account.0).map(|account| account.stp_group);
-        if one == other || group(one) == group(other) && group(one).is_some_and(|group| !group.is_none()) {
-            SelfMatch::Yes
-        } else {
-            SelfMatch::No
-        }
-    }
-
-    fn trade_side<S: EventSink>(&mut self, turn: &Turn<'_, S>, slot: Slot, fee: i128) -> TradeSide {
+    pub(crate) fn trade_side<S: EventSink>(&mut self, turn: &Turn<'_, S>, slot: Slot, fee: i128) -> TradeSide {
         let order = self.orders.arena[slot];
         TradeSide {
             report: self.report(turn, order.account, order.session),
@@ -247,17 +358,17 @@ impl Engine {
         }
     }
 
-    /// Rests an order behind all others at its price.
-    fn enter_book(&mut self, slot: Slot) {
+    /// Puts an order into its book or among its stops, behind all others at its price.
+    pub(crate) fn place(&mut self, slot: Slot, place: Place) {
         let instrument = self.orders.arena[slot].instrument;
         let market = self.markets.get_mut(instrument.0).expect("an order's instrument is listed");
-        market.book.insert(&mut self.orders, slot);
+        market.book.insert(&mut self.orders, place, slot);
     }
 
-    /// Takes an order out of its book, if it rests.
-    pub(crate) fn leave_book(&mut self, slot: Slot) {
+    /// Takes an order out of wherever it stands.
+    pub(crate) fn displace(&mut self, slot: Slot) {
         let order = &self.orders.arena[slot];
-        if order.block != NIL {
+        if order.place != Place::Nowhere {
             let market = self.markets.get_mut(order.instrument.0).expect("an order's instrument is listed");
             market.book.remove(&mut self.orders, slot);
         }
@@ -265,15 +376,18 @@ impl Engine {
 
     /// Ends an order: its hold is released and its slot freed. It may rest or not.
     pub(crate) fn end_order(&mut self, slot: Slot, status: OrderStatus) {
-        self.leave_book(slot);
+        self.displace(slot);
         let order = self.orders.arena[slot];
         let market = self.market(order.instrument);
         if market.settles() {
             let (asset, hold) = (held_asset(market, order.side), Exposure::of(&order).hold(market));
             self.ledger.change_hold(order.account, asset, hold, 0).expect("releasing needs nothing");
         }
+        if order.expiry_index != NIL {
+            self.expiries.remove(&mut self.orders.arena, slot);
+        }
+        self.count_open(order.account, order.instrument, -1);
         let account = self.accounts.get_mut(order.account.0).expect("an order's account is open");
-        account.open_orders -= 1;
         account.orders.remove(&mut self.orders.arena, Chain::Account, slot);
         if let Some(session) = self.sessions.get_mut(order.session) {
             session.orders.remove(&mut self.orders.arena, Chain::Session, slot);

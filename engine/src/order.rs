@@ -40,6 +40,25 @@ code_enum! {
     }
 }
 
+impl OrderType {
+    /// Whether a trade has to elect it first.
+    pub const fn is_stop(self) -> bool {
+        matches!(self, Self::Stop | Self::StopLimit)
+    }
+
+    /// Whether it has a limit of its own.
+    pub const fn has_price(self) -> bool {
+        matches!(self, Self::Limit | Self::StopLimit)
+    }
+}
+
+impl TimeInForce {
+    /// Whether what does not trade at once may rest.
+    pub const fn rests(self) -> bool {
+        !matches!(self, Self::ImmediateOrCancel | Self::FillOrKill)
+    }
+}
+
 code_enum! {
     /// FIX 59.
     pub enum TimeInForce: u8 {

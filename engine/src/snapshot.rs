@@ -6,16 +6,19 @@
 //! counts, deadlines, holds by order) is built anew.
 //!
 //! ```text
-//! header │ assets │ accounts, each with balances and closed names │ instruments, each with bids and asks
-//!        │ generations │ free slots │ sessions │ keys │ grants │ networks │ requests
+//! header │ assets │ accounts, each with balances, limits in single instruments and closed names
+//!        │ instruments, each with bids, asks, waiting buy stops and sell stops │ generations │ free slots
+//!        │ calendar │ tape │ sessions │ keys │ grants │ networks │ requests
 //! ```
 //! Each list is a u32 count and so many records.
 
 use alloc::vec::Vec;
 
-use crate::accounts::{Account, Asset, Balance};
-use crate::book::arena::{Arena, NIL, Order, Slot};
+use crate::accounts::{Account, Asset, Balance, LimitsInInstrument};
+use crate::book::arena::{Arena, NIL, Order, Place, Slot};
 use crate::book::level::{CHAIN_COUNT, Links};
+use crate::bust::{Print, Tape};
+use crate::calendar::Entry;
 use crate::canonical::{ByteSink, Canonical, DecodeError, Reader, record};
 use crate::command::{AccountLimits, CancelOnDisconnect, KeyKind, ListInstrument, Role, Switch};
 use crate::directory::{Grant, Key, KeyState, Network};
@@ -25,11 +28,11 @@ use crate::identity::{
     SessionId, SessionSequence, SessionVersion, StpGroup, Text, TradeId,
 };
 use crate::instrument::{FeeRates, InstrumentLimits, Phase, PriceProtection};
-use crate::limits::{Capacity, FEE_TIERS, IDEMPOTENCY_KEYS};
-use crate::market::{Market, units};
+use crate::limits::{Capacity, FEE_TIERS, IDEMPOTENCY_KEYS, TRADES_REMEMBERED};
+use crate::market::{ListingStatus, Market, units};
 use crate::order::{OnDisconnect, OrderFlags, OrderStatus, OrderType, SelfTradePrevention, Side, TimeInForce};
 use crate::sessions::{Session, SessionState};
-use crate::{Amount, Nanoseconds, Price, Quantity, Stamp, Timestamp};
+use crate::{Amount, Nanoseconds, Price, Quantity, Stamp, Timestamp, phases};
 
 /// The first bytes of every snapshot; the last digit is the format's version.
 const MAGIC: [u8; 8] = *b"RLTSNAP1";
@@ -93,6 +96,10 @@ record! {
         pub available: Amount,
         pub held: Amount,
     }
+    struct LimitsRecord {
+        pub instrument: InstrumentId,
+        pub limits: AccountLimits,
+    }
     struct ClosedRecord {
         pub client_order_id: ClientOrderId,
         pub order_id: OrderId,
@@ -100,6 +107,7 @@ record! {
     }
     struct MarketRecord {
         pub listing: ListInstrument,
+        pub status: ListingStatus,
         pub phase: Phase,
         pub limits: InstrumentLimits,
         pub protection: PriceProtection,
@@ -119,12 +127,16 @@ record! {
         pub time_in_force: TimeInForce,
         pub flags: OrderFlags,
         pub on_disconnect: OnDisconnect,
-        pub self_trade_prevention: Option<SelfTradePrevention>,
+        pub self_trade_prevention: SelfTradePrevention,
         pub limit: Price,
+        pub stop_price: Price,
         pub quantity: Quantity,
+        pub display: Quantity,
+        pub shown: Quantity,
         pub leaves: Quantity,
         pub cumulative: Quantity,
         pub prevented: Quantity,
+        pub expire_at: Timestamp,
         pub accepted: Sequence,
         pub rates: FeeRates,
         pub maker_notional: Amount,
@@ -134,6 +146,7 @@ record! {
         pub account: AccountId,
         pub client_order_id: ClientOrderId,
         pub limit: Price,
+        pub stop_price: Price,
         pub leaves: Quantity,
     }
     struct SessionRecord {
@@ -187,35 +200,45 @@ impl Engine {
         self.write_accounts(out);
         self.write_markets(out);
         self.write_slots(out);
+        write_list(out, || self.calendar.entries().iter(), |entry, out| entry.encode(out));
+        write_list(out, || self.tape.prints(), |print, out| print.encode(out));
         self.write_sessions(out);
         self.write_directory(out);
     }
 
-    /// Streams what the book digest is taken over: client order ids, prices, leaves and queue order of every book, and
-    /// every balance; no times, sequences, order ids or counters, so that different runs can be compared.
+    /// Streams what the book digest is taken over: client order ids, prices, leaves and queue order of every book and of
+    /// the stops that wait, and every balance; no times, sequences, order ids or counters, so that different runs can be compared.
     pub fn write_book(&self, out: &mut impl ByteSink) {
         for (id, market) in self.markets.iter() {
             InstrumentId(id).encode(out);
-            for side in Side::BOTH {
-                write_list(
-                    out,
-                    || market.book.orders(&self.orders, side),
-                    |slot, out| {
-                        let order = &self.orders.arena[slot];
-                        BookRecord {
-                            account: order.account,
-                            client_order_id: order.client_order_id,
-                            limit: order.limit,
-                            leaves: order.leaves,
-                        }
-                        .encode(out);
-                    },
-                );
-            }
+            self.write_ladders(out, market, |order, out| {
+                BookRecord {
+                    account: order.account,
+                    client_order_id: order.client_order_id,
+                    limit: order.limit,
+                    stop_price: order.stop_price,
+                    leaves: order.leaves,
+                }
+                .encode(out);
+            });
         }
         for (id, _) in self.accounts.iter() {
             AccountId(id).encode(out);
             self.write_balances(out, AccountId(id));
+        }
+    }
+
+    /// Lists an instrument's bids, asks, waiting buy stops and sell stops.
+    fn write_ladders<O: ByteSink>(&self, out: &mut O, market: &Market, write: impl Fn(&Order, &mut O)) {
+        for side in Side::BOTH {
+            write_list(
+                out,
+                || market.book.orders(&self.orders, side),
+                |slot, out| write(&self.orders.arena[slot], out),
+            );
+        }
+        for side in Side::BOTH {
+            write_list(out, || market.book.stops(&self.orders, side), |slot, out| write(&self.orders.arena[slot], out));
         }
     }
 
@@ -261,6 +284,13 @@ impl Engine {
                 self.write_balances(out, id);
                 write_list(
                     out,
+                    || self.instrument_limits.of(id).iter(),
+                    |entry, out| {
+                        LimitsRecord { instrument: entry.instrument, limits: entry.limits }.encode(out);
+                    },
+                );
+                write_list(
+                    out,
                     || self.names.closed(id),
                     |(client_order_id, order_id, status), out| {
                         ClosedRecord { client_order_id, order_id, status }.encode(out);
@@ -277,6 +307,7 @@ impl Engine {
             |(_, market), out| {
                 MarketRecord {
                     listing: market.listing,
+                    status: market.status,
                     phase: market.phase,
                     limits: market.limits,
                     protection: market.protection,
@@ -286,15 +317,7 @@ impl Engine {
                 .encode(out);
                 let fees = || (0..).zip(&market.fees).filter_map(|(tier, rates)| Some((tier, (*rates)?)));
                 write_list(out, fees, |(tier, rates), out| FeesRecord { tier, rates }.encode(out));
-                for side in Side::BOTH {
-                    write_list(
-                        out,
-                        || market.book.orders(&self.orders, side),
-                        |slot, out| {
-                            order_record(&self.orders.arena[slot]).encode(out);
-                        },
-                    );
-                }
+                self.write_ladders(out, market, |order, out| order_record(order).encode(out));
             },
         );
     }
@@ -378,6 +401,8 @@ impl Engine {
         engine.read_accounts(input)?;
         let books = engine.read_markets(input)?;
         engine.read_slots(input, &books)?;
+        engine.read_calendar(input)?;
+        engine.read_tape(input)?;
         read_list(input, |record| engine.read_session(&record))?;
         engine.read_directory(input)?;
         input.clone().finish()?;
@@ -418,6 +443,16 @@ impl Engine {
                 self.ledger.restore(id, asset, Balance { available, held });
                 Ok(())
             })?;
+            read_list(input, |LimitsRecord { instrument, limits }| {
+                ensure(limits.is_valid() && limits != AccountLimits::DEFAULT, "an account's limits in an instrument")?;
+                let entry = LimitsInInstrument { account: id, instrument, limits, open_orders: 0 };
+                let full = |_| SnapshotError::Inconsistent("more limits than an account has");
+                self.instrument_limits.set(entry).map_err(full)
+            })?;
+            let limited = self.instrument_limits.of(id).len() as u32;
+            if let Some(account) = self.accounts.get_mut(id.0) {
+                account.limited_instruments = limited;
+            }
             read_list(input, |closed: ClosedRecord| {
                 ensure(!closed.client_order_id.is_none(), "a closed order's name")?;
                 ensure(self.names.find(id, closed.client_order_id).is_none(), "a closed order's name")?;
@@ -428,7 +463,7 @@ impl Engine {
         Ok(())
     }
 
-    fn read_markets(&mut self, input: &mut Reader<'_>) -> Result<Vec<Order>, SnapshotError> {
+    fn read_markets(&mut self, input: &mut Reader<'_>) -> Result<Vec<(Place, Order)>, SnapshotError> {
         let mut books = Vec::new();
         for _ in 0..input.read::<u32>()? {
             let record: MarketRecord = input.read()?;
@@ -438,6 +473,7 @@ impl Engine {
                 .map_err(|_| SnapshotError::Inconsistent("an instrument's tick and lot"))?;
             ensure(record.limits.is_valid(), "an instrument's limits")?;
             let mut market = Market::new(record.listing, units);
+            market.status = record.status;
             market.phase = record.phase;
             market.limits = record.limits;
             market.protection = record.protection;
@@ -448,19 +484,29 @@ impl Engine {
                 market.fees[tier as usize] = Some(rates);
                 Ok(())
             })?;
-            for side in Side::BOTH {
-                read_list(input, |order: OrderRecord| {
-                    self.check_order(&market, &order)?;
-                    books.push(open_order(&order, id, side));
-                    Ok(())
-                })?;
+            for place in [Place::Book, Place::Stops] {
+                for side in Side::BOTH {
+                    read_list(input, |order: OrderRecord| {
+                        self.check_order(&market, &order, place)?;
+                        books.push((place, open_order(&order, id, side)));
+                        Ok(())
+                    })?;
+                }
             }
             self.markets.insert(id.0, market);
         }
         Ok(books)
     }
 
-    fn check_order(&self, market: &Market, order: &OrderRecord) -> Result<(), SnapshotError> {
+    fn check_order(&self, market: &Market, order: &OrderRecord, place: Place) -> Result<(), SnapshotError> {
+        let belongs = match place {
+            Place::Book => order.order_type.has_price(),
+            Place::Stops | Place::Nowhere => order.order_type.is_stop(),
+        };
+        let dated = order.time_in_force == TimeInForce::GoodTillDate;
+        ensure(belongs && order.time_in_force.rests() && dated != order.expire_at.is_none(), "an order's terms")?;
+        let triggered = !order.order_type.is_stop() || (Price(1)..=Price::MAX).contains(&order.stop_price);
+        ensure(triggered, "an order's stop price")?;
         ensure(self.accounts.get(order.account.0).is_some(), "an order's account")?;
         ensure((Price(1)..=Price::MAX).contains(&order.limit), "an order's price")?;
         ensure(!order.leaves.is_zero() && order.quantity <= Quantity::MAX, "an order's quantity")?;
@@ -473,7 +519,7 @@ impl Engine {
         ensure(order.rates.is_valid(), "an order's rates")
     }
 
-    fn read_slots(&mut self, input: &mut Reader<'_>, books: &[Order]) -> Result<(), SnapshotError> {
+    fn read_slots(&mut self, input: &mut Reader<'_>, books: &[(Place, Order)]) -> Result<(), SnapshotError> {
         let mut generations = Vec::new();
         read_list(input, |generation: u64| {
             ensure((1..=OrderId::GENERATION_MAX).contains(&generation), "a generation")?;
@@ -482,7 +528,7 @@ impl Engine {
         })?;
         let arena = Arena::restore(self.capacity.orders, &generations);
         self.orders.arena = arena.ok_or(SnapshotError::Inconsistent("more slots than the capacity"))?;
-        for order in books {
+        for (_, order) in books {
             let slot = self.orders.arena.restore_order(*order);
             slot.ok_or(SnapshotError::Inconsistent("an order's id"))?;
         }
@@ -497,6 +543,42 @@ impl Engine {
             !open && !listed[slot] && generation != OrderId::GENERATION_MAX
         };
         ensure(!generations.iter().enumerate().any(lost), "a slot that is neither open nor free")
+    }
+
+    fn read_calendar(&mut self, input: &mut Reader<'_>) -> Result<(), SnapshotError> {
+        read_list(input, |entry: Entry| {
+            ensure(self.listed(entry.instrument).is_ok(), "a calendar entry's instrument")?;
+            let carried = entry.phase.is_none_or(phases::is_implemented);
+            ensure(entry.is_valid() && carried, "a calendar entry")?;
+            self.calendar.set(entry).map_err(|_| SnapshotError::Inconsistent("more calendar entries than a venue has"))
+        })
+    }
+
+    fn read_tape(&mut self, input: &mut Reader<'_>) -> Result<(), SnapshotError> {
+        let count: u32 = input.read()?;
+        let first = self.last_trade.0.checked_sub(count.into()).filter(|_| count <= TRADES_REMEMBERED);
+        let first = first.ok_or(SnapshotError::Inconsistent("more trades than there were"))?;
+        ensure(count == TRADES_REMEMBERED || first == 0, "trades are missing")?;
+        self.tape = Tape::new(TradeId(first));
+        for _ in 0..count {
+            let print: Print = input.read()?;
+            self.check_print(&print)?;
+            self.tape.push(print);
+        }
+        Ok(())
+    }
+
+    fn check_print(&self, print: &Print) -> Result<(), SnapshotError> {
+        let market = self.markets.get(print.instrument.0);
+        let market = market.ok_or(SnapshotError::Inconsistent("a trade's instrument"))?;
+        let known = [&print.buyer, &print.seller].into_iter().all(|party| {
+            let bounded = party.fee.0.unsigned_abs() <= Amount::MAX.0;
+            bounded && party.account != AccountId::FEES && self.accounts.get(party.account.0).is_some()
+        });
+        ensure(known, "a trade's parties")?;
+        let valid = print.quantity <= Quantity::MAX && print.price <= Price::MAX;
+        let bounded = market.notional(print.price, print.quantity).is_some_and(|notional| notional <= Amount::MAX.0);
+        ensure(valid && bounded, "a trade's notional")
     }
 
     fn read_session(&mut self, record: &SessionRecord) -> Result<(), SnapshotError> {
@@ -540,14 +622,16 @@ impl Engine {
     }
 
     /// Rests the orders in the given order, and links them to their accounts and sessions, oldest first.
-    fn restore_orders(&mut self, books: &[Order]) -> Result<(), SnapshotError> {
-        for order in books {
+    fn restore_orders(&mut self, books: &[(Place, Order)]) -> Result<(), SnapshotError> {
+        for (place, order) in books {
             let slot = order.id.slot();
             let market = self.markets.get_mut(order.instrument.0).expect("read with its orders");
-            ensure(market.book.has_room(&self.orders, order.side, order.limit), "more prices than the capacity")?;
-            market.book.insert(&mut self.orders, slot);
+            let price = if *place == Place::Book { order.limit } else { order.stop_price };
+            let has_room = market.book.has_room(&self.orders, *place, order.side, price);
+            ensure(has_room, "more prices than the capacity")?;
+            market.book.insert(&mut self.orders, *place, slot);
         }
-        let mut by_age: Vec<&Order> = books.iter().collect();
+        let mut by_age: Vec<&Order> = books.iter().map(|(_, order)| order).collect();
         by_age.sort_unstable_by_key(|order| order.accepted);
         ensure(by_age.windows(2).all(|pair| pair[0].accepted < pair[1].accepted), "two orders of one command")?;
         for order in by_age {
@@ -594,10 +678,14 @@ fn order_record(order: &Order) -> OrderRecord {
         on_disconnect: order.on_disconnect,
         self_trade_prevention: order.self_trade_prevention,
         limit: order.limit,
+        stop_price: order.stop_price,
         quantity: order.quantity,
+        display: order.display,
+        shown: order.shown,
         leaves: order.leaves,
         cumulative: order.cumulative,
         prevented: order.prevented,
+        expire_at: order.expire_at,
         accepted: order.accepted,
         rates: order.rates,
         maker_notional: Amount(order.maker_notional),
@@ -610,7 +698,9 @@ fn open_order(record: &OrderRecord, instrument: InstrumentId, side: Side) -> Ord
         id: record.order_id,
         limit: record.limit,
         leaves: record.leaves,
+        shown: record.shown,
         block: NIL,
+        place: Place::Nowhere,
         instrument,
         account: record.account,
         session: record.session,
@@ -624,6 +714,11 @@ fn open_order(record: &OrderRecord, instrument: InstrumentId, side: Side) -> Ord
         quantity: record.quantity,
         cumulative: record.cumulative,
         prevented: record.prevented,
+        display: record.display,
+        funds: Amount::ABSENT,
+        stop_price: record.stop_price,
+        expire_at: record.expire_at,
+        expiry_index: NIL,
         accepted: record.accepted,
         rates: record.rates,
         maker_notional: record.maker_notional.0,

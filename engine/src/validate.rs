@@ -1,26 +1,34 @@
 //! Whether an order may enter or change (rule 9), in the rulebook's order of precedence.
+//!
+//! A new order and what an amend makes of one are judged by the same checks, over [`Terms`].
 
 use crate::accounts::Account;
 use crate::book::Book;
-use crate::book::arena::{Order, Slot};
+use crate::book::arena::{Order, Place, Slot};
 use crate::command::{NewOrder, ReplaceOrder, Switch};
 use crate::directory::Right;
 use crate::engine::Engine;
 use crate::event::EventSink;
 use crate::instrument::FeeRates;
+use crate::limits::TIPS_MAX;
 use crate::market::Market;
 use crate::order::{OrderFlags, OrderType, SelfTradePrevention, Side, TimeInForce};
 use crate::phases::{Amend, Entry, Matching, rules};
 use crate::reject::RejectReason;
-use crate::risk::{self, Exposure, held_asset};
+use crate::risk::{Bounds, Exposure, held_asset};
+use crate::self_trade::Walk;
 use crate::turn::Turn;
-use crate::{AccountId, ClientOrderId, Price, Quantity, Timestamp};
+use crate::{AccountId, Amount, ClientOrderId, Price, Quantity, Timestamp};
 
 /// What an accepted order starts with, beyond what its command says.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Entrant {
     /// How far it may trade.
     pub(crate) limit: Price,
+    /// What may trade; zero for a funds order.
+    pub(crate) leaves: Quantity,
+    /// Its mode as the incoming order.
+    pub(crate) mode: SelfTradePrevention,
     /// The rates that it keeps.
     pub(crate) rates: FeeRates,
     /// What it holds.
@@ -31,9 +39,116 @@ pub(crate) struct Entrant {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Amendment {
     pub(crate) slot: Slot,
+    pub(crate) terms: Terms,
+    /// How far it may trade.
     pub(crate) limit: Price,
-    /// Order quantity, filled part included.
+}
+
+/// What an order asks for, or what an amend makes of it: the filled part included.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms {
+    pub(crate) side: Side,
+    pub(crate) order_type: OrderType,
+    pub(crate) time_in_force: TimeInForce,
+    pub(crate) flags: OrderFlags,
+    pub(crate) price: Price,
     pub(crate) quantity: Quantity,
+    pub(crate) funds: Amount,
+    pub(crate) stop_price: Price,
+    pub(crate) display: Quantity,
+    pub(crate) minimum: Quantity,
+    pub(crate) expire_at: Timestamp,
+}
+
+impl Terms {
+    fn of_new(order: &NewOrder) -> Self {
+        Self {
+            side: order.side,
+            order_type: order.order_type,
+            time_in_force: order.time_in_force,
+            flags: order.flags,
+            price: order.price,
+            quantity: order.quantity,
+            funds: order.funds,
+            stop_price: order.stop_price,
+            display: order.display_quantity,
+            minimum: order.minimum_quantity,
+            expire_at: order.expire_at,
+        }
+    }
+
+    /// An open order's, as they are.
+    pub(crate) fn of(order: &Order) -> Self {
+        Self {
+            side: order.side,
+            order_type: order.order_type,
+            time_in_force: order.time_in_force,
+            flags: order.flags,
+            price: order.price(),
+            quantity: order.quantity,
+            funds: order.funds,
+            stop_price: order.stop_price,
+            display: order.display,
+            minimum: Quantity::ABSENT,
+            expire_at: order.expire_at,
+        }
+    }
+
+    /// An open order's with what an amend says. What the new type or time in force does not have is dropped, unless the
+    /// amend itself says it.
+    fn amended(order: &Order, replace: &ReplaceOrder) -> Self {
+        let before = Self::of(order);
+        let order_type = replace.order_type.unwrap_or(before.order_type);
+        let time_in_force = replace.time_in_force.unwrap_or(before.time_in_force);
+        let quantity = if replace.quantity.is_absent() { before.quantity } else { replace.quantity };
+        let price = kept(order_type.has_price(), before.price, Price::ABSENT);
+        // An order that works has no trigger any more that could be changed.
+        let stop_price = kept(order_type.is_stop(), before.stop_price, Price::ABSENT);
+        let display = kept(order_type.has_price(), before.display, Quantity::ABSENT);
+        let is_dated = time_in_force == TimeInForce::GoodTillDate;
+        let expire_at = kept(is_dated, before.expire_at, Timestamp::NONE);
+        Self {
+            order_type,
+            time_in_force,
+            price: if replace.price.is_absent() { price } else { replace.price },
+            quantity,
+            stop_price: if replace.stop_price.is_absent() { stop_price } else { replace.stop_price },
+            display: match replace.display_quantity {
+                Quantity::ABSENT if display.is_absent() => display,
+                Quantity::ABSENT => display.min(quantity),
+                display => display,
+            },
+            expire_at: if replace.expire_at.is_none() { expire_at } else { replace.expire_at },
+            ..before
+        }
+    }
+
+    /// Whether funds stand for its quantity.
+    fn is_by_funds(&self) -> bool {
+        self.order_type == OrderType::Market
+            && self.side == Side::Buy
+            && self.quantity.is_absent()
+            && !self.funds.is_absent()
+    }
+
+    fn is_post_only(&self) -> bool {
+        self.flags.contains(OrderFlags::POST_ONLY)
+    }
+
+    /// Where what is left of it will stand.
+    fn place(&self) -> (Place, Price) {
+        if self.order_type.is_stop() { (Place::Stops, self.stop_price) } else { (Place::Book, self.price) }
+    }
+
+    /// Whether an order that had the terms `before` keeps its place with these.
+    pub(crate) fn keeps_priority(&self, before: &Self) -> bool {
+        (self.order_type, self.price, self.stop_price) == (before.order_type, before.price, before.stop_price)
+            && self.quantity <= before.quantity
+    }
+}
+
+fn kept<T>(has_it: bool, value: T, none: T) -> T {
+    if has_it { value } else { none }
 }
 
 impl Engine {
@@ -44,32 +159,44 @@ impl Engine {
         order: &NewOrder,
     ) -> Result<Entrant, RejectReason> {
         self.check_right(turn, Right::Trade(order.account))?;
-        let market = self.markets.get(order.instrument.0).ok_or(RejectReason::UnknownInstrument)?;
+        let market = self.listed(order.instrument)?;
         let account = self.trading_account(order.account)?;
         self.check_name_is_free(order.account, order.client_order_id)?;
-        check_implemented(order)?;
-        check_combination(order)?;
-        check_entry(market, order)?;
-        check_order_price(market, order.order_type, order.price)?;
-        check_quantity(market, order.quantity)?;
-        check_superfluous_quantities(order)?;
-        let limit = self.reach(market, account, order);
-        check_notional(market, limit, order.quantity)?;
-        check_no_times(order.expire_at, order.stop_price)?;
-        risk::check_size(account, market, limit, order.quantity)?;
-        risk::check_open_orders(account)?;
-        risk::check_deviation(account, market, order.side, limit)?;
-        let entrant = self.check_funds(market, account, order, limit)?;
-        if order.flags.contains(OrderFlags::POST_ONLY) && self.would_take(&market.book, order.side, limit) {
+        let terms = &Terms::of_new(order);
+        check_implemented(terms.time_in_force)?;
+        check_combination(terms)?;
+        if order.self_trade_prevention == Some(SelfTradePrevention::Allow) {
+            return Err(RejectReason::InvalidCombination);
+        }
+        check_entry(market, terms)?;
+        check_order_price(market, terms)?;
+        check_quantities(market, terms)?;
+        check_funds_given(market, terms)?;
+        let bounds = self.bounds(order.account, account, order.instrument);
+        let limit = self.reach(market, &bounds, terms);
+        let notional = notional(market, terms, limit);
+        check_notional(market, terms, limit, notional)?;
+        check_expiry(terms, turn.stamp.time)?;
+        check_stop_price(market, terms)?;
+        bounds.check_size(terms.quantity, notional)?;
+        bounds.check_open_orders()?;
+        bounds.check_deviation(market, terms.side, limit)?;
+        let own_mode = order.self_trade_prevention.or(account.self_trade_prevention);
+        let mode = market.self_trade_prevention(own_mode);
+        let entrant = self.check_available(market, account, order.account, terms, limit, mode)?;
+        if terms.is_post_only() && self.would_take(&market.book, terms.side, limit) {
             return Err(RejectReason::PostOnlyWouldTake);
         }
-        if order.time_in_force == TimeInForce::FillOrKill
-            && !self.can_fill(&market.book, order.side, limit, order.quantity)
-        {
-            return Err(RejectReason::CannotFill);
+        if let Some(enough) = insists_on(terms) {
+            let (account, instrument) = (order.account, order.instrument);
+            let walk = Walk { account, mode, instrument, side: terms.side, limit, quantity: terms.quantity };
+            if !self.would_trade(&walk, enough) {
+                return Err(RejectReason::CannotFill);
+            }
         }
-        let may_rest = order.order_type == OrderType::Limit && order.time_in_force == TimeInForce::GoodTillCancel;
-        if !self.orders.arena.has_room() || may_rest && !market.book.has_room(&self.orders, order.side, limit) {
+        let may_stay = terms.order_type != OrderType::Market && terms.time_in_force.rests();
+        let (place, at) = terms.place();
+        if !self.orders.arena.has_room() || may_stay && !market.book.has_room(&self.orders, place, terms.side, at) {
             return Err(RejectReason::CapacityFull);
         }
         Ok(entrant)
@@ -82,7 +209,7 @@ impl Engine {
         replace: &ReplaceOrder,
     ) -> Result<Amendment, RejectReason> {
         self.check_right(turn, Right::Trade(replace.account))?;
-        self.trading_account(replace.account)?;
+        let account = self.trading_account(replace.account)?;
         let slot = self.find_order(replace.account, replace.order_id, replace.original_client_order_id);
         let order = slot.map(|slot| &self.orders.arena[slot]);
         let own_name = order.map_or(replace.original_client_order_id, |order| order.client_order_id);
@@ -91,34 +218,56 @@ impl Engine {
         }
         let (Some(slot), Some(order)) = (slot, order) else { return Err(RejectReason::UnknownOrder) };
         let market = self.market_of(slot);
-        check_replace_implemented(order, replace)?;
-        check_replace_combination(order, replace)?;
-        let price = if replace.price.is_absent() { order.limit } else { replace.price };
-        let quantity = if replace.quantity.is_absent() { order.quantity } else { replace.quantity };
-        check_amend(market, order.side, (order.limit, price), (order.quantity, quantity))?;
+        let (before, terms) = (Terms::of(order), &Terms::amended(order, replace));
+        check_implemented(terms.time_in_force)?;
+        check_change(order, terms)?;
+        check_combination(terms)?;
+        check_amend(market, &before, terms)?;
         // What only shrinks an order is bounded by nothing that was set since.
-        let shrinks = price == order.limit && quantity <= order.quantity;
+        let shrinks = terms.keeps_priority(&before);
         if !shrinks {
-            check_price(market, price)?;
+            check_order_price(market, terms)?;
         }
-        check_quantity(market, if shrinks { quantity.min(market.limits.quantity_max) } else { quantity })?;
-        let leaves = Quantity(quantity.0.saturating_sub(order.cumulative.0 + order.prevented.0));
+        check_amended_quantities(market, terms, replace, shrinks)?;
+        let bounds = self.bounds(replace.account, account, order.instrument);
+        let limit = if shrinks { order.limit } else { self.reach(market, &bounds, terms) };
+        let notional = notional(market, terms, limit);
         if !shrinks {
-            check_notional(market, price, quantity)?;
+            check_notional(market, terms, limit, notional)?;
         }
-        check_no_times(replace.expire_at, replace.stop_price)?;
+        check_expiry(terms, turn.stamp.time)?;
+        if !order.waits() && !replace.stop_price.is_absent() {
+            return Err(RejectReason::StopPriceInvalid);
+        }
         if !shrinks {
-            self.check_amended_risk(slot, price, quantity, leaves)?;
+            check_stop_price(market, terms)?;
+            bounds.check_size(terms.quantity, notional)?;
+            bounds.check_deviation(market, terms.side, limit)?;
+            self.check_amended_available(market, order, terms, limit)?;
         }
-        let may_not_take = order.flags.contains(OrderFlags::POST_ONLY) || rules(market.phase).matching == Matching::No;
-        let rests_elsewhere = price != order.limit && !leaves.is_zero();
-        if rests_elsewhere && may_not_take && self.would_take(&market.book, order.side, price) {
-            return Err(RejectReason::PostOnlyWouldTake);
+        let leaves = Quantity(terms.quantity.0.saturating_sub(order.cumulative.0 + order.prevented.0));
+        if !shrinks && !leaves.is_zero() {
+            self.check_new_place(market, order, terms)?;
         }
-        if rests_elsewhere && !market.book.has_room(&self.orders, order.side, price) {
+        Ok(Amendment { slot, terms: *terms, limit })
+    }
+
+    /// Whether an amended order may go where it goes: it takes nothing that it may not, and finds room.
+    fn check_new_place(&self, market: &Market, order: &Order, terms: &Terms) -> Result<(), RejectReason> {
+        let may_not_take = terms.is_post_only() || rules(market.phase).matching == Matching::No;
+        let works = !terms.order_type.is_stop() || !order.waits() && terms.order_type == order.order_type;
+        if works && terms.order_type.has_price() {
+            if may_not_take && self.would_take(&market.book, terms.side, terms.price) {
+                return Err(RejectReason::PostOnlyWouldTake);
+            }
+            if !market.book.has_room(&self.orders, Place::Book, terms.side, terms.price) {
+                return Err(RejectReason::CapacityFull);
+            }
+        }
+        if !works && !market.book.has_room(&self.orders, Place::Stops, terms.side, terms.stop_price) {
             return Err(RejectReason::CapacityFull);
         }
-        Ok(Amendment { slot, limit: price, quantity })
+        Ok(())
     }
 
     /// The account, if it may trade.
@@ -138,60 +287,60 @@ impl Engine {
         Ok(())
     }
 
-    /// How far a new order may trade: its limit; a market order to the best opposite price and its protection, within
-    /// what its account allows, or nowhere, at price zero, if nothing is there.
-    fn reach(&self, market: &Market, account: &Account, order: &NewOrder) -> Price {
-        if order.order_type == OrderType::Limit {
-            return order.price;
-        }
-        let Some(best) = market.book.best_price(&self.orders, order.side.opposite()) else {
-            return Price::ZERO;
-        };
-        let protection = market.protection.market.furthest(order.side, best);
-        let allowed = account.limits.price_deviation.furthest(order.side, market.reference);
-        match order.side {
-            _ if market.reference.is_absent() => protection,
-            Side::Buy => protection.min(allowed),
-            Side::Sell => protection.max(allowed),
+    /// How far an order may trade: its limit; a Stop to its stop price and the protection; a market order to the best
+    /// opposite price and the protection, within what its account allows, or nowhere, at price zero, if nothing is
+    /// there.
+    fn reach(&self, market: &Market, bounds: &Bounds, terms: &Terms) -> Price {
+        let (side, protection) = (terms.side, market.protection.market);
+        match terms.order_type {
+            OrderType::Limit | OrderType::StopLimit => terms.price,
+            OrderType::Stop if check_price(market, terms.stop_price).is_err() => Price::ZERO,
+            OrderType::Stop => protection.furthest(side, terms.stop_price),
+            OrderType::Market => {
+                let Some(best) = market.book.best_price(&self.orders, side.opposite()) else { return Price::ZERO };
+                let protected = protection.furthest(side, best);
+                match side {
+                    _ if market.reference.is_absent() => protected,
+                    Side::Buy => protected.min(bounds.furthest(side, market.reference)),
+                    Side::Sell => protected.max(bounds.furthest(side, market.reference)),
+                }
+            }
         }
     }
 
-    fn check_funds(
+    fn check_available(
         &self,
         market: &Market,
         account: &Account,
-        order: &NewOrder,
+        id: AccountId,
+        terms: &Terms,
         limit: Price,
+        mode: SelfTradePrevention,
     ) -> Result<Entrant, RejectReason> {
+        let leaves = if terms.is_by_funds() { Quantity::ZERO } else { terms.quantity };
         if !market.settles() {
-            return Ok(Entrant { limit, rates: FeeRates::ZERO, hold: 0 });
+            return Ok(Entrant { limit, leaves, mode, rates: FeeRates::ZERO, hold: 0 });
         }
-        let rates = market.rates(account.fee_tier);
-        let exposure =
-            Exposure { side: order.side, limit, leaves: order.quantity, rates, maker_notional: 0, taker_notional: 0 };
+        let (side, funds, rates) = (terms.side, terms.funds, market.rates(account.fee_tier));
+        let exposure = Exposure { side, limit, leaves, funds, rates, maker_notional: 0, taker_notional: 0 };
         let hold = exposure.hold(market);
-        let available = self.ledger.balance(order.account, held_asset(market, order.side)).available.0;
-        if available < hold {
+        if self.ledger.balance(id, held_asset(market, side)).available.0 < hold {
             return Err(RejectReason::InsufficientFunds);
         }
-        Ok(Entrant { limit, rates, hold })
+        Ok(Entrant { limit, leaves, mode, rates, hold })
     }
 
-    fn check_amended_risk(
+    fn check_amended_available(
         &self,
-        slot: Slot,
+        market: &Market,
+        order: &Order,
+        terms: &Terms,
         limit: Price,
-        quantity: Quantity,
-        leaves: Quantity,
     ) -> Result<(), RejectReason> {
-        let order = &self.orders.arena[slot];
-        let market = self.market_of(slot);
-        let account = self.accounts.get(order.account.0).ok_or(RejectReason::UnknownAccount)?;
-        risk::check_size(account, market, limit, quantity)?;
-        risk::check_deviation(account, market, order.side, limit)?;
         if !market.settles() {
             return Ok(());
         }
+        let leaves = Quantity(terms.quantity.0.saturating_sub(order.cumulative.0 + order.prevented.0));
         let before = Exposure::of(order);
         let after = Exposure { limit, leaves, ..before };
         let available = self.ledger.balance(order.account, held_asset(market, order.side)).available.0;
@@ -205,21 +354,6 @@ impl Engine {
     pub(crate) fn would_take(&self, book: &Book, side: Side, limit: Price) -> bool {
         book.best_price(&self.orders, side.opposite()).is_some_and(|best| crosses(side, limit, best))
     }
-
-    /// Whether the book fills the whole quantity within the limit at once.
-    fn can_fill(&self, book: &Book, side: Side, limit: Price, quantity: Quantity) -> bool {
-        let mut missing = u128::from(quantity.0);
-        for (price, open, _) in book.levels(&self.orders, side.opposite()) {
-            if !crosses(side, limit, price) {
-                return false;
-            }
-            missing = missing.saturating_sub(open);
-            if missing == 0 {
-                return true;
-            }
-        }
-        false
-    }
 }
 
 /// Whether an incoming order on `side` with this limit trades at `price`.
@@ -230,109 +364,80 @@ pub(crate) fn crosses(side: Side, limit: Price, price: Price) -> bool {
     }
 }
 
-fn check_implemented(order: &NewOrder) -> Result<(), RejectReason> {
-    let type_is_missing = matches!(order.order_type, OrderType::Stop | OrderType::StopLimit);
-    let time_is_missing = matches!(
-        order.time_in_force,
-        TimeInForce::Day | TimeInForce::GoodTillDate | TimeInForce::AtTheOpening | TimeInForce::AtTheClose
-    );
-    let funds_are_missing = order.order_type == OrderType::Market
-        && order.side == Side::Buy
-        && order.quantity.is_absent()
-        && !order.funds.is_absent();
-    let prevention_is_missing = order.self_trade_prevention.is_some_and(|mode| mode != SelfTradePrevention::Allow);
-    if type_is_missing
-        || time_is_missing
-        || funds_are_missing
-        || prevention_is_missing
-        || !order.display_quantity.is_absent()
-        || !order.minimum_quantity.is_absent()
-    {
-        return Err(RejectReason::NotImplemented);
+/// What has to trade at once for an order to be accepted, if anything has to.
+fn insists_on(terms: &Terms) -> Option<Quantity> {
+    match terms.time_in_force {
+        TimeInForce::FillOrKill => Some(terms.quantity),
+        _ if !terms.minimum.is_absent() => Some(terms.minimum),
+        _ => None,
     }
-    Ok(())
 }
 
-fn check_replace_implemented(order: &Order, replace: &ReplaceOrder) -> Result<(), RejectReason> {
-    let other_type = replace.order_type.is_some_and(|order_type| order_type != order.order_type);
-    let time = replace.time_in_force.filter(|&time_in_force| time_in_force != order.time_in_force);
-    let immediate = matches!(time, Some(TimeInForce::ImmediateOrCancel | TimeInForce::FillOrKill));
-    if other_type || time.is_some() && !immediate || !replace.display_quantity.is_absent() {
-        return Err(RejectReason::NotImplemented);
-    }
-    Ok(())
-}
-
-/// A resting order cannot become an immediate one.
-fn check_replace_combination(order: &Order, replace: &ReplaceOrder) -> Result<(), RejectReason> {
-    match replace.time_in_force {
-        Some(time_in_force) if time_in_force != order.time_in_force => Err(RejectReason::InvalidCombination),
+fn check_implemented(time_in_force: TimeInForce) -> Result<(), RejectReason> {
+    match time_in_force {
+        TimeInForce::AtTheOpening | TimeInForce::AtTheClose => Err(RejectReason::NotImplemented),
         _ => Ok(()),
     }
 }
 
-/// No order expires or is stopped yet.
-fn check_no_times(expire_at: Timestamp, stop_price: Price) -> Result<(), RejectReason> {
-    if !expire_at.is_none() {
-        return Err(RejectReason::ExpiryInvalid);
+/// What goes together: the two tables of rule 1.
+fn check_combination(terms: &Terms) -> Result<(), RejectReason> {
+    let (order_type, rests) = (terms.order_type, terms.time_in_force.rests());
+    let lasts = match order_type {
+        OrderType::Limit => true,
+        OrderType::Market => terms.time_in_force != TimeInForce::GoodTillDate,
+        OrderType::Stop | OrderType::StopLimit => rests,
+    };
+    let post_only = !terms.is_post_only() || order_type == OrderType::Limit && rests;
+    let display = terms.display.is_absent() || order_type.has_price() && rests;
+    let minimum = terms.minimum.is_absent()
+        || terms.time_in_force == TimeInForce::ImmediateOrCancel && !order_type.is_stop() && !terms.is_by_funds();
+    let funds = !terms.is_by_funds() || terms.time_in_force != TimeInForce::FillOrKill;
+    if OrderFlags::KNOWN.contains(terms.flags) && lasts && post_only && display && minimum && funds {
+        Ok(())
+    } else {
+        Err(RejectReason::InvalidCombination)
     }
-    if !stop_price.is_absent() {
-        return Err(RejectReason::StopPriceInvalid);
-    }
-    Ok(())
 }
 
-fn check_combination(order: &NewOrder) -> Result<(), RejectReason> {
-    let immediate = matches!(order.time_in_force, TimeInForce::ImmediateOrCancel | TimeInForce::FillOrKill);
-    let post_only = order.flags.contains(OrderFlags::POST_ONLY);
-    let unknown_flags = !OrderFlags::KNOWN.contains(order.flags);
-    if unknown_flags
-        || post_only && (immediate || order.order_type == OrderType::Market)
-        || order.self_trade_prevention == Some(SelfTradePrevention::Allow)
-    {
-        return Err(RejectReason::InvalidCombination);
-    }
-    Ok(())
+/// A resting order cannot become an immediate one, and one that works cannot wait again.
+fn check_change(order: &Order, terms: &Terms) -> Result<(), RejectReason> {
+    let waits_again = !order.waits() && terms.order_type.is_stop() && terms.order_type != order.order_type;
+    if !terms.time_in_force.rests() || waits_again { Err(RejectReason::InvalidCombination) } else { Ok(()) }
 }
 
-fn check_entry(market: &Market, order: &NewOrder) -> Result<(), RejectReason> {
+fn check_entry(market: &Market, terms: &Terms) -> Result<(), RejectReason> {
     let allowed = match rules(market.phase).entry {
-        Entry::Call => {
-            !order.flags.contains(OrderFlags::POST_ONLY)
-                && !matches!(order.time_in_force, TimeInForce::ImmediateOrCancel | TimeInForce::FillOrKill)
-        }
-        Entry::All => order.time_in_force != TimeInForce::AtTheOpening,
-        Entry::PostOnly => order.flags.contains(OrderFlags::POST_ONLY),
-        Entry::LimitOnly => order.order_type == OrderType::Limit,
+        Entry::Call => !terms.is_post_only() && terms.time_in_force.rests(),
+        Entry::All => terms.time_in_force != TimeInForce::AtTheOpening,
+        Entry::PostOnly => terms.is_post_only(),
+        Entry::LimitOnly => terms.order_type == OrderType::Limit,
         Entry::None => false,
     };
     if allowed { Ok(()) } else { Err(RejectReason::PhaseNotAllowed) }
 }
 
-/// `prices` and `quantities` are before and after.
-fn check_amend(
-    market: &Market,
-    side: Side,
-    prices: (Price, Price),
-    quantities: (Quantity, Quantity),
-) -> Result<(), RejectReason> {
-    let (same_price, better_price) = (prices.0 == prices.1, prices.0 != prices.1 && crosses(side, prices.1, prices.0));
-    let allowed = match rules(market.phase).amend {
-        Amend::All => true,
-        Amend::Improve => (same_price || better_price) && quantities.1 >= quantities.0,
-        Amend::Reduce => same_price && quantities.1 <= quantities.0,
+fn check_amend(market: &Market, before: &Terms, after: &Terms) -> Result<(), RejectReason> {
+    let rules = rules(market.phase);
+    let better_price = before.price != after.price && crosses(after.side, after.price, before.price);
+    let same_trigger = (before.order_type, before.stop_price) == (after.order_type, after.stop_price);
+    let same_price = before.price == after.price && same_trigger;
+    let takes_at_once = after.order_type == OrderType::Market;
+    let allowed = match rules.amend {
+        Amend::All => !takes_at_once || rules.matching == Matching::Yes,
+        Amend::Improve => same_trigger && (same_price || better_price) && after.quantity >= before.quantity,
+        Amend::Reduce => same_price && after.quantity <= before.quantity,
         Amend::None => false,
     };
     if allowed { Ok(()) } else { Err(RejectReason::PhaseNotAllowed) }
 }
 
-fn check_order_price(market: &Market, order_type: OrderType, price: Price) -> Result<(), RejectReason> {
-    let priced = matches!(order_type, OrderType::Limit | OrderType::StopLimit);
-    match (priced, price.is_absent()) {
+fn check_order_price(market: &Market, terms: &Terms) -> Result<(), RejectReason> {
+    match (terms.order_type.has_price(), terms.price.is_absent()) {
         (true, true) => Err(RejectReason::PriceMissing),
         (false, false) => Err(RejectReason::PriceSuperfluous),
         (false, true) => Ok(()),
-        (true, false) => check_price(market, price),
+        (true, false) => check_price(market, terms.price),
     }
 }
 
@@ -347,6 +452,43 @@ fn check_price(market: &Market, price: Price) -> Result<(), RejectReason> {
         return Err(RejectReason::PriceOutOfRange);
     }
     Ok(())
+}
+
+fn check_quantities(market: &Market, terms: &Terms) -> Result<(), RejectReason> {
+    if !terms.is_by_funds() {
+        check_quantity(market, terms.quantity)?;
+    }
+    check_display(terms.display, terms.quantity)?;
+    let minimum = terms.minimum;
+    if !minimum.is_absent() && !(Quantity(1)..=terms.quantity).contains(&minimum) {
+        return Err(RejectReason::MinimumQuantityInvalid);
+    }
+    Ok(())
+}
+
+/// A shrinking amend is not refused for being above a maximum; a display quantity that it does not name shrinks with it.
+fn check_amended_quantities(
+    market: &Market,
+    terms: &Terms,
+    replace: &ReplaceOrder,
+    shrinks: bool,
+) -> Result<(), RejectReason> {
+    let quantity = terms.quantity;
+    check_quantity(market, if shrinks { quantity.min(market.limits.quantity_max) } else { quantity })?;
+    let is_new = !replace.display_quantity.is_absent() || !shrinks;
+    if is_new { check_display(terms.display, quantity) } else { Ok(()) }
+}
+
+fn check_display(display: Quantity, quantity: Quantity) -> Result<(), RejectReason> {
+    if display.is_absent() {
+        return Ok(());
+    }
+    let enough = display.0.saturating_mul(TIPS_MAX) >= quantity.0;
+    if (Quantity(1)..=quantity).contains(&display) && enough {
+        Ok(())
+    } else {
+        Err(RejectReason::DisplayQuantityInvalid)
+    }
 }
 
 fn check_quantity(market: &Market, quantity: Quantity) -> Result<(), RejectReason> {
@@ -365,18 +507,40 @@ fn check_quantity(market: &Market, quantity: Quantity) -> Result<(), RejectReaso
     Ok(())
 }
 
-fn check_superfluous_quantities(order: &NewOrder) -> Result<(), RejectReason> {
-    if order.funds.is_absent() { Ok(()) } else { Err(RejectReason::FundsInvalid) }
+fn check_funds_given(market: &Market, terms: &Terms) -> Result<(), RejectReason> {
+    let valid = terms.is_by_funds() && (Amount(1)..=Amount::MAX).contains(&terms.funds) && market.units.quote > 0;
+    if terms.funds.is_absent() || valid { Ok(()) } else { Err(RejectReason::FundsInvalid) }
 }
 
-fn check_notional(market: &Market, limit: Price, quantity: Quantity) -> Result<(), RejectReason> {
-    let nothing_to_reach = limit == Price::ZERO;
+/// What an order may be worth: its funds, else as far as it may trade. `None` beyond 128 bits.
+fn notional(market: &Market, terms: &Terms, limit: Price) -> Option<u128> {
+    if terms.is_by_funds() { Some(terms.funds.0) } else { market.notional(limit, terms.quantity) }
+}
+
+fn check_notional(market: &Market, terms: &Terms, limit: Price, notional: Option<u128>) -> Result<(), RejectReason> {
+    let nothing_to_reach = limit == Price::ZERO && !terms.is_by_funds();
     if market.units.quote == 0 || nothing_to_reach {
         return Ok(());
     }
-    match market.notional(limit, quantity) {
+    match notional {
         Some(notional) if notional < market.limits.notional_min.0 => Err(RejectReason::NotionalBelowMinimum),
         Some(notional) if notional <= market.limits.notional_max.0 => Ok(()),
         _ => Err(RejectReason::NotionalAboveMaximum),
     }
+}
+
+fn check_expiry(terms: &Terms, now: Timestamp) -> Result<(), RejectReason> {
+    let valid = match terms.time_in_force {
+        TimeInForce::GoodTillDate => terms.expire_at > now,
+        _ => terms.expire_at.is_none(),
+    };
+    if valid { Ok(()) } else { Err(RejectReason::ExpiryInvalid) }
+}
+
+fn check_stop_price(market: &Market, terms: &Terms) -> Result<(), RejectReason> {
+    let valid = match terms.order_type.is_stop() {
+        true => check_price(market, terms.stop_price).is_ok(),
+        false => terms.stop_price.is_absent(),
+    };
+    if valid { Ok(()) } else { Err(RejectReason::StopPriceInvalid) }
 }

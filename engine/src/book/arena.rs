@@ -10,13 +10,24 @@ use super::level::Links;
 use crate::identity::{AccountId, ClientOrderId, InstrumentId, OrderId, Sequence, SessionId};
 use crate::instrument::FeeRates;
 use crate::order::{OnDisconnect, OrderFlags, OrderStatus, OrderType, SelfTradePrevention, Side, TimeInForce};
-use crate::{Price, Quantity};
+use crate::{Amount, Price, Quantity, Timestamp};
 
 /// Where an order lives.
 pub(crate) type Slot = u32;
 
 /// No slot.
 pub(crate) const NIL: Slot = Slot::MAX;
+
+/// Where an open order stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Nowhere: it is being entered, amended or ended.
+    Nowhere,
+    /// In the book, by its limit.
+    Book,
+    /// Among the stops that no trade has elected, by its stop price.
+    Stops,
+}
 
 /// An open order.
 #[derive(Debug, Clone, Copy)]
@@ -25,10 +36,13 @@ pub(crate) struct Order {
     pub(crate) id: OrderId,
     /// How far it may trade: its limit, or a market order's protection.
     pub(crate) limit: Price,
-    /// What may still trade.
+    /// What may still trade; zero for a funds order.
     pub(crate) leaves: Quantity,
-    /// The block of its side's ladder that it rests in; meaningless while it does not rest.
+    /// What of the leaves is shown; zero while it waits as a stop.
+    pub(crate) shown: Quantity,
+    /// The block of its ladder that it stands in; meaningless while it stands nowhere.
     pub(crate) block: u32,
+    pub(crate) place: Place,
     pub(crate) instrument: InstrumentId,
     pub(crate) account: AccountId,
     pub(crate) session: SessionId,
@@ -37,14 +51,25 @@ pub(crate) struct Order {
     pub(crate) time_in_force: TimeInForce,
     pub(crate) flags: OrderFlags,
     pub(crate) on_disconnect: OnDisconnect,
-    pub(crate) self_trade_prevention: Option<SelfTradePrevention>,
+    /// The mode of its acceptance, for when it is the incoming order.
+    pub(crate) self_trade_prevention: SelfTradePrevention,
     pub(crate) client_order_id: ClientOrderId,
-    /// Order quantity.
+    /// Order quantity; absent for a funds order.
     pub(crate) quantity: Quantity,
     /// What has traded.
     pub(crate) cumulative: Quantity,
     /// What self-trade prevention took away.
     pub(crate) prevented: Quantity,
+    /// What each tip shows; absent: everything.
+    pub(crate) display: Quantity,
+    /// What a funds order may still spend; absent for others.
+    pub(crate) funds: Amount,
+    /// Trigger; absent unless Stop or StopLimit.
+    pub(crate) stop_price: Price,
+    /// When a GoodTillDate order ends; none otherwise.
+    pub(crate) expire_at: Timestamp,
+    /// Its place among the orders that expire, [`NIL`] if it does not.
+    pub(crate) expiry_index: u32,
     /// The command that entered it; unique among open orders.
     pub(crate) accepted: Sequence,
     /// The rates of its acceptance.
@@ -61,10 +86,25 @@ impl Order {
     /// What became of it, while it is open or at the moment it ends with nothing left.
     pub(crate) fn status(&self) -> OrderStatus {
         match (self.leaves.is_zero(), self.cumulative.is_zero()) {
-            (true, _) => OrderStatus::Filled,
-            (false, true) => OrderStatus::New,
-            (false, false) => OrderStatus::PartiallyFilled,
+            (true, _) if !self.is_by_funds() => OrderStatus::Filled,
+            (_, true) => OrderStatus::New,
+            (_, false) => OrderStatus::PartiallyFilled,
         }
+    }
+
+    /// Whether it has funds instead of a quantity.
+    pub(crate) fn is_by_funds(&self) -> bool {
+        !self.funds.is_absent()
+    }
+
+    /// Whether a trade has to elect it before it does anything.
+    pub(crate) fn waits(&self) -> bool {
+        self.place == Place::Stops
+    }
+
+    /// What the next tip shows.
+    pub(crate) fn next_tip(&self) -> Quantity {
+        self.display.min(self.leaves)
     }
 
     /// The price its owner gave.
@@ -230,7 +270,9 @@ const VACANT: Order = Order {
     id: OrderId::NONE,
     limit: Price::ZERO,
     leaves: Quantity::ZERO,
+    shown: Quantity::ZERO,
     block: NIL,
+    place: Place::Nowhere,
     instrument: InstrumentId::NONE,
     account: AccountId::NONE,
     session: SessionId::NONE,
@@ -239,11 +281,16 @@ const VACANT: Order = Order {
     time_in_force: TimeInForce::GoodTillCancel,
     flags: OrderFlags::NONE,
     on_disconnect: OnDisconnect::AsSession,
-    self_trade_prevention: None,
+    self_trade_prevention: SelfTradePrevention::Allow,
     client_order_id: ClientOrderId::NONE,
     quantity: Quantity::ZERO,
     cumulative: Quantity::ZERO,
     prevented: Quantity::ZERO,
+    display: Quantity::ABSENT,
+    funds: Amount::ABSENT,
+    stop_price: Price::ABSENT,
+    expire_at: Timestamp::NONE,
+    expiry_index: NIL,
     accepted: Sequence::NONE,
     rates: FeeRates::ZERO,
     maker_notional: 0,

@@ -1,7 +1,7 @@
-//! One side's price levels.
+//! One side's price levels, of the book or of the stops that wait.
 //!
-//! Both sides are one structure: a price becomes a 48-bit key that is smaller the better the price is, so that the best
-//! level is always the first. Levels lie in blocks of 64 neighbouring keys with a bitmap of the occupied ones; blocks
+//! All are one structure: a price becomes a 48-bit key that is smaller the sooner the price's turn comes, so that the
+//! next level is always the first. Levels lie in blocks of 64 neighbouring keys with a bitmap of the occupied ones; blocks
 //! are leaves of a radix tree with 64 children a node, and are linked to their neighbours.
 //!
 //! ```text
@@ -17,9 +17,8 @@
 
 use alloc::vec::Vec;
 
-use super::arena::{Arena, NIL, Slot};
+use super::arena::{Arena, NIL, Order, Slot};
 use super::level::{Chain, Queue};
-use crate::order::Side;
 use crate::{Amount, Price, Quantity};
 
 /// Keys in a block, children of a node.
@@ -127,10 +126,25 @@ impl Pool {
     }
 }
 
-/// One side of one book.
+/// Which price of a ladder comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum First {
+    Highest,
+    Lowest,
+}
+
+/// Which of an order's prices a ladder goes by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum By {
+    Limit,
+    StopPrice,
+}
+
+/// One side of one book, or of its stops.
 #[derive(Debug)]
 pub(crate) struct Ladder {
-    side: Side,
+    first_price: First,
+    by: By,
     /// A block if `height` is 0, else a node.
     root: u32,
     /// Nodes between the root, included, and a block.
@@ -143,11 +157,11 @@ pub(crate) struct Ladder {
     last: u32,
 }
 
-fn key(side: Side, price: Price) -> u64 {
+fn key(first: First, price: Price) -> u64 {
     debug_assert!(price.0 <= Price::MAX.0);
-    match side {
-        Side::Buy => KEY_MAX - price.0,
-        Side::Sell => price.0,
+    match first {
+        First::Highest => KEY_MAX - price.0,
+        First::Lowest => price.0,
     }
 }
 
@@ -157,11 +171,21 @@ fn child_index(number: u64, height: u32) -> usize {
 }
 
 impl Ladder {
-    pub(crate) fn new(side: Side) -> Self {
-        Self { side, root: NIL, height: 0, prefix: 0, first: NIL, last: NIL }
+    pub(crate) fn new(first_price: First, by: By) -> Self {
+        Self { first_price, by, root: NIL, height: 0, prefix: 0, first: NIL, last: NIL }
     }
 
-    /// The order that trades next.
+    fn key(&self, order: &Order) -> u64 {
+        key(
+            self.first_price,
+            match self.by {
+                By::Limit => order.limit,
+                By::StopPrice => order.stop_price,
+            },
+        )
+    }
+
+    /// The order whose turn is next.
     pub(crate) fn best(&self, pool: &Pool) -> Option<Slot> {
         let block = (self.first != NIL).then(|| &pool.blocks[self.first])?;
         block.levels[block.occupied.trailing_zeros() as usize].queue.first()
@@ -169,12 +193,12 @@ impl Ladder {
 
     /// Whether an order at this price finds room.
     pub(crate) fn has_room(&self, pool: &Pool, price: Price) -> bool {
-        pool.blocks.available() > 0 || self.find(pool, key(self.side, price) >> FANOUT_BITS).is_some()
+        pool.blocks.available() > 0 || self.find(pool, key(self.first_price, price) >> FANOUT_BITS).is_some()
     }
 
     /// Puts an order at the back of its level.
     pub(crate) fn insert(&mut self, pool: &mut Pool, arena: &mut Arena, slot: Slot) {
-        let key = key(self.side, arena[slot].limit);
+        let key = self.key(&arena[slot]);
         let block = self.find_or_insert(pool, key >> FANOUT_BITS);
         let index = key as usize & (FANOUT - 1);
         arena[slot].block = block;
@@ -187,7 +211,7 @@ impl Ladder {
     /// Takes a resting order out.
     pub(crate) fn remove(&mut self, pool: &mut Pool, arena: &mut Arena, slot: Slot) {
         let at = core::mem::replace(&mut arena[slot].block, NIL);
-        let index = key(self.side, arena[slot].limit) as usize & (FANOUT - 1);
+        let index = self.key(&arena[slot]) as usize & (FANOUT - 1);
         let block = &mut pool.blocks[at];
         block.levels[index].quantity.0 -= u128::from(arena[slot].leaves.0);
         block.levels[index].queue.remove(arena, Chain::Level, slot);
@@ -199,10 +223,21 @@ impl Ladder {
         }
     }
 
-    /// A resting order has so much less open.
+    /// An order has so much less open.
     pub(crate) fn reduce(&self, pool: &mut Pool, arena: &Arena, slot: Slot, by: Quantity) {
-        let index = key(self.side, arena[slot].limit) as usize & (FANOUT - 1);
-        pool.blocks[arena[slot].block].levels[index].quantity.0 -= u128::from(by.0);
+        self.level_mut(pool, arena, slot).quantity.0 -= u128::from(by.0);
+    }
+
+    /// An order goes to the back of its level.
+    pub(crate) fn send_back(&self, pool: &mut Pool, arena: &mut Arena, slot: Slot) {
+        let queue = &mut self.level_mut(pool, arena, slot).queue;
+        queue.remove(arena, Chain::Level, slot);
+        queue.push(arena, Chain::Level, slot);
+    }
+
+    fn level_mut<'a>(&self, pool: &'a mut Pool, arena: &Arena, slot: Slot) -> &'a mut Level {
+        let index = self.key(&arena[slot]) as usize & (FANOUT - 1);
+        &mut pool.blocks[arena[slot].block].levels[index]
     }
 
     /// The levels, best first: the orders, and how much they have open together.
@@ -364,7 +399,7 @@ impl Ladder {
                     return Err("a level's quantity is not that of its orders");
                 }
                 for slot in level.queue.iter(arena, Chain::Level) {
-                    let key = key(self.side, arena[slot].limit);
+                    let key = self.key(&arena[slot]);
                     if key != block.number << FANOUT_BITS | index as u64 || arena[slot].block != at {
                         return Err("an order is not at its price");
                     }

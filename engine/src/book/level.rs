@@ -74,7 +74,7 @@ impl Queue {
     }
 
     /// The orders from front to back.
-    pub(crate) fn iter<'a>(&self, arena: &'a Arena, chain: Chain) -> impl Iterator<Item = Slot> + use<'a> {
+    pub(crate) fn iter<'a>(&self, arena: &'a Arena, chain: Chain) -> impl Iterator<Item = Slot> + Clone + use<'a> {
         let mut slot = self.first;
         core::iter::from_fn(move || {
             let current = (slot != NIL).then_some(slot)?;

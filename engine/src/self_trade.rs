@@ -1,0 +1,228 @@
+//! Self-trade prevention (rule 4): what happens when an order would trade with its own group.
+//!
+//! The incoming order's mode decides, at the moment of the match that would be. What traded before stands.
+
+use crate::book::arena::{Order, Slot};
+use crate::engine::Engine;
+use crate::event::{EventSink, MatchPrevented, Requester, RestatementReason};
+use crate::order::{SelfTradePrevention, Side};
+use crate::reject::CancelReason;
+use crate::risk::{Exposure, held_asset};
+use crate::turn::Turn;
+use crate::validate::crosses;
+use crate::{AccountId, ClientOrderId, InstrumentId, Price, Quantity};
+
+/// Whether the incoming order is still there after a match was prevented.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Prevention {
+    /// It goes on with what is left.
+    GoOn,
+    /// It has ended.
+    Ended,
+}
+
+/// An order that would like to know how much it would trade.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Walk {
+    pub(crate) account: AccountId,
+    pub(crate) mode: SelfTradePrevention,
+    pub(crate) instrument: InstrumentId,
+    pub(crate) side: Side,
+    pub(crate) limit: Price,
+    pub(crate) quantity: Quantity,
+}
+
+impl Engine {
+    /// What is to happen if these two meet: they trade if they do not belong together, or if the incoming order's mode
+    /// lets them.
+    pub(crate) fn prevention(&self, resting: Slot, incoming: Slot) -> SelfTradePrevention {
+        match self.orders.arena[incoming].self_trade_prevention {
+            SelfTradePrevention::Allow => SelfTradePrevention::Allow,
+            mode if self.belong_together(resting, incoming) => mode,
+            _ => SelfTradePrevention::Allow,
+        }
+    }
+
+    /// Whether two orders are of one account or of accounts of one group.
+    pub(crate) fn belong_together(&self, one: Slot, other: Slot) -> bool {
+        self.is_one_owner(self.orders.arena[one].account, self.orders.arena[other].account)
+    }
+
+    fn is_one_owner(&self, one: AccountId, other: AccountId) -> bool {
+        let group = |account: AccountId| self.accounts.get(account.0).map(|account| account.stp_group);
+        one == other || group(one) == group(other) && group(one).is_some_and(|group| !group.is_none())
+    }
+
+    /// Keeps two orders from trading `quantity` at `price`.
+    pub(crate) fn prevent<S: EventSink>(
+        &mut self,
+        turn: &mut Turn<'_, S>,
+        resting: Slot,
+        incoming: Slot,
+        price: Price,
+        quantity: Quantity,
+        mode: SelfTradePrevention,
+    ) -> Prevention {
+        let [rests, comes] = [resting, incoming].map(|slot| self.orders.arena[slot]);
+        turn.emit(MatchPrevented {
+            instrument: rests.instrument,
+            price,
+            quantity,
+            mode,
+            resting: rests.id,
+            resting_account: rests.account,
+            incoming: comes.id,
+            incoming_account: comes.account,
+        });
+        match mode {
+            SelfTradePrevention::Allow => {}
+            SelfTradePrevention::CancelIncoming => self.cancel_prevented(turn, incoming),
+            SelfTradePrevention::CancelResting => self.cancel_prevented(turn, resting),
+            SelfTradePrevention::CancelBoth => {
+                self.cancel_prevented(turn, resting);
+                self.cancel_prevented(turn, incoming);
+            }
+            SelfTradePrevention::Decrement => {
+                self.decrement(turn, resting, price, quantity);
+                self.decrement(turn, incoming, price, quantity);
+            }
+        }
+        if self.orders.arena.find(comes.id).is_some() { Prevention::GoOn } else { Prevention::Ended }
+    }
+
+    fn cancel_prevented<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, slot: Slot) {
+        self.cancel(turn, slot, CancelReason::SelfTradePrevention, Requester::NOBODY, ClientOrderId::NONE);
+    }
+
+    /// Takes prevented quantity away from an order; with nothing left it ends.
+    fn decrement<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, slot: Slot, price: Price, quantity: Quantity) {
+        let before = Exposure::of(&self.orders.arena[slot]);
+        self.take_off(slot, quantity);
+        let order = &mut self.orders.arena[slot];
+        order.prevented += quantity;
+        let market = self.markets.get(order.instrument.0).expect("an order's instrument is listed");
+        if order.is_by_funds() {
+            order.funds.0 -= market.checked_notional(price, quantity);
+        }
+        let Order { account, leaves, .. } = *order;
+        let (after, has_ended) = (Exposure::of(order), leaves.is_zero() && !order.is_by_funds());
+        if market.settles() {
+            let asset = held_asset(market, before.side);
+            self.ledger
+                .change_hold(account, asset, before.hold(market), after.hold(market))
+                .expect("less quantity needs less");
+        }
+        if has_ended {
+            return self.cancel_prevented(turn, slot);
+        }
+        self.restate(turn, slot, RestatementReason::Prevented);
+        self.refresh(turn, slot);
+    }
+
+    /// Whether an incoming order would trade at least `enough` at once.
+    ///
+    /// The sum of levels answers where nothing can be prevented, and refuses where even all of it is not enough; else
+    /// orders are walked as the match would, no more of them than it would meet.
+    pub(crate) fn would_trade(&self, walk: &Walk, enough: Quantity) -> bool {
+        let within_reach = self.quantity_within_reach(walk, enough);
+        if within_reach < u128::from(enough.0) || !self.may_meet_itself(walk) {
+            return within_reach >= u128::from(enough.0);
+        }
+        let book = &self.market(walk.instrument).book;
+        let (mut left, mut traded) = (u128::from(walk.quantity.0), 0);
+        for (price, _, level) in book.levels(&self.orders, walk.side.opposite()) {
+            if left == 0 || traded >= u128::from(enough.0) || !crosses(walk.side, walk.limit, price) {
+                break;
+            }
+            let met = self.walk_level(walk, level, left);
+            traded += met.traded;
+            left = met.left;
+        }
+        traded >= u128::from(enough.0)
+    }
+
+    /// What rests within an order's reach, up to what is enough.
+    fn quantity_within_reach(&self, walk: &Walk, enough: Quantity) -> u128 {
+        let book = &self.market(walk.instrument).book;
+        let mut sum = 0;
+        for (price, open, _) in book.levels(&self.orders, walk.side.opposite()) {
+            if sum >= u128::from(enough.0) || !crosses(walk.side, walk.limit, price) {
+                break;
+            }
+            sum += open;
+        }
+        sum
+    }
+
+    fn may_meet_itself(&self, walk: &Walk) -> bool {
+        let account = self.accounts.get(walk.account.0);
+        walk.mode != SelfTradePrevention::Allow
+            && account.is_some_and(|account| account.open_orders > 0 || !account.stp_group.is_none())
+    }
+
+    /// Meets the orders of one level with `left` to trade.
+    fn walk_level(&self, walk: &Walk, level: impl Iterator<Item = Slot> + Clone, left: u128) -> Met {
+        let is_own = |slot: Slot| self.is_one_owner(walk.account, self.orders.arena[slot].account);
+        let open = |slot: Slot| u128::from(self.orders.arena[slot].leaves.0);
+        let others: u128 = level.clone().filter(|&slot| !is_own(slot)).map(open).sum();
+        let own: u128 = level.clone().filter(|&slot| is_own(slot)).map(open).sum();
+        match walk.mode {
+            _ if own == 0 => Met::all(others, left),
+            SelfTradePrevention::Allow | SelfTradePrevention::CancelResting => Met::all(others, left),
+            SelfTradePrevention::CancelIncoming | SelfTradePrevention::CancelBoth => {
+                // First tips only: the own order ends the walk before a second one is met.
+                let shown = |slot: Slot| u128::from(self.orders.arena[slot].shown.0);
+                let before: u128 = level.take_while(|&slot| !is_own(slot)).map(shown).sum();
+                Met { traded: before.min(left), left: 0 }
+            }
+            SelfTradePrevention::Decrement if left > others + own => Met { traded: others, left: left - others - own },
+            SelfTradePrevention::Decrement => Met { traded: self.others_share(level, &is_own, left), left: 0 },
+        }
+    }
+
+    /// How much of `left` goes to others where a level has more than that: tip by tip, as they come to the front.
+    fn others_share(
+        &self,
+        level: impl Iterator<Item = Slot> + Clone,
+        is_own: &impl Fn(Slot) -> bool,
+        mut left: u128,
+    ) -> u128 {
+        let mut traded = 0;
+        for round in 0.. {
+            for slot in level.clone() {
+                let order = &self.orders.arena[slot];
+                let tip = u128::from(tip(order, round).0).min(left);
+                left -= tip;
+                if !is_own(slot) {
+                    traded += tip;
+                }
+                if left == 0 {
+                    return traded;
+                }
+            }
+        }
+        traded
+    }
+}
+
+/// What an order shows in its n-th turn at the front of its level.
+fn tip(order: &Order, round: u64) -> Quantity {
+    let Some(refreshed) = round.checked_sub(1) else { return order.shown };
+    let hidden = order.leaves - order.shown;
+    Quantity(hidden.0.saturating_sub(refreshed.saturating_mul(order.display.0)).min(order.display.0))
+}
+
+/// What became of a walk through one level.
+#[derive(Debug, Clone, Copy)]
+struct Met {
+    traded: u128,
+    left: u128,
+}
+
+impl Met {
+    /// As much as there is.
+    fn all(open: u128, left: u128) -> Self {
+        let traded = open.min(left);
+        Self { traded, left: left - traded }
+    }
+}
