@@ -269,7 +269,7 @@ impl Engine {
     /// Shows the next tip of a resting order of which nothing is shown any more, at the back of its level.
     pub(crate) fn refresh<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, slot: Slot) {
         let order = &mut self.orders.arena[slot];
-        if !order.shown.is_zero() {
+        if order.place != Place::Book || !order.shown.is_zero() {
             return;
         }
         order.shown = order.next_tip();

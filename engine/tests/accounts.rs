@@ -247,3 +247,53 @@ fn the_price_deviation_is_counted_from_the_last_trade() {
     venue.expect_accepted(limit(Side::Buy, 105, 1).named(2));
     venue.expect_accepted(limit(Side::Buy, 1, 1).named(3));
 }
+
+#[test]
+fn a_correction_counts_as_a_deposit_or_withdrawal() {
+    let mut venue = Venue::open();
+    let correct = |direction, amount| AdjustBalance {
+        account: ALICE,
+        asset: USD,
+        direction,
+        amount: Amount(amount),
+        note: AdminNote { idempotency_key: IdempotencyKey::NONE, reason: text("a typing error") },
+    };
+    let supply = venue.engine.supply(USD).unwrap().0;
+    let events = venue.expect_accepted(correct(Direction::Credit, 25));
+    let Event::BalanceChanged(changed) = events[0] else { panic!("{events:?}") };
+    assert_eq!((changed.cause, changed.change), (BalanceCause::Adjustment, SignedAmount(25)));
+    assert_eq!(changed.note.reason.as_str(), "a typing error");
+    assert_eq!((venue.balances(ALICE)[2], venue.engine.supply(USD).unwrap().0), (ENDOWMENT + 25, supply + 25));
+    venue.expect_accepted(limit(Side::Buy, 1_000, 1_000).named(1));
+    assert_eq!(reasons(&venue.apply(correct(Direction::Debit, 26))), [RejectReason::InsufficientFunds]);
+    venue.expect_accepted(correct(Direction::Debit, 25));
+    assert_eq!((venue.balances(ALICE)[2], venue.engine.supply(USD).unwrap().0), (0, supply));
+    assert_eq!(reasons(&venue.apply(correct(Direction::Credit, 0))), [RejectReason::AmountInvalid]);
+}
+
+#[test]
+fn limits_for_one_instrument_bind_beside_the_accounts() {
+    let mut venue = Venue::open();
+    let set = |instrument, limits| SetAccountLimits { account: ALICE, instrument, limits, note: AdminNote::NONE };
+    let wide = AccountLimits { quantity_max: Quantity(10), open_orders_max: 3, ..AccountLimits::DEFAULT };
+    let narrow = AccountLimits { quantity_max: Quantity(20), open_orders_max: 1, ..AccountLimits::DEFAULT };
+    venue.expect_accepted(set(InstrumentId::NONE, wide));
+    venue.expect_accepted(limit(Side::Buy, 10, 1).named(1));
+    // The order that is open already counts.
+    venue.expect_accepted(set(BTC_USD, narrow));
+    let elsewhere = |name| NewOrder { instrument: UNSETTLED, ..limit(Side::Buy, 10, 1).named(name) };
+    assert_eq!(told(&venue.apply(limit(Side::Buy, 10, 11).named(2))), ["refused 2: AccountQuantityLimit"]);
+    assert_eq!(told(&venue.apply(limit(Side::Buy, 10, 1).named(2))), ["refused 2: AccountOpenOrdersLimit"]);
+    venue.expect_accepted(elsewhere(3));
+    venue.expect_accepted(cancel(ALICE, 1));
+    venue.expect_accepted(limit(Side::Buy, 10, 1).named(4));
+    venue.expect_accepted(elsewhere(5));
+    assert_eq!(told(&venue.apply(elsewhere(6))), ["refused 6: AccountOpenOrdersLimit"]);
+    // Limits that bound nothing are none; a restored venue counts the same.
+    let restored = Engine::read_snapshot(&venue.snapshot()).unwrap();
+    venue.engine = restored;
+    venue.expect_accepted(cancel(ALICE, 5));
+    assert_eq!(told(&venue.apply(limit(Side::Buy, 10, 1).named(7))), ["refused 7: AccountOpenOrdersLimit"]);
+    venue.expect_accepted(set(BTC_USD, AccountLimits::DEFAULT));
+    venue.expect_accepted(limit(Side::Buy, 10, 1).named(7));
+}

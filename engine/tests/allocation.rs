@@ -58,7 +58,16 @@ fn apply_allocates_nothing_after_warm_up() {
         let price = if random.below(50) == 0 { 1 + random.below(1 << 40) } else { 900 + random.below(200) };
         let earlier = ClientOrderId(name.saturating_sub(random.below(300)).max(1));
         let body: CommandBody = match random.below(10) {
-            0..5 => NewOrder { instrument, ..limit(side, price, 1 + random.below(5)).by(account).named(name) }.into(),
+            0..3 => NewOrder { instrument, ..limit(side, price, 1 + random.below(5)).by(account).named(name) }.into(),
+            3 => {
+                let trigger = 900 + random.below(200);
+                let order = stop_limit(side, trigger, price, 1 + random.below(5)).by(account).named(name);
+                NewOrder { instrument, ..order.preventing(SelfTradePrevention::Decrement) }.into()
+            }
+            4 => {
+                let order = limit(side, price, 1 + random.below(9)).by(account).named(name).showing(1);
+                NewOrder { instrument, ..order.until(1_001 + random.below(1_000)) }.into()
+            }
             5 => NewOrder { instrument, ..market(side, 1 + random.below(5)).by(account).named(name) }.into(),
             6 | 7 => CancelOrder { original_client_order_id: earlier, ..cancel(account, 0) }.into(),
             8 => ReplaceOrder { account, price: Price(price), ..replace(earlier.0) }.into(),
@@ -71,9 +80,10 @@ fn apply_allocates_nothing_after_warm_up() {
                 note: AdminNote::NONE,
             }
             .into(),
+            _ if random.below(10) == 0 => AdvanceTime {}.into(),
             _ => deposit(account, USD, 1_000).into(),
         };
-        let stamp = Stamp { sequence: venue.engine.last().sequence.next(), time: Timestamp(1_000) };
+        let stamp = Stamp { sequence: venue.engine.last().sequence.next(), time: Timestamp(1_000 + name / 100) };
         let command = Sequenced { stamp, value: Command::from_venue(body) };
         let before = ALLOCATIONS.get();
         venue.engine.apply(&command, &mut sink);

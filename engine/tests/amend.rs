@@ -128,3 +128,45 @@ fn an_amend_needs_funds_only_for_what_it_adds() {
     assert_eq!(reasons(&events), [RejectReason::InsufficientFunds]);
     assert_eq!(venue.side(Side::Buy)[1], (1, 100, 10_000));
 }
+
+#[test]
+fn another_time_in_force_or_display_quantity_keeps_priority() {
+    let mut venue = book();
+    let front = venue.side(Side::Buy);
+    for amend in [
+        ReplaceOrder { time_in_force: Some(TimeInForce::Day), ..replace(1) },
+        ReplaceOrder { time_in_force: Some(TimeInForce::GoodTillDate), expire_at: Timestamp(9_000), ..replace(1) },
+        ReplaceOrder { display_quantity: Quantity(4), ..replace(1) },
+    ] {
+        assert_eq!(told(&venue.apply(amend)), ["replaced 1 priority Kept"]);
+    }
+    assert_eq!(venue.side(Side::Buy), front);
+    let report = venue.engine.open_orders(ALICE).find(|order| order.client_order_id == ClientOrderId(1)).unwrap();
+    assert_eq!((report.time_in_force, report.shown), (TimeInForce::GoodTillDate, Quantity(4)));
+}
+
+#[test]
+fn a_limit_order_may_become_a_market_order() {
+    // Bob offers 4 at 105 and Alice's bid stands at 100: as a market order it takes what is there, and ends.
+    let mut venue = book();
+    let to_market = ReplaceOrder { order_type: Some(OrderType::Market), ..replace(1) };
+    assert_eq!(told(&venue.apply(ReplaceOrder { price: Price(100), ..to_market })), ["refused 1: PriceSuperfluous"]);
+    assert_eq!(
+        told(&venue.apply(to_market)),
+        ["replaced 1 priority Lost", "trade 4 1 4@105", "cancel 6 of 1: MarketRemainder"]
+    );
+    assert_eq!(venue.side(Side::Buy), [(2, 100, 5), (3, 99, 5)]);
+    assert_eq!(venue.balances(ALICE), [ENDOWMENT + 4, 0, ENDOWMENT - 420, 0]);
+    // Not where nothing takes, and not with what does not go with a market order.
+    venue.expect_accepted(limit(Side::Buy, 98, 1).named(7).until(9_000));
+    assert_eq!(
+        told(&venue.apply(ReplaceOrder { order_type: Some(OrderType::Market), ..replace(7) })),
+        ["refused 7: InvalidCombination"]
+    );
+    venue.expect_accepted(limit(Side::Buy, 98, 1).named(8));
+    venue.expect_accepted(set_phase(BTC_USD, engine::instrument::Phase::PostOnly));
+    assert_eq!(
+        told(&venue.apply(ReplaceOrder { order_type: Some(OrderType::Market), ..replace(8) })),
+        ["refused 8: PhaseNotAllowed"]
+    );
+}

@@ -154,3 +154,29 @@ fn one_book_holds_one_tick_and_a_trillion() {
     assert_eq!(prices(&venue), []);
     assert_eq!(venue.engine.best_price(UNSETTLED, Side::Buy), Some(Price(1)));
 }
+
+#[test]
+fn a_minimum_quantity_trades_at_once_or_nothing_does() {
+    // 2 at 100 and 3 at 101; the limit reaches both, or only the first.
+    for (price, quantity, minimum, expected) in [
+        (101, 8, 5, vec!["new 9", "trade 1 9 2@100", "trade 2 9 3@101", "cancel 3 of 9: ImmediateRemainder"]),
+        (101, 8, 6, vec!["refused 9: CannotFill"]),
+        (100, 8, 3, vec!["refused 9: CannotFill"]),
+        (100, 8, 2, vec!["new 9", "trade 1 9 2@100", "cancel 6 of 9: ImmediateRemainder"]),
+        (101, 5, 5, vec!["new 9", "trade 1 9 2@100", "trade 2 9 3@101"]),
+    ] {
+        let mut venue = Venue::open();
+        venue.expect_accepted(limit(Side::Sell, 100, 2).by(BOB).named(1));
+        venue.expect_accepted(limit(Side::Sell, 101, 3).by(BOB).named(2));
+        let order = limit(Side::Buy, price, quantity).named(9).lasting(TimeInForce::ImmediateOrCancel);
+        let events = venue.apply(NewOrder { minimum_quantity: Quantity(minimum), ..order });
+        assert_eq!(told(&events), expected, "{quantity} at {price}, at least {minimum}");
+    }
+    // A market order's reach is its protection: 110.
+    let mut venue = Venue::open();
+    venue.expect_accepted(limit(Side::Sell, 100, 2).by(BOB).named(1));
+    venue.expect_accepted(limit(Side::Sell, 111, 3).by(BOB).named(2));
+    let order = |minimum| NewOrder { minimum_quantity: Quantity(minimum), ..market(Side::Buy, 4).named(9) };
+    assert_eq!(told(&venue.apply(order(3))), ["refused 9: CannotFill"]);
+    assert_eq!(told(&venue.apply(order(2))), ["new 9", "trade 1 9 2@100", "cancel 2 of 9: MarketProtection"]);
+}

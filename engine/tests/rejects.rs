@@ -86,6 +86,19 @@ fn listed(instrument: u32) -> ListInstrument {
     listing(InstrumentId(instrument), Holds::On)
 }
 
+fn rollover(at: u64) -> SetCalendarEntry {
+    SetCalendarEntry {
+        instrument: BTC_USD,
+        entry: 1,
+        action: CalendarAction::Rollover,
+        phase: None,
+        at: Timestamp(at),
+        repeat: Nanoseconds::NONE,
+        random_end: Nanoseconds::NONE,
+        note: AdminNote::NONE,
+    }
+}
+
 fn of_orders() -> Vec<Case> {
     use RejectReason::*;
     let bounds = InstrumentLimits::DEFAULT;
@@ -103,14 +116,9 @@ fn of_orders() -> Vec<Case> {
         case(UnknownOrder, cancel(ALICE, 1)),
         case(UnknownOrder, cancel(ALICE, 1)).after(buy().by(BOB).named(1)),
         case(UnknownOrder, replace(1)),
-        case(NotImplemented, NewOrder { order_type: OrderType::Stop, ..buy() }),
-        case(NotImplemented, buy().lasting(TimeInForce::Day)),
-        case(NotImplemented, ReplaceOrder { time_in_force: Some(TimeInForce::Day), ..replace(1) })
+        case(NotImplemented, buy().lasting(TimeInForce::AtTheClose)),
+        case(NotImplemented, ReplaceOrder { time_in_force: Some(TimeInForce::AtTheOpening), ..replace(1) })
             .after(buy().named(1)),
-        case(NotImplemented, NewOrder { display_quantity: Quantity(1), ..buy() }),
-        case(NotImplemented, NewOrder { minimum_quantity: Quantity(1), ..buy() }),
-        case(NotImplemented, NewOrder { quantity: Quantity::ABSENT, funds: Amount(1), ..market(Side::Buy, 1) }),
-        case(NotImplemented, NewOrder { self_trade_prevention: Some(SelfTradePrevention::CancelBoth), ..buy() }),
         case(InvalidCombination, NewOrder { flags: OrderFlags(2), ..buy() }),
         case(
             InvalidCombination,
@@ -118,6 +126,18 @@ fn of_orders() -> Vec<Case> {
         ),
         case(InvalidCombination, NewOrder { self_trade_prevention: Some(SelfTradePrevention::Allow), ..buy() }),
         case(InvalidCombination, ReplaceOrder { time_in_force: Some(TimeInForce::FillOrKill), ..replace(1) })
+            .after(buy().named(1)),
+        case(InvalidCombination, stop(Side::Buy, 100, 1).lasting(TimeInForce::ImmediateOrCancel)),
+        case(InvalidCombination, stop_limit(Side::Buy, 100, 100, 1).lasting(TimeInForce::FillOrKill)),
+        case(InvalidCombination, NewOrder { flags: OrderFlags::POST_ONLY, ..stop_limit(Side::Buy, 100, 100, 1) }),
+        case(InvalidCombination, market(Side::Buy, 1).until(9_999)),
+        case(InvalidCombination, market(Side::Buy, 1).showing(1)),
+        case(InvalidCombination, stop(Side::Buy, 100, 1).showing(1)),
+        case(InvalidCombination, buy().showing(1).lasting(TimeInForce::ImmediateOrCancel)),
+        case(InvalidCombination, NewOrder { minimum_quantity: Quantity(1), ..buy() }),
+        case(InvalidCombination, NewOrder { minimum_quantity: Quantity(1), ..by_funds(100) }),
+        case(InvalidCombination, by_funds(100).lasting(TimeInForce::FillOrKill)),
+        case(InvalidCombination, ReplaceOrder { order_type: Some(OrderType::Stop), ..replace(1) })
             .after(buy().named(1)),
         case(PhaseNotAllowed, buy()).after(halt(Phase::Halted)),
         case(PriceMissing, NewOrder { price: Price::ABSENT, ..buy() }),
@@ -131,11 +151,28 @@ fn of_orders() -> Vec<Case> {
         case(QuantityOffLot, NewOrder { quantity: Quantity::OFF_LOT, ..buy() }),
         case(QuantityBelowMinimum, buy()).after(limits(InstrumentLimits { quantity_min: Quantity(2), ..bounds })),
         case(QuantityAboveMaximum, limit(Side::Buy, 1, Quantity::MAX.0 + 1)),
+        case(DisplayQuantityInvalid, buy().showing(0)),
+        case(DisplayQuantityInvalid, buy().showing(2)),
+        case(DisplayQuantityInvalid, NewOrder { display_quantity: Quantity::OFF_LOT, ..buy() }),
+        case(DisplayQuantityInvalid, limit(Side::Buy, 1, 10_001).showing(1)),
+        case(DisplayQuantityInvalid, ReplaceOrder { display_quantity: Quantity(2), ..replace(1) })
+            .after(buy().named(1)),
+        case(MinimumQuantityInvalid, NewOrder { minimum_quantity: Quantity(0), ..market(Side::Buy, 1) }),
+        case(MinimumQuantityInvalid, NewOrder { minimum_quantity: Quantity(2), ..market(Side::Buy, 1) }),
         case(FundsInvalid, NewOrder { funds: Amount(1), ..buy() }),
+        case(FundsInvalid, NewOrder { funds: Amount(1), ..market(Side::Buy, 1) }),
+        case(FundsInvalid, by_funds(0)),
+        case(FundsInvalid, by_funds(Amount::MAX.0 + 1)),
         case(NotionalBelowMinimum, buy()).after(limits(InstrumentLimits { notional_min: Amount(101), ..bounds })),
         case(NotionalAboveMaximum, buy()).after(limits(InstrumentLimits { notional_max: Amount(99), ..bounds })),
         case(ExpiryInvalid, NewOrder { expire_at: Timestamp(9_999), ..buy() }),
+        case(ExpiryInvalid, buy().lasting(TimeInForce::GoodTillDate)),
+        case(ExpiryInvalid, buy().until(1_000)),
         case(StopPriceInvalid, NewOrder { stop_price: Price(1), ..buy() }),
+        case(StopPriceInvalid, NewOrder { stop_price: Price::ABSENT, ..stop(Side::Buy, 1, 1) }),
+        case(StopPriceInvalid, stop(Side::Buy, 0, 1)),
+        case(StopPriceInvalid, NewOrder { stop_price: Price::OFF_TICK, ..stop_limit(Side::Buy, 1, 100, 1) }),
+        case(StopPriceInvalid, stop(Side::Sell, Price::MAX.0 + 1, 1)),
         case(AccountQuantityLimit, buy()).after(account_limits(AccountLimits { quantity_max: Quantity(0), ..account })),
         case(AccountNotionalLimit, buy()).after(account_limits(AccountLimits { notional_max: Amount(99), ..account })),
         case(AccountOpenOrdersLimit, buy()).after(account_limits(AccountLimits { open_orders_max: 0, ..account })),
@@ -146,7 +183,10 @@ fn of_orders() -> Vec<Case> {
         case(InsufficientFunds, limit(Side::Buy, 1, 1_000_001)),
         case(PostOnlyWouldTake, NewOrder { flags: OrderFlags::POST_ONLY, ..buy() })
             .after(limit(Side::Sell, 100, 1).by(BOB)),
+        case(InsufficientFunds, by_funds(1_000_001)),
+        case(InsufficientFunds, stop(Side::Buy, 1_000_000, 1)),
         case(CannotFill, buy().lasting(TimeInForce::FillOrKill)),
+        case(CannotFill, NewOrder { minimum_quantity: Quantity(1), ..market(Side::Buy, 1) }),
     ]
 }
 
@@ -161,7 +201,12 @@ fn of_administration() -> Vec<Case> {
         case(NotEntitled, KillSwitch { account: ALICE, switch: Switch::Lifted, note: AdminNote::NONE })
             .from(stranger()),
         case(UnknownAccount, KillSwitch { account: AccountId(9), switch: Switch::Lifted, note: AdminNote::NONE }),
-        case(NotImplemented, DelistInstrument { instrument: BTC_USD, note: AdminNote::NONE }),
+        case(UnknownInstrument, DelistInstrument { instrument: InstrumentId(7), note: AdminNote::NONE }),
+        case(UnknownTrade, BustTrade { instrument: BTC_USD, trade_id: TradeId(1), note: AdminNote::NONE }),
+        case(UnknownCalendarEntry, RemoveCalendarEntry { instrument: BTC_USD, entry: 1, note: AdminNote::NONE }),
+        case(CalendarEntryInvalid, rollover(1_000)),
+        case(CalendarEntryInvalid, SetCalendarEntry { phase: Some(Phase::Halted), ..rollover(9_999) }),
+        case(NotImplemented, SetCalendarEntry { random_end: Nanoseconds(1), ..rollover(9_999) }),
         case(NotImplemented, set_phase(BTC_USD, Phase::OpeningCall)),
         case(DuplicateRequest, Deposit { note: repeated(), ..deposit(ALICE, USD, 1) })
             .after(Deposit { note: repeated(), ..deposit(ALICE, USD, 1) }),
@@ -188,10 +233,10 @@ fn of_administration() -> Vec<Case> {
         case(AccountSettingInvalid, OpenAccount { fee_tier: 8, ..open_account(AccountId(9)) }),
         case(NotImplemented, AddKey { kind: KeyKind::Certificate, ..add_key(1) }),
         case(
-            NotImplemented,
+            UnknownInstrument,
             SetAccountLimits {
                 account: ALICE,
-                instrument: BTC_USD,
+                instrument: InstrumentId(7),
                 limits: AccountLimits::DEFAULT,
                 note: AdminNote::NONE,
             },
@@ -274,11 +319,7 @@ fn each_reason_is_earned_exactly_and_changes_nothing() {
         // A full venue, below.
         RejectReason::CapacityFull,
         // Behind NotImplemented.
-        RejectReason::DisplayQuantityInvalid,
-        RejectReason::MinimumQuantityInvalid,
         RejectReason::OutsidePriceBand,
-        RejectReason::UnknownTrade,
-        RejectReason::UnknownCalendarEntry,
         RejectReason::PhaseTransition,
     ]);
     let all: BTreeSet<_> = RejectReason::ALL.iter().copied().collect();
@@ -292,13 +333,15 @@ fn precedence_is_the_order_of_declaration() {
         account: AccountId(9),
         instrument: InstrumentId(8),
         client_order_id: ClientOrderId(1),
-        order_type: OrderType::Stop,
+        order_type: OrderType::StopLimit,
+        time_in_force: TimeInForce::AtTheClose,
         flags: OrderFlags(2),
         price: Price::ZERO,
         quantity: Quantity::ZERO,
+        display_quantity: Quantity::ZERO,
         funds: Amount(1),
         expire_at: Timestamp(1),
-        stop_price: Price(1),
+        stop_price: Price::ZERO,
         ..buy()
     };
     let mut mended = vec![wrong];
@@ -310,16 +353,23 @@ fn precedence_is_the_order_of_declaration() {
     mend(&|order| order.instrument = BTC_USD);
     mend(&|order| order.account = ALICE);
     mend(&|order| order.client_order_id = ClientOrderId(2));
-    mend(&|order| order.order_type = OrderType::Limit);
+    mend(&|order| order.time_in_force = TimeInForce::GoodTillCancel);
     mend(&|order| order.flags = OrderFlags::NONE);
     mend(&|order| order.price = Price(100));
     mend(&|order| order.quantity = Quantity(20_000));
+    mend(&|order| order.display_quantity = Quantity(20_000));
     mend(&|order| order.funds = Amount::ABSENT);
     mend(&|order| order.expire_at = Timestamp::NONE);
-    mend(&|order| order.stop_price = Price::ABSENT);
+    mend(&|order| (order.stop_price, order.quantity) = (Price(100), Quantity(30_000)));
+    mend(&|order| {
+        (order.order_type, order.stop_price) = (OrderType::Limit, Price::ABSENT);
+        (order.flags, order.quantity) = (OrderFlags::POST_ONLY, Quantity(20_000));
+    });
     mend(&|order| order.quantity = Quantity(1));
     let mut venue = Venue::open();
     venue.expect_accepted(buy().named(1));
+    venue.expect_accepted(limit(Side::Sell, 100, 1).by(BOB).named(2).until(9_999));
+    venue.expect_accepted(account_limits(AccountLimits { quantity_max: Quantity(20_000), ..AccountLimits::DEFAULT }));
     let earned: Vec<_> = mended.iter().flat_map(|order| reasons(&venue.apply(*order))).collect();
     assert_eq!(
         earned,
@@ -331,10 +381,13 @@ fn precedence_is_the_order_of_declaration() {
             RejectReason::InvalidCombination,
             RejectReason::PriceNotPositive,
             RejectReason::QuantityNotPositive,
+            RejectReason::DisplayQuantityInvalid,
             RejectReason::FundsInvalid,
             RejectReason::ExpiryInvalid,
             RejectReason::StopPriceInvalid,
+            RejectReason::AccountQuantityLimit,
             RejectReason::InsufficientFunds,
+            RejectReason::PostOnlyWouldTake,
         ]
     );
 }

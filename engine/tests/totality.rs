@@ -74,6 +74,34 @@ fn samples() -> Vec<CommandBody> {
     ]
 }
 
+/// An order of any type, around the same few prices.
+fn any_order(random: &mut Random, order: NewOrder) -> NewOrder {
+    let near = |random: &mut Random| Price(95 + random.below(10));
+    let modes = [None, Some(SelfTradePrevention::CancelBoth), Some(SelfTradePrevention::Decrement)];
+    let order = NewOrder {
+        price: near(random),
+        account: [ALICE, ALICE, BOB][random.below(3) as usize],
+        self_trade_prevention: modes[random.below(3) as usize],
+        ..order
+    };
+    match random.below(8) {
+        0 => NewOrder { order_type: OrderType::StopLimit, stop_price: near(random), ..order },
+        1 => NewOrder { order_type: OrderType::Stop, price: Price::ABSENT, stop_price: near(random), ..order },
+        2 => order.showing(1 + random.below(3)),
+        3 => order.lasting(TimeInForce::Day),
+        4 => order.until(1_000 + random.below(2_000)),
+        5 => NewOrder { minimum_quantity: Quantity(2), ..order.lasting(TimeInForce::ImmediateOrCancel) },
+        6 => NewOrder {
+            order_type: OrderType::Market,
+            price: Price::ABSENT,
+            quantity: Quantity::ABSENT,
+            funds: Amount(random.below(600).into()),
+            ..order
+        },
+        _ => order,
+    }
+}
+
 /// A sample with some of its bytes replaced, if that is still a command.
 fn mutated(random: &mut Random, sample: CommandBody, session: SessionId) -> Option<Command> {
     let by_session = random.below(4) == 0;
@@ -109,13 +137,20 @@ fn no_command_panics_whatever_its_fields() {
             match &mut sample {
                 CommandBody::NewOrder(order) => {
                     order.client_order_id = ClientOrderId(number);
+                    *order = any_order(&mut random, *order);
                     order.side = Side::BOTH[random.below(2) as usize];
-                    order.price = Price(95 + random.below(10));
                 }
                 CommandBody::ReplaceOrder(order) => {
                     order.original_client_order_id = ClientOrderId(1 + random.below(number));
                     order.quantity = Quantity(1 + random.below(9));
+                    order.order_type =
+                        [None, None, Some(OrderType::Limit), Some(OrderType::Market)][random.below(4) as usize];
                 }
+                CommandBody::BustTrade(bust) => bust.trade_id = TradeId(1 + random.below(number)),
+                CommandBody::SetCalendarEntry(entry) => {
+                    (entry.at, entry.random_end) = (Timestamp(venue.time.0 + 1 + random.below(9)), Nanoseconds::NONE);
+                }
+                CommandBody::AdvanceTime(_) => venue.time = Timestamp(venue.time.0 + random.below(50)),
                 CommandBody::CancelOrder(order) => {
                     order.original_client_order_id = ClientOrderId(1 + random.below(number));
                 }

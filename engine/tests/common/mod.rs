@@ -58,6 +58,26 @@ pub fn market(side: Side, quantity: u64) -> NewOrder {
     }
 }
 
+/// A stop order of Alice's that trades at any price within the market protection.
+pub fn stop(side: Side, stop_price: u64, quantity: u64) -> NewOrder {
+    NewOrder {
+        order_type: OrderType::Stop,
+        price: Price::ABSENT,
+        stop_price: Price(stop_price),
+        ..limit(side, 0, quantity)
+    }
+}
+
+/// A stop-limit order of Alice's.
+pub fn stop_limit(side: Side, stop_price: u64, price: u64, quantity: u64) -> NewOrder {
+    NewOrder { order_type: OrderType::StopLimit, stop_price: Price(stop_price), ..limit(side, price, quantity) }
+}
+
+/// A market buy of Alice's that spends at most so much.
+pub fn by_funds(funds: u128) -> NewOrder {
+    NewOrder { quantity: Quantity::ABSENT, funds: Amount(funds), ..market(Side::Buy, 0) }
+}
+
 pub trait By {
     #[must_use]
     fn by(self, account: AccountId) -> Self;
@@ -65,6 +85,12 @@ pub trait By {
     fn named(self, name: u64) -> Self;
     #[must_use]
     fn lasting(self, time_in_force: TimeInForce) -> Self;
+    #[must_use]
+    fn showing(self, display: u64) -> Self;
+    #[must_use]
+    fn until(self, expire_at: u64) -> Self;
+    #[must_use]
+    fn preventing(self, mode: SelfTradePrevention) -> Self;
 }
 
 impl By for NewOrder {
@@ -78,6 +104,18 @@ impl By for NewOrder {
 
     fn lasting(self, time_in_force: TimeInForce) -> Self {
         Self { time_in_force, ..self }
+    }
+
+    fn showing(self, display: u64) -> Self {
+        Self { display_quantity: Quantity(display), ..self }
+    }
+
+    fn until(self, expire_at: u64) -> Self {
+        Self { time_in_force: TimeInForce::GoodTillDate, expire_at: Timestamp(expire_at), ..self }
+    }
+
+    fn preventing(self, mode: SelfTradePrevention) -> Self {
+        Self { self_trade_prevention: Some(mode), ..self }
     }
 }
 
@@ -188,6 +226,12 @@ impl Venue {
         events.into_iter().map(|(_, event)| event).collect()
     }
 
+    /// Applies the venue's own command without a look at anything, for long histories.
+    pub fn engine_only(&mut self, body: impl Into<CommandBody>) {
+        let stamp = Stamp { sequence: self.engine.last().sequence.next(), time: self.time };
+        self.engine.apply(&Sequenced { stamp, value: Command::from_venue(body) }, &mut ());
+    }
+
     /// Applies a command that must not be refused.
     pub fn expect_accepted(&mut self, body: impl Into<CommandBody>) -> Vec<Event> {
         let events = self.apply(body);
@@ -206,6 +250,24 @@ impl Venue {
     pub fn side(&self, side: Side) -> Vec<(u64, u64, u64)> {
         let orders = self.engine.orders(BTC_USD, side);
         orders.map(|order| (order.client_order_id.0, order.price.0, order.leaves.0)).collect()
+    }
+
+    /// As [`Venue::side`], with what is shown instead.
+    pub fn shown(&self, side: Side) -> Vec<(u64, u64, u64)> {
+        let orders = self.engine.orders(BTC_USD, side);
+        orders.map(|order| (order.client_order_id.0, order.price.0, order.shown.0)).collect()
+    }
+
+    /// The stops that wait on a side as (client order id, stop price), the first to be elected first.
+    pub fn stops(&self, side: Side) -> Vec<(u64, u64)> {
+        let orders = self.engine.stops(BTC_USD, side);
+        orders.map(|order| (order.client_order_id.0, order.stop_price.0)).collect()
+    }
+
+    /// Lets time pass to `time` and does what is due.
+    pub fn advance(&mut self, time: u64) -> Vec<Event> {
+        self.time = Timestamp(time);
+        self.apply(AdvanceTime {})
     }
 
     pub fn snapshot(&self) -> Vec<u8> {
@@ -252,6 +314,37 @@ pub fn cancels(events: &[Event]) -> Vec<(u64, u64, CancelReason)> {
         _ => None,
     };
     events.iter().filter_map(cancel).collect()
+}
+
+/// What happened to orders, in words; orders by their traders' names, a trade's maker first.
+pub fn told(events: &[Event]) -> Vec<String> {
+    let tell = |event: &Event| match event {
+        Event::OrderAccepted(event) => Some(format!("new {}", event.order.client_order_id)),
+        Event::OrderReplaced(event) => {
+            Some(format!("replaced {} priority {:?}", event.order.client_order_id, event.priority))
+        }
+        Event::Trade(event) => {
+            let (maker, taker) = (event.maker.client_order_id, event.taker.client_order_id);
+            Some(format!("trade {maker} {taker} {}@{}", event.quantity.0, event.price.0))
+        }
+        Event::OrderCancelled(event) => {
+            Some(format!("cancel {} of {}: {:?}", event.cancelled.0, event.order.client_order_id, event.reason))
+        }
+        Event::OrderTriggered(event) => {
+            Some(format!("triggered {} by {}", event.order.client_order_id, event.elected_by.0))
+        }
+        Event::OrderRestated(event) => {
+            let OrderState { client_order_id, shown, leaves, .. } = event.order;
+            Some(format!("{:?} {client_order_id}: {} of {}", event.reason, shown.0, leaves.0))
+        }
+        Event::MatchPrevented(event) => {
+            Some(format!("prevented {:?} {}@{}", event.mode, event.quantity.0, event.price.0))
+        }
+        Event::OrderRejected(event) => Some(format!("refused {}: {:?}", event.client_order_id, event.reason)),
+        Event::CancelRejected(event) => Some(format!("refused {}: {:?}", event.original_client_order_id, event.reason)),
+        _ => None,
+    };
+    events.iter().filter_map(tell).collect()
 }
 
 /// A small generator of reproducible numbers (splitmix64).
