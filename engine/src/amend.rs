@@ -129,7 +129,8 @@ impl Engine {
     }
 
     fn reject_replace<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, replace: &ReplaceOrder, reason: RejectReason) {
-        let order_status = self.known_status(replace.account, replace.original_client_order_id, reason);
+        let (id, name) = (replace.order_id, replace.original_client_order_id);
+        let order_status = self.known_status(replace.account, id, name, reason);
         let duplicate_of = match reason {
             RejectReason::DuplicateClientOrderId => self.original(replace.account, replace.client_order_id).0,
             _ => OrderId::NONE,

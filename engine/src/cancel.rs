@@ -24,7 +24,8 @@ impl Engine {
                 self.cancel(turn, slot, CancelReason::Requested, requester, cancel.client_order_id);
             }
             Err(reason) => {
-                let order_status = self.known_status(cancel.account, cancel.original_client_order_id, reason);
+                let order_status =
+                    self.known_status(cancel.account, cancel.order_id, cancel.original_client_order_id, reason);
                 let report = self.refusal(turn, cancel.account, reason);
                 turn.emit(CancelRejected {
                     report,
@@ -243,17 +244,18 @@ impl Engine {
         });
     }
 
-    /// What has become of an order that a refused request names, if the author may know.
+    /// What has become of the order that a refused request names, as far as it is remembered and the author may know.
     pub(crate) fn known_status(
         &self,
         account: AccountId,
+        id: OrderId,
         name: ClientOrderId,
         reason: RejectReason,
     ) -> Option<OrderStatus> {
-        match self.names.find(account, name).filter(|_| reason != RejectReason::NotEntitled)? {
-            Named::Open(id) => self.orders.arena.find(id).map(|slot| self.orders.arena[slot].status()),
-            Named::Closed(_, status) => Some(status),
+        if reason == RejectReason::NotEntitled {
+            return None;
         }
+        self.order_status(account, id, name).map(|(_, status)| status)
     }
 
     /// The account's open order by the venue's name or else by the trader's.

@@ -432,9 +432,11 @@ impl Engine {
             let (id, status) = self.original(account, name);
             return status.map(|status| (id, status));
         }
-        let ended =
-            self.names.closed(account).find(|(_, order, status)| *order == id && *status != OrderStatus::Replaced);
-        ended.map(|(_, id, status)| (id, status))
+        self.accounts.get(account.0)?;
+        let is_it = |&(_, order, status): &(ClientOrderId, OrderId, OrderStatus)| {
+            order == id && status != OrderStatus::Replaced
+        };
+        self.names.closed(account).find(is_it).map(|(_, id, status)| (id, status))
     }
 
     /// An account's open orders, oldest first, those that wait as stops included.

@@ -130,3 +130,31 @@ fn nothing_takes_in_the_post_only_phase_not_even_an_amend() {
     let events = venue.apply(ReplaceOrder { price: Price(110), ..replace(1) });
     assert_eq!(reasons(&events), [RejectReason::PostOnlyWouldTake]);
 }
+
+#[test]
+fn a_refused_request_says_what_became_of_its_order() {
+    let mut venue = Venue::open();
+    venue.expect_accepted(limit(Side::Buy, 100, 5).named(1));
+    venue.expect_accepted(limit(Side::Buy, 100, 5).named(2));
+    venue.expect_accepted(limit(Side::Sell, 100, 7).by(BOB).named(3));
+    let id_of = |venue: &Venue, name| {
+        venue.engine.order_status(ALICE, OrderId::NONE, ClientOrderId(name)).expect("it is remembered").0
+    };
+    let (filled, partly) = (id_of(&venue, 1), id_of(&venue, 2));
+    let refused = |venue: &mut Venue, body: CommandBody| match venue.apply(body)[..] {
+        [Event::CancelRejected(rejected)] => rejected.order_status,
+        ref events => panic!("{events:?}"),
+    };
+    let by_id = |order_id| CancelOrder { order_id, ..cancel(ALICE, 0) };
+    let amend_by_id = |order_id| ReplaceOrder { order_id, quantity: Quantity(0), ..replace(0) };
+    assert_eq!(refused(&mut venue, cancel(ALICE, 1).into()), Some(OrderStatus::Filled));
+    assert_eq!(refused(&mut venue, by_id(filled).into()), Some(OrderStatus::Filled));
+    assert_eq!(refused(&mut venue, amend_by_id(partly).into()), Some(OrderStatus::PartiallyFilled));
+    // The venue's name decides, if there is one: here it names nothing.
+    let nothing = OrderId::from_parts(77, 1);
+    let wrong_id = CancelOrder { original_client_order_id: ClientOrderId(2), ..by_id(nothing) };
+    assert_eq!(refused(&mut venue, wrong_id.into()), None);
+    // Another account's order is nobody's business.
+    let foreign = CancelOrder { account: BOB, ..by_id(partly) };
+    assert_eq!(refused(&mut venue, foreign.into()), None);
+}

@@ -365,9 +365,9 @@ fn precedence_is_the_order_of_declaration() {
         (order.order_type, order.stop_price) = (OrderType::Limit, Price::ABSENT);
         (order.flags, order.quantity) = (OrderFlags::POST_ONLY, Quantity(20_000));
     });
-    mend(&|order| order.quantity = Quantity(1));
+    mend(&|order| (order.quantity, order.display_quantity) = (Quantity(1), Quantity::ABSENT));
     let mut venue = Venue::open();
-    venue.expect_accepted(buy().named(1));
+    venue.expect_accepted(limit(Side::Buy, 90, 1).named(1));
     venue.expect_accepted(limit(Side::Sell, 100, 1).by(BOB).named(2).until(9_999));
     venue.expect_accepted(account_limits(AccountLimits { quantity_max: Quantity(20_000), ..AccountLimits::DEFAULT }));
     let earned: Vec<_> = mended.iter().flat_map(|order| reasons(&venue.apply(*order))).collect();
