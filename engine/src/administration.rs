@@ -17,7 +17,7 @@ use crate::event::{
     BehaviourSet, CommandRejected, EventSink, FeesSet, InstrumentDelisted, InstrumentLimitsSet, InstrumentListed,
     KeyAdded, KeyRevoked, PriceProtectionSet, RandomSeedSet, RoleGranted, RoleRevoked,
 };
-use crate::instrument::{FeeRates, PhaseCause, PriceProtection};
+use crate::instrument::{FeeRates, Holds, PhaseCause, PriceProtection};
 use crate::limits::{BEHAVIOUR, DECIMALS_MAX, FEE_TIERS};
 use crate::market::{ListingStatus, Market, units};
 use crate::reject::{CancelReason, RejectReason};
@@ -105,8 +105,12 @@ impl Engine {
         if command.tick_decimals > DECIMALS_MAX || command.lot_decimals > DECIMALS_MAX {
             return Err(RejectReason::DecimalsOutOfRange);
         }
-        let same_assets = command.base == command.quote && !command.base.is_none();
-        if command.tick == 0 || command.lot == 0 || same_assets {
+        let no_assets = command.base.is_none() && command.quote.is_none();
+        let same_or_missing = match no_assets {
+            true => command.holds == Holds::On,
+            false => command.base == command.quote || command.base.is_none() || command.quote.is_none(),
+        };
+        if command.tick == 0 || command.lot == 0 || same_or_missing {
             return Err(RejectReason::TickOrLotInvalid);
         }
         if !command.reference.is_absent() && !(1..=Price::MAX.0).contains(&command.reference.0) {
@@ -151,7 +155,10 @@ impl Engine {
 
     pub(crate) fn set_fees<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, command: &SetFees) -> Outcome {
         let market = self.listed(command.instrument)?;
-        if command.tier >= FEE_TIERS || !command.rates.is_valid() {
+        if command.tier >= FEE_TIERS {
+            return Err(RejectReason::AccountSettingInvalid);
+        }
+        if !command.rates.is_valid() {
             return Err(RejectReason::FeeRatesInvalid);
         }
         let mut fees = market.fees;

@@ -21,7 +21,9 @@ impl Engine {
         match self.check_cancel(turn, cancel) {
             Ok(slot) => {
                 let requester = self.requester(turn, self.orders.arena[slot].session);
-                self.cancel(turn, slot, CancelReason::Requested, requester, cancel.client_order_id);
+                let may_trade = self.directory.allows(turn.header.author, Right::Trade(cancel.account));
+                let reason = if may_trade { CancelReason::Requested } else { CancelReason::Administrator };
+                self.cancel(turn, slot, reason, requester, cancel.client_order_id);
             }
             Err(reason) => {
                 let order_status =
@@ -63,6 +65,7 @@ impl Engine {
             return;
         }
         let author = turn.header.author;
+        self.remember_request(author, &cancel.note);
         let matches = |engine: &Self, slot: Slot| {
             let order = &engine.orders.arena[slot];
             engine.directory.allows(author, Right::Cancel(order.account))
@@ -97,6 +100,9 @@ impl Engine {
                 }
             }
         }
+        if self.directory.is_repeated(turn.header.author, cancel.note.idempotency_key) {
+            return Err(RejectReason::DuplicateRequest);
+        }
         if !cancel.instrument.is_none() {
             self.listed(cancel.instrument)?;
         }
@@ -113,10 +119,7 @@ impl Engine {
             return self.reject_command(turn, id, CommandKind::KillSwitch, &note, reason);
         }
         let author = turn.header.author;
-        // Only administrators' requests are remembered: a trader's must not push them out.
-        if self.directory.allows(author, Right::Administer) {
-            self.directory.remember(author, note.idempotency_key);
-        }
+        self.remember_request(author, &note);
         let account = self.accounts.get_mut(id.0).expect("the account was checked");
         account.kill_switch = switch;
         let cancelled_count = match switch {
@@ -128,6 +131,13 @@ impl Engine {
         };
         let report = self.answer(turn, id);
         turn.emit(KillSwitchSet { report, author, command: *command, cancelled_count });
+    }
+
+    /// Only administrators' requests are remembered: a trader's must not push them out.
+    fn remember_request(&mut self, author: KeyId, note: &AdminNote) {
+        if self.directory.allows(author, Right::Administer) {
+            self.directory.remember(author, note.idempotency_key);
+        }
     }
 
     fn check_kill_switch<S: EventSink>(&self, turn: &Turn<'_, S>, command: &KillSwitch) -> Result<(), RejectReason> {

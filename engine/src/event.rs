@@ -745,9 +745,9 @@ record! {
         pub price: Price,
         /// In lots.
         pub quantity: Quantity,
-        /// The buying order after the reversal; its fee is what was given back.
+        /// The buying order after the reversal; its fee is the trade's, negated.
         pub buyer: TradeSide,
-        /// The selling order after the reversal; its fee is what was given back.
+        /// The selling order after the reversal; its fee is the trade's, negated.
         pub seller: TradeSide,
         /// Why.
         pub note: AdminNote,

@@ -105,8 +105,10 @@ impl Engine {
     /// Closes a session; its cancel grace starts.
     pub(crate) fn disconnect<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, command: &Disconnect) {
         let id = turn.header.session;
+        let author = turn.header.author;
         let refused = match self.sessions.get(id) {
             None => Some(RejectReason::UnknownSession),
+            Some(session) if author != KeyId::VENUE && author != session.key => Some(RejectReason::SessionKeyMismatch),
             Some(session) if session.version != command.version => Some(RejectReason::SessionNotNegotiated),
             Some(session) if session.state != SessionState::Established => Some(RejectReason::SessionNotEstablished),
             Some(_) => None,

@@ -9,7 +9,8 @@
 use crate::book::arena::{Order, Slot};
 use crate::engine::Engine;
 use crate::event::{EventSink, OrderTriggered};
-use crate::order::Side;
+use crate::order::{OrderType, Side};
+use crate::risk::{Exposure, held_asset};
 use crate::turn::Turn;
 use crate::{InstrumentId, Price};
 
@@ -39,6 +40,7 @@ impl Engine {
         let mut next = 0;
         while let Some(&Elected { slot, by }) = self.elected.get(next) {
             next += 1;
+            self.tighten(slot);
             let order = &mut self.orders.arena[slot];
             order.shown = order.next_tip();
             let Order { account, session, .. } = *order;
@@ -47,6 +49,30 @@ impl Engine {
             self.match_and_rest(turn, slot);
         }
         self.elected.clear();
+    }
+
+    /// A Stop that enters reaches no further than its account may, as a market order does.
+    fn tighten(&mut self, slot: Slot) {
+        let order = &mut self.orders.arena[slot];
+        let Order { order_type, account: id, side, limit, instrument, .. } = *order;
+        let market = self.market(instrument);
+        if order_type != OrderType::Stop || market.reference.is_absent() {
+            return;
+        }
+        let account = self.accounts.get(id.0).expect("an order's account is open");
+        let allowed = self.bounds(id, account, instrument).furthest(side, market.reference);
+        let tightened = match side {
+            Side::Buy => limit.min(allowed),
+            Side::Sell => limit.max(allowed),
+        };
+        let before = Exposure::of(&self.orders.arena[slot]);
+        let after = Exposure { limit: tightened, ..before };
+        self.orders.arena[slot].limit = tightened;
+        let market = self.market(instrument);
+        if market.settles() {
+            let (asset, before, after) = (held_asset(market, side), before.hold(market), after.hold(market));
+            self.ledger.change_hold(id, asset, before, after).expect("a nearer limit needs no more");
+        }
     }
 }
 

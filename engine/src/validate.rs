@@ -180,7 +180,7 @@ impl Engine {
         check_stop_price(market, terms)?;
         bounds.check_size(terms.quantity, notional)?;
         bounds.check_open_orders()?;
-        bounds.check_deviation(market, terms.side, limit)?;
+        check_deviation(market, &bounds, terms, limit)?;
         let own_mode = order.self_trade_prevention.or(account.self_trade_prevention);
         let mode = market.self_trade_prevention(own_mode);
         let entrant = self.check_available(market, account, order.account, terms, limit, mode)?;
@@ -242,7 +242,7 @@ impl Engine {
         if !shrinks {
             check_stop_price(market, terms)?;
             bounds.check_size(terms.quantity, notional)?;
-            bounds.check_deviation(market, terms.side, limit)?;
+            check_deviation(market, &bounds, terms, limit)?;
             self.check_amended_available(market, order, terms, limit)?;
         }
         let leaves = Quantity(terms.quantity.0.saturating_sub(order.cumulative.0 + order.prevented.0));
@@ -527,6 +527,11 @@ fn check_notional(market: &Market, terms: &Terms, limit: Price, notional: Option
         Some(notional) if notional <= market.limits.notional_max.0 => Ok(()),
         _ => Err(RejectReason::NotionalAboveMaximum),
     }
+}
+
+/// A Stop has no price of its own: how far it may go is looked at when it is elected.
+fn check_deviation(market: &Market, bounds: &Bounds, terms: &Terms, limit: Price) -> Result<(), RejectReason> {
+    if terms.order_type == OrderType::Stop { Ok(()) } else { bounds.check_deviation(market, terms.side, limit) }
 }
 
 fn check_expiry(terms: &Terms, now: Timestamp) -> Result<(), RejectReason> {

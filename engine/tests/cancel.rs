@@ -158,3 +158,30 @@ fn a_refused_request_says_what_became_of_its_order() {
     let foreign = CancelOrder { account: BOB, ..by_id(partly) };
     assert_eq!(refused(&mut venue, foreign.into()), None);
 }
+
+#[test]
+fn an_administrators_cancel_says_so() {
+    let mut venue = Venue::open();
+    let administrator = CommandHeader { author: KeyId(1), ..CommandHeader::VENUE };
+    let note = AdminNote::NONE;
+    venue.expect_accepted(AddKey { key: KeyId(1), kind: KeyKind::Ed25519, public_key: [1; 32], note });
+    let role = Role::Administrator;
+    venue.expect_accepted(GrantRole { key: KeyId(1), role, account: AccountId::NONE, note });
+    venue.expect_accepted(limit(Side::Buy, 100, 5).named(1));
+    assert_eq!(told(&venue.apply_from(administrator, cancel(ALICE, 1))), ["cancel 5 of 1: Administrator"]);
+    // A mass cancel with a key acts once.
+    venue.expect_accepted(limit(Side::Buy, 100, 5).named(2));
+    let note = AdminNote { idempotency_key: IdempotencyKey(8), reason: text("end of test") };
+    let mass = MassCancel {
+        account: ALICE,
+        instrument: InstrumentId::NONE,
+        side: None,
+        entered_by: SessionId::NONE,
+        client_order_id: ClientOrderId::NONE,
+        note,
+    };
+    assert_eq!(told(&venue.apply_from(administrator, mass)), ["cancel 5 of 2: MassCancel"]);
+    venue.expect_accepted(limit(Side::Buy, 100, 5).named(3));
+    assert_eq!(reasons(&venue.apply_from(administrator, mass)), [RejectReason::DuplicateRequest]);
+    assert_eq!(venue.side(Side::Buy), [(3, 100, 5)]);
+}

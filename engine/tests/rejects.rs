@@ -227,6 +227,21 @@ fn of_administration() -> Vec<Case> {
         case(UnitNotWhole, instrument(ListInstrument { tick_decimals: 1, ..listed(3) })),
         case(LimitsInvalid, limits(InstrumentLimits { quantity_min: Quantity(0), ..InstrumentLimits::DEFAULT })),
         case(FeeRatesInvalid, set_fees(0, -1)),
+        case(AccountSettingInvalid, SetFees { tier: 8, ..set_fees(0, 0) }),
+        case(TickOrLotInvalid, ListInstrument { base: AssetId::NONE, ..listed(3) }),
+        case(TickOrLotInvalid, ListInstrument { base: AssetId::NONE, quote: AssetId::NONE, ..listed(3) }),
+        case(
+            DuplicateRequest,
+            MassCancel {
+                account: ALICE,
+                instrument: InstrumentId::NONE,
+                side: None,
+                entered_by: SessionId::NONE,
+                client_order_id: ClientOrderId::NONE,
+                note: repeated(),
+            },
+        )
+        .after(Deposit { note: repeated(), ..deposit(ALICE, USD, 1) }),
         case(AmountInvalid, deposit(ALICE, USD, 0)),
         case(UnsupportedBehaviour, SetBehaviour { version: 99, note: AdminNote::NONE }),
         case(AddressInvalid, network).after(add_key(1)),
@@ -274,6 +289,7 @@ fn of_sessions() -> Vec<Case> {
         negotiated(
             case(SessionNotNegotiated, Disconnect { version: SessionVersion(2), ..disconnect }).from(in_session(1)),
         ),
+        negotiated(case(SessionKeyMismatch, disconnect).from(other)),
         negotiated(case(SessionVersionNotGreater, negotiate(3)).from(in_session(1))),
         negotiated(case(SessionNotNegotiated, establish(2, 1)).from(in_session(1))),
         negotiated(case(SessionNotEstablished, disconnect).from(in_session(1))),
@@ -288,6 +304,7 @@ fn refused_alike(case: &Case) -> Command {
         CommandBody::NewOrder(order) => NewOrder { instrument: InstrumentId(8), ..order }.into(),
         CommandBody::CancelOrder(order) => cancel(order.account, 999).into(),
         CommandBody::ReplaceOrder(order) => cancel(order.account, 999).into(),
+        CommandBody::MassCancel(orders) => cancel(orders.account, 999).into(),
         CommandBody::Negotiate(_) | CommandBody::Establish(_) | CommandBody::Disconnect(_) => negotiate(0).into(),
         _ => AdvanceTime {}.into(),
     };
@@ -309,7 +326,7 @@ fn each_reason_is_earned_exactly_and_changes_nothing() {
         assert_eq!(reasons(&events), [case.reason], "{:?}", case.command);
         assert_eq!(events.len(), 1, "{events:?}");
         other.apply_command(refused_alike(&case));
-        assert_eq!(venue.snapshot(), other.snapshot(), "{} changed something", case.reason);
+        assert!(venue.snapshot() == other.snapshot(), "{} changed something", case.reason);
         reached.insert(case.reason);
     }
     // What no command can reach yet, and what takes a venue of its own.

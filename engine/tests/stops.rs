@@ -70,6 +70,23 @@ fn a_stops_protection_counts_from_its_stop_price() {
 }
 
 #[test]
+fn a_stop_reaches_no_further_than_its_account_may() {
+    // Alice may go two ticks from the reference, 100 when the stop enters: to 102, not to its protection at 111.
+    let mut venue = Venue::open();
+    let limits = AccountLimits { price_deviation: Distance::ticks(2), ..AccountLimits::DEFAULT };
+    let instrument = InstrumentId::NONE;
+    venue.expect_accepted(SetAccountLimits { account: ALICE, instrument, limits, note: AdminNote::NONE });
+    print(&mut venue, 100);
+    venue.expect_accepted(stop(Side::Buy, 101, 5).named(1));
+    assert_eq!(venue.balances(ALICE)[3], 5 * 111);
+    for (name, price) in [(2, 102), (3, 103)] {
+        venue.expect_accepted(limit(Side::Sell, price, 1).by(BOB).named(name));
+    }
+    assert_eq!(print(&mut venue, 101), ["triggered 1 by 101", "trade 2 1 1@102", "cancel 4 of 1: MarketProtection"]);
+    assert_eq!(venue.balances(ALICE), [ENDOWMENT + 1, 0, ENDOWMENT - 102, 0]);
+}
+
+#[test]
 fn a_stop_holds_by_its_protection() {
     let mut venue = Venue::open();
     venue.expect_accepted(stop(Side::Buy, 100, 5).named(1));

@@ -4,12 +4,13 @@
 //! event has to say to everybody, such as a change of phase, is for every open session and carries no number.
 
 use engine::event::{
-    CancelRejected, CommandRejected, KillSwitchSet, MassCancelRejected, MassCancelled, NotApplied, OrderAccepted,
-    OrderCancelled, OrderRejected, OrderReplaced, OrderRestated, OrderState, OrderTriggered, PhaseChanged, Report,
-    Requester, Trade, TradeSide,
+    CancelRejected, CommandRejected, InstrumentDelisted, KillSwitchSet, MassCancelRejected, MassCancelled, NotApplied,
+    OrderAccepted, OrderCancelled, OrderRejected, OrderReplaced, OrderRestated, OrderState, OrderTriggered,
+    PhaseChanged, Report, Requester, Trade, TradeBusted, TradeSide,
 };
+use engine::instrument::{Phase, PhaseCause};
 use engine::{
-    AssetId, CommandBody, Event, EventHeader, InstrumentId, KeyId, Price, Quantity, SessionId, SessionSequence,
+    AssetId, CommandBody, Event, EventHeader, InstrumentId, KeyId, Price, Quantity, SessionId, SessionSequence, TradeId,
 };
 use wire::order_entry::{
     self, BusinessMessageReject, ExecutionReport, KillSwitchReport, OrderCancelReject, OrderMassActionReport,
@@ -79,6 +80,8 @@ pub fn messages(header: &EventHeader, event: &Event, view: &View, sending: Sendi
         Event::PhaseChanged(changed) => turn.phase_changed(changed),
         Event::InstrumentListed(listed) => turn.instrument_changed(listed.command.instrument),
         Event::InstrumentLimitsSet(set) => turn.instrument_changed(set.command.instrument),
+        Event::InstrumentDelisted(delisted) => turn.delisted(delisted),
+        Event::TradeBusted(busted) => turn.busted(busted),
         _ => {}
     }
 }
@@ -133,8 +136,10 @@ pub fn security_definition(instrument: &Instrument) -> SecurityDefinition {
 }
 
 /// What has become of an open order.
-fn status(leaves: Quantity, cumulative: Quantity) -> OrderStatus {
-    match (leaves.is_zero(), cumulative.is_zero()) {
+///
+/// An order by funds has no quantity and nothing left of one; only its end says that it is over.
+fn status(quantity: Quantity, leaves: Quantity, cumulative: Quantity) -> OrderStatus {
+    match (leaves.is_zero() && !quantity.is_absent(), cumulative.is_zero()) {
         (true, _) => OrderStatus::Filled,
         (false, true) => OrderStatus::New,
         (false, false) => OrderStatus::PartiallyFilled,
@@ -142,9 +147,11 @@ fn status(leaves: Quantity, cumulative: Quantity) -> OrderStatus {
 }
 
 /// Whether time ended an order; FIX tells that apart from a cancel.
-fn end_of(reason: engine::CancelReason) -> (ExecType, OrderStatus) {
+fn end_of(reason: engine::CancelReason, cumulative: Quantity) -> (ExecType, OrderStatus) {
     match reason {
         engine::CancelReason::DayEnded | engine::CancelReason::Expired => (ExecType::Expired, OrderStatus::Expired),
+        // It bought what its funds paid for.
+        engine::CancelReason::FundsRemainder if !cumulative.is_zero() => (ExecType::Cancelled, OrderStatus::Filled),
         _ => (ExecType::Cancelled, OrderStatus::Cancelled),
     }
 }
@@ -214,11 +221,15 @@ impl<F: FnMut(Outgoing)> Turn<'_, F> {
     }
 
     fn cancelled(&mut self, event: &OrderCancelled) {
-        let (exec_type, order_status) = end_of(event.reason);
+        let (exec_type, order_status) = end_of(event.reason, event.order.cumulative);
+        let unspent = (!event.cancelled_funds.is_absent()).then_some(event.cancelled_funds.0);
+        let (funds_high, funds_low) = amount::split(unspent);
         let base = self.order(&event.report, &event.order);
         let report = ExecutionReport {
             exec_type,
             order_status: Some(order_status),
+            funds_high,
+            funds_low,
             cancelled_quantity: self.quantity(event.order.instrument, event.cancelled),
             request_client_order_id: wire::ClientOrderId::present(event.request_client_order_id),
             cancel_reason: Some(event.reason.into()),
@@ -233,36 +244,49 @@ impl<F: FnMut(Outgoing)> Turn<'_, F> {
     }
 
     fn fill(&mut self, event: &Trade, side: &TradeSide) {
-        let instrument = event.instrument;
+        let aggressor =
+            event.aggressor.map(|aggressor| if aggressor == side.side { Indicator::Yes } else { Indicator::No });
+        let report = self.traded(event.instrument, event.trade_id, (event.price, event.quantity), side);
+        self.execution(&side.report, ExecutionReport { exec_type: ExecType::Trade, aggressor, ..report });
+    }
+
+    /// Both sides learn that a trade stands no more; the fee is what is given back.
+    fn busted(&mut self, event: &TradeBusted) {
+        for side in [&event.buyer, &event.seller] {
+            let report = self.traded(event.instrument, event.trade_id, (event.price, event.quantity), side);
+            self.execution(&side.report, ExecutionReport { exec_type: ExecType::TradeCancel, ..report });
+        }
+    }
+
+    /// One side of a trade.
+    fn traded(
+        &self,
+        instrument: InstrumentId,
+        trade_id: TradeId,
+        (price, quantity): (Price, Quantity),
+        side: &TradeSide,
+    ) -> ExecutionReport {
         let settled = self.view.instrument(instrument).map_or(AssetId::NONE, |instrument| instrument.quote);
         let fee = (!settled.is_none()).then_some(side.fee.0);
         let (fee_high, fee_low) = amount::split_signed(fee);
-        let base = self.blank(&side.report, instrument);
-        self.execution(
-            &side.report,
-            ExecutionReport {
-                exec_type: ExecType::Trade,
-                order_status: Some(status(side.leaves, side.cumulative)),
-                order_id: wire::OrderId::present(side.order_id),
-                client_order_id: wire::ClientOrderId::present(side.client_order_id),
-                trade_id: wire::TradeId::present(event.trade_id),
-                side: Some(side.side.into()),
-                price: self.price(instrument, side.order_price),
-                order_quantity: self.quantity(instrument, side.order_quantity),
-                prevented_quantity: self.lots(instrument, side.prevented),
-                last_price: self.price(instrument, event.price),
-                last_quantity: self.quantity(instrument, event.quantity),
-                leaves_quantity: self.lots(instrument, side.leaves),
-                cumulative_quantity: self.lots(instrument, side.cumulative),
-                fee_high,
-                fee_low,
-                fee_asset: wire::AssetId::present(settled),
-                aggressor: event
-                    .aggressor
-                    .map(|aggressor| if aggressor == side.side { Indicator::Yes } else { Indicator::No }),
-                ..base
-            },
-        );
+        ExecutionReport {
+            order_status: Some(status(side.order_quantity, side.leaves, side.cumulative)),
+            order_id: wire::OrderId::present(side.order_id),
+            client_order_id: wire::ClientOrderId::present(side.client_order_id),
+            trade_id: wire::TradeId::present(trade_id),
+            side: Some(side.side.into()),
+            price: self.price(instrument, side.order_price),
+            order_quantity: self.quantity(instrument, side.order_quantity),
+            prevented_quantity: self.lots(instrument, side.prevented),
+            last_price: self.price(instrument, price),
+            last_quantity: self.quantity(instrument, quantity),
+            leaves_quantity: self.lots(instrument, side.leaves),
+            cumulative_quantity: self.lots(instrument, side.cumulative),
+            fee_high,
+            fee_low,
+            fee_asset: wire::AssetId::present(settled),
+            ..self.blank(&side.report, instrument)
+        }
     }
 
     fn triggered(&mut self, event: &OrderTriggered) {
@@ -406,6 +430,17 @@ impl<F: FnMut(Outgoing)> Turn<'_, F> {
         self.unnumbered(Recipient::Everybody, &message);
     }
 
+    fn delisted(&mut self, event: &InstrumentDelisted) {
+        let message = TradingSessionStatus {
+            security_id: event.instrument.into(),
+            transact_time: self.header.time.into(),
+            journal_sequence: self.journal_sequence(),
+            phase: Phase::Closed.into(),
+            cause: PhaseCause::Listing.into(),
+        };
+        self.unnumbered(Recipient::Everybody, &message);
+    }
+
     fn instrument_changed(&mut self, instrument: InstrumentId) {
         if let Some(instrument) = self.view.instrument(instrument) {
             let message = security_definition(instrument);
@@ -426,7 +461,7 @@ impl<F: FnMut(Outgoing)> Turn<'_, F> {
             leaves_quantity: self.lots(instrument, order.leaves),
             cumulative_quantity: self.lots(instrument, order.cumulative),
             prevented_quantity: self.lots(instrument, order.prevented),
-            order_status: Some(status(order.leaves, order.cumulative)),
+            order_status: Some(status(order.quantity, order.leaves, order.cumulative)),
             side: Some(order.side.into()),
             order_type: Some(order.order_type.into()),
             time_in_force: Some(order.time_in_force.into()),

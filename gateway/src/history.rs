@@ -84,6 +84,7 @@ fn numbers(event: &Event) -> [(SessionId, SessionSequence); 2] {
         }
         Event::CancelRejected(event) => one(&event.report),
         Event::Trade(event) => [number(&event.maker.report), number(&event.taker.report)],
+        Event::TradeBusted(event) => [number(&event.buyer.report), number(&event.seller.report)],
         Event::OrderTriggered(event) => one(&event.report),
         Event::OrderRestated(event) => one(&event.report),
         Event::MassCancelled(event) => one(&event.report),

@@ -144,7 +144,10 @@ impl View {
         for listing in engine.listings() {
             let phase = engine.phase(listing.instrument).unwrap_or(listing.phase);
             view.instruments.insert(listing.instrument, Instrument::listed(listing, phase));
-            for order in Side::BOTH.into_iter().flat_map(|side| engine.orders(listing.instrument, side)) {
+            let instrument = listing.instrument;
+            let resting = Side::BOTH.into_iter().flat_map(|side| engine.orders(instrument, side));
+            let waiting = Side::BOTH.into_iter().flat_map(|side| engine.stops(instrument, side));
+            for order in resting.chain(waiting) {
                 view.opened(order.account, order.order_id, order.client_order_id, listing.instrument);
             }
         }
@@ -222,6 +225,9 @@ impl View {
                 let instrument = Instrument::listed(&listed.command, listed.command.phase);
                 self.instruments.insert(instrument.instrument, instrument);
             }
+            Event::InstrumentDelisted(delisted) => {
+                self.instruments.remove(&delisted.instrument);
+            }
             Event::InstrumentLimitsSet(set) => {
                 if let Some(instrument) = self.instruments.get_mut(&set.command.instrument) {
                     instrument.limits = set.command.limits;
@@ -270,7 +276,8 @@ impl View {
     }
 
     fn traded(&mut self, side: &TradeSide) {
-        if side.leaves.is_zero() {
+        // An order by funds has nothing left of a quantity, and ends otherwise.
+        if side.leaves.is_zero() && !side.order_quantity.is_absent() {
             self.ended(side.report.account, side.order_id, side.client_order_id);
         }
     }

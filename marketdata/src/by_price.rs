@@ -1,5 +1,7 @@
 //! MarketByPrice: quantity and number of orders at each price.
 //!
+//! What counts is what is shown: of an iceberg its tip, of a stop nothing until it is elected and rests.
+//!
 //! The feed follows events alone. Within one command a book may look crossed for a moment: an order is accepted before
 //! it trades. Changes are therefore taken between commands, one per level that is not what it was before the command.
 
@@ -7,12 +9,12 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use engine::event::{OrderState, TradeSide};
-use engine::{Engine, Event, InstrumentId, OrderId, OrderType, Price, Quantity, RestingOrder, Side, TimeInForce};
+use engine::{Engine, Event, InstrumentId, OrderId, Price, Quantity, RestingOrder, Side};
 
 /// What rests at one price.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Level {
-    /// The sum of what may still trade, in lots. Capacities keep it below 2^64.
+    /// The sum of what is shown, in lots. Capacities keep it below 2^64.
     pub quantity: u64,
     /// How many orders.
     pub order_count: u32,
@@ -56,7 +58,7 @@ struct Open {
     instrument: InstrumentId,
     side: Side,
     price: Price,
-    leaves: Quantity,
+    shown: Quantity,
 }
 
 impl ByPrice {
@@ -64,10 +66,10 @@ impl ByPrice {
     pub fn of(engine: &Engine, instruments: impl IntoIterator<Item = InstrumentId>) -> Self {
         let mut feed = Self::default();
         for instrument in instruments {
-            for RestingOrder { order_id, side, price, leaves, .. } in
+            for RestingOrder { order_id, side, price, shown, .. } in
                 Side::BOTH.into_iter().flat_map(|side| engine.orders(instrument, side))
             {
-                feed.open(order_id, Open { instrument, side, price, leaves });
+                feed.open(order_id, Open { instrument, side, price, shown });
             }
         }
         feed.touched.clear();
@@ -80,10 +82,11 @@ impl ByPrice {
             Event::OrderAccepted(accepted) => self.accept(&accepted.order),
             Event::OrderReplaced(replaced) => self.set(&replaced.order),
             Event::OrderRestated(restated) => self.set(&restated.order),
+            Event::OrderTriggered(triggered) => self.set(&triggered.order),
             Event::OrderCancelled(cancelled) => self.close(cancelled.order.order_id),
             Event::Trade(trade) => {
-                self.fill(&trade.maker, trade.quantity);
-                self.fill(&trade.taker, trade.quantity);
+                self.fill(&trade.maker, |shown| shown - trade.quantity);
+                self.fill(&trade.taker, |shown| shown.min(trade.taker.leaves));
             }
             _ => {}
         }
@@ -123,9 +126,9 @@ impl ByPrice {
     }
 
     fn accept(&mut self, order: &OrderState) {
-        let rests = order.order_type == OrderType::Limit
-            && !matches!(order.time_in_force, TimeInForce::ImmediateOrCancel | TimeInForce::FillOrKill);
-        if rests {
+        let rests = order.order_type.has_price() && order.time_in_force.rests();
+        // A stop that waits shows nothing.
+        if rests && !order.shown.is_zero() {
             self.open(order.order_id, Open::of(order));
         }
     }
@@ -138,7 +141,7 @@ impl ByPrice {
     fn open(&mut self, id: OrderId, order: Open) {
         self.orders.insert(id, order);
         self.change(order, |level| {
-            level.quantity += order.leaves.0;
+            level.quantity += order.shown.0;
             level.order_count += 1;
         });
     }
@@ -146,21 +149,22 @@ impl ByPrice {
     fn close(&mut self, id: OrderId) {
         if let Some(order) = self.orders.remove(&id) {
             self.change(order, |level| {
-                level.quantity -= order.leaves.0;
+                level.quantity -= order.shown.0;
                 level.order_count -= 1;
             });
         }
     }
 
-    fn fill(&mut self, side: &TradeSide, quantity: Quantity) {
+    fn fill(&mut self, side: &TradeSide, shows: impl FnOnce(Quantity) -> Quantity) {
         let Entry::Occupied(mut entry) = self.orders.entry(side.order_id) else { return };
         let order = *entry.get();
-        entry.get_mut().leaves = side.leaves;
+        let shown = shows(order.shown);
+        entry.get_mut().shown = shown;
         if side.leaves.is_zero() {
             entry.remove();
         }
         self.change(order, |level| {
-            level.quantity -= quantity.0;
+            level.quantity -= (order.shown - shown).0;
             level.order_count -= u32::from(side.leaves.is_zero());
         });
     }
@@ -179,7 +183,7 @@ impl ByPrice {
 
 impl Open {
     fn of(order: &OrderState) -> Self {
-        Self { instrument: order.instrument, side: order.side, price: order.price, leaves: order.leaves }
+        Self { instrument: order.instrument, side: order.side, price: order.price, shown: order.shown }
     }
 }
 

@@ -5,9 +5,9 @@
 //!
 //! | level | increments |
 //! |---|---|
-//! | Trades | Trade |
-//! | BestBidOffer | Trade, BestBidOffer |
-//! | MarketByPrice | Trade, MarketByPrice, BestBidOffer |
+//! | Trades | Trade, TradeCancel |
+//! | BestBidOffer | Trade, TradeCancel, BestBidOffer |
+//! | MarketByPrice | Trade, TradeCancel, MarketByPrice, BestBidOffer |
 //!
 //! Each carries SecurityDefinition and SecurityStatus too. A command's trades come in their order; its price levels come
 //! at its end, each once, and then the best prices if they are others than before. Numbers begin with the feed: a venue
@@ -17,7 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use engine::command::ListInstrument;
-use engine::event::{InstrumentListed, PhaseChanged, Trade};
+use engine::event::{InstrumentListed, Trade, TradeBusted};
+use engine::instrument::{Phase, PhaseCause};
 use engine::{Engine, Event, EventHeader, InstrumentId, Quantity, Sequence, Side};
 use wire::market_data::{
     self as messages, MarketByPrice, PriceLevel, PriceLevelChange, SecurityDefinition, SecurityStatus, SnapshotBegin,
@@ -110,8 +111,12 @@ impl Feed {
         self.books.event(event);
         match event {
             Event::InstrumentListed(listed) => self.listing(header, listed),
-            Event::PhaseChanged(changed) => self.phase(header, changed),
+            Event::PhaseChanged(changed) => self.status(header, changed.instrument, changed.to, changed.cause),
             Event::Trade(trade) => self.trade(header, trade),
+            Event::TradeBusted(busted) => self.bust(header, busted),
+            Event::InstrumentDelisted(delisted) => {
+                self.status(header, delisted.instrument, Phase::Closed, PhaseCause::Listing);
+            }
             // Everything else is private, or shows as price levels at the command's end.
             _ => {}
         }
@@ -232,7 +237,7 @@ impl Feed {
         self.message(book, &LEVELS, &definition);
     }
 
-    fn list(&mut self, listing: &ListInstrument, phase: engine::instrument::Phase, time: wire::Timestamp) {
+    fn list(&mut self, listing: &ListInstrument, phase: Phase, time: wire::Timestamp) {
         let book = listing.instrument;
         let best = self.books.best(book);
         let definition = definition(listing, phase);
@@ -243,17 +248,16 @@ impl Feed {
         self.listed.push(book);
     }
 
-    fn phase(&mut self, header: &EventHeader, changed: &PhaseChanged) {
-        let book = changed.instrument;
+    fn status(&mut self, header: &EventHeader, book: InstrumentId, phase: Phase, cause: PhaseCause) {
         let Some(instrument) = self.instruments.get_mut(&book) else { return };
-        instrument.definition.phase = changed.to.into();
+        instrument.definition.phase = phase.into();
         instrument.time = header.time.into();
         let status = SecurityStatus {
             security_id: book.into(),
             transact_time: header.time.into(),
             journal_sequence: JournalSequence::present(header.id.sequence),
-            phase: changed.to.into(),
-            cause: Some(changed.cause.into()),
+            phase: phase.into(),
+            cause: Some(cause.into()),
         };
         self.message(book, &LEVELS, &status);
     }
@@ -273,6 +277,22 @@ impl Feed {
             aggressor: trade.aggressor.map(Into::into),
         };
         self.message(book, &LEVELS, &trade);
+    }
+
+    fn bust(&mut self, header: &EventHeader, busted: &TradeBusted) {
+        let book = busted.instrument;
+        let Some(instrument) = self.instruments.get_mut(&book) else { return };
+        instrument.time = header.time.into();
+        let cancel = messages::TradeCancel {
+            security_id: book.into(),
+            transact_time: header.time.into(),
+            journal_sequence: JournalSequence::present(header.id.sequence),
+            trade_id: TradeId::from(busted.trade_id),
+            price: instrument.scale.price(busted.price),
+            quantity: instrument.scale.quantity(busted.quantity),
+            event_index: EventIndex(header.id.index),
+        };
+        self.message(book, &LEVELS, &cancel);
     }
 
     /// One instrument's levels that a command changed.
@@ -317,7 +337,7 @@ impl Feed {
     }
 }
 
-fn definition(listing: &ListInstrument, phase: engine::instrument::Phase) -> SecurityDefinition {
+fn definition(listing: &ListInstrument, phase: Phase) -> SecurityDefinition {
     let scale = Scale::of(listing);
     SecurityDefinition {
         security_id: SecurityId::from(listing.instrument),

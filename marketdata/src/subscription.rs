@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use wire::market_data::{
     self as messages, BestBidOffer, GapNotice, MarketByPrice, MarketDataMessage, PriceLevel, PriceLevelChange,
-    SecurityDefinition, SecurityStatus, SnapshotBegin, SnapshotRequest, SubscribeReject, Trade,
+    SecurityDefinition, SecurityStatus, SnapshotBegin, SnapshotRequest, SubscribeReject, Trade, TradeCancel,
 };
 use wire::{ChannelId, FeedLevel, FeedSequence, LevelCount, MessageCount, PacketFlags, RequestId, SecurityId};
 
@@ -44,6 +44,8 @@ pub enum Update {
     BestBidOffer(BestBidOffer),
     /// Two orders traded.
     Trade(Trade),
+    /// A trade was reversed.
+    TradeCancel(TradeCancel),
     /// Messages were missed; the snapshot that follows includes what they did to the book, but not their trades.
     Gap {
         /// On which channel.
@@ -318,6 +320,7 @@ impl Channel {
                 Update::BestBidOffer(best)
             }
             MarketDataMessage::Trade(trade) => Update::Trade(trade),
+            MarketDataMessage::TradeCancel(cancel) => Update::TradeCancel(cancel),
             MarketDataMessage::SecurityDefinition(definition) => Update::Definition(definition),
             MarketDataMessage::SecurityStatus(status) => Update::Status(status),
             // A newer venue's message keeps its number; what it means, this build cannot know.

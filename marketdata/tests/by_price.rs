@@ -118,11 +118,10 @@ fn random_changes_rebuild_the_engines_book() {
             let new = order(book, side, 90 + below(20), 1 + below(9), name);
             let earlier = ClientOrderId(1 + below(name));
             let (account, order_id, none) = (ACCOUNT, OrderId::NONE, ClientOrderId::NONE);
-            let body: CommandBody = match below(8) {
+            let iceberg = NewOrder { display_quantity: Quantity(1 + below(new.quantity.0)), ..new };
+            let body: CommandBody = match below(12) {
                 0 => NewOrder { time_in_force: TimeInForce::ImmediateOrCancel, ..new }.into(),
-                1 | 2 => {
-                    CancelOrder { account, order_id, original_client_order_id: earlier, client_order_id: none }.into()
-                }
+                1 => CancelOrder { account, order_id, original_client_order_id: earlier, client_order_id: none }.into(),
                 3 => ReplaceOrder {
                     account,
                     order_id,
@@ -133,10 +132,23 @@ fn random_changes_rebuild_the_engines_book() {
                     price: Price(90 + below(20)),
                     quantity: Quantity(1 + below(9)),
                     stop_price: Price::ABSENT,
-                    display_quantity: Quantity::ABSENT,
+                    display_quantity: [Quantity::ABSENT, Quantity(1 + below(3))][below(2) as usize],
                     expire_at: Timestamp::NONE,
                 }
                 .into(),
+                4 => {
+                    let stop_price = Price(90 + below(20));
+                    NewOrder { order_type: OrderType::StopLimit, stop_price, ..iceberg }.into()
+                }
+                5 => {
+                    let (order_type, price) = (OrderType::Stop, Price::ABSENT);
+                    NewOrder { order_type, price, stop_price: Price(90 + below(20)), ..new }.into()
+                }
+                6 | 7 => iceberg.into(),
+                8 => {
+                    let modes = [SelfTradePrevention::Decrement, SelfTradePrevention::CancelResting];
+                    NewOrder { self_trade_prevention: Some(modes[below(2) as usize]), ..iceberg }.into()
+                }
                 _ => new.into(),
             };
             for LevelChange { instrument, side, price, level, .. } in venue.apply(body) {
@@ -148,7 +160,7 @@ fn random_changes_rebuild_the_engines_book() {
             let mut actual = BTreeMap::new();
             for (book, side) in BOOKS.into_iter().flat_map(|book| Side::BOTH.map(|side| (book, side))) {
                 for level in venue.engine.levels(book, side) {
-                    let quantity = u64::try_from(level.quantity).unwrap();
+                    let quantity = u64::try_from(level.shown).unwrap();
                     actual.insert((book, side, level.price), Level { quantity, order_count: level.order_count });
                 }
             }

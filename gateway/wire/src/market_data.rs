@@ -141,6 +141,27 @@ block! {
 }
 
 block! {
+    /// A trade was reversed: it stands no more.
+    pub struct TradeCancel, 56 bytes {
+        /// Which instrument.
+        @0 "SecurityID"(48) security_id: SecurityId,
+        /// The core's time of the event.
+        @8 "TransactTime"(60) transact_time: Timestamp,
+        /// The command that caused it; absent: none is journalled.
+        @16 "JournalSequence"(20006) journal_sequence: Option<JournalSequence>,
+        /// The trade's number.
+        @24 "TrdMatchID"(880) trade_id: TradeId,
+        /// At which price it was.
+        @32 "LastPx"(31) price: Price,
+        /// How much it was.
+        @40 "LastQty"(32) quantity: Quantity,
+        /// Its place among that command's events.
+        @48 "JournalEventIndex"(20007) event_index: EventIndex,
+    }
+    reserved { @52 "Reserved1"(39001): Reserved<4>, }
+}
+
+block! {
     /// An instrument as subscribers need to know it (FIX d).
     pub struct SecurityDefinition, 88 bytes {
         /// Which instrument.
@@ -419,6 +440,8 @@ schema! {
         BookChecksum = 308,
         /// An auction would end so, if it ended now.
         AuctionIndicative = 309,
+        /// A trade was reversed: it stands no more.
+        TradeCancel = 310,
         /// A whole book follows.
         SnapshotBegin = 321,
         /// The book is whole.

@@ -88,8 +88,14 @@ pub(crate) fn command(random: &mut Random, name: u64) -> CommandBody {
             }
             .into()
         }
-        1..50 => NewOrder { time_in_force: TimeInForce::ImmediateOrCancel, ..new }.into(),
-        50..130 => CancelOrder { account, order_id, original_client_order_id: earlier, client_order_id: none }.into(),
+        1..30 => NewOrder { time_in_force: TimeInForce::ImmediateOrCancel, ..new }.into(),
+        30..50 => {
+            let stop_price = Price(60 + random.below(80));
+            NewOrder { order_type: OrderType::StopLimit, stop_price, ..new }.into()
+        }
+        50..80 => NewOrder { display_quantity: Quantity(1 + random.below(new.quantity.0)), ..new }.into(),
+        80..90 => NewOrder { self_trade_prevention: Some(SelfTradePrevention::Decrement), ..new }.into(),
+        90..130 => CancelOrder { account, order_id, original_client_order_id: earlier, client_order_id: none }.into(),
         130..170 => ReplaceOrder {
             account,
             order_id,
@@ -116,7 +122,7 @@ pub(crate) fn command(random: &mut Random, name: u64) -> CommandBody {
 pub(crate) fn levels(engine: &Engine, instrument: InstrumentId, side: Side) -> Vec<BookLevel> {
     let level = |level: LevelSummary| BookLevel {
         price: wire::Price(level.price.0 as i64 * TICK),
-        quantity: wire::Quantity(level.quantity as i64 * LOT),
+        quantity: wire::Quantity(level.shown as i64 * LOT),
         order_count: OrderCount(level.order_count),
     };
     engine.levels(instrument, side).map(level).collect()
