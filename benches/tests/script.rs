@@ -180,3 +180,65 @@ fn without_handles(event: &Value) -> Value {
     let members = event.as_object().unwrap().iter().filter(|(name, _)| !HANDLES.contains(&name.as_str()));
     Value::Object(members.map(|(name, value)| (name.clone(), value.clone())).collect())
 }
+
+#[test]
+fn what_the_rulebook_has_can_be_said_in_a_script() {
+    let script = r#"
+{"op": "asset", "asset": "BTC", "decimals": 8}
+{"op": "asset", "asset": "USD", "decimals": 10}
+{"op": "instrument", "instrument": "X", "base": "BTC", "quote": "USD", "tick": "0.01", "lot": "0.00000001", "holds": "on", "stp": "co"}
+{"op": "account", "account": "alice", "group": "desk"}
+{"op": "account", "account": "bob"}
+{"op": "deposit", "account": "alice", "asset": "USD", "amount": "1000"}
+{"op": "deposit", "account": "bob", "asset": "BTC", "amount": "10"}
+{"op": "adjust", "account": "alice", "asset": "USD", "amount": "5", "direction": "credit"}
+{"op": "withdraw", "account": "alice", "asset": "USD", "amount": "5"}
+{"op": "fees", "instrument": "X", "maker": "-100", "taker": 1000}
+{"op": "calendar", "instrument": "X", "entry": 1, "at": "5000"}
+{"op": "new", "id": "s1", "account": "bob", "instrument": "X", "side": "sell", "price": "100", "quantity": "3", "display": "1", "tif": "day"}
+{"op": "new", "id": "t1", "account": "alice", "instrument": "X", "side": "buy", "type": "stop_limit", "stop": "100", "price": "99", "quantity": "1", "tif": "gtd", "expire": "9000"}
+{"op": "new", "id": "m1", "account": "alice", "instrument": "X", "side": "buy", "type": "market", "funds": "100.1"}
+{"op": "time", "ns": 5000}
+{"op": "kill", "account": "alice"}
+{"op": "kill", "account": "alice", "switch": "lifted"}
+{"op": "bust", "instrument": "X", "trade": 1}
+{"op": "delist", "instrument": "X"}
+"#;
+    let output = run(script);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let told: Vec<String> = lines
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .filter(|event| event["sequence"].as_u64().is_some_and(|sequence| sequence > 11))
+        .map(|event| {
+            let text = |field: &str| event[field].as_str().unwrap_or("").to_owned();
+            let words = [text("event"), text("id"), text("quantity"), text("cancelled_funds"), text("reason")];
+            words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "OrderAccepted s1 3",
+            "OrderAccepted t1 1",
+            "OrderAccepted m1",
+            // 100 and a fee of ten basis points: 100.1 to the last unit.
+            "Trade 1",
+            "OrderRestated s1 3 DisplayRefreshed",
+            "OrderCancelled m1 0 FundsRemainder",
+            "OrderTriggered t1 1",
+            "OrderCancelled s1 3 DayEnded",
+            "OrderCancelled t1 1 KillSwitch",
+            "KillSwitchSet",
+            "KillSwitchSet",
+            "TradeBusted 1",
+            "BalanceChanged",
+            "BalanceChanged",
+            "BalanceChanged",
+            "BalanceChanged",
+            "BalanceChanged",
+            "InstrumentDelisted",
+        ]
+    );
+}

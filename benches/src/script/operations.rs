@@ -1,14 +1,15 @@
 //! What each `op` of a script sends to the engine.
 
 use engine::command::{
-    AddAsset, AdminNote, CancelOrder, Deposit, ListInstrument, MassCancel, NewOrder, OpenAccount, ReplaceOrder,
-    SetPhase,
+    AddAsset, AdjustBalance, AdminNote, BustTrade, CalendarAction, CancelOrder, DelistInstrument, Deposit, KillSwitch,
+    ListInstrument, MassCancel, NewOrder, OpenAccount, ReplaceOrder, SetCalendarEntry, SetFees, SetPhase, Switch,
+    Withdraw,
 };
-use engine::instrument::{Holds, Phase};
+use engine::instrument::{FeeRates, Holds, Phase};
 use engine::order::{OnDisconnect, OrderFlags, OrderType, SelfTradePrevention, TimeInForce};
 use engine::{
-    AccountId, Amount, AssetId, ClientOrderId, CommandBody, Event, EventHeader, InstrumentId, OrderId, Price, Quantity,
-    SessionId, StpGroup, Text, Timestamp,
+    AccountId, Amount, AssetId, ClientOrderId, CommandBody, Event, EventHeader, InstrumentId, Nanoseconds, OrderId,
+    Price, Quantity, SessionId, StpGroup, Text, Timestamp, TradeId,
 };
 
 use super::line::{Flag, Line};
@@ -72,6 +73,13 @@ impl Operations {
             "cancel" => self.cancel(line)?.into(),
             "mass_cancel" => self.mass_cancel(line)?.into(),
             "phase" => self.phase(line)?.into(),
+            "withdraw" => self.withdraw(line)?.into(),
+            "adjust" => self.adjust(line)?.into(),
+            "fees" => self.fees(line)?.into(),
+            "kill" => self.kill(line)?.into(),
+            "bust" => self.bust(line)?.into(),
+            "delist" => self.delist(line)?.into(),
+            "calendar" => self.calendar(line)?.into(),
             other => return Err(Trouble::Script(format!("field \"op\": {other:?} is not an operation"))),
         };
         line.finish()?;
@@ -231,6 +239,63 @@ impl Operations {
         Ok(SetPhase {
             instrument: self.instrument_named(line),
             phase: line.parsed("phase", "a phase", words::phase)?.ok_or("field \"phase\" is missing")?,
+            note: AdminNote::NONE,
+        })
+    }
+
+    fn withdraw(&mut self, line: &mut Line) -> Result<Withdraw, String> {
+        let Deposit { account, asset, amount, note } = self.deposit(line)?;
+        Ok(Withdraw { account, asset, amount, note })
+    }
+
+    fn adjust(&mut self, line: &mut Line) -> Result<AdjustBalance, String> {
+        let direction = line.parsed("direction", "credit or debit", words::direction)?;
+        let direction = direction.ok_or("field \"direction\" is missing")?;
+        let Deposit { account, asset, amount, note } = self.deposit(line)?;
+        Ok(AdjustBalance { account, asset, direction, amount, note })
+    }
+
+    fn fees(&mut self, line: &mut Line) -> Result<SetFees, String> {
+        let rate = |line: &mut Line, field| -> Result<i32, String> {
+            Ok(line.parsed(field, "a rate in hundredths of a basis point", |text| text.parse().ok())?.unwrap_or(0))
+        };
+        Ok(SetFees {
+            instrument: self.instrument_named(line),
+            tier: line.parsed("tier", "a tier", |text| text.parse().ok())?.unwrap_or(0),
+            rates: FeeRates { maker: rate(line, "maker")?, taker: rate(line, "taker")? },
+            note: AdminNote::NONE,
+        })
+    }
+
+    fn kill(&mut self, line: &mut Line) -> Result<KillSwitch, String> {
+        let switch = line.parsed("switch", "engaged or lifted", words::switch)?.unwrap_or(Switch::Engaged);
+        Ok(KillSwitch { account: self.account_named(line), switch, note: AdminNote::NONE })
+    }
+
+    fn bust(&mut self, line: &mut Line) -> Result<BustTrade, String> {
+        let trade = line.parsed("trade", "a trade's number", |text| text.parse().ok().map(TradeId))?;
+        Ok(BustTrade {
+            instrument: self.instrument_named(line),
+            trade_id: trade.ok_or("field \"trade\" is missing")?,
+            note: AdminNote::NONE,
+        })
+    }
+
+    fn delist(&mut self, line: &mut Line) -> Result<DelistInstrument, String> {
+        Ok(DelistInstrument { instrument: self.instrument_named(line), note: AdminNote::NONE })
+    }
+
+    fn calendar(&mut self, line: &mut Line) -> Result<SetCalendarEntry, String> {
+        let phase = line.parsed("phase", "a phase", words::phase)?;
+        let repeat = line.parsed("repeat", "nanoseconds", |text| text.parse().ok().map(Nanoseconds))?;
+        Ok(SetCalendarEntry {
+            instrument: self.instrument_named(line),
+            entry: line.parsed("entry", "a number", |text| text.parse().ok())?.unwrap_or(0),
+            action: if phase.is_some() { CalendarAction::SetPhase } else { CalendarAction::Rollover },
+            phase,
+            at: line.time("at")?.ok_or("field \"at\" is missing")?,
+            repeat: repeat.unwrap_or(Nanoseconds::NONE),
+            random_end: Nanoseconds::NONE,
             note: AdminNote::NONE,
         })
     }

@@ -148,6 +148,10 @@ impl Printer<'_> {
     /// Most unsigned numbers are identities.
     fn unsigned(&mut self, prefix: &str, name: &'static str, number: u64) {
         let label = joined(prefix, self.label(name));
+        // What an event's command says of whom it is for, its report has said already.
+        if self.object.contains(&label) {
+            return;
+        }
         match name {
             "account" | "resting_account" | "incoming_account" => {
                 self.name(&label, number, self.names.account_name(AccountId(small(number))));

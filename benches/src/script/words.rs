@@ -3,6 +3,7 @@
 //! Case, `_`, `-` and spaces do not matter, and FIX codes are understood where FIX has them.
 
 use engine::canonical::Code;
+use engine::command::{Direction, Switch};
 use engine::instrument::{Holds, Phase};
 use engine::order::{OrderType, SelfTradePrevention, Side, TimeInForce};
 
@@ -56,6 +57,16 @@ pub(super) fn holds(text: &str) -> Option<Holds> {
 
 /// A phase by its name.
 pub(super) fn phase(text: &str) -> Option<Phase> {
+    declared(text)
+}
+
+/// Which way a balance is corrected.
+pub(super) fn direction(text: &str) -> Option<Direction> {
+    declared(text)
+}
+
+/// A kill switch's position.
+pub(super) fn switch(text: &str) -> Option<Switch> {
     declared(text)
 }
 
