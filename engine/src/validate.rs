@@ -223,7 +223,7 @@ impl Engine {
         check_change(order, terms)?;
         check_combination(terms)?;
         check_amend(market, &before, terms)?;
-        // What only shrinks an order is bounded by nothing that was set since.
+        // What only shrinks an order is bounded by no maximum that was set since.
         let shrinks = terms.keeps_priority(&before);
         if !shrinks {
             check_order_price(market, terms)?;
@@ -232,8 +232,9 @@ impl Engine {
         let bounds = self.bounds(replace.account, account, order.instrument);
         let limit = if shrinks { order.limit } else { self.reach(market, &bounds, terms) };
         let notional = notional(market, terms, limit);
-        if !shrinks {
-            check_notional(market, terms, limit, notional)?;
+        match check_notional(market, terms, limit, notional) {
+            Err(RejectReason::NotionalAboveMaximum) if shrinks => {}
+            checked => checked?,
         }
         check_expiry(terms, turn.stamp.time)?;
         if !order.waits() && !replace.stop_price.is_absent() {
