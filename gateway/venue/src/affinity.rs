@@ -7,7 +7,7 @@ use std::fmt;
 use std::io;
 use std::num::NonZeroU64;
 
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity, set_current_timer_slack};
+use rustix::thread::{CpuSet, sched_setaffinity, set_current_timer_slack};
 
 /// A processor's number, as the operating system counts them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,12 +75,19 @@ impl fmt::Display for Placement {
 
 /// The processors that the calling thread may run on; none if the system does not say.
 pub fn available() -> Vec<CoreNumber> {
-    let Ok(set) = sched_getaffinity(None) else { return Vec::new() };
-    (0..CpuSet::MAX_CPU).filter(|&number| set.is_set(number)).map(CoreNumber).collect()
+    core_affinity::get_core_ids().unwrap_or_default().into_iter().map(|core| CoreNumber(core.id)).collect()
+}
+
+/// Keeps the calling thread on one processor.
+pub fn pin(core: CoreNumber) -> io::Result<()> {
+    match core_affinity::set_for_current(core_affinity::CoreId { id: core.0 }) {
+        true => Ok(()),
+        false => Err(io::Error::other("the system refuses it")),
+    }
 }
 
 /// Keeps the calling thread, and the threads that it starts from now on, on some processors.
-pub fn pin(cores: &[CoreNumber]) -> io::Result<()> {
+pub fn keep_to(cores: &[CoreNumber]) -> io::Result<()> {
     let mut set = CpuSet::new();
     cores.iter().for_each(|core| set.set(core.0));
     Ok(sched_setaffinity(None, &set)?)
@@ -127,7 +134,9 @@ mod tests {
         let all = available();
         let last = *all.last().expect("this thread runs somewhere");
         std::thread::spawn(move || {
-            pin(&[last]).unwrap();
+            pin(last).unwrap();
+            assert_eq!(available(), [last]);
+            keep_to(&[last]).unwrap();
             assert_eq!(available(), [last]);
             assert_eq!(std::thread::spawn(available).join().unwrap(), [last]);
         })

@@ -338,7 +338,7 @@ fn topology(arguments: &ServeArguments, threads: &Threads) -> Topology {
 /// What cannot be done is said, and the venue runs where the system puts it.
 fn place(threads: &Threads) {
     if let Some(placement) = &threads.placement
-        && let Err(error) = affinity::pin(&placement.others)
+        && let Err(error) = affinity::keep_to(&placement.others)
     {
         eprintln!("rialto: threads could not be kept off the core's processor {}: {error}", placement.core.0);
     }

@@ -279,7 +279,7 @@ fn start_core(core: Core, number: Option<CoreNumber>) -> io::Result<(JoinHandle<
     let (pinned, outcome) = mpsc::channel();
     let thread = Builder::new().name("core".to_owned()).spawn(move || {
         // Who starts the core waits for this.
-        let _ = pinned.send(number.map_or(Ok(()), |number| affinity::pin(&[number])));
+        let _ = pinned.send(number.map_or(Ok(()), affinity::pin));
         drop(pinned);
         core.run()
     })?;
