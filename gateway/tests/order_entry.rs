@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use client::rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName};
 use client::session::{News, Session};
@@ -287,6 +287,32 @@ fn an_amend_may_follow_its_order_at_once() {
     let replaced = execution(&mut trader);
     assert_eq!((replaced.exec_type, replaced.leaves_quantity), (ExecType::Replaced, Quantity(50)));
     venue.stop();
+}
+
+#[test]
+fn a_trader_waits_no_longer_than_it_wants_and_misses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    prepare(folder.path());
+    for protection in [Protection::None, Protection::Tls] {
+        let venue = start(folder.path(), protection);
+        let mut trader = venue.connect(0, Resume::Anew(SessionVersion(now_ns())));
+        let definition = trader.receive().unwrap();
+        assert!(matches!(definition, News::Message(OrderEntryMessage::SecurityDefinition(_))), "{definition:?}");
+        // Nothing else comes by itself.
+        for patience in [0, 20] {
+            assert!(trader.receive_within(Duration::from_millis(patience)).unwrap().is_none());
+        }
+        let number = trader.send(&order(0, now_ns(), wire::Side::Buy, 10_025, 100)).unwrap();
+        let report = loop {
+            match trader.receive_within(Duration::from_millis(1)).unwrap() {
+                Some(News::Message(OrderEntryMessage::ExecutionReport(report))) => break report,
+                Some(other) => panic!("{other:?}"),
+                None => {}
+            }
+        };
+        assert_eq!((report.exec_type, report.answered_sequence), (ExecType::New, Some(number)));
+        venue.stop();
+    }
 }
 
 /// What the venue says to bytes on a connection of their own, until it closes.

@@ -12,7 +12,7 @@ use rustls::RootCertStore;
 use tokio::sync::mpsc;
 use wire::market_data::{SecurityDefinition, Subscribe, SubscribedInstrument};
 use wire::message::Message;
-use wire::{DeliveryMode, FeedLevel, Frame, RequestId, SecurityId, SubscriptionRequestType};
+use wire::{DeliveryMode, FeedLevel, Frame, RequestId, SecurityId, SubscriptionRequestType, Timestamp};
 
 use crate::book::Book;
 use crate::packet::{self, PacketError};
@@ -28,7 +28,9 @@ const CONTROL_BYTES_MAX: usize = 1_024;
 /// Bytes that may be under way to a subscriber on all streams together.
 const RECEIVE_WINDOW_BYTES: u32 = 1 << 20;
 /// How often a silent connection is kept alive.
-const KEEP_ALIVE: Duration = Duration::from_secs(5);
+const KEEP_ALIVE: Duration = Duration::from_secs(3);
+/// A venue of which nothing is heard for so long is gone: three keep-alives in a row went unanswered.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Who is taken for the venue.
 #[derive(Debug, Clone)]
@@ -139,6 +141,11 @@ impl Subscriber {
         self.subscription.gaps()
     }
 
+    /// When the venue sent the newest packet that was applied; `None` before the first.
+    pub fn sent_at(&self) -> Option<Timestamp> {
+        self.subscription.sent_at()
+    }
+
     /// Waits until the connection is closed, and says why. Nothing is read meanwhile.
     pub async fn closed(&self) -> quinn::ConnectionError {
         self.connection.closed().await
@@ -216,7 +223,10 @@ fn client_config(trust: &Trust) -> Result<quinn::ClientConfig, SubscribeError> {
     tls.alpn_protocols = vec![ALPN.to_vec()];
     let mut config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).map_err(io::Error::other)?));
     let mut transport = TransportConfig::default();
-    transport.receive_window(RECEIVE_WINDOW_BYTES.into()).keep_alive_interval(Some(KEEP_ALIVE));
+    transport
+        .receive_window(RECEIVE_WINDOW_BYTES.into())
+        .keep_alive_interval(Some(KEEP_ALIVE))
+        .max_idle_timeout(Some(IDLE_TIMEOUT.try_into().map_err(io::Error::other)?));
     config.transport_config(Arc::new(transport));
     Ok(config)
 }

@@ -18,7 +18,9 @@ use wire::market_data::{
     self as messages, BestBidOffer, GapNotice, MarketByPrice, MarketDataMessage, PriceLevel, PriceLevelChange,
     SecurityDefinition, SecurityStatus, SnapshotBegin, SnapshotRequest, SubscribeReject, Trade, TradeCancel,
 };
-use wire::{ChannelId, FeedLevel, FeedSequence, LevelCount, MessageCount, PacketFlags, RequestId, SecurityId};
+use wire::{
+    ChannelId, FeedLevel, FeedSequence, LevelCount, MessageCount, PacketFlags, RequestId, SecurityId, Timestamp,
+};
 
 use crate::book::Book;
 use crate::feed::channel_parts;
@@ -98,6 +100,7 @@ pub struct Subscription {
     requests: VecDeque<SnapshotRequest>,
     request_count: u64,
     gaps: GapCounters,
+    sent_at: Option<Timestamp>,
 }
 
 #[derive(Debug, Default)]
@@ -228,12 +231,18 @@ impl Subscription {
         self.gaps
     }
 
+    /// When the venue sent the newest packet that was applied; `None` before the first.
+    pub fn sent_at(&self) -> Option<Timestamp> {
+        self.sent_at
+    }
+
     /// Applies the packets whose turn it is.
     fn go_on(&mut self, channel_id: ChannelId) -> Result<(), PacketError> {
         let channel = self.channels.get_mut(&channel_id).expect("the caller has made the channel");
         while let Some(command) = channel.next_command() {
             for Waiting { bytes, .. } in command {
-                channel.apply(&bytes, &mut self.updates)?;
+                let sent_at = channel.apply(&bytes, &mut self.updates)?;
+                self.sent_at = self.sent_at.max(Some(sent_at));
             }
         }
         Ok(())
@@ -290,7 +299,8 @@ impl Channel {
         (whole > 0).then(|| core::iter::from_fn(|| self.waiting.pop_first()).take(whole).map(|(_, it)| it).collect())
     }
 
-    fn apply(&mut self, packet: &[u8], updates: &mut VecDeque<Update>) -> Result<(), PacketError> {
+    /// Applies a packet; when it was sent.
+    fn apply(&mut self, packet: &[u8], updates: &mut VecDeque<Update>) -> Result<Timestamp, PacketError> {
         let (header, frames) = packet::open(packet)?;
         let mut sequence = header.first_sequence;
         for message in frames {
@@ -303,7 +313,7 @@ impl Channel {
         self.book.includes(FeedSequence(sequence.0 - 1));
         // A snapshot that is under way will be older than this, or newer and then welcome all the same.
         self.state = State::Live(sequence);
-        Ok(())
+        Ok(header.sending_time)
     }
 
     fn message(&mut self, message: MarketDataMessage<'_>, updates: &mut VecDeque<Update>) -> Result<(), PacketError> {

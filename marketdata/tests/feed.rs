@@ -149,6 +149,7 @@ fn every_subscriber_rebuilds_the_engines_book_whatever_the_link_does() {
                 let rebuilt = subscriber.subscription.book(book.into()).unwrap();
                 assert!(is_engines(rebuilt, &venue.engine, book), "seed {seed}");
             }
+            assert_eq!(subscriber.subscription.sent_at(), Some(NOW), "seed {seed}");
         }
         let gaps = subscribers.iter().map(|subscriber| subscriber.subscription.gaps().gaps);
         assert!(gaps.sum::<u64>() > 0, "seed {seed}: nothing was lost");

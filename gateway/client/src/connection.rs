@@ -76,6 +76,9 @@ pub enum Error {
     Unexpected(#[from] Unexpected),
 }
 
+/// How long the venue may take to accept a connection, to answer in the handshake, and to take what is written.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 enum Socket {
     Plain(TcpStream),
     Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
@@ -104,6 +107,9 @@ impl Socket {
     }
 }
 
+/// Later than any deadline.
+const NEVER: Timestamp = Timestamp(u64::MAX);
+
 /// One open session on one connection.
 pub struct Client {
     socket: Socket,
@@ -129,12 +135,12 @@ impl Client {
         let mut session = Session::new(credentials, options, resume, now());
         let mut decoder = FrameDecoder::new();
         loop {
-            match receive(&mut socket, &mut session, &mut decoder)? {
-                News::Opened(opened) => return Ok(Self { socket, session, decoder, opened }),
-                News::Refused(reason) => return Err(ConnectError::Refused(reason)),
-                News::Ended(code) => return Err(ConnectError::Ended(code)),
+            match receive(&mut socket, &mut session, &mut decoder, NEVER)? {
+                Some(News::Opened(opened)) => return Ok(Self { socket, session, decoder, opened }),
+                Some(News::Refused(reason)) => return Err(ConnectError::Refused(reason)),
+                Some(News::Ended(code)) => return Err(ConnectError::Ended(code)),
                 // The venue sends nothing else before the opening.
-                News::Message(_) | News::NotApplied(..) | News::Lost(_) => {}
+                Some(News::Message(_) | News::NotApplied(..) | News::Lost(_)) | None => {}
             }
         }
     }
@@ -171,7 +177,22 @@ impl Client {
     ///
     /// If the connection is lost.
     pub fn receive(&mut self) -> Result<Incoming, Error> {
-        receive(&mut self.socket, &mut self.session, &mut self.decoder)
+        loop {
+            if let Some(news) = receive(&mut self.socket, &mut self.session, &mut self.decoder, NEVER)? {
+                return Ok(news);
+            }
+        }
+    }
+
+    /// As [`Client::receive`], but waits for `patience` at most; `None`: there was no news by then.
+    ///
+    /// # Errors
+    ///
+    /// If the connection is lost.
+    pub fn receive_within(&mut self, patience: Duration) -> Result<Option<Incoming>, Error> {
+        let patience_ns = u64::try_from(patience.as_nanos()).unwrap_or(u64::MAX);
+        let until = Timestamp(now().0.saturating_add(patience_ns));
+        receive(&mut self.socket, &mut self.session, &mut self.decoder, until)
     }
 
     /// How to go on after this connection is lost.
@@ -184,7 +205,8 @@ impl Client {
         self.session.next_command()
     }
 
-    /// Says goodbye, and waits until the venue has closed; how to open the session again.
+    /// Says goodbye, and waits until the venue has closed, or says nothing for ten seconds; how to open the session
+    /// again.
     ///
     /// # Errors
     ///
@@ -193,7 +215,7 @@ impl Client {
         self.session.terminate(now());
         self.flush()?;
         let mut bytes = [0; SESSION_FRAME_MAX];
-        self.socket.tcp().set_read_timeout(None)?;
+        self.socket.tcp().set_read_timeout(Some(PATIENCE))?;
         // Reports that come now are not taken in: they are there again at the next opening.
         while self.socket.read(&mut bytes).is_ok_and(|count| count > 0) {}
         Ok(self.session.resume())
@@ -208,8 +230,7 @@ fn open(address: SocketAddr, trust: &Trust) -> Result<Socket, ConnectError> {
     if matches!(trust, Trust::PlainLoopback) && !address.ip().is_loopback() {
         return Err(ConnectError::NotLoopback(address));
     }
-    let stream = TcpStream::connect(address).map_err(Error::from)?;
-    stream.set_nodelay(true).map_err(Error::from)?;
+    let stream = connect(address).map_err(Error::from)?;
     match trust {
         Trust::PlainLoopback => Ok(Socket::Plain(stream)),
         Trust::Tls { name, roots } => {
@@ -223,24 +244,40 @@ fn open(address: SocketAddr, trust: &Trust) -> Result<Socket, ConnectError> {
     }
 }
 
+/// A peer that says nothing, not even in the handshake, must not hold the caller for ever.
+fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    Ok(stream)
+}
+
+/// The next news until a time; `None`: there is none by then.
 fn receive(
     socket: &mut Socket,
     session: &mut Session,
     decoder: &mut FrameDecoder<SESSION_FRAME_MAX>,
-) -> Result<News, Error> {
+    until: Timestamp,
+) -> Result<Option<News>, Error> {
     loop {
         let out = session.take_out();
         if !out.is_empty() {
             socket.write(&out)?;
         }
         if let Some(news) = session.next_news() {
-            return Ok(news);
+            return Ok(Some(news));
         }
         if let Some(frame) = decoder.next_frame()? {
             session.frame(frame, now())?;
             continue;
         }
-        let patience = session.next_deadline().0.saturating_sub(now().0).max(1_000_000);
+        let now_ns = now().0;
+        if now_ns >= until.0 {
+            return Ok(None);
+        }
+        // A socket takes no timeout of zero, and the systems' timers are no finer than this.
+        let patience = session.next_deadline().min(until).0.saturating_sub(now_ns).max(1_000_000);
         socket.tcp().set_read_timeout(Some(Duration::from_nanos(patience)))?;
         match socket.read(decoder.vacant()) {
             Ok(0) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
