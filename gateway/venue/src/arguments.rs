@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use rust_decimal::Decimal;
 
 use crate::admin::tool::AdminArguments;
 pub use crate::config::{DurabilityArgument, IdleArgument, ServeArguments};
@@ -32,6 +33,9 @@ pub enum Tool {
     /// Check or replay a journal. Takes no lock and changes nothing.
     #[command(subcommand)]
     Journal(JournalCommand),
+    /// Enter, amend and cancel orders at a running venue.
+    #[command(subcommand)]
+    Order(OrderCommand),
 }
 
 /// What to do with a configuration file.
@@ -63,4 +67,189 @@ pub struct JournalArguments {
     /// Answer with one JSON object on the last line.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Which running venue. One on this machine is found by its data folder.
+#[derive(Debug, Clone, Args)]
+pub struct VenueArguments {
+    /// The data folder of a venue on this machine.
+    #[arg(long, value_name = "DIR", default_value = "rialto-data")]
+    pub data: PathBuf,
+    /// Where a venue listens, instead of what its data folder says; needs --certificate.
+    #[arg(long, value_name = "HOST:PORT", requires = "certificate")]
+    pub connect: Option<String>,
+    /// The certificate to trust, PEM; goes with --connect.
+    #[arg(long, value_name = "FILE", requires = "connect")]
+    pub certificate: Option<PathBuf>,
+}
+
+/// What to do with orders.
+#[derive(Debug, Subcommand)]
+pub enum OrderCommand {
+    /// Enter an order.
+    New(NewOrderArguments),
+    /// Change an open order's price or quantity.
+    Amend(AmendArguments),
+    /// Cancel an open order.
+    Cancel(CancelArguments),
+    /// Cancel every open order of the account, or those in one instrument or on one side.
+    MassCancel(MassCancelArguments),
+    /// Block the account and cancel everything that it has; an administrator lifts it.
+    Kill(KillArguments),
+}
+
+/// Who trades where, and how to answer.
+#[derive(Debug, Args)]
+pub struct TraderArguments {
+    /// Where.
+    #[command(flatten)]
+    pub venue: VenueArguments,
+    /// Who: the name of a key in the data folder, such as alice; beside --key the account's number.
+    #[arg(long, value_name = "NAME")]
+    pub account: Option<String>,
+    /// The key to log in with, instead of one in the data folder.
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+    /// Answer with one JSON object on the last line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A new order.
+#[derive(Debug, Args)]
+pub struct NewOrderArguments {
+    /// Who, where.
+    #[command(flatten)]
+    pub trader: TraderArguments,
+    /// Its name, such as BTC-USD, or its number.
+    #[arg(long, value_name = "NAME")]
+    pub instrument: String,
+    /// Buy or sell.
+    #[arg(long, value_enum)]
+    pub side: SideArgument,
+    /// How it is priced.
+    #[arg(long = "type", value_enum, default_value_t = TypeArgument::Limit)]
+    pub order_type: TypeArgument,
+    /// The limit, such as 101.25.
+    #[arg(long, value_name = "DECIMAL", value_parser = decimal, allow_negative_numbers = true)]
+    pub price: Option<Decimal>,
+    /// How much, such as 0.5.
+    #[arg(long, value_name = "DECIMAL", value_parser = decimal, allow_negative_numbers = true)]
+    pub quantity: Decimal,
+    /// How long it lives. Default: gtc, of a market order ioc.
+    #[arg(long, value_enum)]
+    pub tif: Option<TimeInForceArgument>,
+    /// Refuse it rather than let it take.
+    #[arg(long)]
+    pub post_only: bool,
+    /// Your name for it, a number; one is made if it is absent.
+    #[arg(long, value_name = "N")]
+    pub client_order_id: Option<u64>,
+}
+
+/// Which order.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct WhichOrder {
+    /// The order by the venue's name.
+    #[arg(long, value_name = "N")]
+    pub order_id: Option<u64>,
+    /// The order by your name: its client order id.
+    #[arg(long, value_name = "N")]
+    pub original: Option<u64>,
+}
+
+/// A change of an order.
+#[derive(Debug, Args)]
+pub struct AmendArguments {
+    /// Who, where.
+    #[command(flatten)]
+    pub trader: TraderArguments,
+    /// Which order.
+    #[command(flatten)]
+    pub which: WhichOrder,
+    /// The order's instrument: its name, such as BTC-USD, or its number.
+    #[arg(long, value_name = "NAME")]
+    pub instrument: String,
+    /// The new limit; absent: as it is.
+    #[arg(long, value_name = "DECIMAL", value_parser = decimal, allow_negative_numbers = true)]
+    pub price: Option<Decimal>,
+    /// The new quantity, what has traded included; absent: as it is.
+    #[arg(long, value_name = "DECIMAL", value_parser = decimal, allow_negative_numbers = true)]
+    pub quantity: Option<Decimal>,
+    /// Your new name for it; absent: the old one stays.
+    #[arg(long, value_name = "N")]
+    pub client_order_id: Option<u64>,
+}
+
+/// A cancel.
+#[derive(Debug, Args)]
+pub struct CancelArguments {
+    /// Who, where.
+    #[command(flatten)]
+    pub trader: TraderArguments,
+    /// Which order.
+    #[command(flatten)]
+    pub which: WhichOrder,
+}
+
+/// A mass cancel.
+#[derive(Debug, Args)]
+pub struct MassCancelArguments {
+    /// Who, where.
+    #[command(flatten)]
+    pub trader: TraderArguments,
+    /// Only in this instrument: its name or its number.
+    #[arg(long, value_name = "NAME")]
+    pub instrument: Option<String>,
+    /// Only on this side.
+    #[arg(long, value_enum)]
+    pub side: Option<SideArgument>,
+}
+
+/// A kill switch.
+#[derive(Debug, Args)]
+pub struct KillArguments {
+    /// Who, where.
+    #[command(flatten)]
+    pub trader: TraderArguments,
+    /// Why, in words; the journal keeps 24 characters.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub reason: String,
+}
+
+/// Buy or sell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SideArgument {
+    /// Pay the quote asset for the base asset.
+    Buy,
+    /// Give the base asset for the quote asset.
+    Sell,
+}
+
+/// How an order is priced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TypeArgument {
+    /// At its limit or better.
+    Limit,
+    /// At the best prices there are, up to the market protection.
+    Market,
+}
+
+/// How long an order lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TimeInForceArgument {
+    /// Good till cancel.
+    Gtc,
+    /// Immediate or cancel.
+    Ioc,
+    /// Fill or kill.
+    Fok,
+    /// Until the instrument's rollover.
+    Day,
+}
+
+/// Exact, or an error: nothing is rounded on the way to the venue.
+fn decimal(text: &str) -> Result<Decimal, String> {
+    Decimal::from_str_exact(text).map_err(|error| error.to_string())
 }

@@ -99,6 +99,11 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], DataFolderError> {
     Ok(bytes)
 }
 
+/// Where a data folder keeps the key of this name.
+pub fn key_file(folder: &Path, name: &str) -> PathBuf {
+    folder.join("keys").join(format!("{name}.json"))
+}
+
 /// Who a key is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyHolder {
@@ -163,7 +168,7 @@ impl DataFolder {
 
     /// A holder's key; made on first use.
     pub fn key(&self, holder: &KeyHolder) -> Result<SigningKey, DataFolderError> {
-        let file = self.path.join("keys").join(format!("{}.json", holder.name));
+        let file = key_file(&self.path, holder.name);
         if !file.exists() {
             return KeyFile::make(&file, holder.key, holder.session.0, holder.account.0);
         }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use venue::arguments::Tool;
 use venue::config::{self, ConfigError};
 use venue::exit::Exit;
-use venue::{admin, journal_tools, serve};
+use venue::{admin, journal_tools, order, serve};
 
 fn main() -> ExitCode {
     let arguments = match config::parse(std::env::args_os()) {
@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         Tool::Config(command) => serve::check(&command),
         Tool::Admin(arguments) => admin::tool::run(&arguments),
         Tool::Journal(command) => journal_tools::run(&command),
+        Tool::Order(command) => order::run(&command),
     }
     .into()
 }

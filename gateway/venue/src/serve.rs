@@ -23,7 +23,7 @@ use journal::{Durability, FolderLock, Reader, rebuild};
 use marketdata::Feed;
 use marketdata::quic::{Config as MarketDataConfig, Identity, Limits, Publisher};
 use ring::{EventReader, Idle};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::admin::{self, AdminView, Desk};
@@ -100,7 +100,7 @@ impl ServeError {
 }
 
 /// Where a running venue listens; what `READY` says and `venue.json` holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Addresses {
     /// Order entry, TLS over TCP.
     pub order_entry: SocketAddr,
@@ -279,7 +279,11 @@ impl Running {
             false => println!("admin         closed: {http} is no loopback address, and this port is without TLS"),
         }
         println!("data          {data}   journal, certificate.pem, demo keys in keys/");
-        println!("try           curl http://{http}/metrics;  rialto journal verify {data}");
+        println!(
+            "try           rialto order new --data {data} --account alice --instrument BTC-USD --side buy --price 64000 \
+                  --quantity 0.1"
+        );
+        println!("              rialto journal verify {data};  curl http://{http}/metrics");
         println!("READY {}", serde_json::to_string(&self.addresses).expect("a plain record"));
         io::stdout().flush().map_err(system("standard output"))
     }
