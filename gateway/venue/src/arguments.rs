@@ -56,6 +56,22 @@ pub enum JournalCommand {
     Verify(JournalArguments),
     /// Rebuild the state from the commands and say its digests.
     Replay(JournalArguments),
+    /// List the segments, and show commands if asked for.
+    Inspect(InspectArguments),
+}
+
+/// What of a journal to show.
+#[derive(Debug, Args)]
+pub struct InspectArguments {
+    /// Which, and how to answer.
+    #[command(flatten)]
+    pub journal: JournalArguments,
+    /// Show commands from this sequence on. Default: the first, if --count is given.
+    #[arg(long, value_name = "SEQUENCE")]
+    pub from: Option<u64>,
+    /// Show so many commands at most. Default: 20, if --from is given.
+    #[arg(long, value_name = "N")]
+    pub count: Option<u64>,
 }
 
 /// Which journal, and how to answer.

@@ -9,12 +9,14 @@ use serde::Serialize;
 
 use crate::arguments::{JournalArguments, JournalCommand};
 use crate::exit::Exit;
+use crate::journal_inspect;
 
 /// Runs the command and prints its answer.
 pub fn run(command: &JournalCommand) -> Exit {
     let (answer, arguments) = match command {
         JournalCommand::Verify(arguments) => (verify(&arguments.directory), arguments),
         JournalCommand::Replay(arguments) => (replay(&arguments.directory), arguments),
+        JournalCommand::Inspect(arguments) => return journal_inspect::run(arguments),
     };
     answer.print(arguments);
     answer.exit

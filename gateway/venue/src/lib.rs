@@ -14,6 +14,7 @@ pub mod demo;
 pub mod exit;
 pub mod founding;
 pub mod http;
+pub mod journal_inspect;
 pub mod journal_tools;
 pub mod metrics;
 pub mod order;

@@ -1,4 +1,4 @@
-//! `rialto order`, as a person or a script meets them.
+//! `rialto order` and `journal inspect`, as a person or a script meets them.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -30,6 +30,12 @@ impl Running {
     fn line(&self) -> String {
         self.lines.recv_timeout(PATIENCE).expect("another line")
     }
+
+    fn terminate(mut self) {
+        let process = self.process.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &process]).status().unwrap().success());
+        assert_eq!(self.process.wait().unwrap().code(), Some(0));
+    }
 }
 
 impl Drop for Running {
@@ -48,7 +54,7 @@ fn rialto(arguments: &[&str]) -> Command {
 
 /// A venue of a test's own, on free ports.
 struct Venue {
-    _running: Running,
+    running: Running,
 }
 
 impl Venue {
@@ -59,7 +65,7 @@ impl Venue {
         command.arg(data).arg("--head").arg(data).args(options);
         let running = Running::start(command);
         while !running.line().starts_with("READY ") {}
-        Self { _running: running }
+        Self { running }
     }
 }
 
@@ -76,6 +82,12 @@ fn answer(data: &TempDir, account: &str, arguments: &str) -> (Value, Option<i32>
     let said = String::from_utf8(output.stdout).unwrap();
     let last = said.lines().last().unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&output.stderr)));
     (serde_json::from_str(last).unwrap(), output.status.code())
+}
+
+/// What the program says on standard error, and its exit code.
+fn failure(command: &mut Command) -> (String, Option<i32>) {
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    (String::from_utf8_lossy(&output.stderr).into_owned(), output.status.code())
 }
 
 #[test]
@@ -122,4 +134,59 @@ fn people_are_told_what_happened_in_words() {
     assert_eq!((said.as_str(), code), ("blocked   account 2, cancelled 0 orders\n", Some(0)));
     let (said, _) = told("alice", "new --instrument ETH-USD --side buy --price 10 --quantity 1");
     assert_eq!(said, "refused   AccountBlocked: the account's kill switch is engaged\n");
+}
+
+#[test]
+fn a_journal_is_listed_and_its_commands_are_shown() {
+    let data = tempfile::tempdir().unwrap();
+    let venue = Venue::start(data.path(), &[]);
+    let rest = "new --instrument BTC-USD --side buy --price 101.25 --quantity 0.5 --client-order-id 7";
+    answer(&data, "alice", rest);
+    venue.running.terminate();
+    let inspect = |options: &[&str]| {
+        let output = rialto(&["journal", "inspect"]).arg(data.path()).args(options).output().unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let said = inspect(&["--json", "--count", "1000000"]);
+    let objects: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let (found, commands) = objects.split_last().unwrap();
+    assert_eq!((&found["first"], &found["sealed"], &found["cut"]), (&json!(1), &json!(true), &json!(false)));
+    assert_eq!(found["last"], json!(commands.len()));
+    let [segment] = found["segments"].as_array().unwrap().as_slice() else { panic!("{found}") };
+    assert!(segment["file"].as_str().unwrap().ends_with("journal/00000001.seg"), "{segment}");
+    assert_eq!((&segment["commands"], &segment["sealed"]), (&found["last"], &json!(true)));
+    let file = Path::new(segment["file"].as_str().unwrap());
+    assert_eq!(segment["bytes"], json!(file.metadata().unwrap().len()));
+    for (command, sequence) in commands.iter().zip(1..) {
+        assert_eq!(command["sequence"], json!(sequence));
+    }
+    let order = commands.iter().find(|command| command["command"] == "NewOrder").unwrap();
+    for (field, expected) in [
+        ("author", json!(2)),
+        ("session", json!(2)),
+        ("client_sequence", json!(1)),
+        ("account", json!(2)),
+        ("client_order_id", json!(7)),
+        ("side", json!("Buy")),
+        ("price", json!(10_125)),
+        ("quantity", json!(50_000_000)),
+        ("stop_price", Value::Null),
+        ("funds", Value::Null),
+    ] {
+        assert_eq!(order[field], expected, "{field}");
+    }
+    let listing = commands.iter().find(|command| command["command"] == "ListInstrument").unwrap();
+    assert_eq!((&listing["name"], &listing["note"]["reason"]), (&json!("BTC-USD"), &json!("first start")));
+
+    let sequence = order["sequence"].to_string();
+    let said = inspect(&["--from", &sequence, "--count", "1"]);
+    let lines: Vec<_> = said.lines().collect();
+    assert!(lines[0].starts_with("segment") && lines[1].starts_with("00000001.seg") && lines[1].ends_with("sealed"));
+    assert!(lines[2].contains("NewOrder author=2 ") && lines[2].contains(" price=10125 "), "{said}");
+    assert_eq!((lines.len(), inspect(&[]).lines().count()), (3, 2));
+
+    let nowhere = tempfile::tempdir().unwrap();
+    let (said, code) = failure(rialto(&["journal", "inspect"]).arg(nowhere.path()));
+    assert!(said.contains("no journal") && code == Some(2), "{said}");
 }

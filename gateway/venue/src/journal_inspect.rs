@@ -1,0 +1,253 @@
+//! `rialto journal inspect`: which segments there are, and what the commands say.
+//!
+//! Numbers are as the journal holds them: prices in ticks, quantities in lots, amounts in the asset's smallest unit,
+//! times in nanoseconds since 1970. Everything that is shown was verified before.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use engine::canonical::{FieldValue, Fields};
+use engine::{Amount, Command, Price, Quantity, Sequence, Sequenced};
+use journal::{Entry, ReadError, Reader, SegmentNumber};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::arguments::InspectArguments;
+use crate::exit::Exit;
+
+/// Commands that are shown if only a beginning is given.
+const COUNT: u64 = 20;
+
+/// Runs the command and prints what it finds.
+pub fn run(arguments: &InspectArguments) -> Exit {
+    match inspect(arguments, &mut io::stdout().lock()) {
+        Ok(()) => Exit::Done,
+        // Whoever read has read enough.
+        Err(InspectError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
+        Err(InspectError::Write(error)) => {
+            eprintln!("rialto: {error}");
+            Exit::InputOutput
+        }
+        Err(InspectError::Read(error)) => {
+            eprintln!("rialto: {error}");
+            (&error).into()
+        }
+    }
+}
+
+enum InspectError {
+    Read(ReadError),
+    Write(io::Error),
+}
+
+impl From<ReadError> for InspectError {
+    fn from(error: ReadError) -> Self {
+        Self::Read(error)
+    }
+}
+
+impl From<io::Error> for InspectError {
+    fn from(error: io::Error) -> Self {
+        Self::Write(error)
+    }
+}
+
+/// One segment. Absent numbers: it has no commands.
+#[derive(Debug, Serialize)]
+struct Segment {
+    file: PathBuf,
+    first: Option<u64>,
+    last: Option<u64>,
+    commands: u64,
+    batches: u64,
+    bytes: Option<u64>,
+    /// The venue was stopped in order, and nothing follows in this segment.
+    sealed: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Found {
+    segments: Vec<Segment>,
+    first: Option<u64>,
+    last: Option<u64>,
+    commands: u64,
+    sealed: bool,
+    cut: bool,
+}
+
+fn inspect(arguments: &InspectArguments, out: &mut impl Write) -> Result<(), InspectError> {
+    let directory = &arguments.journal.directory;
+    // The list is known at the journal's end. A second reading shows commands without keeping them.
+    let found = segments(directory)?;
+    if arguments.journal.json {
+        show_commands(arguments, out, |command| Value::from(object(command)).to_string())?;
+        writeln!(out, "{}", serde_json::to_value(&found).expect("names for keys"))?;
+    } else {
+        print_table(&found, out)?;
+        show_commands(arguments, out, line)?;
+    }
+    Ok(())
+}
+
+fn show_commands(
+    arguments: &InspectArguments,
+    out: &mut impl Write,
+    text: impl Fn(&Sequenced<Command>) -> String,
+) -> Result<(), InspectError> {
+    if arguments.from.is_none() && arguments.count.is_none() {
+        return Ok(());
+    }
+    let from = Sequence(arguments.from.unwrap_or(1));
+    let mut left = arguments.count.unwrap_or(COUNT);
+    for command in Reader::open(&arguments.journal.directory)?.commands() {
+        let command = command?;
+        if left == 0 {
+            break;
+        }
+        if command.stamp.sequence >= from {
+            writeln!(out, "{}", text(&command))?;
+            left -= 1;
+        }
+    }
+    Ok(())
+}
+
+fn segments(directory: &Path) -> Result<Found, ReadError> {
+    let mut reader = Reader::open(directory)?;
+    let mut segments = Segments::default();
+    while let Some(entry) = reader.next() {
+        segments.entry(&reader, &entry?);
+    }
+    Ok(segments.found(&reader, directory))
+}
+
+#[derive(Default)]
+struct Segments {
+    list: Vec<Segment>,
+    batches_before: u64,
+}
+
+impl Segments {
+    fn entry(&mut self, reader: &Reader, entry: &Entry) {
+        let file = reader.position().file;
+        if self.list.last().is_none_or(|segment| segment.file != file) {
+            self.list.push(Segment::empty(file));
+        }
+        let batches = reader.verified().batch_count;
+        let segment = self.list.last_mut().expect("just made");
+        segment.batches += batches - self.batches_before;
+        self.batches_before = batches;
+        segment.sealed = matches!(entry, Entry::Seal(_));
+        if let Entry::Command(command) = entry {
+            let sequence = command.stamp.sequence.0;
+            segment.first = segment.first.or(Some(sequence));
+            segment.last = Some(sequence);
+            segment.commands += 1;
+        }
+    }
+
+    fn found(mut self, reader: &Reader, directory: &Path) -> Found {
+        let verified = reader.verified();
+        // A segment that was begun and not used yet.
+        let folder = self.list.last().and_then(|segment| segment.file.parent().map(Path::to_owned));
+        let folder = folder.unwrap_or_else(|| directory.join(JOURNAL_FOLDER));
+        for number in self.list.len() as u64 + 1..=verified.segment_count {
+            self.list.push(Segment::empty(folder.join(SegmentNumber(number).file_name())));
+        }
+        Found {
+            first: self.list.iter().find_map(|segment| segment.first),
+            last: self.list.iter().rev().find_map(|segment| segment.last),
+            commands: verified.command_count(),
+            sealed: verified.seal.is_some(),
+            cut: verified.cut.is_some(),
+            segments: self.list,
+        }
+    }
+}
+
+const JOURNAL_FOLDER: &str = "journal";
+
+impl Segment {
+    fn empty(file: PathBuf) -> Self {
+        let bytes = file.metadata().ok().map(|metadata| metadata.len());
+        Self { file, first: None, last: None, commands: 0, batches: 0, bytes, sealed: false }
+    }
+}
+
+fn print_table(found: &Found, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "{:<16}{:>12}{:>12}{:>12}{:>10}{:>14}", "segment", "first", "last", "commands", "batches", "bytes")?;
+    for segment in &found.segments {
+        let number = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
+        let (first, last, bytes) = (number(segment.first), number(segment.last), number(segment.bytes));
+        let name = segment.file.file_name().unwrap_or_default().to_string_lossy();
+        let (commands, batches) = (segment.commands, segment.batches);
+        let sealed = if segment.sealed { "  sealed" } else { "" };
+        writeln!(out, "{name:<16}{first:>12}{last:>12}{commands:>12}{batches:>10}{bytes:>14}{sealed}")?;
+    }
+    if found.cut {
+        writeln!(out, "behind them is a torn tail; `rialto journal verify` says where")?;
+    }
+    Ok(())
+}
+
+// Commands.
+
+/// A command with all its fields; what is absent is null.
+fn object(command: &Sequenced<Command>) -> Map<String, Value> {
+    let mut object = Map::new();
+    object.insert("sequence".into(), command.stamp.sequence.0.into());
+    object.insert("time".into(), command.stamp.time.0.into());
+    object.insert("command".into(), command.value.body.kind().to_string().into());
+    add_fields(&mut object, &command.value.header);
+    add_fields(&mut object, command.value.body.record());
+    object
+}
+
+/// Header and body have no field of the same name.
+fn add_fields(object: &mut Map<String, Value>, record: &dyn Fields) {
+    record.fields(&mut |name, value| drop(object.insert(name.to_owned(), self::value(&value))));
+}
+
+fn value(value: &FieldValue<'_>) -> Value {
+    match *value {
+        FieldValue::Price(Price::ABSENT) | FieldValue::Quantity(Quantity::ABSENT) => Value::Null,
+        FieldValue::Price(Price::OFF_TICK) => "off tick".into(),
+        FieldValue::Quantity(Quantity::OFF_LOT) => "off lot".into(),
+        FieldValue::Price(price) => price.0.into(),
+        FieldValue::Quantity(quantity) => quantity.0.into(),
+        FieldValue::Amount(amount) if amount == Amount::ABSENT.0 => Value::Null,
+        // More digits than JSON's numbers are sure to keep.
+        FieldValue::Amount(amount) => amount.to_string().into(),
+        FieldValue::SignedAmount(amount) => amount.to_string().into(),
+        FieldValue::Unsigned(number) => number.into(),
+        FieldValue::Signed(number) => number.into(),
+        FieldValue::Code(code) => code.into(),
+        FieldValue::Text(text) => text.into(),
+        FieldValue::Bytes(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into(),
+        FieldValue::Record(record) => {
+            let mut object = Map::new();
+            add_fields(&mut object, record);
+            object.into()
+        }
+    }
+}
+
+/// A command on one line; what is absent is left out.
+fn line(command: &Sequenced<Command>) -> String {
+    let mut object = object(command);
+    let mut take = |name: &str| object.shift_remove(name).map(|value| value.to_string()).unwrap_or_default();
+    let (sequence, time, kind) = (take("sequence"), take("time"), take("command"));
+    let mut line = format!("{sequence:>10}  {time}  {}", kind.trim_matches('"'));
+    add_text(&mut line, "", &object);
+    line
+}
+
+fn add_text(line: &mut String, prefix: &str, object: &Map<String, Value>) {
+    for (name, value) in object {
+        match value {
+            Value::Null => {}
+            Value::Object(inner) => add_text(line, &format!("{prefix}{name}."), inner),
+            value => *line += &format!(" {prefix}{name}={value}"),
+        }
+    }
+}
