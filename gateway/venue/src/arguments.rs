@@ -36,6 +36,8 @@ pub enum Tool {
     /// Enter, amend and cancel orders at a running venue.
     #[command(subcommand)]
     Order(OrderCommand),
+    /// Watch an instrument's book and trades at a running venue.
+    Watch(WatchArguments),
 }
 
 /// What to do with a configuration file.
@@ -232,6 +234,26 @@ pub struct KillArguments {
     /// Why, in words; the journal keeps 24 characters.
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub reason: String,
+}
+
+/// What to watch, and how to show it.
+#[derive(Debug, Clone, Args)]
+pub struct WatchArguments {
+    /// The instrument's name, such as BTC-USD, or its number.
+    #[arg(value_name = "INSTRUMENT")]
+    pub instrument: String,
+    /// Where.
+    #[command(flatten)]
+    pub venue: VenueArguments,
+    /// Price levels of each side at most. Default: as many as fit on the screen; 10 with --json.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    pub depth: Option<u16>,
+    /// Print one JSON object a line for every update, instead of a screen.
+    #[arg(long)]
+    pub json: bool,
+    /// End after so many updates.
+    #[arg(long, value_name = "N")]
+    pub count: Option<u64>,
 }
 
 /// Buy or sell.

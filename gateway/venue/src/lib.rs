@@ -22,3 +22,4 @@ pub mod reach;
 pub mod reasons;
 pub mod serve;
 pub mod topology;
+pub mod watch;

@@ -279,8 +279,9 @@ impl Running {
             false => println!("admin         closed: {http} is no loopback address, and this port is without TLS"),
         }
         println!("data          {data}   journal, certificate.pem, demo keys in keys/");
+        println!("try           rialto watch BTC-USD --data {data}");
         println!(
-            "try           rialto order new --data {data} --account alice --instrument BTC-USD --side buy --price 64000 \
+            "              rialto order new --data {data} --account alice --instrument BTC-USD --side buy --price 64000 \
                   --quantity 0.1"
         );
         println!("              rialto journal verify {data};  curl http://{http}/metrics");

@@ -1,4 +1,4 @@
-//! `rialto order` and `journal inspect`, as a person or a script meets them.
+//! `rialto order`, `watch` and `journal inspect`, as a person or a script meets them.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -31,6 +31,16 @@ impl Running {
         self.lines.recv_timeout(PATIENCE).expect("another line")
     }
 
+    /// The first update that `wanted` takes.
+    fn update(&self, wanted: impl Fn(&Value) -> bool) -> Value {
+        loop {
+            let update = serde_json::from_str(&self.line()).unwrap();
+            if wanted(&update) {
+                return update;
+            }
+        }
+    }
+
     fn terminate(mut self) {
         let process = self.process.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &process]).status().unwrap().success());
@@ -55,6 +65,7 @@ fn rialto(arguments: &[&str]) -> Command {
 /// A venue of a test's own, on free ports.
 struct Venue {
     running: Running,
+    ready: Value,
 }
 
 impl Venue {
@@ -64,8 +75,16 @@ impl Venue {
         // The head of a killed venue goes with the test's folder.
         command.arg(data).arg("--head").arg(data).args(options);
         let running = Running::start(command);
-        while !running.line().starts_with("READY ") {}
-        Self { running }
+        let ready = loop {
+            if let Some(ready) = running.line().strip_prefix("READY ") {
+                break serde_json::from_str(ready).unwrap();
+            }
+        };
+        Self { running, ready }
+    }
+
+    fn door(&self, door: &str) -> &str {
+        self.ready[door].as_str().unwrap()
     }
 }
 
@@ -84,10 +103,58 @@ fn answer(data: &TempDir, account: &str, arguments: &str) -> (Value, Option<i32>
     (serde_json::from_str(last).unwrap(), output.status.code())
 }
 
+fn watch(data: &TempDir, instrument: &str, options: &[&str]) -> Running {
+    let mut command = rialto(&["watch", instrument, "--json", "--data"]);
+    command.arg(data.path()).args(options);
+    Running::start(command)
+}
+
 /// What the program says on standard error, and its exit code.
 fn failure(command: &mut Command) -> (String, Option<i32>) {
     let output = command.stdin(Stdio::null()).output().unwrap();
     (String::from_utf8_lossy(&output.stderr).into_owned(), output.status.code())
+}
+
+#[test]
+fn orders_are_answered_and_seen() {
+    let data = tempfile::tempdir().unwrap();
+    let venue = Venue::start(data.path(), &[]);
+    let watching = watch(&data, "btc-usd", &["--depth", "1"]);
+    watching.update(|update| update["update"] == "book");
+
+    let rest = "new --instrument BTC-USD --side buy --price 101.25 --quantity 0.5 --client-order-id 7";
+    let (said, code) = answer(&data, "alice", rest);
+    let id = said["order_id"].as_u64().unwrap();
+    assert_eq!(
+        said,
+        json!({
+            "outcome": "accepted", "status": "New", "order_id": id, "client_order_id": 7, "instrument": "BTC-USD",
+            "side": "buy", "price": "101.25", "quantity": "0.5", "cumulative": "0", "leaves": "0.5", "fills": [],
+        })
+    );
+    assert_eq!(code, Some(0));
+    let seen = watching.update(|update| update["bids"][0]["price"] == "101.25");
+    assert_eq!(seen["bids"], json!([{ "price": "101.25", "quantity": "0.5", "orders": 1 }]));
+
+    let take = "new --instrument BTC-USD --side sell --price 100 --quantity 0.2";
+    let (said, code) = answer(&data, "bob", take);
+    let [fill] = said["fills"].as_array().unwrap().as_slice() else { panic!("{said}") };
+    assert_eq!((&fill["price"], &fill["quantity"]), (&json!("101.25"), &json!("0.2")));
+    // A taker pays ten basis points of 20.25 USD, of which 10^10 are one.
+    assert_eq!((&fill["fee"], &fill["fee_asset"]), (&json!("202500000"), &json!(3)));
+    assert_eq!((&said["status"], &said["cumulative"], code), (&json!("Filled"), &json!("0.2"), Some(0)));
+    let seen = watching.update(|update| update["update"] == "trade");
+    let trade = ["price", "quantity", "aggressor"].map(|field| &seen[field]);
+    assert_eq!(trade, [&json!("101.25"), &json!("0.2"), &json!("sell")]);
+    assert!(seen["latency_ns"].is_u64() && seen["time"].is_u64() && seen["sent"].is_u64(), "{seen}");
+
+    let (said, code) = answer(&data, "alice", "amend --instrument BTC-USD --original 7 --price 102 --quantity 0.6");
+    let amended = ["outcome", "status", "price", "quantity", "leaves"].map(|field| said[field].as_str().unwrap());
+    assert_eq!((amended, code), (["accepted", "PartiallyFilled", "102.00", "0.6", "0.4"], Some(0)));
+    let (said, code) = answer(&data, "alice", &format!("cancel --order-id {id}"));
+    let cancelled = ["outcome", "status", "cancel_reason", "text"].map(|field| said[field].as_str().unwrap());
+    assert_eq!((cancelled, code), (["accepted", "Cancelled", "Requested", "its owner asked"], Some(0)));
+    venue.running.terminate();
 }
 
 #[test]
@@ -134,6 +201,85 @@ fn people_are_told_what_happened_in_words() {
     assert_eq!((said.as_str(), code), ("blocked   account 2, cancelled 0 orders\n", Some(0)));
     let (said, _) = told("alice", "new --instrument ETH-USD --side buy --price 10 --quantity 1");
     assert_eq!(said, "refused   AccountBlocked: the account's kill switch is engaged\n");
+}
+
+#[test]
+fn what_cannot_be_followed_is_named() {
+    let nowhere = tempfile::tempdir().unwrap();
+    let data = tempfile::tempdir().unwrap();
+    let _venue = Venue::start(data.path(), &[]);
+    let new = "new --instrument BTC-USD --side buy --quantity 1";
+    for (folder, account, arguments, expected, code) in [
+        (&nowhere, "alice", new, "no venue runs on", 5),
+        (&data, "carol", new, "--account carol: there is no key", 2),
+        (&data, "alice", "new --instrument X --side buy --quantity 1", "--instrument X: the venue has BTC-USD", 2),
+        (&data, "alice", &format!("{new} --price 1.005"), "--price: 1.005 is finer than 0.01", 2),
+        (&data, "alice", &format!("{new} --price 99999999999999999999"), "is more than can be said", 2),
+        (&data, "alice", &format!("{new} --price cheap"), "--price", 2),
+        (&data, "alice", "amend --instrument BTC-USD --original 7", "nothing to change", 2),
+        (&data, "alice", "amend --instrument BTC-USD --price 7", "--order-id", 2),
+        (&data, "alice", "cancel --original 7 --order-id 8", "cannot be used with", 2),
+        (&data, "alice", "cancel --original 7 --connect 127.0.0.1:1", "--certificate", 2),
+    ] {
+        let output = order(folder, account, arguments);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains(expected), "{arguments}: {said}");
+        assert_eq!(output.status.code(), Some(code), "{arguments}");
+    }
+    let folder = data.path().to_str().unwrap();
+    let (said, code) = failure(&mut rialto(&["watch", "BTC-USD", "--data", folder]));
+    assert!(said.contains("a screen needs a terminal") && code == Some(2), "{said}");
+    let (said, code) = failure(&mut rialto(&["watch", "X", "--json", "--data", folder]));
+    let known = "there is no instrument X: the venue has BTC-USD, ETH-BTC, ETH-USD";
+    assert!(said.contains(known) && code == Some(2), "{said}");
+    let (said, code) = failure(&mut rialto(&["watch", "9", "--json", "--data", folder]));
+    assert!(said.contains("UnknownInstrument") && code == Some(2), "{said}");
+    let (said, code) = failure(rialto(&["watch", "X", "--json", "--data"]).arg(nowhere.path()));
+    assert!(said.contains("no venue runs on") && code == Some(5), "{said}");
+}
+
+#[test]
+fn a_venue_is_reached_by_address_key_and_certificate() {
+    let data = tempfile::tempdir().unwrap();
+    let venue = Venue::start(data.path(), &[]);
+    let file = |name: &str| data.path().join(name).to_str().unwrap().to_owned();
+    let (certificate, key) = (file("certificate.pem"), file("keys/alice.json"));
+    let (order_entry, market_data) = (venue.door("order_entry"), venue.door("market_data"));
+    let new = ["order", "new", "--instrument", "1", "--side", "buy", "--price", "5", "--quantity", "1", "--json"];
+    let place = |address| ["--connect", address, "--certificate", &certificate];
+    let output = rialto(&new).args(place(order_entry)).args(["--key", &key]).output().unwrap();
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&said["outcome"], &said["leaves"]), (&json!("accepted"), &json!("1")));
+
+    let output = rialto(&["watch", "1", "--json", "--count", "2"]).args(place(market_data)).output().unwrap();
+    let lines: Vec<Value> =
+        String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((lines[0]["update"].as_str(), lines[1]["update"].as_str()), (Some("definition"), Some("book")));
+    assert_eq!(lines[1]["bids"], json!([{ "price": "5.00", "quantity": "1", "orders": 1 }]));
+    assert_eq!((lines.len(), output.status.code()), (2, Some(0)));
+
+    // Another account than the key's is the venue's to refuse; another certificate than the venue's is ours.
+    let output = rialto(&new).args(place(order_entry)).args(["--key", &key, "--account", "3"]).output().unwrap();
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&said["reason"], output.status.code()), (&json!("NotEntitled"), Some(1)));
+    let foreign = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    std::fs::write(&certificate, foreign.cert.pem()).unwrap();
+    let (said, code) = failure(rialto(&new).args(place(order_entry)).args(["--key", &key]));
+    assert!(said.contains("no session with the venue at") && code == Some(5), "{said}");
+}
+
+#[test]
+fn a_watcher_waits_for_a_venue_that_went_away() {
+    let data = tempfile::tempdir().unwrap();
+    let venue = Venue::start(data.path(), &[]);
+    let watching = watch(&data, "BTC-USD", &[]);
+    watching.update(|update| update["update"] == "book");
+    venue.running.terminate();
+    let lost = watching.update(|update| update["update"] == "lost");
+    assert!(lost["reason"].as_str().unwrap().contains("the venue stops"), "{lost}");
+    // On another port than before.
+    let _venue = Venue::start(data.path(), &[]);
+    watching.update(|update| update["update"] == "book");
 }
 
 #[test]

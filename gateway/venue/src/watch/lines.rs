@@ -1,0 +1,133 @@
+//! Updates as JSON lines. Numbers with decimals are strings, as everywhere at the edge.
+
+use client::market_data::{BookLevel, Update};
+use serde_json::{Map, Value, json};
+use wire::market_data::SecurityDefinition;
+use wire::{Exponent, Timestamp};
+
+use super::Seen;
+use super::market::event_time;
+use crate::decimal;
+
+/// Writes lines, and knows the exponents.
+#[derive(Debug, Default)]
+pub(crate) struct Lines {
+    definition: Option<SecurityDefinition>,
+}
+
+impl Lines {
+    /// The line of an update that was taken at `now`.
+    pub(crate) fn update(&mut self, seen: &Seen, now: Timestamp) -> Value {
+        if let Update::Definition(definition) = &seen.update {
+            self.definition = Some(*definition);
+        }
+        let mut line = self.head(&seen.update);
+        if let Some(time) = event_time(&seen.update) {
+            line.insert("time".into(), time.0.into());
+            if let Some(sent) = seen.sent_at {
+                line.insert("sent".into(), sent.0.into());
+            }
+            line.insert("latency_ns".into(), now.0.saturating_sub(time.0).into());
+        }
+        self.body(&mut line, &seen.update);
+        if let Some([bids, offers]) = &seen.book {
+            line.insert("bids".into(), self.levels(bids));
+            line.insert("offers".into(), self.levels(offers));
+        }
+        line.into()
+    }
+
+    /// The line of a venue that went away.
+    pub(crate) fn lost(&self, reason: &str) -> Value {
+        json!({ "update": "lost", "reason": reason })
+    }
+
+    fn head(&self, update: &Update) -> Map<String, Value> {
+        let kind = match update {
+            Update::Definition(_) => "definition",
+            Update::Status(_) => "phase",
+            Update::Book { .. } => "book",
+            Update::Levels(..) => "levels",
+            Update::BestBidOffer(_) => "best",
+            Update::Trade(_) => "trade",
+            Update::TradeCancel(_) => "trade_cancel",
+            Update::Gap { .. } => "gap",
+            Update::GapNotice(_) => "gap_notice",
+            Update::Rejected(_) => "rejected",
+        };
+        let mut line = Map::new();
+        line.insert("update".into(), kind.into());
+        if let Some(symbol) = self.definition.as_ref().and_then(|definition| definition.symbol.as_str()) {
+            line.insert("instrument".into(), symbol.into());
+        }
+        line
+    }
+
+    fn body(&self, line: &mut Map<String, Value>, update: &Update) {
+        let mut add = |name: &str, value: Value| drop(line.insert(name.to_owned(), value));
+        match update {
+            Update::Definition(definition) => {
+                add("security_id", definition.security_id.0.into());
+                add("tick", self.price(definition.tick.0));
+                add("lot", self.quantity(definition.lot.0));
+                add("phase", format!("{:?}", definition.phase).into());
+            }
+            Update::Status(status) => {
+                add("phase", format!("{:?}", status.phase).into());
+                add("cause", status.cause.map(|cause| format!("{cause:?}")).into());
+            }
+            Update::Book { last_sequence, .. } => add("last_sequence", last_sequence.0.into()),
+            Update::Levels(message, _) => {
+                add("journal_sequence", message.journal_sequence.map(|sequence| sequence.0).into());
+            }
+            Update::BestBidOffer(best) => {
+                add("bid", best.bid_price.map(|price| self.price(price.0)).into());
+                add("offer", best.offer_price.map(|price| self.price(price.0)).into());
+            }
+            Update::Trade(trade) => {
+                add("journal_sequence", trade.journal_sequence.map(|sequence| sequence.0).into());
+                add("trade_id", trade.trade_id.0.into());
+                add("price", self.price(trade.price.0));
+                add("quantity", self.quantity(trade.quantity.0));
+                add("aggressor", trade.aggressor.map(|side| format!("{side:?}").to_lowercase()).into());
+            }
+            Update::TradeCancel(cancel) => {
+                add("journal_sequence", cancel.journal_sequence.map(|sequence| sequence.0).into());
+                add("trade_id", cancel.trade_id.0.into());
+                add("price", self.price(cancel.price.0));
+                add("quantity", self.quantity(cancel.quantity.0));
+            }
+            Update::Gap { from, count, .. } => {
+                add("from", from.0.into());
+                add("count", count.0.into());
+            }
+            Update::GapNotice(notice) => {
+                add("from", notice.from_sequence.0.into());
+                add("count", notice.count.0.into());
+                add("cause", format!("{:?}", notice.cause).into());
+            }
+            Update::Rejected(reject) => add("reason", format!("{:?}", reject.reason).into()),
+        }
+    }
+
+    fn levels(&self, levels: &[BookLevel]) -> Value {
+        let level = |level: &BookLevel| {
+            json!({
+                "price": self.price(level.price.0),
+                "quantity": self.quantity(level.quantity.0),
+                "orders": level.order_count.0,
+            })
+        };
+        levels.iter().map(level).collect()
+    }
+
+    fn price(&self, mantissa: i64) -> Value {
+        let exponent = self.definition.as_ref().map_or(Exponent(0), |definition| definition.price_exponent);
+        decimal::text(mantissa, exponent).into()
+    }
+
+    fn quantity(&self, mantissa: i64) -> Value {
+        let exponent = self.definition.as_ref().map_or(Exponent(0), |definition| definition.quantity_exponent);
+        decimal::short_text(mantissa, exponent).into()
+    }
+}

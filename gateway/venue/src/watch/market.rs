@@ -1,0 +1,189 @@
+//! What is known of the watched instrument: updates in, a picture out. No I/O and no clock.
+
+use std::collections::VecDeque;
+
+use client::market_data::{BookLevel, GapCounters, Update};
+use wire::market_data::{SecurityDefinition, Trade};
+use wire::{Exponent, Phase, Price, Side, Timestamp};
+
+use super::Seen;
+use super::latency::Latency;
+
+/// Trades that are kept for the tape.
+const TRADES_MAX: usize = 200;
+
+/// Whether updates come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Link {
+    /// They come.
+    Live,
+    /// The venue is gone, and looked for.
+    Lost(String),
+}
+
+/// The watched instrument.
+#[derive(Debug)]
+pub(crate) struct Market {
+    pub(crate) name: String,
+    pub(crate) definition: Option<SecurityDefinition>,
+    pub(crate) phase: Option<Phase>,
+    /// Best first.
+    pub(crate) bids: Vec<BookLevel>,
+    /// Best first.
+    pub(crate) offers: Vec<BookLevel>,
+    /// Newest first.
+    pub(crate) trades: VecDeque<Trade>,
+    pub(crate) last: Option<Last>,
+    pub(crate) gaps: GapCounters,
+    /// From earlier connections.
+    gaps_before: GapCounters,
+    pub(crate) connections: u64,
+    pub(crate) updates: u64,
+    pub(crate) updated_at: Option<Timestamp>,
+    pub(crate) link: Link,
+    /// From the core's time of an event to the screen.
+    pub(crate) event_to_screen: Latency,
+    /// From the sending of its packet to the screen.
+    pub(crate) sent_to_screen: Latency,
+    /// Of updates that were not drawn yet: the core's time, and the sending time.
+    undrawn: Vec<(Timestamp, Option<Timestamp>)>,
+}
+
+/// The last trade.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Last {
+    pub(crate) price: Price,
+    /// Against the last other price; none: there was none.
+    pub(crate) tick: Option<Tick>,
+}
+
+/// Where the price went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tick {
+    Up,
+    Down,
+}
+
+impl Market {
+    /// Nothing is known yet.
+    pub(crate) fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            definition: None,
+            phase: None,
+            bids: Vec::new(),
+            offers: Vec::new(),
+            trades: VecDeque::new(),
+            last: None,
+            gaps: GapCounters::default(),
+            gaps_before: GapCounters::default(),
+            connections: 0,
+            updates: 0,
+            updated_at: None,
+            link: Link::Live,
+            event_to_screen: Latency::default(),
+            sent_to_screen: Latency::default(),
+            undrawn: Vec::new(),
+        }
+    }
+
+    /// Updates come from now on.
+    pub(crate) fn connected(&mut self) {
+        self.link = Link::Live;
+        self.connections += 1;
+        self.gaps_before = self.gaps;
+    }
+
+    /// Updates come no more, for now. The book stays to be seen.
+    pub(crate) fn lost(&mut self, reason: &str) {
+        self.link = Link::Lost(reason.to_owned());
+    }
+
+    /// Takes an update at `now`.
+    pub(crate) fn update(&mut self, seen: Seen, now: Timestamp) {
+        self.updates += 1;
+        self.updated_at = Some(now);
+        let GapCounters { gaps, messages, notices } = self.gaps_before;
+        self.gaps = GapCounters {
+            gaps: gaps + seen.gaps.gaps,
+            messages: messages + seen.gaps.messages,
+            notices: notices + seen.gaps.notices,
+        };
+        if let Some([bids, offers]) = seen.book {
+            self.bids = bids;
+            self.offers = offers;
+        }
+        if let Some(time) = event_time(&seen.update) {
+            self.undrawn.push((time, seen.sent_at));
+        }
+        match seen.update {
+            Update::Definition(definition) => {
+                if let Some(symbol) = definition.symbol.as_str() {
+                    symbol.clone_into(&mut self.name);
+                }
+                self.phase = Some(definition.phase);
+                self.definition = Some(definition);
+            }
+            Update::Status(status) => self.phase = Some(status.phase),
+            Update::Trade(trade) => self.traded(trade),
+            // What is no trade any more does not stay on the tape.
+            Update::TradeCancel(cancel) => self.trades.retain(|trade| trade.trade_id != cancel.trade_id),
+            Update::Book { .. }
+            | Update::Levels(..)
+            | Update::BestBidOffer(_)
+            | Update::Gap { .. }
+            | Update::GapNotice(_)
+            | Update::Rejected(_) => {}
+        }
+    }
+
+    /// Everything that is known was on the screen at `now`.
+    pub(crate) fn drawn(&mut self, now: Timestamp) {
+        for (event, sent) in self.undrawn.drain(..) {
+            self.event_to_screen.add(now.0.saturating_sub(event.0));
+            if let Some(sent) = sent {
+                self.sent_to_screen.add(now.0.saturating_sub(sent.0));
+            }
+        }
+    }
+
+    /// The exponents of prices and quantities.
+    pub(crate) fn exponents(&self) -> (Exponent, Exponent) {
+        self.definition
+            .as_ref()
+            .map_or((Exponent(0), Exponent(0)), |definition| (definition.price_exponent, definition.quantity_exponent))
+    }
+
+    /// A side's levels, best first.
+    pub(crate) fn levels(&self, side: Side) -> &[BookLevel] {
+        if side == Side::Buy { &self.bids } else { &self.offers }
+    }
+
+    fn traded(&mut self, trade: Trade) {
+        let before = self.last;
+        let tick = before.and_then(|last| match trade.price.cmp(&last.price) {
+            std::cmp::Ordering::Greater => Some(Tick::Up),
+            std::cmp::Ordering::Less => Some(Tick::Down),
+            std::cmp::Ordering::Equal => last.tick,
+        });
+        self.last = Some(Last { price: trade.price, tick });
+        self.trades.truncate(TRADES_MAX - 1);
+        self.trades.push_front(trade);
+    }
+}
+
+/// The core's time of what an update tells; `None`: it tells of no event.
+pub(crate) fn event_time(update: &Update) -> Option<Timestamp> {
+    match update {
+        Update::Levels(message, _) => Some(message.transact_time),
+        Update::BestBidOffer(best) => Some(best.transact_time),
+        Update::Trade(trade) => Some(trade.transact_time),
+        Update::TradeCancel(cancel) => Some(cancel.transact_time),
+        Update::Status(status) => Some(status.transact_time),
+        Update::Definition(_)
+        | Update::Book { .. }
+        | Update::Gap { .. }
+        | Update::GapNotice(_)
+        | Update::Rejected(_) => None,
+    }
+}

@@ -1,0 +1,439 @@
+//! The picture of a market. A function of the market, the size and the time.
+//!
+//! ```text
+//!   BTC-USD  Continuous   last …                                 header
+//!   ┌ book ──────────────────┐┌ trades ───────────┐
+//!   │ offers, best lowest    ││ newest highest    │
+//!   │ ── spread ──           ││                   │
+//!   │ bids, best highest     ││                   │
+//!   └────────────────────────┘└───────────────────┘
+//!   latency, gaps                                                footer
+//! ```
+
+use std::time::Duration;
+
+use client::market_data::BookLevel;
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::{Color, Modifier, Style};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, BorderType, Paragraph};
+use rust_decimal::Decimal;
+use wire::market_data::Trade;
+use wire::{Exponent, Phase, Side, Timestamp};
+
+use super::latency::{Latency, Percentiles};
+use super::market::{Link, Market, Tick};
+use crate::decimal;
+
+const BID: Color = Color::Green;
+const OFFER: Color = Color::Red;
+const QUIET: Style = Style::new().fg(Color::DarkGray);
+const STRONG: Style = Style::new().add_modifier(Modifier::BOLD);
+/// Columns of the tape, its border included; below twice of them it is left out.
+const TAPE_COLUMNS: u16 = 47;
+/// Eighths of a cell, from one.
+const EIGHTHS: [char; 8] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉', '█'];
+
+/// Draws a market at `now`.
+pub(crate) fn draw(frame: &mut Frame<'_>, market: &Market, now: Timestamp) {
+    let [header, body, footer] =
+        Layout::vertical([Constraint::Length(2), Constraint::Min(0), Constraint::Length(2)]).areas(frame.area());
+    frame.render_widget(Paragraph::new(vec![title(market), best(market)]), header);
+    let wide = body.width >= 2 * TAPE_COLUMNS - 10;
+    let tape_columns = if wide { TAPE_COLUMNS } else { 0 };
+    let [ladder, tape] = Layout::horizontal([Constraint::Min(0), Constraint::Length(tape_columns)]).areas(body);
+    draw_ladder(frame, market, ladder);
+    if wide {
+        draw_tape(frame, market, tape);
+    }
+    frame.render_widget(Paragraph::new(vec![latency(market), health(market, now)]), footer);
+}
+
+// Header.
+
+fn title(market: &Market) -> Line<'static> {
+    let mut spans = vec![
+        Span::styled(format!(" {} ", market.name), STRONG.fg(Color::Black).bg(Color::Cyan)),
+        Span::raw(" "),
+        match market.phase {
+            Some(Phase::Continuous) => Span::styled("Continuous", Style::new().fg(BID)),
+            Some(phase) => Span::styled(format!("{phase:?}"), Style::new().fg(Color::Yellow)),
+            None => Span::styled("waiting for the book", QUIET),
+        },
+    ];
+    if let Some(last) = market.last {
+        let (prices, _) = market.exponents();
+        let (arrow, color) = match last.tick {
+            Some(Tick::Up) => (" ▲", BID),
+            Some(Tick::Down) => (" ▼", OFFER),
+            None => ("", Color::Reset),
+        };
+        spans.push(Span::styled("   last ", QUIET));
+        spans.push(Span::styled(decimal::text(last.price.0, prices) + arrow, STRONG.fg(color)));
+    }
+    Line::from(spans)
+}
+
+fn best(market: &Market) -> Line<'static> {
+    let (prices, quantities) = market.exponents();
+    let mut spans = Vec::new();
+    for (side, label, color) in [(Side::Buy, " bid ", BID), (Side::Sell, "   offer ", OFFER)] {
+        spans.push(Span::styled(label, QUIET));
+        match market.levels(side).first() {
+            Some(level) => {
+                spans.push(Span::styled(decimal::text(level.price.0, prices), STRONG.fg(color)));
+                let quantity = decimal::short_text(level.quantity.0, quantities);
+                spans.push(Span::raw(format!(" × {quantity}")));
+            }
+            None => spans.push(Span::styled("none", QUIET)),
+        }
+    }
+    if let Some(spread) = spread(market) {
+        spans.push(Span::styled("   spread ", QUIET));
+        spans.push(Span::raw(spread));
+    }
+    Line::from(spans)
+}
+
+/// As a price, and in hundredths of a percent of the middle.
+fn spread(market: &Market) -> Option<String> {
+    let (bid, offer) = (market.bids.first()?.price.0, market.offers.first()?.price.0);
+    let spread = offer.checked_sub(bid)?;
+    let middle = i128::from(offer) + i128::from(bid);
+    let hundredths = (i128::from(spread) * 2 * 1_000_000).checked_div(middle)?;
+    let basis_points = Decimal::try_from_i128_with_scale(hundredths, 2).ok()?;
+    let (prices, _) = market.exponents();
+    Some(format!("{} ({basis_points} bp)", decimal::text(spread, prices)))
+}
+
+// Ladder.
+
+fn draw_ladder(frame: &mut Frame<'_>, market: &Market, area: Rect) {
+    let block = framed(" book ");
+    let inside = block.inner(area);
+    frame.render_widget(block, area);
+    let rows = usize::from(inside.height.saturating_sub(2) / 2);
+    let bids = &market.bids[..rows.min(market.bids.len())];
+    let offers = &market.offers[..rows.min(market.offers.len())];
+    let ladder = Columns::of(market, bids, offers, inside.width.into());
+    let mut lines = vec![ladder.heading()];
+    lines.extend((offers.len()..rows).map(|_| Line::default()));
+    lines.extend(offers.iter().rev().map(|level| ladder.level(level, OFFER)));
+    lines.push(ladder.middle(market));
+    lines.extend(bids.iter().map(|level| ladder.level(level, BID)));
+    frame.render_widget(Paragraph::new(lines), inside);
+}
+
+/// How wide what is, so that every number has its place.
+struct Columns {
+    prices: Exponent,
+    quantities: Exponent,
+    /// Decimals that some quantity on the ladder needs.
+    decimals: usize,
+    price: usize,
+    quantity: usize,
+    bar: usize,
+    /// The largest quantity: the longest bar.
+    largest: i64,
+}
+
+const ORDERS_COLUMNS: usize = 6;
+
+impl Columns {
+    fn of(market: &Market, bids: &[BookLevel], offers: &[BookLevel], width: usize) -> Self {
+        let (prices, quantities) = market.exponents();
+        let levels = || bids.iter().chain(offers);
+        let decimals = levels().map(|level| decimals(level.quantity.0, quantities)).max().unwrap_or(0);
+        let longest = |text: fn(&Self, &BookLevel) -> String, columns: &Self, heading: usize| {
+            levels().map(|level| text(columns, level).len()).max().unwrap_or(0).max(heading)
+        };
+        let largest = levels().map(|level| level.quantity.0).max().unwrap_or(0);
+        let mut columns = Self { prices, quantities, decimals, price: 0, quantity: 0, bar: 0, largest };
+        columns.price = longest(Self::price_text, &columns, "price".len());
+        columns.quantity = longest(Self::quantity_text, &columns, "quantity".len());
+        columns.bar = width.saturating_sub(columns.price + columns.quantity + ORDERS_COLUMNS + 7);
+        columns
+    }
+
+    fn price_text(&self, level: &BookLevel) -> String {
+        decimal::text(level.price.0, self.prices)
+    }
+
+    fn quantity_text(&self, level: &BookLevel) -> String {
+        padded(&decimal::short_text(level.quantity.0, self.quantities), self.decimals)
+    }
+
+    fn heading(&self) -> Line<'static> {
+        let Self { price, quantity, .. } = *self;
+        Line::styled(format!(" {:>price$}  {:>quantity$} {:>ORDERS_COLUMNS$}", "price", "quantity", "orders"), QUIET)
+    }
+
+    fn level(&self, level: &BookLevel, color: Color) -> Line<'static> {
+        let Self { price, quantity, .. } = *self;
+        let numbers = format!("  {:>quantity$} {:>ORDERS_COLUMNS$}  ", self.quantity_text(level), level.order_count.0);
+        Line::from(vec![
+            Span::styled(format!(" {:>price$}", self.price_text(level)), STRONG.fg(color)),
+            Span::raw(numbers),
+            Span::styled(bar(level.quantity.0, self.largest, self.bar), Style::new().fg(color)),
+        ])
+    }
+
+    fn middle(&self, market: &Market) -> Line<'static> {
+        let text = spread(market).map_or_else(|| "one side is empty".to_owned(), |spread| format!("spread {spread}"));
+        let Self { price, .. } = *self;
+        Line::styled(format!(" {:>price$}  {text}", "──"), QUIET)
+    }
+}
+
+/// A bar of `value` among `largest`, to an eighth of a cell.
+fn bar(value: i64, largest: i64, columns: usize) -> String {
+    if value <= 0 || largest <= 0 {
+        return String::new();
+    }
+    let cells = u128::from(value.unsigned_abs()) * columns as u128 * 8 / u128::from(largest.unsigned_abs());
+    let eighths = usize::try_from(cells).unwrap_or(0).max(1);
+    let mut bar: String = std::iter::repeat_n('█', eighths / 8).collect();
+    if !eighths.is_multiple_of(8) {
+        bar.push(EIGHTHS[eighths % 8 - 1]);
+    }
+    bar
+}
+
+/// Decimals that a mantissa needs.
+fn decimals(mantissa: i64, exponent: Exponent) -> usize {
+    let text = decimal::short_text(mantissa, exponent);
+    text.split_once('.').map_or(0, |(_, behind)| behind.len())
+}
+
+/// A number without needless zeros, with as many as make `decimals`.
+fn padded(number: &str, decimals: usize) -> String {
+    let (whole, behind) = number.split_once('.').unwrap_or((number, ""));
+    if decimals == 0 { whole.to_owned() } else { format!("{whole}.{behind:0<decimals$}") }
+}
+
+// Tape.
+
+fn draw_tape(frame: &mut Frame<'_>, market: &Market, area: Rect) {
+    let block = framed(" trades ");
+    let inside = block.inner(area);
+    frame.render_widget(block, area);
+    let (prices, quantities) = market.exponents();
+    let rows = usize::from(inside.height.saturating_sub(1));
+    let shown: Vec<&Trade> = market.trades.iter().take(rows).collect();
+    let decimals = shown.iter().map(|trade| decimals(trade.quantity.0, quantities)).max().unwrap_or(0);
+    let mut lines =
+        vec![Line::styled(format!(" {:<12}  {:<4} {:>12} {:>11}", "time, UTC", "", "price", "quantity"), QUIET)];
+    lines.extend(shown.into_iter().map(|trade| {
+        let (side, color) = match trade.aggressor {
+            Some(Side::Buy) => ("buy", BID),
+            Some(Side::Sell) => ("sell", OFFER),
+            Some(Side::NonRepresentable) | None => ("", Color::Reset),
+        };
+        let price = decimal::text(trade.price.0, prices);
+        let quantity = padded(&decimal::short_text(trade.quantity.0, quantities), decimals);
+        Line::from(vec![
+            Span::styled(format!(" {}  ", time_of_day(trade.transact_time)), QUIET),
+            Span::styled(format!("{side:<4} {price:>12}"), Style::new().fg(color)),
+            Span::raw(format!(" {quantity:>11}")),
+        ])
+    }));
+    frame.render_widget(Paragraph::new(lines), inside);
+}
+
+fn time_of_day(time: Timestamp) -> String {
+    let milliseconds = time.0 / 1_000_000 % 86_400_000;
+    let (seconds, milliseconds) = (milliseconds / 1_000, milliseconds % 1_000);
+    format!("{:02}:{:02}:{:02}.{milliseconds:03}", seconds / 3_600, seconds / 60 % 60, seconds % 60)
+}
+
+// Footer.
+
+fn latency(market: &Market) -> Line<'static> {
+    let mut spans = vec![Span::styled(" latency, p50 / p99 / max in ms", QUIET)];
+    for (label, latency) in
+        [("   event → screen ", &market.event_to_screen), ("   sent → screen ", &market.sent_to_screen)]
+    {
+        spans.push(Span::styled(label, QUIET));
+        spans.push(Span::raw(percentiles(latency)));
+    }
+    Line::from(spans)
+}
+
+fn percentiles(latency: &Latency) -> String {
+    match latency.percentiles() {
+        Some(Percentiles { median, p99, max }) => {
+            format!("{} / {} / {}", milliseconds(median), milliseconds(p99), milliseconds(max))
+        }
+        None => "nothing yet".to_owned(),
+    }
+}
+
+/// To a hundredth where that is still to be read.
+fn milliseconds(duration: Duration) -> String {
+    let microseconds = duration.as_micros();
+    let (whole, behind) = (microseconds / 1_000, microseconds % 1_000);
+    if whole < 10 { format!("{whole}.{:02}", behind / 10) } else { format!("{whole}.{}", behind / 100) }
+}
+
+fn health(market: &Market, now: Timestamp) -> Line<'static> {
+    if let Link::Lost(reason) = &market.link {
+        let text = format!(" the venue is gone, looking for it: {reason}   q leaves");
+        return Line::styled(text, STRONG.fg(Color::Yellow));
+    }
+    let gaps = market.gaps;
+    let style = if gaps.gaps == 0 && gaps.notices == 0 { Style::new() } else { Style::new().fg(Color::Yellow) };
+    let mut spans = vec![
+        Span::styled(" gaps ", QUIET),
+        Span::styled(format!("{} ({} messages, {} notices)", gaps.gaps, gaps.messages, gaps.notices), style),
+        Span::styled("   updates ", QUIET),
+        Span::raw(market.updates.to_string()),
+    ];
+    let silence = market.updated_at.map_or(0, |updated_at| now.0.saturating_sub(updated_at.0) / 1_000_000_000);
+    if silence >= 2 {
+        spans.push(Span::styled(format!("   silent for {silence} s"), Style::new().fg(Color::Yellow)));
+    }
+    if market.connections > 1 {
+        spans.push(Span::styled(format!("   connections {}", market.connections), QUIET));
+    }
+    spans.push(Span::styled("   q leaves", QUIET));
+    Line::from(spans)
+}
+
+fn framed(title: &str) -> Block<'_> {
+    Block::bordered().border_type(BorderType::Rounded).border_style(QUIET).title(title)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use client::market_data::{GapCounters, Update};
+    use ratatui::Terminal;
+    use ratatui::backend::TestBackend;
+    use ratatui::buffer::Buffer;
+    use wire::market_data::SecurityDefinition;
+    use wire::{Block as _, EventIndex, FeedSequence, OrderCount, Price, Quantity, SecurityId, Symbol16, TradeId};
+
+    use crate::watch::Seen;
+
+    /// 2026-01-02 03:04:05.678 UTC.
+    const TIME: Timestamp = Timestamp(1_767_323_045_678_000_000);
+    const MILLISECOND: u64 = 1_000_000;
+
+    fn level(price: i64, quantity: i64, orders: u32) -> BookLevel {
+        BookLevel { price: Price(price), quantity: Quantity(quantity), order_count: OrderCount(orders) }
+    }
+
+    fn seen(update: Update, book: Option<[Vec<BookLevel>; 2]>) -> Seen {
+        Seen { update, book, sent_at: Some(Timestamp(TIME.0 + MILLISECOND)), gaps: GapCounters::default() }
+    }
+
+    fn trade(price: i64, quantity: i64, aggressor: Side, milliseconds: u64) -> Update {
+        Update::Trade(Trade {
+            security_id: SecurityId(1),
+            transact_time: Timestamp(TIME.0 + milliseconds * MILLISECOND),
+            journal_sequence: None,
+            trade_id: TradeId(1),
+            price: Price(price),
+            quantity: Quantity(quantity),
+            event_index: EventIndex(0),
+            aggressor: Some(aggressor),
+        })
+    }
+
+    /// Two bids, one offer, and two trades, of an instrument with two and eight decimals.
+    fn market() -> Market {
+        let definition = SecurityDefinition {
+            security_id: SecurityId(1),
+            symbol: Symbol16::new("BTC-USD"),
+            price_exponent: Exponent(-2),
+            quantity_exponent: Exponent(-8),
+            phase: Phase::Continuous,
+            ..SecurityDefinition::BLANK
+        };
+        let bids = vec![level(6_399_950, 50_000_000, 2), level(6_399_900, 200_000_000, 11)];
+        let offers = vec![level(6_400_050, 100_000_000, 1)];
+        let mut market = Market::new("btc-usd");
+        market.connected();
+        market.update(seen(Update::Definition(definition), None), TIME);
+        let book = Update::Book { security_id: SecurityId(1), last_sequence: FeedSequence(1) };
+        market.update(seen(book, Some([bids, offers])), TIME);
+        market.update(seen(trade(6_400_000, 12_500_000, Side::Sell, 0), None), TIME);
+        market.update(seen(trade(6_400_050, 2_000_000_000, Side::Buy, 7), None), TIME);
+        market.drawn(Timestamp(TIME.0 + 9 * MILLISECOND));
+        market
+    }
+
+    fn drawn(market: &Market, width: u16, height: u16) -> Buffer {
+        let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+        terminal.draw(|frame| draw(frame, market, TIME)).unwrap();
+        terminal.backend().buffer().clone()
+    }
+
+    fn rows(buffer: &Buffer) -> Vec<String> {
+        let columns = usize::from(buffer.area.width);
+        let row = |cells: &[ratatui::buffer::Cell]| cells.iter().map(|cell| cell.symbol()).collect::<String>();
+        buffer.content.chunks(columns).map(|cells| row(cells).trim_end().to_owned()).collect()
+    }
+
+    #[test]
+    fn a_known_book_has_its_numbers_in_their_places() {
+        let buffer = drawn(&market(), 100, 12);
+        #[rustfmt::skip]
+        let expected = [
+            " BTC-USD  Continuous   last 64000.50 ▲",
+            " bid 63999.50 × 0.5   offer 64000.50 × 1   spread 1.00 (0.15 bp)",
+            "╭ book ─────────────────────────────────────────────╮╭ trades ─────────────────────────────────────╮",
+            "│    price  quantity orders                         ││ time, UTC                 price    quantity │",
+            "│                                                   ││ 03:04:05.685  buy      64000.50      20.000 │",
+            "│ 64000.50       1.0      1  ███████████            ││ 03:04:05.678  sell     64000.00       0.125 │",
+            "│       ──  spread 1.00 (0.15 bp)                   ││                                             │",
+            "│ 63999.50       0.5      2  █████▌                 ││                                             │",
+            "│ 63999.00       2.0     11  ██████████████████████ ││                                             │",
+            "╰───────────────────────────────────────────────────╯╰─────────────────────────────────────────────╯",
+            " latency, p50 / p99 / max in ms   event → screen 2.00 / 9.00 / 9.00   sent → screen 8.00 / 8.00 / 8.00",
+            " gaps 0 (0 messages, 0 notices)   updates 4   q leaves",
+        ];
+        let rows = rows(&buffer);
+        for (row, expected) in rows.iter().zip(expected) {
+            // What does not fit is cut off.
+            assert_eq!(*row, expected.chars().take(100).collect::<String>().trim_end());
+        }
+        let color_at = |column, row| buffer[(column, row)].fg;
+        assert_eq!((color_at(2, 5), color_at(2, 7)), (OFFER, BID));
+        assert_eq!((color_at(70, 4), color_at(70, 5)), (BID, OFFER));
+    }
+
+    #[test]
+    fn every_size_can_be_drawn() {
+        let market = market();
+        for (width, height) in (0..130).flat_map(|width| [0, 1, 2, 3, 4, 5, 6, 9, 40].map(|height| (width, height))) {
+            drawn(&market, width, height);
+        }
+        drawn(&Market::new("X"), 80, 24);
+    }
+
+    #[test]
+    fn a_narrow_screen_shows_the_book_alone() {
+        let rows = rows(&drawn(&market(), 60, 12)).join("\n");
+        assert!(rows.contains("63999.50") && !rows.contains("trades"), "{rows}");
+    }
+
+    #[test]
+    fn gaps_losses_and_silence_are_said() {
+        let mut market = market();
+        let gap = GapCounters { gaps: 2, messages: 30, notices: 1 };
+        let update = Seen { gaps: gap, ..seen(trade(1, 1, Side::Buy, 0), None) };
+        market.update(update, Timestamp(TIME.0 - 3_000 * MILLISECOND));
+        let said = rows(&drawn(&market, 100, 12)).pop().unwrap();
+        assert_eq!(said, " gaps 2 (30 messages, 1 notices)   updates 5   silent for 3 s   q leaves");
+        market.lost("timed out");
+        let said = rows(&drawn(&market, 100, 12)).pop().unwrap();
+        assert_eq!(said, " the venue is gone, looking for it: timed out   q leaves");
+        // What was missed before stays counted when the venue is there again.
+        market.connected();
+        market.update(seen(trade(1, 1, Side::Buy, 0), None), TIME);
+        let said = rows(&drawn(&market, 100, 12)).pop().unwrap();
+        assert_eq!(said, " gaps 2 (30 messages, 1 notices)   updates 6   connections 2   q leaves");
+    }
+}
