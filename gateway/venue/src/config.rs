@@ -51,6 +51,9 @@ pub struct ServeArguments {
     /// Health, metrics and the operator's door, plain HTTP; the door is closed unless the address is loopback. Port 0: any.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7003")]
     pub http: SocketAddr,
+    /// Let a simulated market maker and taker trade through the gateway, with the demo keys of those names.
+    #[arg(long)]
+    pub demo: bool,
 }
 
 /// What an acknowledgement promises.
@@ -210,7 +213,7 @@ fn first_paragraph(error: &clap::Error) -> String {
 impl ServeArguments {
     /// Every option but the file's, with its value, whoever gave it.
     pub fn effective(&self) -> Vec<(&'static str, String)> {
-        let Self { config: _, data, head, durability, idle, cores, order_entry, market_data, http } = self;
+        let Self { config: _, data, head, durability, idle, cores, order_entry, market_data, http, demo } = self;
         let cores: Vec<_> = cores.iter().map(ToString::to_string).collect();
         vec![
             ("data", data.display().to_string()),
@@ -221,6 +224,7 @@ impl ServeArguments {
             ("order-entry", order_entry.to_string()),
             ("market-data", market_data.to_string()),
             ("http", http.to_string()),
+            ("demo", demo.to_string()),
         ]
     }
 

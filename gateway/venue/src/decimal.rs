@@ -36,6 +36,12 @@ pub fn mantissa(number: Decimal, exponent: Exponent) -> Result<i64, DecimalError
     i64::try_from(mantissa).map_err(|_| too_large)
 }
 
+/// `count × 10^−decimals` as a mantissa; `None`: it is finer than the exponent, or too large.
+pub fn scaled(count: i64, decimals: u8, exponent: Exponent) -> Option<i64> {
+    let number = Decimal::try_from_i128_with_scale(count.into(), decimals.into()).ok()?;
+    mantissa(number, exponent).ok()
+}
+
 /// A mantissa as text with all its decimals: prices of one instrument stand under each other.
 pub fn text(mantissa: i64, exponent: Exponent) -> String {
     match number(mantissa, exponent) {

@@ -60,9 +60,13 @@ const LIMITS: AccountLimits = AccountLimits { open_orders_max: 10_000, ..Account
 pub const ADMINISTRATOR: KeyHolder =
     KeyHolder { name: "administrator", key: KeyId(1), session: SessionId(1), account: AccountId::NONE };
 
+/// The key of the demo market's maker.
+pub const MARKET_MAKER: KeyHolder = trader("market-maker", 4);
+/// The key of the demo market's taker.
+pub const TAKER: KeyHolder = trader("taker", 5);
+
 /// The demo accounts' keys.
-pub const TRADERS: [KeyHolder; 4] =
-    [trader("alice", 2), trader("bob", 3), trader("market-maker", 4), trader("taker", 5)];
+pub const TRADERS: [KeyHolder; 4] = [trader("alice", 2), trader("bob", 3), MARKET_MAKER, TAKER];
 
 const fn trader(name: &'static str, number: u32) -> KeyHolder {
     KeyHolder { name, key: KeyId(number), session: SessionId(number), account: AccountId(number) }

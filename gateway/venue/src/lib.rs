@@ -11,6 +11,7 @@ mod core_thread;
 pub mod data_folder;
 pub mod decimal;
 pub mod demo;
+pub mod demo_market;
 pub mod exit;
 pub mod founding;
 pub mod http;

@@ -32,6 +32,7 @@ use crate::arguments::ConfigCommand;
 use crate::config::{self, ConfigError, DurabilityArgument, ServeArguments, Threads};
 use crate::data_folder::{DataFolder, DataFolderError};
 use crate::demo;
+use crate::demo_market::{DemoMarket, DemoMarketError};
 use crate::exit::Exit;
 use crate::founding::{FoundingError, found};
 use crate::http::{Http, Status, admin_is_open};
@@ -52,6 +53,9 @@ pub enum ServeError {
     /// There is no venue, and none could be founded.
     #[error(transparent)]
     Founding(#[from] FoundingError),
+    /// The demo market did not start.
+    #[error(transparent)]
+    DemoMarket(#[from] DemoMarketError),
     /// The venue did not start.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -92,6 +96,7 @@ impl ServeError {
             Self::Founding(_)
             | Self::Start(StartError::Thread(_))
             | Self::Folder(_)
+            | Self::DemoMarket(_)
             | Self::Stop(_)
             | Self::Door { .. }
             | Self::System { .. } => Exit::InputOutput,
@@ -148,9 +153,11 @@ fn say_options(arguments: &ServeArguments, threads: &Threads) {
 fn serve(arguments: &ServeArguments) -> Result<(), ServeError> {
     say_options(arguments, &arguments.threads()?);
     let running = Running::start(arguments, demo::commands)?;
+    let demo_market = arguments.demo.then(|| running.start_demo_market()).transpose()?;
     running.announce()?;
     wait_for_signal()?;
     say("stopping: letting nobody in, applying what came in, sealing the journal");
+    demo_market.into_iter().for_each(DemoMarket::stop);
     let ended = running.stop()?;
     say(&format!("stopped behind command {}", ended.engine.last().sequence.0));
     Ok(())
@@ -264,6 +271,13 @@ impl Running {
     /// Where it listens.
     pub fn addresses(&self) -> &Addresses {
         &self.addresses
+    }
+
+    fn start_demo_market(&self) -> Result<DemoMarket, ServeError> {
+        let seed = wall_clock().0;
+        let market = DemoMarket::start(&self.folder, self.addresses.order_entry, seed)?;
+        println!("demo market   a simulated market-maker and taker trade in all instruments, seed {seed}");
+        Ok(market)
     }
 
     fn announce(&self) -> Result<(), ServeError> {

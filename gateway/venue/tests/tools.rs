@@ -1,10 +1,11 @@
-//! `rialto order`, `watch` and `journal inspect`, as a person or a script meets them.
+//! `rialto order`, `watch`, `journal inspect` and the demo market, as a person or a script meets them.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -85,6 +86,15 @@ impl Venue {
 
     fn door(&self, door: &str) -> &str {
         self.ready[door].as_str().unwrap()
+    }
+
+    fn trade_count(&self) -> u64 {
+        let mut stream = TcpStream::connect(self.door("http")).unwrap();
+        write!(stream, "GET /metrics HTTP/1.1\r\nHost: venue\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let line = answer.lines().find_map(|line| line.strip_prefix("rialto_trades_total "));
+        line.unwrap().parse().unwrap()
     }
 }
 
@@ -280,6 +290,33 @@ fn a_watcher_waits_for_a_venue_that_went_away() {
     // On another port than before.
     let _venue = Venue::start(data.path(), &[]);
     watching.update(|update| update["update"] == "book");
+}
+
+#[test]
+fn a_demo_venue_trades_and_leaves_nothing_behind() {
+    let data = tempfile::tempdir().unwrap();
+    let venue = Venue::start(data.path(), &["--demo"]);
+    let deadline = Instant::now() + PATIENCE;
+    while venue.trade_count() == 0 {
+        assert!(Instant::now() < deadline, "nothing traded");
+        std::thread::yield_now();
+    }
+    for instrument in ["BTC-USD", "ETH-USD", "ETH-BTC"] {
+        let full = |update: &Value| {
+            ["bids", "offers"].iter().all(|side| update[side].as_array().is_some_and(|it| it.len() > 2))
+        };
+        watch(&data, instrument, &[]).update(full);
+    }
+    // Killed in the middle, it begins anew; stopped in order, it cancels what it has.
+    drop(venue);
+    let venue = Venue::start(data.path(), &["--demo"]);
+    watch(&data, "BTC-USD", &[]).update(|update| update["update"] == "trade");
+    venue.running.terminate();
+    let _venue = Venue::start(data.path(), &[]);
+    for instrument in ["BTC-USD", "ETH-USD", "ETH-BTC"] {
+        let book = watch(&data, instrument, &[]).update(|update| update["update"] == "book");
+        assert_eq!((&book["bids"], &book["offers"]), (&json!([]), &json!([])), "{instrument}");
+    }
 }
 
 #[test]
