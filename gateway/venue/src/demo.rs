@@ -110,7 +110,7 @@ fn list(instrument: &Instrument) -> [CommandBody; 2] {
         lot_decimals: instrument.lot_decimals,
         reference: Price::ABSENT,
         holds: Holds::On,
-        self_trade_prevention: SelfTradePrevention::Allow,
+        self_trade_prevention: SelfTradePrevention::Decrement,
         phase: Phase::Continuous,
         note: note(),
     };
