@@ -15,11 +15,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use engine::{CommandBody, Engine, Event, EventHeader, Timestamp};
-use gateway::history::{ReportCollector, ReportHistory, ReportRange};
+use engine::{CommandBody, Engine, Timestamp};
 use gateway::transport::{Config as OrderEntryConfig, Security, Server, tls};
 use gateway::view::View;
-use journal::{Durability, FolderLock, Reader, rebuild};
+use journal::{Durability, FolderLock};
 use marketdata::Feed;
 use marketdata::quic::{Config as MarketDataConfig, Identity, Limits, Publisher};
 use ring::{EventReader, Idle};
@@ -36,6 +35,7 @@ use crate::demo_market::{DemoMarket, DemoMarketError};
 use crate::exit::Exit;
 use crate::founding::{FoundingError, found};
 use crate::http::{Http, Status, admin_is_open};
+use crate::report_history::JournalHistory;
 use crate::topology::{Ended, StartError, StopError, Topology, Venue, journal_options};
 
 /// Why a venue is not served.
@@ -224,7 +224,7 @@ impl Running {
             durability: wire_durability(topology.durability),
             ..OrderEntryConfig::new(arguments.order_entry, Security::Tls(security), wall_clock)
         };
-        let history = JournalHistory { directory: folder.path().to_owned() };
+        let history = JournalHistory::new(folder.path().to_owned(), Arc::clone(venue.durable()));
         let commands = Arc::clone(venue.commands());
         let opened = Server::start(config, commands, for_order_entry, views.order_entry, history);
         let order_entry = match opened.map_err(door("order entry", "order-entry", arguments.order_entry)) {
@@ -325,20 +325,6 @@ struct Views {
 impl Views {
     fn of(engine: &Engine) -> Self {
         Self { order_entry: View::of(engine), feed: Feed::of(engine) }
-    }
-}
-
-/// Reports again, by replaying the journal: slow and always right.
-struct JournalHistory {
-    directory: PathBuf,
-}
-
-impl ReportHistory for JournalHistory {
-    fn reports(&self, range: &ReportRange) -> io::Result<Vec<(EventHeader, Event)>> {
-        let mut collector = ReportCollector::new(*range);
-        let reader = Reader::open(&self.directory).map_err(io::Error::other)?;
-        rebuild(reader, &mut collector, |_| {}).map_err(io::Error::other)?;
-        Ok(collector.into_found())
     }
 }
 
