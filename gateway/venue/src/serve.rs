@@ -119,8 +119,8 @@ pub struct Addresses {
 
 /// Serves until it is interrupted; says what happens on standard output and what fails on standard error.
 pub fn run(arguments: &ServeArguments) -> Exit {
-    match serve(arguments) {
-        Ok(()) => Exit::Done,
+    match serve(arguments, demo::commands) {
+        Ok(_) => Exit::Done,
         Err(error) => {
             eprintln!("rialto: {error}");
             error.exit()
@@ -150,9 +150,10 @@ fn say_options(arguments: &ServeArguments, threads: &Threads) {
     println!("threads       {}", threads.description);
 }
 
-fn serve(arguments: &ServeArguments) -> Result<(), ServeError> {
+/// Serves until it is interrupted, and says what happens on standard output; what the venue was when it stopped.
+pub fn serve(arguments: &ServeArguments, set_up: impl FnOnce(&DataFolder) -> SetUp) -> Result<Ended, ServeError> {
     say_options(arguments, &arguments.threads()?);
-    let running = Running::start(arguments, demo::commands)?;
+    let running = Running::start(arguments, set_up)?;
     let demo_market = arguments.demo.then(|| running.start_demo_market()).transpose()?;
     running.announce()?;
     wait_for_signal()?;
@@ -160,7 +161,7 @@ fn serve(arguments: &ServeArguments) -> Result<(), ServeError> {
     demo_market.into_iter().for_each(DemoMarket::stop);
     let ended = running.stop()?;
     say(&format!("stopped behind command {}", ended.engine.last().sequence.0));
-    Ok(())
+    Ok(ended)
 }
 
 /// Whoever listened may have gone long ago; that is no reason to stop otherwise than in order.
