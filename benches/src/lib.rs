@@ -1,10 +1,12 @@
 //! Drives the engine with what happened elsewhere: recorded order flow, and scripts.
 //!
-//! Nothing here reads a clock: the times of commands are the times that a recording or a script gives.
+//! Straight into the engine nothing reads a clock: the times of commands are the times that a recording or a script
+//! gives.
 //!
 //! * [`driver`] — hands commands to an engine and keeps what came out.
 //! * [`flow`] — one adapter for each recording, and what its data says must come out.
 //! * [`script`] — JSON lines in, JSON lines out.
+//! * [`trading`] — traders of a venue that is served, for what goes through its doors.
 //! * [`decimal`] — exact decimal numbers, to and from ticks, lots and smallest units.
 
 pub mod decimal;
@@ -15,3 +17,4 @@ pub mod input;
 pub mod json;
 pub mod outcome;
 pub mod script;
+pub mod trading;
