@@ -6,7 +6,7 @@
 //!
 //! A rule that does not hold is a [`Fault`]: something was lost, or something was doubled.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use client::wire::order_entry::{ExecutionReport, OrderCancelReject, OrderEntryMessage, OrderMassActionReport};
 use client::wire::{
@@ -73,7 +73,7 @@ pub struct Log {
     /// Every request by its number, from 1.
     requests: Vec<Asked>,
     unanswered: BTreeMap<u64, Message>,
-    orders: HashMap<OrderName, OpenOrder>,
+    orders: BTreeMap<OrderName, OpenOrder>,
     fills: Vec<Fill>,
     executions: Vec<(wire::AccountId, ExecutionId, Origin)>,
     last_sequence: u64,
@@ -128,7 +128,7 @@ impl Log {
     }
 
     /// Orders that are open.
-    pub fn orders(&self) -> &HashMap<OrderName, OpenOrder> {
+    pub fn orders(&self) -> &BTreeMap<OrderName, OpenOrder> {
         &self.orders
     }
 
