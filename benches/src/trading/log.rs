@@ -162,6 +162,11 @@ impl Log {
         self.last_sequence
     }
 
+    /// Something else does not hold.
+    pub fn found(&mut self, fault: Fault) {
+        self.faults.push(fault);
+    }
+
     /// What does not hold; later calls give what came since.
     pub fn take_faults(&mut self) -> Vec<Fault> {
         std::mem::take(&mut self.faults)
@@ -237,11 +242,18 @@ impl Log {
     /// something else, answers nothing.
     fn cancelled(&mut self, name: OrderName, report: &ExecutionReport) {
         self.answer_own(report.answered_sequence, Asked::Cancel);
+        // An amend to no more than is filled ends the order; what an amend leads to besides comes behind its answer.
+        if report.answered_sequence.is_some_and(|number| self.unanswered.contains_key(&number.0)) {
+            self.answer_own(report.answered_sequence, Asked::Replace);
+        }
         if let Some(order) = self.orders.remove(&name) {
             let cancelled = report.cancelled_quantity.map_or(0, |quantity| quantity.0);
             self.expect(name, "cancelled quantity", order.leaves, cancelled);
             self.expect(name, "filled quantity", order.cumulative, report.cumulative_quantity.0);
-        } else if ![Asked::Cancel, Asked::MassCancel].iter().any(|&kind| self.is(report.answered_sequence, kind)) {
+        } else if ![Asked::Cancel, Asked::MassCancel, Asked::Replace]
+            .iter()
+            .any(|&kind| self.is(report.answered_sequence, kind))
+        {
             self.faults.push(Fault::Doubled(format!("order {name:?} was cancelled, but is not open")));
         }
     }

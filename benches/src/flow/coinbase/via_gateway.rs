@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use client::wire::{self, Indicator, Side, TradeId};
+use client::wire::{self, Side, TradeId};
 use client::{Client, Incoming};
 use engine::command::{CancelOrder, NewOrder};
 use engine::event::EventSink;
@@ -26,16 +26,17 @@ use engine::{ClientOrderId, Engine, Event, EventHeader, OrderId, Price, Quantity
 use journal::{book_digest, replay, state_digest};
 use venue::arguments::DurabilityArgument;
 
-use super::requests::{Recorded, Request, Step, Traded, accounts, amend, faults, lonely_bid, place, set_up};
+use super::requests::{Recorded, Request, Step, accounts, amend, faults, lonely_bid, place, set_up};
 use super::{LOT, TICK, uninterrupted};
 use crate::driver::{Digests, progress_bar};
 use crate::failure::Failure;
 use crate::flow::Source;
 use crate::flow::order_feed::limit_order;
 use crate::outcome::{Comparison, Outcome};
-use crate::trading::log::{Fault, Fill, Log};
+use crate::trading::log::{Fault, Log};
 use crate::trading::message::{Message, Steps, cancel};
 use crate::trading::served::{Served, admit, arguments};
+use crate::trading::trades::{Both, trades};
 use watcher::{Seen, Watcher};
 
 mod watcher;
@@ -254,36 +255,6 @@ fn compare(
         faults: faults(engine).into_iter().chain(told).chain(one_sided).chain(gaps).chain(refusals).collect(),
         digests: venue,
     })
-}
-
-/// A trade's two sides, as they were reported.
-#[derive(Debug, Default)]
-struct Both {
-    maker: Option<Fill>,
-    taker: Option<Fill>,
-}
-
-impl Both {
-    fn traded(&self) -> Option<Traded> {
-        let (maker, taker) = (self.maker?, self.taker?);
-        let count = |mantissa: i64| u64::try_from(mantissa).ok();
-        let agree = (maker.price, maker.quantity) == (taker.price, taker.quantity);
-        let (price, quantity) = (Price(count(maker.price.0)?), Quantity(count(maker.quantity.0)?));
-        agree.then(|| Traded { maker: maker.order.1.into(), taker: taker.order.1.into(), price, quantity })
-    }
-}
-
-/// All trades by their numbers, which count on.
-fn trades<'a>(fills: impl Iterator<Item = &'a Fill>) -> BTreeMap<TradeId, Both> {
-    let mut trades = BTreeMap::<TradeId, Both>::new();
-    for fill in fills {
-        let both = trades.entry(fill.trade_id).or_default();
-        match fill.aggressor {
-            Indicator::Yes => both.taker = Some(*fill),
-            Indicator::No | Indicator::NonRepresentable => both.maker = Some(*fill),
-        }
-    }
-    trades
 }
 
 /// What was published of a trade, or would have to be.
