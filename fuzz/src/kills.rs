@@ -79,7 +79,7 @@ impl<'a> Killer<'a> {
             4..7 => {
                 let process = self.load(reports_max, met)?;
                 process.ask_to_stop()?;
-                std::thread::sleep(self.random_time(Duration::from_millis(40)));
+                std::thread::sleep(self.random_time(Duration::from_millis(10)));
                 self.kills.at_stop += u64::from(self.kill(process)?);
                 Ok(())
             }
