@@ -330,3 +330,93 @@ impl Log {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use client::wire::Block;
+    use client::wire::order_entry::{NewOrderSingle, OrderCancelRequest};
+
+    const ACCOUNT: wire::AccountId = wire::AccountId(2);
+    const NAME: ClientOrderId = ClientOrderId(7);
+
+    fn report(number: u64, answers: u64, exec_type: ExecType, leaves: i64, cumulative: i64) -> ExecutionReport {
+        ExecutionReport {
+            report_number: Some(SessionSequence(number)),
+            answered_sequence: (answers > 0).then_some(SessionSequence(answers)),
+            account: ACCOUNT,
+            client_order_id: Some(NAME),
+            execution_id: Some(ExecutionId(number)),
+            journal_sequence: Some(JournalSequence(number)),
+            event_index: Some(EventIndex(0)),
+            exec_type,
+            leaves_quantity: Quantity(leaves),
+            cumulative_quantity: Quantity(cumulative),
+            trade_id: Some(TradeId(number)),
+            last_price: Some(Price(100)),
+            last_quantity: Some(Quantity(4)),
+            cancelled_quantity: Some(Quantity(6)),
+            ..ExecutionReport::BLANK
+        }
+    }
+
+    /// An order of ten is sent, accepted, fills four, and its cancel is sent.
+    fn log() -> Log {
+        let mut log = Log::default();
+        log.sent(SessionSequence(1), Message::New(NewOrderSingle::BLANK));
+        take_in(&mut log, report(1, 1, ExecType::New, 10, 0));
+        take_in(&mut log, report(2, 0, ExecType::Trade, 6, 4));
+        log.sent(SessionSequence(2), Message::Cancel(OrderCancelRequest::BLANK));
+        log
+    }
+
+    fn take_in(log: &mut Log, report: ExecutionReport) {
+        log.message(&OrderEntryMessage::ExecutionReport(report));
+    }
+
+    fn kinds(log: &mut Log) -> Vec<&'static str> {
+        let kind = |fault| match fault {
+            Fault::Lost(_) => "lost",
+            Fault::Doubled(_) => "doubled",
+        };
+        log.take_faults().into_iter().map(kind).collect()
+    }
+
+    #[test]
+    fn a_whole_life_of_an_order_has_no_fault() {
+        let mut log = log();
+        assert_eq!(log.order((ACCOUNT, NAME)).map(|order| (order.leaves, order.cumulative)), Some((6, 4)));
+        take_in(&mut log, report(3, 2, ExecType::Cancelled, 0, 4));
+        assert_eq!((log.take_faults(), log.orders().len(), log.unanswered().len()), (vec![], 0, 0));
+    }
+
+    #[test]
+    fn a_report_that_is_missing_or_comes_again_is_a_fault() {
+        let mut missing = log();
+        take_in(&mut missing, report(4, 2, ExecType::Cancelled, 0, 4));
+        assert_eq!(kinds(&mut missing), ["lost"]);
+        let mut again = log();
+        take_in(&mut again, report(2, 0, ExecType::Trade, 6, 4));
+        // The number, what is filled and what is open: all of them tell.
+        assert_eq!(kinds(&mut again), ["doubled"; 3]);
+    }
+
+    #[test]
+    fn a_request_that_is_answered_again_or_was_never_sent_is_a_fault() {
+        for answers in [1, 3] {
+            let mut log = log();
+            take_in(&mut log, report(3, answers, ExecType::Rejected, 0, 0));
+            assert_eq!(kinds(&mut log), ["doubled"], "an answer to {answers}");
+            assert_eq!(log.unanswered().len(), 1);
+        }
+    }
+
+    #[test]
+    fn quantities_that_do_not_add_up_are_a_fault() {
+        let mut log = log();
+        take_in(&mut log, report(3, 0, ExecType::Trade, 3, 8));
+        assert_eq!(kinds(&mut log), ["doubled"]);
+        take_in(&mut log, report(4, 2, ExecType::Cancelled, 0, 8));
+        assert_eq!(kinds(&mut log), ["doubled"]);
+    }
+}
