@@ -3,8 +3,8 @@
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::Path;
-use std::process::Command;
 
+use benches::machine::commit;
 use benches::trading::log::Fault;
 use serde::Serialize;
 
@@ -128,7 +128,7 @@ impl Row {
     ) -> Self {
         Self {
             time: jiff::Timestamp::now().strftime("%FT%TZ").to_string(),
-            commit: commit().unwrap_or_else(|| "unknown".to_owned()),
+            commit: commit(),
             build: if cfg!(debug_assertions) { "debug" } else { "release" },
             mode,
             what,
@@ -179,10 +179,4 @@ impl Row {
     pub fn keep(&self, file: &Path) -> io::Result<()> {
         writeln!(OpenOptions::new().create(true).append(true).open(file)?, "{}", self.json())
     }
-}
-
-fn commit() -> Option<String> {
-    let output = Command::new("git").args(["describe", "--always", "--dirty"]).output().ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    (output.status.success() && !text.trim().is_empty()).then(|| text.trim().to_owned())
 }

@@ -91,11 +91,16 @@ impl Access {
         Client::connect(address, &trust, credentials, options, resume)
     }
 
-    /// Whom a subscriber of market data takes for the venue.
-    pub fn market_data(&self) -> Result<marketdata::Trust, ServedError> {
+    /// The venue's certificate, and no other.
+    pub fn roots(&self) -> Result<Arc<RootCertStore>, client::rustls::Error> {
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.clone())?;
-        Ok(marketdata::Trust { server_name: "localhost".to_owned(), roots: Arc::new(roots) })
+        Ok(Arc::new(roots))
+    }
+
+    /// Whom a subscriber of market data takes for the venue.
+    pub fn market_data(&self) -> Result<marketdata::Trust, ServedError> {
+        Ok(marketdata::Trust { server_name: "localhost".to_owned(), roots: self.roots()? })
     }
 }
 
