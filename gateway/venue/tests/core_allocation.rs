@@ -6,7 +6,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use engine::command::*;
 use engine::instrument::{Holds, Phase};
@@ -42,14 +42,19 @@ fn counter(thread: i32) -> &'static AtomicU64 {
     &ALLOCATIONS[thread.unsigned_abs() as usize % COUNTERS]
 }
 
-/// The number of this process's thread of that name.
+/// The number of this process's thread of that name, which it gives itself when it starts.
 fn thread_named(name: &str) -> i32 {
     let named =
         |entry: &fs::DirEntry| fs::read_to_string(entry.path().join("comm")).is_ok_and(|comm| comm.trim_end() == name);
-    let mut threads = fs::read_dir("/proc/self/task").unwrap().map(Result::unwrap).filter(named);
-    let thread = threads.next().unwrap_or_else(|| panic!("no thread {name}"));
-    assert!(threads.next().is_none(), "two threads {name}");
-    thread.file_name().to_string_lossy().parse().unwrap()
+    let begun = Instant::now();
+    loop {
+        let threads: Vec<_> = fs::read_dir("/proc/self/task").unwrap().filter_map(Result::ok).filter(named).collect();
+        match &threads[..] {
+            [thread] => return thread.file_name().to_string_lossy().parse().unwrap(),
+            [] => assert!(begun.elapsed() < Duration::from_secs(60), "no thread {name}"),
+            several => panic!("{} threads {name}", several.len()),
+        }
+    }
 }
 
 const BOOK: InstrumentId = InstrumentId(1);
