@@ -9,7 +9,7 @@ use client::rustls::pki_types::{CertificateDer, ServerName};
 use client::{Client, ConnectError, Credentials, Options, Resume, SigningKey, Trust, wire};
 use engine::command::{AddKey, AdminNote, GrantRole, KeyKind, Role};
 use engine::{AccountId, CommandBody, KeyId, SessionId};
-use venue::arguments::{DurabilityArgument, IdleArgument, ServeArguments};
+use venue::arguments::{DurabilityArgument, ServeArguments};
 use venue::data_folder::{DataFolder, DataFolderError, KeyHolder};
 use venue::serve::{Addresses, Running, ServeError, SetUp};
 use venue::topology::Ended;
@@ -35,15 +35,13 @@ pub enum ServedError {
 pub fn arguments(data: &Path, durability: DurabilityArgument) -> ServeArguments {
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     ServeArguments {
-        config: None,
         data: data.to_owned(),
         head: Some(data.to_owned()),
         durability,
-        idle: IdleArgument::Auto,
-        cores: Vec::new(),
         order_entry: any,
         market_data: any,
         http: any,
+        ..ServeArguments::default()
     }
 }
 

@@ -41,15 +41,14 @@ struct Served {
 fn serve(data: &Path) -> Served {
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let arguments = ServeArguments {
-        config: None,
         data: data.to_owned(),
         head: Some(data.to_owned()),
         durability: DurabilityArgument::Synced,
         idle: IdleArgument::Park,
-        cores: Vec::new(),
         order_entry: any,
         market_data: any,
         http: any,
+        ..ServeArguments::default()
     };
     let quarters = ListInstrument {
         instrument: QUARTERS,
