@@ -51,9 +51,7 @@ impl Driver {
 
     /// Shows progress towards `steps` on standard error, if that is a terminal.
     pub fn expect_steps(&mut self, steps: usize) {
-        let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} {per_sec} {eta}");
-        self.progress = ProgressBar::new(steps as u64);
-        self.progress.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        self.progress = progress_bar(steps);
     }
 
     /// One of the expected steps is done.
@@ -101,6 +99,14 @@ impl Driver {
         self.step.finish(event)?;
         Ok(Digests { event, state: state_digest(&self.engine), book: book_digest(&self.engine) })
     }
+}
+
+/// Progress towards `steps` on standard error, if that is a terminal.
+pub fn progress_bar(steps: usize) -> ProgressBar {
+    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} {per_sec} {eta}");
+    let progress = ProgressBar::new(steps as u64);
+    progress.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    progress
 }
 
 /// What stands between a command and the engine: gives it its place and time, journals it if wanted, and applies it.

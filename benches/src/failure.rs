@@ -3,8 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use journal::{AppendError, OpenError, WriteError};
+use journal::{AppendError, OpenError, ReplayError, WriteError};
+use marketdata::SubscribeError;
 use venue::exit::Exit;
+
+use crate::trading::served::ServedError;
 
 /// Why a tool could not do its work. A result that differs from the data is not a failure: see [`crate::outcome`].
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +39,21 @@ pub enum Failure {
     /// The journal could not be completed.
     #[error(transparent)]
     Write(#[from] Arc<WriteError>),
+    /// A journal could not be replayed.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+    /// A venue could not be traded with.
+    #[error(transparent)]
+    Served(#[from] ServedError),
+    /// A session was lost.
+    #[error("the session was lost: {0}")]
+    Session(#[from] client::Error),
+    /// Market data was lost.
+    #[error(transparent)]
+    MarketData(#[from] SubscribeError),
+    /// What had to come did not.
+    #[error("{0}")]
+    Missing(String),
     /// An option that cannot be honoured.
     #[error("{0}")]
     Usage(String),
@@ -57,7 +75,15 @@ impl Failure {
         match self {
             Self::Malformed { .. } | Self::Usage(_) => Exit::Usage,
             Self::Open(error) => error.into(),
-            Self::Io { .. } | Self::Append(_) | Self::Write(_) => Exit::InputOutput,
+            Self::Replay(error) => error.into(),
+            Self::Served(ServedError::Serve(error)) => error.exit(),
+            Self::Missing(_) => Exit::Differs,
+            Self::Io { .. }
+            | Self::Append(_)
+            | Self::Write(_)
+            | Self::Served(_)
+            | Self::Session(_)
+            | Self::MarketData(_) => Exit::InputOutput,
         }
     }
 }

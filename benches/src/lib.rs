@@ -1,10 +1,13 @@
 //! Drives the engine with what happened elsewhere: recorded order flow, and scripts.
 //!
-//! Nothing here reads a clock: the times of commands are the times that a recording or a script gives.
+//! Straight into the engine nothing reads a clock: the times of commands are the times that a recording or a script
+//! gives.
 //!
 //! * [`driver`] — hands commands to an engine and keeps what came out.
 //! * [`flow`] — one adapter for each recording, and what its data says must come out.
 //! * [`script`] — JSON lines in, JSON lines out.
+//! * [`trading`] — traders of a venue that is served, for what goes through its doors.
+//! * [`round_trip`] — the time from an order to its report; [`machine`] — what it was taken on.
 //! * [`decimal`] — exact decimal numbers, to and from ticks, lots and smallest units.
 
 pub mod decimal;
@@ -13,5 +16,8 @@ pub mod failure;
 pub mod flow;
 pub mod input;
 pub mod json;
+pub mod machine;
 pub mod outcome;
+pub mod round_trip;
 pub mod script;
+pub mod trading;

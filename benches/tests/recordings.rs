@@ -26,6 +26,22 @@ fn coinbase_every_match_and_the_closing_book_with_its_queues() {
 }
 
 #[test]
+fn coinbase_through_the_gateway_comes_out_the_same_and_is_published_so() {
+    let expected = [
+        ("matches_expected", 501),
+        ("matches_equal", 501),
+        ("tape_expected", 501),
+        ("tape_equal", 501),
+        ("resting_equal", 66_833),
+        ("fifo_levels_equal", 27_695),
+        ("feed_levels_equal", 27_695),
+        ("replay_digests_equal", 3),
+        ("direct_book_digest_equal", 1),
+    ];
+    expect_with("coinbase", &["--via", "gateway", "--sessions", "4"], "coinbase_btcusd_20180713", &expected);
+}
+
+#[test]
 fn market_by_order_implies_every_market_by_price_row() {
     expect(
         "mbo",
@@ -74,12 +90,17 @@ fn bitstamp_every_order_lives_as_its_events_say() {
 }
 
 fn expect(flow: &str, recording: &str, expected: &[(&str, u64)]) {
+    expect_with(flow, &[], recording, expected);
+}
+
+fn expect_with(flow: &str, options: &[&str], recording: &str, expected: &[(&str, u64)]) {
     let path = data_folder().join(recording);
     if !path.exists() {
         println!("skipped: {} is not there", path.display());
         return;
     }
-    let output = Command::new(env!("CARGO_BIN_EXE_flow")).arg(flow).arg(&path).arg("--json").output().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_flow"));
+    let output = command.arg(flow).arg(&path).arg("--json").args(options).output().unwrap();
     let differences = String::from_utf8_lossy(&output.stderr);
     let printed = String::from_utf8(output.stdout).unwrap();
     assert_eq!(printed.lines().count(), 1, "one object on one line: {printed}{differences}");

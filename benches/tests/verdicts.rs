@@ -22,11 +22,55 @@ const DAY: &str = r#"[
 const CLOSING: &str = r#"{"sequence": 9, "bids": [], "asks": [["100.00", "0.6", "m"]]}"#;
 
 fn coinbase(day: &str, closing: &str) -> Output {
+    coinbase_through(&[], day, closing)
+}
+
+fn coinbase_through(door: &[&str], day: &str, closing: &str) -> Output {
     let folder = TempDir::new().unwrap();
     fs::write(folder.path().join("beginning_level_3.json"), OPENING).unwrap();
     fs::write(folder.path().join("messages.json"), day).unwrap();
     fs::write(folder.path().join("ending_level_3.json"), closing).unwrap();
-    flow("coinbase", folder.path())
+    let mut command = Command::new(env!("CARGO_BIN_EXE_flow"));
+    command.arg("coinbase").arg(folder.path()).arg("--json").args(door).output().unwrap()
+}
+
+/// The same day as real sessions, alone and in turns: what agrees agrees, and what differs is found by whoever sees it.
+#[test]
+fn a_small_day_through_the_gateway_agrees_and_differs_as_it_should() {
+    let names = ["matches_equal", "resting_equal", "fifo_levels_equal", "tape_equal", "feed_levels_equal"];
+    let digests = ["replay_digests_equal", "direct_book_digest_equal"];
+    let one = ["--via", "gateway"];
+    let three = ["--via", "gateway", "--sessions", "3", "--durability", "buffered"];
+    for door in [&one[..], &three[..]] {
+        let output = coinbase_through(door, DAY, CLOSING);
+        assert_eq!((output.status.code(), counts(&output, &names)), (Some(0), vec![1, 1, 1, 1, 1]));
+        assert_eq!(counts(&output, &digests), [3, 1]);
+    }
+    let other_maker = DAY.replace(r#""maker_order_id": "m""#, r#""maker_order_id": "n""#);
+    let output = coinbase_through(&one, &other_maker, CLOSING);
+    assert_eq!((output.status.code(), counts(&output, &names)), (Some(1), vec![0, 1, 1, 1, 1]));
+    let output = coinbase_through(&one, DAY, &CLOSING.replace("0.6", "0.5"));
+    assert_eq!((output.status.code(), counts(&output, &names)), (Some(1), vec![1, 0, 1, 1, 0]));
+}
+
+/// A trader says how large an order is to be, the recording what is to be left of it.
+#[test]
+fn what_is_to_be_left_of_a_part_filled_order_is_left() {
+    let change = r#"{"type": "change", "time": "2018-07-13T20:47:12Z", "order_id": "m", "new_size": "0.3"},"#;
+    let second = r#"{"type": "received", "time": "2018-07-13T20:47:12Z""#;
+    let day = DAY.replacen(second, &format!("{change}\n{second}"), 1);
+    for door in [&[][..], &["--via", "gateway"]] {
+        let output = coinbase_through(door, &day, &CLOSING.replace("0.6", "0.3"));
+        assert_eq!((output.status.code(), counts(&output, &["resting_equal"])), (Some(0), vec![1]));
+    }
+}
+
+#[test]
+fn doors_are_asked_for_before_what_goes_through_them() {
+    let output = coinbase_through(&["--sessions", "2"], DAY, CLOSING);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said.contains("--via"), "{said}");
 }
 
 #[test]

@@ -1,18 +1,19 @@
 //! Reports again: who can find them, and how to pick them out of a replay.
 
 use engine::event::Report;
-use engine::{Event, EventHeader, EventSink, SessionId, SessionSequence, SessionVersion};
+use engine::{Event, EventHeader, EventSink, Sequence, SessionId, SessionSequence, SessionVersion};
 
 /// Finds the events behind a session's reports. Asked for from a thread of its own, so it may take its time.
 pub trait ReportHistory: Send + Sync + 'static {
     /// The events of the reports that `range` names, in order, as far as they are kept.
     ///
-    /// All of them were released before. An event may have two of the session's reports, and is given once.
+    /// All of them are of commands up to `released`, which may be ahead of the disk: what was released is to be waited
+    /// for. An event may have two of the session's reports, and is given once.
     ///
     /// # Errors
     ///
     /// What kept them from being read.
-    fn reports(&self, range: &ReportRange) -> std::io::Result<Vec<(EventHeader, Event)>>;
+    fn reports(&self, range: &ReportRange, released: Sequence) -> std::io::Result<Vec<(EventHeader, Event)>>;
 }
 
 /// Reports of one session.

@@ -39,7 +39,7 @@ struct Running {
 struct JournalHistory(PathBuf);
 
 impl ReportHistory for JournalHistory {
-    fn reports(&self, range: &ReportRange) -> std::io::Result<Vec<(EventHeader, Event)>> {
+    fn reports(&self, range: &ReportRange, _: engine::Sequence) -> std::io::Result<Vec<(EventHeader, Event)>> {
         let mut collector = ReportCollector::new(*range);
         replay(&self.0, &mut collector, |_| {}).map_err(std::io::Error::other)?;
         Ok(collector.into_found())

@@ -76,7 +76,7 @@ pub struct Discontinuity {
 impl<A: Append> Sequencer<A> {
     /// Continues behind `last`: all zero for a new journal, [`Engine::last`] behind a replay.
     pub fn new(append: A, last: Stamp) -> Self {
-        Self { append, last, run: Vec::new() }
+        Self { append, last, run: Vec::with_capacity(RUN_RESERVED) }
     }
 
     /// Journals and applies `commands`, in order, as of `at`; gives the last stamp.
@@ -179,6 +179,9 @@ fn is_order_flow(command: &Command) -> bool {
         CommandKind::NewOrder | CommandKind::ReplaceOrder | CommandKind::CancelOrder | CommandKind::MassCancel
     )
 }
+
+/// Commands of a run that room is made for ahead: more than a core takes at once.
+const RUN_RESERVED: usize = 512;
 
 /// The stamp before the first command.
 pub const BEFORE_FIRST: Stamp = Stamp { sequence: Sequence::NONE, time: Timestamp::NONE };

@@ -7,10 +7,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use benches::failure::Failure;
+use benches::flow::coinbase::via_gateway;
 use benches::flow::{self, Source};
 use benches::outcome::Outcome;
 use benches::script;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use venue::arguments::DurabilityArgument;
 
 #[derive(Parser)]
 #[command(version, about = "Drives the engine with recorded order flow or a script")]
@@ -22,7 +24,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Flow {
     /// Coinbase's full channel between two level-3 snapshots: every match, and the closing book with its queues.
-    Coinbase(Recording),
+    Coinbase(Coinbase),
     /// Market-by-order rows (`mbo.csv`), and the market-by-price rows (`mbp.csv`) that they imply.
     Mbo(Recording),
     /// LOBSTER messages, and the levels after each of them.
@@ -47,6 +49,28 @@ struct Recording {
     json: bool,
     #[command(flatten)]
     options: Options,
+}
+
+#[derive(Args)]
+struct Coinbase {
+    #[command(flatten)]
+    recording: Recording,
+    /// Through the doors of a venue that is served for the run: sessions over TLS, market data over QUIC. Its folder is
+    /// what --journal names, or a temporary one.
+    #[arg(long, value_enum)]
+    via: Option<Door>,
+    /// With --via: sessions that take turns, at most 64.
+    #[arg(long, default_value_t = 1, requires = "via", value_parser = clap::value_parser!(u32).range(1..=64))]
+    sessions: u32,
+    /// With --via: what the venue's acknowledgements promise.
+    #[arg(long, value_enum, default_value_t = DurabilityArgument::Synced, requires = "via")]
+    durability: DurabilityArgument,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Door {
+    /// Order entry.
+    Gateway,
 }
 
 #[derive(Args)]
@@ -76,7 +100,7 @@ type Adapter = fn(Source<'_>) -> Result<Outcome, Failure>;
 
 fn run(flow: &Flow) -> Result<ExitCode, Failure> {
     let (adapter, recording): (Adapter, _) = match flow {
-        Flow::Coinbase(recording) => (flow::coinbase::run, recording),
+        Flow::Coinbase(coinbase) => return run_coinbase(coinbase),
         Flow::Mbo(recording) => (flow::market_by_order::run, recording),
         Flow::Lobster(recording) => (flow::lobster::run, recording),
         Flow::Ibm(recording) => (flow::ibm::run, recording),
@@ -84,9 +108,22 @@ fn run(flow: &Flow) -> Result<ExitCode, Failure> {
         Flow::Bitstamp(recording) => (flow::bitstamp::run, recording),
         Flow::Script(script) => return run_script(script),
     };
-    let outcome = adapter(Source { path: &recording.path, journal: recording.options.journal.as_deref() })?;
-    report(&outcome, recording);
-    Ok(if outcome.agrees() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(report(&adapter(source(recording))?, recording))
+}
+
+fn run_coinbase(Coinbase { recording, via, sessions, durability }: &Coinbase) -> Result<ExitCode, Failure> {
+    let outcome = match via {
+        None => flow::coinbase::run(source(recording))?,
+        Some(Door::Gateway) => {
+            let options = via_gateway::Options { sessions: *sessions, durability: *durability };
+            via_gateway::run(source(recording), options)?
+        }
+    };
+    Ok(report(&outcome, recording))
+}
+
+fn source(recording: &Recording) -> Source<'_> {
+    Source { path: &recording.path, journal: recording.options.journal.as_deref() }
 }
 
 fn run_script(arguments: &Script) -> Result<ExitCode, Failure> {
@@ -96,7 +133,7 @@ fn run_script(arguments: &Script) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn report(outcome: &Outcome, recording: &Recording) {
+fn report(outcome: &Outcome, recording: &Recording) -> ExitCode {
     for difference in outcome.differences() {
         eprintln!("{difference}");
     }
@@ -105,4 +142,5 @@ fn report(outcome: &Outcome, recording: &Recording) {
     } else {
         println!("{}", outcome.summary());
     }
+    if outcome.agrees() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -311,8 +311,8 @@ fn client(reference: Reference) -> ClientOrderId {
     ClientOrderId(reference.0)
 }
 
-/// Without account and name.
-pub(crate) fn limit_order(order: RowOrder, time_in_force: TimeInForce) -> NewOrder {
+/// A limit order without account and name.
+pub fn limit_order(order: RowOrder, time_in_force: TimeInForce) -> NewOrder {
     NewOrder {
         account: AccountId::NONE,
         instrument: order.instrument,

@@ -164,9 +164,13 @@ impl Session {
         self.news.pop_front()
     }
 
-    /// How to go on after this connection.
+    /// How to go on after this connection. What was not taken as news comes again.
     pub fn resume(&self) -> Resume {
-        Resume::From { version: self.version, next_report: self.next_report }
+        let waiting = self.news.iter().find_map(|news| match news {
+            News::Message(message) => number_of(message),
+            _ => None,
+        });
+        Resume::From { version: self.version, next_report: waiting.unwrap_or(self.next_report) }
     }
 
     /// The number of the next message.
@@ -376,5 +380,45 @@ fn number_of(message: &OrderEntryMessage) -> Option<SessionSequence> {
         OrderEntryMessage::OrderMassActionReport(report) => report.report_number,
         OrderEntryMessage::AccountBalance(report) => report.report_number,
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::order_entry::{ExecutionReport, OrderCancelRequest};
+
+    fn framed(message: &impl Flat) -> Vec<u8> {
+        let mut bytes = vec![0; 1_024];
+        let length = wire::encode(message, &mut bytes).unwrap();
+        bytes.truncate(length);
+        bytes
+    }
+
+    fn hear(session: &mut Session, message: &impl Flat) {
+        session.frame(Frame::split(&framed(message)).unwrap().0, Timestamp(1)).unwrap();
+    }
+
+    /// A trader whose connection broke while it was sending went on behind reports that it had not looked at yet.
+    #[test]
+    fn what_was_not_taken_as_news_comes_again() {
+        let signing_key = SigningKey::from_bytes(&[3; 32]);
+        let credentials = Credentials { session: SessionId(1), key: KeyId(1), signing_key };
+        let from = Resume::From { version: SessionVersion(1), next_report: SessionSequence(1) };
+        let mut session = Session::new(credentials, Options::DEFAULT, from, Timestamp(1));
+        let next_report_number = SessionSequence(1);
+        hear(&mut session, &EstablishmentAck { next_report_number, ..EstablishmentAck::BLANK });
+        for number in 1..=3 {
+            let report_number = Some(SessionSequence(number));
+            hear(&mut session, &ExecutionReport { report_number, ..ExecutionReport::BLANK });
+        }
+        let is_report = |news| matches!(news, Some(News::Message(OrderEntryMessage::ExecutionReport(_))));
+        assert!(matches!(session.next_news(), Some(News::Opened(_))));
+        assert!(is_report(session.next_news()));
+        session.send(&OrderCancelRequest::BLANK, Timestamp(2));
+        let behind = |number| Resume::From { version: SessionVersion(1), next_report: SessionSequence(number) };
+        assert_eq!(session.resume(), behind(2));
+        assert!(is_report(session.next_news()) && is_report(session.next_news()));
+        assert_eq!(session.resume(), behind(4));
     }
 }

@@ -249,7 +249,8 @@ async fn found(recovery: &mut Option<JoinHandle<Found>>) -> Found {
 
 /// The reports of a range, if all of them are kept.
 fn find(shared: &Shared, range: &ReportRange) -> Found {
-    let events = shared.reports.reports(range).map_err(|_| EdgeReason::RetransmitTooOld)?;
+    let released = shared.desk().released();
+    let events = shared.reports.reports(range, released).map_err(|_| EdgeReason::RetransmitTooOld)?;
     let sending = Sending { durability: shared.config.durability, possible_duplicate: Indicator::Yes };
     let mut frames = Vec::new();
     let desk = shared.desk();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use engine::command::Establish;
-use engine::{Command, CommandBody, Event, KeyId, SessionId, SessionSequence};
+use engine::{Command, CommandBody, Event, EventHeader, KeyId, Sequence, SessionId, SessionSequence};
 use tokio::sync::{Notify, mpsc};
 use wire::TerminationCode;
 
@@ -92,11 +92,13 @@ pub(crate) struct Desk {
     waiting: HashMap<SessionId, VecDeque<Login>>,
     /// Who speaks for an open session.
     open: HashMap<SessionId, Login>,
+    /// The command of the last event that was taken in; none: nothing has happened since the start.
+    released: Sequence,
 }
 
 impl Desk {
     pub(crate) fn new(view: View) -> Self {
-        Self { view, waiting: HashMap::new(), open: HashMap::new() }
+        Self { view, waiting: HashMap::new(), open: HashMap::new(), released: Sequence::NONE }
     }
 
     /// A login is about to be submitted; its answer is for this connection.
@@ -133,8 +135,20 @@ impl Desk {
         before.is_some()
     }
 
+    /// Takes in a released event: the view follows it, and an event of a session's state goes to whom it concerns.
+    pub(crate) fn take_in(&mut self, header: &EventHeader, event: &Event) {
+        self.released = header.id.sequence;
+        self.view.apply(event);
+        self.route(event);
+    }
+
+    /// The command of the last event that was taken in.
+    pub(crate) fn released(&self) -> Sequence {
+        self.released
+    }
+
     /// Routes an event of a session's state.
-    pub(crate) fn route(&mut self, event: &Event) {
+    fn route(&mut self, event: &Event) {
         match event {
             Event::SessionNegotiated(negotiated) => {
                 if let Some(login) = self.open.remove(&negotiated.session) {

@@ -20,8 +20,7 @@ pub(crate) fn run(shared: &Shared, mut events: EventReader, stop: &AtomicBool) {
         match events.poll() {
             Polled::Event(header, event) => {
                 let mut desk = shared.desk();
-                desk.view.apply(&event);
-                desk.route(&event);
+                desk.take_in(&header, &event);
                 egress::messages(&header, &event, &desk.view, sending, &mut |message| outgoing.push(message));
                 outgoing.drain(..).for_each(|message| desk.deliver(message));
             }

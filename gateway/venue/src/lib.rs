@@ -21,6 +21,7 @@ pub mod metrics;
 pub mod order;
 pub mod reach;
 pub mod reasons;
+mod report_history;
 pub mod serve;
 pub mod topology;
 pub mod watch;

@@ -15,11 +15,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use engine::{CommandBody, Engine, Event, EventHeader, Timestamp};
-use gateway::history::{ReportCollector, ReportHistory, ReportRange};
+use engine::{CommandBody, Engine, Timestamp};
 use gateway::transport::{Config as OrderEntryConfig, Security, Server, tls};
 use gateway::view::View;
-use journal::{Durability, FolderLock, Reader, rebuild};
+use journal::{Durability, FolderLock};
 use marketdata::Feed;
 use marketdata::quic::{Config as MarketDataConfig, Identity, Limits, Publisher};
 use ring::{EventReader, Idle};
@@ -36,6 +35,7 @@ use crate::demo_market::{DemoMarket, DemoMarketError};
 use crate::exit::Exit;
 use crate::founding::{FoundingError, found};
 use crate::http::{Http, Status, admin_is_open};
+use crate::report_history::JournalHistory;
 use crate::topology::{Ended, StartError, StopError, Topology, Venue, journal_options};
 
 /// Why a venue is not served.
@@ -119,8 +119,8 @@ pub struct Addresses {
 
 /// Serves until it is interrupted; says what happens on standard output and what fails on standard error.
 pub fn run(arguments: &ServeArguments) -> Exit {
-    match serve(arguments) {
-        Ok(()) => Exit::Done,
+    match serve(arguments, demo::commands) {
+        Ok(_) => Exit::Done,
         Err(error) => {
             eprintln!("rialto: {error}");
             error.exit()
@@ -150,9 +150,10 @@ fn say_options(arguments: &ServeArguments, threads: &Threads) {
     println!("threads       {}", threads.description);
 }
 
-fn serve(arguments: &ServeArguments) -> Result<(), ServeError> {
+/// Serves until it is interrupted, and says what happens on standard output; what the venue was when it stopped.
+pub fn serve(arguments: &ServeArguments, set_up: impl FnOnce(&DataFolder) -> SetUp) -> Result<Ended, ServeError> {
     say_options(arguments, &arguments.threads()?);
-    let running = Running::start(arguments, demo::commands)?;
+    let running = Running::start(arguments, set_up)?;
     let demo_market = arguments.demo.then(|| running.start_demo_market()).transpose()?;
     running.announce()?;
     wait_for_signal()?;
@@ -160,7 +161,7 @@ fn serve(arguments: &ServeArguments) -> Result<(), ServeError> {
     demo_market.into_iter().for_each(DemoMarket::stop);
     let ended = running.stop()?;
     say(&format!("stopped behind command {}", ended.engine.last().sequence.0));
-    Ok(())
+    Ok(ended)
 }
 
 /// Whoever listened may have gone long ago; that is no reason to stop otherwise than in order.
@@ -224,7 +225,7 @@ impl Running {
             durability: wire_durability(topology.durability),
             ..OrderEntryConfig::new(arguments.order_entry, Security::Tls(security), wall_clock)
         };
-        let history = JournalHistory { directory: folder.path().to_owned() };
+        let history = JournalHistory::new(folder.path().to_owned(), Arc::clone(venue.durable()));
         let commands = Arc::clone(venue.commands());
         let opened = Server::start(config, commands, for_order_entry, views.order_entry, history);
         let order_entry = match opened.map_err(door("order entry", "order-entry", arguments.order_entry)) {
@@ -325,20 +326,6 @@ struct Views {
 impl Views {
     fn of(engine: &Engine) -> Self {
         Self { order_entry: View::of(engine), feed: Feed::of(engine) }
-    }
-}
-
-/// Reports again, by replaying the journal: slow and always right.
-struct JournalHistory {
-    directory: PathBuf,
-}
-
-impl ReportHistory for JournalHistory {
-    fn reports(&self, range: &ReportRange) -> io::Result<Vec<(EventHeader, Event)>> {
-        let mut collector = ReportCollector::new(*range);
-        let reader = Reader::open(&self.directory).map_err(io::Error::other)?;
-        rebuild(reader, &mut collector, |_| {}).map_err(io::Error::other)?;
-        Ok(collector.into_found())
     }
 }
 

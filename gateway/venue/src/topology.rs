@@ -22,7 +22,7 @@ use journal::{
     AppendError, Digest, DigestQueue, Durability, EventDigest, FolderLock, Journal, OpenError, Opened, Options, Reader,
     Recovery, ReplayError, Replayed, Sequencer, WriteError, rebuild,
 };
-use ring::{CommandRing, EventReader, EventRing, Idle, Polled, Release};
+use ring::{CommandRing, EventReader, EventRing, Idle, Polled, Release, Watermark};
 
 use crate::affinity::{self, CoreNumber};
 use crate::clock::Clock;
@@ -200,6 +200,11 @@ impl Venue {
     /// The readers that may be lapped, as many as were asked for; later calls give none.
     pub fn take_observers(&mut self) -> Vec<EventReader> {
         core::mem::take(&mut self.observers)
+    }
+
+    /// The last command that is on stable storage. Poisoned: nothing more will be.
+    pub fn durable(&self) -> &Arc<Watermark> {
+        self.journal.durable()
     }
 
     /// What was found in the data folder.

@@ -118,6 +118,33 @@ fn a_killed_venue_comes_back_with_what_it_had() {
 }
 
 #[test]
+fn a_new_venue_knows_its_first_keys_and_instruments_as_soon_as_it_is_ready() {
+    let data = tempfile::tempdir().unwrap();
+    let venue = Served::start(data.path());
+    let folder = venue::data_folder::DataFolder::open(data.path()).unwrap();
+    let alice = venue::demo::TRADERS[0];
+    let (mut certificates, _) = folder.certificate().unwrap().parse().unwrap();
+    let trust = client::Trust::certificate("localhost".try_into().unwrap(), certificates.remove(0)).unwrap();
+    let credentials = client::Credentials {
+        session: alice.session.into(),
+        key: alice.key.into(),
+        signing_key: folder.key(&alice).unwrap(),
+    };
+    let anew = client::Resume::Anew(client::wire::SessionVersion(1));
+    let options = client::Options::DEFAULT;
+    let client = client::Client::connect(venue.address("order_entry"), &trust, credentials, options, anew);
+    let mut client = client.map_err(|error| error.to_string()).unwrap();
+    for name in ["BTC-USD", "ETH-USD", "ETH-BTC"] {
+        let client::Incoming::Message(client::wire::order_entry::OrderEntryMessage::SecurityDefinition(definition)) =
+            client.receive().unwrap()
+        else {
+            panic!("no definition of {name}")
+        };
+        assert_eq!(definition.symbol.as_str(), Some(name));
+    }
+}
+
+#[test]
 fn one_folder_serves_one_venue() {
     let data = tempfile::tempdir().unwrap();
     let _venue = Served::start(data.path());

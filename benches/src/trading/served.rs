@@ -1,0 +1,139 @@
+//! A venue inside this process, its doors open on free ports.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+
+use client::rustls::RootCertStore;
+use client::rustls::pki_types::{CertificateDer, ServerName};
+use client::{Client, ConnectError, Credentials, Options, Resume, SigningKey, Trust, wire};
+use engine::command::{AddKey, AdminNote, GrantRole, KeyKind, Role};
+use engine::{AccountId, CommandBody, KeyId, SessionId};
+use venue::arguments::{DurabilityArgument, ServeArguments};
+use venue::data_folder::{DataFolder, DataFolderError, KeyHolder};
+use venue::serve::{Addresses, Running, ServeError, SetUp};
+use venue::topology::Ended;
+
+/// Why a venue cannot be traded with.
+#[derive(Debug, thiserror::Error)]
+pub enum ServedError {
+    /// It cannot be served.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// Its folder cannot be used.
+    #[error(transparent)]
+    Folder(#[from] DataFolderError),
+    /// Its certificate cannot be trusted.
+    #[error(transparent)]
+    Certificate(#[from] client::rustls::Error),
+    /// It does not let a trader in.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+}
+
+/// The options of a venue in `data` that listens on free ports of this machine, its head beside its journal.
+pub fn arguments(data: &Path, durability: DurabilityArgument) -> ServeArguments {
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    ServeArguments {
+        data: data.to_owned(),
+        head: Some(data.to_owned()),
+        durability,
+        order_entry: any,
+        market_data: any,
+        http: any,
+        ..ServeArguments::default()
+    }
+}
+
+/// The traders' key; any session may use it.
+const KEY: KeyHolder = KeyHolder { name: "trader", key: KeyId(1), session: SessionId(1), account: AccountId::NONE };
+
+/// Lets the key of the folder trade for `accounts`.
+pub fn admit(folder: &DataFolder, accounts: impl IntoIterator<Item = AccountId>) -> SetUp {
+    let (key, note) = (KEY.key, AdminNote::NONE);
+    let public_key = folder.key(&KEY)?.verifying_key().to_bytes();
+    let add: CommandBody = AddKey { key, kind: KeyKind::Ed25519, public_key, note }.into();
+    let grant = |account| GrantRole { key, role: Role::Trader, account, note }.into();
+    Ok([add].into_iter().chain(accounts.into_iter().map(grant)).collect())
+}
+
+/// What a trader needs to reach the venue of a folder.
+#[derive(Clone)]
+pub struct Access {
+    signing_key: SigningKey,
+    certificate: CertificateDer<'static>,
+}
+
+impl Access {
+    /// The access that the folder gives to who may read its secrets.
+    pub fn of(folder: &DataFolder) -> Result<Self, ServedError> {
+        let (mut certificates, _) = folder.certificate()?.parse()?;
+        Ok(Self { signing_key: folder.key(&KEY)?, certificate: certificates.remove(0) })
+    }
+
+    /// Opens a session at `address`.
+    pub fn connect(
+        &self,
+        address: SocketAddr,
+        number: u32,
+        options: Options,
+        resume: Resume,
+    ) -> Result<Client, ConnectError> {
+        let credentials = Credentials {
+            session: wire::SessionId(number.into()),
+            key: KEY.key.into(),
+            signing_key: self.signing_key.clone(),
+        };
+        let name = ServerName::try_from("localhost").expect("a name");
+        let trust = Trust::certificate(name, self.certificate.clone())?;
+        Client::connect(address, &trust, credentials, options, resume)
+    }
+
+    /// The venue's certificate, and no other.
+    pub fn roots(&self) -> Result<Arc<RootCertStore>, client::rustls::Error> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.certificate.clone())?;
+        Ok(Arc::new(roots))
+    }
+
+    /// Whom a subscriber of market data takes for the venue.
+    pub fn market_data(&self) -> Result<marketdata::Trust, ServedError> {
+        Ok(marketdata::Trust { server_name: "localhost".to_owned(), roots: self.roots()? })
+    }
+}
+
+/// A venue that is served.
+pub struct Served {
+    running: Running,
+    access: Access,
+}
+
+impl Served {
+    /// Starts it.
+    pub fn start(arguments: &ServeArguments, set_up: impl FnOnce(&DataFolder) -> SetUp) -> Result<Self, ServedError> {
+        let running = Running::start(arguments, set_up)?;
+        let access = Access::of(&DataFolder::open(&arguments.data)?)?;
+        Ok(Self { running, access })
+    }
+
+    /// Where it listens.
+    pub fn addresses(&self) -> &Addresses {
+        self.running.addresses()
+    }
+
+    /// How to reach it.
+    pub fn access(&self) -> &Access {
+        &self.access
+    }
+
+    /// Opens a new session.
+    pub fn connect(&self, number: u32) -> Result<Client, ServedError> {
+        let anew = Resume::Anew(wire::SessionVersion(1));
+        Ok(self.access.connect(self.addresses().order_entry, number, Options::DEFAULT, anew)?)
+    }
+
+    /// Stops it in order; what it was then.
+    pub fn stop(self) -> Result<Ended, ServedError> {
+        Ok(self.running.stop()?)
+    }
+}

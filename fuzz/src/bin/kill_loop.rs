@@ -1,0 +1,170 @@
+//! `kill_loop`: kills a venue at random moments, starts it again, and says whether its traders lost anything.
+//!
+//! Exit codes: 0 agrees, 1 differs, 2 usage, 4 damaged journal, 5 input and output.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use fuzz::flow::{self, Day};
+use fuzz::kills::{Kills, RunError};
+use fuzz::load;
+use fuzz::process::{self, Spec};
+use fuzz::verdict::{Row, Verdict};
+use venue::arguments::DurabilityArgument;
+use venue::exit::Exit;
+
+#[derive(Parser)]
+#[command(version, about = "Kills a venue at random moments, and says whether its traders lost anything")]
+#[command(args_conflicts_with_subcommands = true)]
+struct Arguments {
+    #[command(flatten)]
+    run: Run,
+    #[command(subcommand)]
+    role: Option<Role>,
+}
+
+#[derive(Args)]
+struct Run {
+    /// How often the venue is killed.
+    #[arg(long, default_value_t = 20)]
+    rounds: u64,
+    /// What the moments and the made orders follow from.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// What goes through the venue.
+    #[arg(long, value_enum, default_value_t = Mode::Flow)]
+    mode: Mode,
+    /// What acknowledgements promise.
+    #[arg(long, value_enum, default_value_t = DurabilityArgument::Synced)]
+    durability: DurabilityArgument,
+    /// In mode flow: the folder of a recorded day of Coinbase's. Default: where the tests look for it, or else a made day.
+    #[arg(long, value_name = "DIR")]
+    day: Option<PathBuf>,
+    /// In mode flow: a made day of so many requests, whatever is recorded.
+    #[arg(long, value_name = "COUNT", conflicts_with = "day")]
+    made: Option<u64>,
+    /// Where the venue's folder is made; it is removed unless something differs. Default: the folder for temporary files.
+    #[arg(long, value_name = "DIR")]
+    place: Option<PathBuf>,
+    /// Add the result to this file, as one JSON object on one line.
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// Print one JSON object on one line instead of a sentence.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Mode {
+    /// One session drives a day; it has to come out as if nothing had happened.
+    Flow,
+    /// Fifty sessions trade at random; after each restart their logs have to agree with the journal.
+    Load,
+}
+
+impl Mode {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Flow => "flow",
+            Self::Load => "load",
+        }
+    }
+}
+
+#[derive(Subcommand)]
+enum Role {
+    /// The venue that is killed.
+    #[command(hide = true)]
+    Venue {
+        #[arg(value_enum)]
+        mode: Mode,
+        #[arg(long)]
+        data: PathBuf,
+        #[arg(long, value_enum)]
+        durability: DurabilityArgument,
+    },
+}
+
+/// A made day, where no other is asked for or recorded.
+const MADE: u64 = 20_000;
+
+fn main() -> ExitCode {
+    let Arguments { run, role } = Arguments::parse();
+    if let Some(Role::Venue { mode, data, durability }) = role {
+        return match mode {
+            Mode::Flow => process::serve(&data, durability, flow::commands),
+            Mode::Load => process::serve(&data, durability, load::commands),
+        }
+        .into();
+    }
+    match kill_loop(&run) {
+        Ok(true) => Exit::Done.into(),
+        Ok(false) => Exit::Differs.into(),
+        Err(error) => {
+            eprintln!("kill_loop: {error}");
+            exit_of(&error).into()
+        }
+    }
+}
+
+fn exit_of(error: &RunError) -> Exit {
+    match error {
+        RunError::Failure(failure) => failure.exit(),
+        RunError::Stuck(_) => Exit::Differs,
+        RunError::Process(_) => Exit::InputOutput,
+    }
+}
+
+fn kill_loop(run: &Run) -> Result<bool, RunError> {
+    let place = run.place.clone().unwrap_or_else(std::env::temp_dir);
+    let io = |error: io::Error| RunError::Failure(benches::failure::Failure::io(&place, error));
+    let folder = tempfile::Builder::new().prefix("kill_loop.").tempdir_in(&place).map_err(io)?;
+    let program = std::env::current_exe().map_err(io)?;
+    let spec = Spec { program, data: folder.path().to_owned(), durability: run.durability, mode: run.mode.name() };
+    let (what, outcome) = match run.mode {
+        Mode::Flow => {
+            let day = day(run)?;
+            (day.what.clone(), flow::run(&spec, day, run.seed, run.rounds))
+        }
+        Mode::Load => (format!("{} sessions", load::SESSIONS), load::run(&spec, run.seed, run.rounds)),
+    };
+    let agrees = matches!(&outcome, Ok((verdict, _)) if verdict.agrees());
+    if !agrees {
+        eprintln!("the venue's folder is left: {}", folder.keep().display());
+    }
+    let (verdict, kills) = outcome?;
+    report(run, what, kills, &verdict)?;
+    Ok(agrees)
+}
+
+fn day(run: &Run) -> Result<Day, RunError> {
+    let recordings = std::env::var_os("RIALTO_DATA")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"), PathBuf::from);
+    let recorded = run.day.clone().unwrap_or_else(|| recordings.join("coinbase_btcusd_20180713"));
+    match run.made {
+        Some(count) => Ok(Day::generated(run.seed, count)),
+        None if run.day.is_some() || recorded.is_dir() => Day::recorded(&recorded),
+        None => {
+            eprintln!("{} is not here: a made day of {MADE} requests instead", recorded.display());
+            Ok(Day::generated(run.seed, MADE))
+        }
+    }
+}
+
+fn report(run: &Run, what: String, kills: Kills, verdict: &Verdict) -> Result<(), RunError> {
+    for told in verdict.told() {
+        eprintln!("{told}");
+    }
+    let durability = match run.durability {
+        DurabilityArgument::Buffered => "buffered",
+        DurabilityArgument::Synced => "synced",
+    };
+    let row = Row::of(run.mode.name(), what, durability.to_owned(), run.seed, kills, verdict);
+    if let Some(file) = &run.record {
+        row.keep(file).map_err(|error| benches::failure::Failure::io(file, error))?;
+    }
+    println!("{}", if run.json { row.json() } else { row.summary() });
+    Ok(())
+}

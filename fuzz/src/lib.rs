@@ -1,0 +1,18 @@
+//! Proofs by accident: a venue that is killed again and again, and traders who notice everything.
+//!
+//! * [`kills`] — when the venue is killed, and the process that is.
+//! * [`trader`] — a trader who loses the venue, and goes on; [`agreement`] — what it was told, against the journal.
+//! * [`flow`] — one session drives a day of order flow through it.
+//! * [`load`] — fifty sessions trade at random.
+//! * [`verdict`] — what was lost, what was doubled, and where that is kept.
+
+pub mod agreement;
+pub mod door;
+pub mod flow;
+pub mod journal_view;
+pub mod kills;
+pub mod load;
+pub mod process;
+pub mod random;
+pub mod trader;
+pub mod verdict;
