@@ -154,9 +154,21 @@ pub struct NewOrderArguments {
     /// How much, such as 0.5.
     #[arg(long, value_name = "DECIMAL", value_parser = decimal, allow_negative_numbers = true)]
     pub quantity: Decimal,
+    /// The trade price that elects a stop or stop-limit.
+    #[arg(long, value_name = "DECIMAL", value_parser = decimal, allow_negative_numbers = true)]
+    pub stop: Option<Decimal>,
+    /// What of it is shown at a time; absent: all.
+    #[arg(long, value_name = "DECIMAL", value_parser = decimal, allow_negative_numbers = true)]
+    pub display: Option<Decimal>,
+    /// What has to trade at once, or it is refused; goes with ioc.
+    #[arg(long, value_name = "DECIMAL", value_parser = decimal, allow_negative_numbers = true)]
+    pub minimum: Option<Decimal>,
     /// How long it lives. Default: gtc, of a market order ioc.
     #[arg(long, value_enum)]
     pub tif: Option<TimeInForceArgument>,
+    /// What happens when it would trade with an order of its own account or group; absent: as the account has it.
+    #[arg(long, value_enum)]
+    pub stp: Option<PreventionArgument>,
     /// Refuse it rather than let it take.
     #[arg(long)]
     pub post_only: bool,
@@ -195,6 +207,12 @@ pub struct AmendArguments {
     /// The new quantity, what has traded included; absent: as it is.
     #[arg(long, value_name = "DECIMAL", value_parser = decimal, allow_negative_numbers = true)]
     pub quantity: Option<Decimal>,
+    /// The new stop price of one that waits; absent: as it is.
+    #[arg(long, value_name = "DECIMAL", value_parser = decimal, allow_negative_numbers = true)]
+    pub stop: Option<Decimal>,
+    /// What of it is shown at a time from now on; absent: as it is.
+    #[arg(long, value_name = "DECIMAL", value_parser = decimal, allow_negative_numbers = true)]
+    pub display: Option<Decimal>,
     /// Your new name for it; absent: the old one stays.
     #[arg(long, value_name = "N")]
     pub client_order_id: Option<u64>,
@@ -272,6 +290,23 @@ pub enum TypeArgument {
     Limit,
     /// At the best prices there are, up to the market protection.
     Market,
+    /// A market order once a trade reaches its stop price.
+    Stop,
+    /// A limit order once a trade reaches its stop price.
+    StopLimit,
+}
+
+/// What happens when an order would trade with its own account or group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PreventionArgument {
+    /// What is left of it is cancelled.
+    Cn,
+    /// The resting order is cancelled.
+    Co,
+    /// Both are cancelled.
+    Cb,
+    /// Both are reduced by the smaller.
+    Dc,
 }
 
 /// How long an order lives.

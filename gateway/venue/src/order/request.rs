@@ -8,12 +8,12 @@ use wire::order_entry::{
 };
 use wire::{
     AccountId, Block, ClientOrderId, ExecInst, Exponent, MassActionType, OnDisconnect, OrderId, OrderType, RequestId,
-    SecurityId, SessionSequence, Side, Switch, Symbol16, Text48, TimeInForce, Timestamp,
+    SecurityId, SelfTradePrevention, SessionSequence, Side, Switch, Symbol16, Text48, TimeInForce, Timestamp,
 };
 
 use crate::arguments::{
-    AmendArguments, CancelArguments, KillArguments, MassCancelArguments, NewOrderArguments, OrderCommand, SideArgument,
-    TimeInForceArgument, TypeArgument, WhichOrder,
+    AmendArguments, CancelArguments, KillArguments, MassCancelArguments, NewOrderArguments, OrderCommand,
+    PreventionArgument, SideArgument, TimeInForceArgument, TypeArgument, WhichOrder,
 };
 use crate::decimal::{self, DecimalError};
 
@@ -37,7 +37,7 @@ pub(crate) enum RequestError {
         source: DecimalError,
     },
     /// An amend that changes nothing.
-    #[error("nothing to change: give --price, --quantity or --client-order-id")]
+    #[error("nothing to change: give --price, --quantity, --stop, --display or --client-order-id")]
     NothingToChange,
 }
 
@@ -133,17 +133,23 @@ fn new_order(
     let order_type = match arguments.order_type {
         TypeArgument::Limit => OrderType::Limit,
         TypeArgument::Market => OrderType::Market,
+        TypeArgument::Stop => OrderType::Stop,
+        TypeArgument::StopLimit => OrderType::StopLimit,
     };
     let usual = match arguments.order_type {
-        TypeArgument::Limit => TimeInForceArgument::Gtc,
         TypeArgument::Market => TimeInForceArgument::Ioc,
+        TypeArgument::Limit | TypeArgument::Stop | TypeArgument::StopLimit => TimeInForceArgument::Gtc,
     };
     Ok(NewOrderSingle {
         account,
         security_id: instrument.security_id,
         client_order_id: Some(ClientOrderId(arguments.client_order_id.unwrap_or(name))),
-        price: price(instrument, arguments.price)?,
-        order_quantity: quantity(instrument, Some(arguments.quantity))?,
+        price: price("price", instrument, arguments.price)?,
+        order_quantity: quantity("quantity", instrument, Some(arguments.quantity))?,
+        stop_price: price("stop", instrument, arguments.stop)?,
+        display_quantity: quantity("display", instrument, arguments.display)?,
+        minimum_quantity: quantity("minimum", instrument, arguments.minimum)?,
+        self_trade_prevention: arguments.stp.map(prevention),
         side: side(arguments.side),
         order_type,
         time_in_force: time_in_force(arguments.tif.unwrap_or(usual)),
@@ -158,7 +164,8 @@ fn amend(
     account: AccountId,
     definitions: &[SecurityDefinition],
 ) -> Result<OrderCancelReplaceRequest, RequestError> {
-    if arguments.price.is_none() && arguments.quantity.is_none() && arguments.client_order_id.is_none() {
+    let AmendArguments { price: limit, quantity: amount, stop, display, client_order_id, .. } = arguments;
+    if [limit, amount, stop, display].iter().all(|given| given.is_none()) && client_order_id.is_none() {
         return Err(RequestError::NothingToChange);
     }
     let instrument = found(definitions, &arguments.instrument)?;
@@ -168,8 +175,10 @@ fn amend(
         order_id,
         original_client_order_id,
         client_order_id: arguments.client_order_id.map(ClientOrderId),
-        price: price(instrument, arguments.price)?,
-        order_quantity: quantity(instrument, arguments.quantity)?,
+        price: price("price", instrument, arguments.price)?,
+        order_quantity: quantity("quantity", instrument, arguments.quantity)?,
+        stop_price: price("stop", instrument, arguments.stop)?,
+        display_quantity: quantity("display", instrument, arguments.display)?,
         ..OrderCancelReplaceRequest::BLANK
     })
 }
@@ -223,15 +232,20 @@ fn list(known: &[String]) -> String {
     if known.is_empty() { "no instruments".to_owned() } else { known.join(", ") }
 }
 
-fn price(instrument: &SecurityDefinition, price: Option<Decimal>) -> Result<Option<wire::Price>, RequestError> {
-    Ok(number("price", price, instrument.price_exponent)?.map(wire::Price))
+fn price(
+    option: &'static str,
+    instrument: &SecurityDefinition,
+    price: Option<Decimal>,
+) -> Result<Option<wire::Price>, RequestError> {
+    Ok(number(option, price, instrument.price_exponent)?.map(wire::Price))
 }
 
 fn quantity(
+    option: &'static str,
     instrument: &SecurityDefinition,
     quantity: Option<Decimal>,
 ) -> Result<Option<wire::Quantity>, RequestError> {
-    Ok(number("quantity", quantity, instrument.quantity_exponent)?.map(wire::Quantity))
+    Ok(number(option, quantity, instrument.quantity_exponent)?.map(wire::Quantity))
 }
 
 fn number(option: &'static str, number: Option<Decimal>, exponent: Exponent) -> Result<Option<i64>, RequestError> {
@@ -243,6 +257,15 @@ fn side(side: SideArgument) -> Side {
     match side {
         SideArgument::Buy => Side::Buy,
         SideArgument::Sell => Side::Sell,
+    }
+}
+
+fn prevention(stp: PreventionArgument) -> SelfTradePrevention {
+    match stp {
+        PreventionArgument::Cn => SelfTradePrevention::CancelIncoming,
+        PreventionArgument::Co => SelfTradePrevention::CancelResting,
+        PreventionArgument::Cb => SelfTradePrevention::CancelBoth,
+        PreventionArgument::Dc => SelfTradePrevention::Decrement,
     }
 }
 
