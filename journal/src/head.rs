@@ -31,7 +31,7 @@
 //! that it covers, with release; a mark torn by the kill fails its checksum, and then the other one, which covers less,
 //! still holds: what it leaves uncovered was not overwritten.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -112,10 +112,46 @@ impl Mark {
     }
 }
 
+/// Keeps other processes from a head. A copy of a data folder names the same head, and the folder's own lock does not
+/// cover it.
+#[derive(Debug)]
+pub(crate) struct HeadLock(File);
+
+impl HeadLock {
+    fn of(file: File) -> io::Result<Self> {
+        match file.try_lock() {
+            Ok(()) => Ok(Self(file)),
+            Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
+
+impl Drop for HeadLock {
+    /// A child process that is just being started may share the file for a moment; the lock does not wait for it.
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}
+
+/// Takes the head at `path` away from other processes, if there is one.
+///
+/// # Errors
+/// [`io::ErrorKind::WouldBlock`] if another process uses it.
+pub(crate) fn claim(path: &Path) -> io::Result<Option<HeadLock>> {
+    match OpenOptions::new().read(true).write(true).open(path) {
+        Ok(file) => HeadLock::of(file).map(Some),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// The mapped file and the cursors over it, shared by appender and drain.
 #[derive(Debug)]
 pub(crate) struct Head {
     path: PathBuf,
+    /// For as long as the head is used.
+    _lock: HeadLock,
     memory: SharedWords,
     ring_bytes: u64,
     /// Ring position behind the last published record. Poisoned: the appender is gone.
@@ -136,13 +172,16 @@ impl Head {
         idle: Idle,
     ) -> io::Result<Arc<Self>> {
         let unfinished = path.with_extension("new");
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&unfinished)?;
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&unfinished)?;
+        let lock = HeadLock::of(file)?;
         let length = (RING_WORD * WORD_BYTES) as u64 + ring_bytes;
-        file.set_len(length)?;
-        allocate(&file, length)?;
+        lock.0.set_len(0)?;
+        lock.0.set_len(length)?;
+        allocate(&lock.0, length)?;
         let head = Self {
             path,
-            memory: SharedWords::map(&file)?,
+            memory: SharedWords::map(&lock.0)?,
+            _lock: lock,
             ring_bytes,
             published: Watermark::new(0, idle.beside_the_core()),
             freed: Watermark::new(0, idle),

@@ -18,7 +18,7 @@ use ring::Watermark;
 
 use crate::batch::BatchBuilder;
 use crate::error::{HeadFault, OpenError, ReadError, WriteError};
-use crate::head::{self, Found, Head, HeadImage};
+use crate::head::{self, Found, Head, HeadImage, HeadLock};
 use crate::journal::{Journal, Opened, Options};
 use crate::layout::{RECORD_BYTES_MAX, RECORD_PREFIX_BYTES};
 use crate::reader::{Cut, JOURNAL_FOLDER, Reader, Verified, segment_numbers};
@@ -83,6 +83,8 @@ struct Opening {
     recovery: Recovery,
     tail: Tail,
     batch: BatchBuilder,
+    /// The head that an earlier process left.
+    claimed: Option<HeadLock>,
 }
 
 fn create(options: &Options, storage: Arc<dyn Storage>) -> Result<Opening, OpenError> {
@@ -98,7 +100,7 @@ fn create(options: &Options, storage: Arc<dyn Storage>) -> Result<Opening, OpenE
     let plan = plan(options, storage, identity);
     let batch = BatchBuilder::new(Sequence(1), plan.payload_bytes_max());
     let recovery = Recovery { identity, found: None, head: HeadOutcome::Absent, last: Sequence::NONE };
-    Ok(Opening { recovery, tail: Tail::create(plan)?, batch })
+    Ok(Opening { recovery, tail: Tail::create(plan)?, batch, claimed: None })
 }
 
 fn resume(
@@ -110,6 +112,8 @@ fn resume(
     let identity = *reader.identity();
     let path = options.head_path(identity.journal);
     let refused = |fault| OpenError::Head { file: path.clone(), fault };
+    // Held until the new head has replaced it.
+    let claimed = head::claim(&path).map_err(head_error(&path))?;
     let found = head::find(&path, identity.journal).map_err(io_error(&path))?.map_err(refused)?;
     match &found {
         Found::Head(image) => read_beside(&mut reader, image)?.map_err(refused)?,
@@ -118,6 +122,7 @@ fn resume(
     same_venue(directory, options, &reader)?;
 
     let mut opening = cut(options, storage, &reader)?;
+    opening.claimed = claimed;
     opening.recovery.head = match found {
         Found::Nothing => HeadOutcome::Absent,
         Found::OtherBoot => HeadOutcome::OtherBoot,
@@ -143,7 +148,7 @@ fn cut(options: &Options, storage: Arc<dyn Storage>, reader: &Reader) -> Result<
         found: Some(verified),
         head: HeadOutcome::Absent,
     };
-    Ok(Opening { recovery, tail, batch })
+    Ok(Opening { recovery, tail, batch, claimed: None })
 }
 
 fn start(options: &Options, mut opening: Opening, lock: FolderLock) -> Result<Opened, OpenError> {
@@ -151,7 +156,8 @@ fn start(options: &Options, mut opening: Opening, lock: FolderLock) -> Result<Op
     let path = options.head_path(opening.recovery.identity.journal);
     let durable = (last, opening.tail.hash());
     let head = Head::create(path.clone(), opening.recovery.identity.journal, options.head_bytes, durable, options.idle)
-        .map_err(io_error(&path))?;
+        .map_err(head_error(&path))?;
+    drop(opening.claimed);
     let spares = opening.tail.start_spares().map_err(io_error(&path))?;
     let shared = Arc::new(Shared {
         durable: Arc::new(Watermark::new(last.0, options.idle.beside_the_core())),
@@ -164,6 +170,15 @@ fn start(options: &Options, mut opening: Opening, lock: FolderLock) -> Result<Op
     let appender = writer::start(shared.clone(), opening.tail, opening.batch, lock).map_err(io_error(&path))?;
     let journal = Journal { shared, durability: options.durability };
     Ok(Opened { journal, appender, recovery: opening.recovery })
+}
+
+/// A head that another process uses is as good as the folder's lock.
+fn head_error(path: &Path) -> impl Fn(io::Error) -> OpenError + use<> {
+    let path = path.to_owned();
+    move |error| match error.kind() {
+        io::ErrorKind::WouldBlock => OpenError::Locked { lock: path.clone() },
+        _ => io_error(&path)(error),
+    }
 }
 
 impl Opening {

@@ -42,3 +42,22 @@ fn a_lock_that_is_given_back_is_free_whoever_is_being_started_meanwhile() {
         assert!(failed.is_none(), "{failed:?}");
     });
 }
+
+/// A copy of a data folder names the same head in shared memory. A venue on the copy used to replace the head of the one
+/// that ran, and with it what that one had acknowledged and not written yet.
+#[test]
+fn a_copy_does_not_take_the_head_of_a_writer_that_runs() {
+    let folder = Folder::new();
+    let mut writing = folder.open();
+    writing.batch(&page_of_cancels(1));
+    let copy = tempfile::tempdir().unwrap();
+    let copied = Command::new("cp").arg("-r").arg(folder.data()).arg(copy.path().join("data")).status().unwrap();
+    assert!(copied.success());
+    match Journal::open(&copy.path().join("data"), &folder.options()).map(|_| ()) {
+        Err(OpenError::Locked { lock }) => assert_eq!(lock.extension().unwrap(), "head"),
+        other => panic!("{other:?}"),
+    }
+    writing.batch(&page_of_cancels(41));
+    writing.abandon();
+    assert_eq!(folder.open().recovery.last.0, 80);
+}
