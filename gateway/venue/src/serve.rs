@@ -23,7 +23,8 @@ use marketdata::Feed;
 use marketdata::quic::{Config as MarketDataConfig, Identity, Limits, Publisher};
 use ring::{EventReader, Idle};
 use serde::{Deserialize, Serialize};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::admin::{self, AdminView, Desk};
 use crate::affinity;
@@ -155,8 +156,10 @@ pub fn serve(arguments: &ServeArguments, set_up: impl FnOnce(&DataFolder) -> Set
     say_options(arguments, &arguments.threads()?);
     let running = Running::start(arguments, set_up)?;
     let demo_market = arguments.demo.then(|| running.start_demo_market()).transpose()?;
+    // Before anybody is told that there is something to stop.
+    let signals = Signals::listen()?;
     running.announce()?;
-    wait_for_signal()?;
+    signals.wait();
     say("stopping: letting nobody in, applying what came in, sealing the journal");
     demo_market.into_iter().for_each(DemoMarket::stop);
     let ended = running.stop()?;
@@ -370,17 +373,35 @@ fn wall_clock() -> Timestamp {
     Timestamp(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }
 
-fn wait_for_signal() -> Result<(), ServeError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(system("signals"))?;
-    runtime.block_on(async {
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(system("signals"))?;
-        let mut terminate = signal(SignalKind::terminate()).map_err(system("signals"))?;
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        Ok(())
-    })
+/// What asks a venue to stop.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    /// Behind the signals, which need it.
+    runtime: Runtime,
+}
+
+impl Signals {
+    /// From now on they end the process no more.
+    fn listen() -> Result<Self, ServeError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(system("signals"))?;
+        let listening = runtime.enter();
+        let interrupt = signal(SignalKind::interrupt()).map_err(system("signals"))?;
+        let terminate = signal(SignalKind::terminate()).map_err(system("signals"))?;
+        drop(listening);
+        Ok(Self { interrupt, terminate, runtime })
+    }
+
+    /// Waits for the first, which may have come already.
+    fn wait(self) {
+        let Self { mut interrupt, mut terminate, runtime } = self;
+        runtime.block_on(async {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        });
+    }
 }
 
 fn wire_durability(durability: Durability) -> wire::Durability {
