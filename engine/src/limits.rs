@@ -118,8 +118,8 @@ impl Capacity {
 
     /// Whether nothing is beyond [`Capacity::MAX`], nor all of it together beyond [`Capacity::RESERVED_BYTES_MAX`].
     pub const fn is_sane(&self) -> bool {
-        self.reserved_bytes() <= Self::RESERVED_BYTES_MAX
-            && self.orders <= Self::MAX.orders
+        // The members first: within their bounds the sum does not overflow.
+        self.orders <= Self::MAX.orders
             && self.accounts <= Self::MAX.accounts
             && self.assets <= Self::MAX.assets
             && self.instruments <= Self::MAX.instruments
@@ -127,6 +127,7 @@ impl Capacity {
             && self.keys <= Self::MAX.keys
             && self.grants <= Self::MAX.grants
             && self.price_blocks <= Self::MAX.price_blocks
+            && self.reserved_bytes() <= Self::RESERVED_BYTES_MAX
     }
 }
 

@@ -5,6 +5,7 @@
 use crate::book::arena::{Order, Slot};
 use crate::engine::Engine;
 use crate::event::{EventSink, MatchPrevented, Requester, RestatementReason};
+use crate::limits::TIPS_MAX;
 use crate::order::{SelfTradePrevention, Side};
 use crate::reject::CancelReason;
 use crate::risk::{Exposure, held_asset};
@@ -180,36 +181,42 @@ impl Engine {
         }
     }
 
-    /// How much of `left` goes to others where a level has more than that: tip by tip, as they come to the front.
+    /// How much of `left` goes to others where a level has at least that: tip by tip, as they come to the front.
+    ///
+    /// The turn in which `left` runs out is searched for, so that many small tips cost no more than few large ones.
     fn others_share(
         &self,
         level: impl Iterator<Item = Slot> + Clone,
         is_own: &impl Fn(Slot) -> bool,
-        mut left: u128,
+        left: u128,
     ) -> u128 {
-        let mut traded = 0;
-        for round in 0.. {
-            for slot in level.clone() {
-                let order = &self.orders.arena[slot];
-                let tip = u128::from(tip(order, round).0).min(left);
-                left -= tip;
-                if !is_own(slot) {
-                    traded += tip;
-                }
-                if left == 0 {
-                    return traded;
-                }
+        let met = |slot: Slot, turns: u64| u128::from(met_after(&self.orders.arena[slot], turns).0);
+        let all_met = |turns: u64| -> u128 { level.clone().map(|slot| met(slot, turns)).sum() };
+        // A display quantity that was amended may leave less than a whole tip shown: one turn more.
+        let (mut whole, mut enough) = (0, TIPS_MAX + 1);
+        while enough - whole > 1 {
+            let turns = whole + (enough - whole) / 2;
+            *(if all_met(turns) < left { &mut whole } else { &mut enough }) = turns;
+        }
+        let mut rest = left - all_met(whole);
+        let others = level.clone().filter(|&slot| !is_own(slot));
+        let mut traded: u128 = others.map(|slot| met(slot, whole)).sum();
+        for slot in level {
+            let tip = (met(slot, whole + 1) - met(slot, whole)).min(rest);
+            rest -= tip;
+            if !is_own(slot) {
+                traded += tip;
             }
         }
         traded
     }
 }
 
-/// What an order shows in its n-th turn at the front of its level.
-fn tip(order: &Order, round: u64) -> Quantity {
-    let Some(refreshed) = round.checked_sub(1) else { return order.shown };
-    let hidden = order.leaves - order.shown;
-    Quantity(hidden.0.saturating_sub(refreshed.saturating_mul(order.display.0)).min(order.display.0))
+/// How much of a resting order is met in so many turns at the front of its level: what it shows, then a tip each.
+fn met_after(order: &Order, turns: u64) -> Quantity {
+    let Some(refreshed) = turns.checked_sub(1) else { return Quantity::ZERO };
+    let tips = refreshed.saturating_mul(order.display.0);
+    Quantity(order.shown.0.saturating_add(tips).min(order.leaves.0))
 }
 
 /// What became of a walk through one level.

@@ -180,6 +180,35 @@ fn fill_or_kill_counts_tips_as_they_come_to_the_front() {
     }
 }
 
+/// Refusing this order looked at every order of the level once for each of the iceberg's ten thousand tips.
+#[test]
+fn many_small_tips_are_counted_like_few_large_ones() {
+    let mut venue = Venue::empty(Capacity { orders: 4_096, ..Capacity::SMALL });
+    venue.expect_accepted(ListInstrument {
+        base: AssetId::NONE,
+        quote: AssetId::NONE,
+        ..listing(BTC_USD, engine::instrument::Holds::Off)
+    });
+    for account in [ALICE, BOB] {
+        venue.expect_accepted(open_account(account));
+    }
+    venue.expect_accepted(limit(Side::Sell, 100, 10_000).named(1).showing(1));
+    for _ in 0..2_000 {
+        venue.engine_only(limit(Side::Sell, 100, 2).by(BOB).showing(1));
+    }
+    // In turn: Alice 1, Bob 2,000 × 1, Alice 1, Bob 2,000 × 1, then Alice alone. Of 5,000 lots Bob has 4,000; of 3,002
+    // he has 3,000.
+    let minimum = |quantity: u64, minimum: u64| NewOrder {
+        minimum_quantity: Quantity(minimum),
+        ..limit(Side::Buy, 100, quantity).named(9).preventing(Decrement).lasting(TimeInForce::ImmediateOrCancel)
+    };
+    for (quantity, others) in [(5_000, 4_000), (3_002, 3_000), (2_001, 2_000), (1, 0)] {
+        assert_eq!(told(&venue.apply(minimum(quantity, (others + 1).min(quantity)))), ["refused 9: CannotFill"]);
+    }
+    let events = venue.expect_accepted(minimum(3_002, 3_000));
+    assert_eq!(trades(&events).iter().map(|trade| trade.3).sum::<u64>(), 3_000);
+}
+
 #[test]
 fn the_mode_is_the_orders_else_the_accounts_else_the_instruments() {
     let listed = |mode| {

@@ -98,3 +98,11 @@ fn every_changed_byte_gives_a_consistent_venue_or_an_error() {
     println!("{refused} of {} changes refused", 3 * bytes.len());
     assert!(refused > 0);
 }
+
+/// Counting what a capacity reserves overflowed before its members were looked at.
+#[test]
+fn a_capacity_beyond_all_bounds_is_refused() {
+    let mut bytes = b"RLTSNAP1".to_vec();
+    bytes.extend([0xFF; 600]);
+    assert!(Engine::read_snapshot(&bytes).is_err());
+}

@@ -1,3 +1,4 @@
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossbeam_queue::ArrayQueue;
@@ -32,6 +33,7 @@ pub struct CommandRing {
     open_to_all: usize,
     bell: Bell,
     idle: Idle,
+    closed: AtomicBool,
 }
 
 /// The ring is too full for this command; nothing has happened.
@@ -49,11 +51,15 @@ impl CommandRing {
     pub fn new(capacity: usize, idle: Idle) -> Self {
         let capacity = capacity.max(1);
         let open_to_all = capacity - capacity / 8;
-        Self { queue: ArrayQueue::new(capacity), open_to_all, bell: Bell::new(), idle }
+        let closed = AtomicBool::new(false);
+        Self { queue: ArrayQueue::new(capacity), open_to_all, bell: Bell::new(), idle, closed }
     }
 
-    /// Hands a command to the core.
+    /// Hands a command to the core. A ring that is closed is as good as full.
     pub fn submit(&self, command: Command) -> Result<(), Busy> {
+        if self.is_closed() {
+            return Err(self.busy());
+        }
         if self.queue.len() >= self.open_to_all && !reduces_risk(&command.body) {
             return Err(self.busy());
         }
@@ -77,6 +83,16 @@ impl CommandRing {
     /// Makes a waiting core look again.
     pub fn wake(&self) {
         self.bell.ring();
+    }
+
+    /// Takes nothing more: the core is gone, and what is waiting will not be taken.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+
+    /// Whether the core is gone.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
     }
 
     /// Commands that are waiting.
@@ -136,6 +152,15 @@ mod tests {
         ring.take(&mut batch, 100);
         let numbers: Vec<_> = batch.iter().map(|command| command.header.client_sequence.0).collect();
         assert_eq!(numbers, (1..=17).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_closed_ring_takes_nothing() {
+        let ring = CommandRing::new(16, Idle::Park);
+        ring.submit(numbered(1, cancel())).unwrap();
+        ring.close();
+        assert!(ring.is_closed());
+        assert_eq!(ring.submit(numbered(2, cancel())), Err(Busy { waiting: 1, capacity: 16 }));
     }
 
     #[test]
