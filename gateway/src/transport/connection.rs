@@ -153,17 +153,18 @@ impl Link {
         self.owed = self.shared.commands.submit(command).is_err().then_some(command);
     }
 
-    /// Sees to it that the core learns of the end.
+    /// Sees to it that the core learns of the end, as long as there is a core.
     async fn settle(mut self) {
         let session = self.session.session().unwrap_or(SessionId::NONE);
-        while self.session.owes_answer() {
+        let is_closed = |link: &Self| link.shared.commands.is_closed();
+        while self.session.owes_answer() && !is_closed(&self) {
             match timeout(ANSWER_MAX, self.mail.recv()).await {
                 Ok(Some(Mail::Core(event))) => self.hear(Input::Core(&event)),
                 Ok(Some(Mail::Report(..) | Mail::Ended(_))) => {}
                 Ok(None) | Err(_) => break,
             }
         }
-        while let Some(command) = self.owed.take() {
+        while let Some(command) = self.owed.take().filter(|_| !is_closed(&self)) {
             debug_assert_eq!(command.header.session, session);
             self.offer(command);
             sleep(RETRY).await;

@@ -25,6 +25,7 @@ use ring::{EventReader, Idle};
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 
 use crate::admin::{self, AdminView, Desk};
 use crate::affinity;
@@ -154,12 +155,15 @@ fn say_options(arguments: &ServeArguments, threads: &Threads) {
 /// Serves until it is interrupted, and says what happens on standard output; what the venue was when it stopped.
 pub fn serve(arguments: &ServeArguments, set_up: impl FnOnce(&DataFolder) -> SetUp) -> Result<Ended, ServeError> {
     say_options(arguments, &arguments.threads()?);
-    let running = Running::start(arguments, set_up)?;
+    let mut running = Running::start(arguments, set_up)?;
     let demo_market = arguments.demo.then(|| running.start_demo_market()).transpose()?;
     // Before anybody is told that there is something to stop.
     let signals = Signals::listen()?;
     running.announce()?;
-    signals.wait();
+    match signals.wait(running.venue.take_end()) {
+        Cause::Asked => {}
+        Cause::CoreEnded => eprintln!("rialto: the core has ended by itself: nothing can be journalled any more"),
+    }
     say("stopping: letting nobody in, applying what came in, sealing the journal");
     demo_market.into_iter().for_each(DemoMarket::stop);
     let ended = running.stop()?;
@@ -392,16 +396,33 @@ impl Signals {
         Ok(Self { interrupt, terminate, runtime })
     }
 
-    /// Waits for the first, which may have come already.
-    fn wait(self) {
+    /// Waits for the first, which may have come already, or for the core's end.
+    fn wait(self, core: Option<oneshot::Receiver<()>>) -> Cause {
         let Self { mut interrupt, mut terminate, runtime } = self;
+        let core_ended = async {
+            match core {
+                // Nothing is ever sent: the sender goes with the core.
+                Some(end) => drop(end.await),
+                None => std::future::pending().await,
+            }
+        };
         runtime.block_on(async {
             tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
+                _ = interrupt.recv() => Cause::Asked,
+                _ = terminate.recv() => Cause::Asked,
+                () = core_ended => Cause::CoreEnded,
             }
-        });
+        })
     }
+}
+
+/// Why a venue stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    /// Somebody asked.
+    Asked,
+    /// The core could not go on.
+    CoreEnded,
 }
 
 fn wire_durability(durability: Durability) -> wire::Durability {

@@ -23,6 +23,7 @@ use journal::{
     Recovery, ReplayError, Replayed, Sequencer, WriteError, rebuild,
 };
 use ring::{CommandRing, EventReader, EventRing, Idle, Polled, Release, Watermark};
+use tokio::sync::oneshot;
 
 use crate::affinity::{self, CoreNumber};
 use crate::clock::Clock;
@@ -113,6 +114,7 @@ pub struct Venue {
     recovery: Recovery,
     durability: Durability,
     pinning_failure: Option<io::Error>,
+    end: Option<oneshot::Receiver<()>>,
     stop: Arc<AtomicBool>,
     journal: Journal,
     core: JoinHandle<Stopped>,
@@ -180,9 +182,23 @@ impl Venue {
             stop: Arc::clone(&stop),
         };
         // The core is started last: helpers that a pinned thread starts would be pinned with it.
-        let (core, pinning_failure) = start_core(core, topology.core)?;
+        let (ending, end) = oneshot::channel();
+        let (core, pinning_failure) = start_core(core, topology.core, ending)?;
+        let end = Some(end);
         let durability = topology.durability;
-        Ok(Self { commands, readers, observers, recovery, durability, pinning_failure, stop, journal, core, digest })
+        Ok(Self {
+            commands,
+            readers,
+            observers,
+            recovery,
+            durability,
+            pinning_failure,
+            end,
+            stop,
+            journal,
+            core,
+            digest,
+        })
     }
 
     /// Where commands go.
@@ -220,6 +236,11 @@ impl Venue {
     /// Why the core is not on the processor that the topology names; none if it is, or none is named.
     pub fn pinning_failure(&self) -> Option<&io::Error> {
         self.pinning_failure.as_ref()
+    }
+
+    /// What completes when the core has ended, asked or not; later calls give none.
+    pub fn take_end(&mut self) -> Option<oneshot::Receiver<()>> {
+        self.end.take()
     }
 
     /// Whether the core runs: false once the journal has failed or the venue was stopped.
@@ -280,13 +301,22 @@ fn recovered(
 }
 
 /// Starts the core; why it is not where it should be, if it is not.
-fn start_core(core: Core, number: Option<CoreNumber>) -> io::Result<(JoinHandle<Stopped>, Option<io::Error>)> {
+/// Starts the core; `ending` is dropped when it has ended, asked or not.
+fn start_core(
+    core: Core,
+    number: Option<CoreNumber>,
+    ending: oneshot::Sender<()>,
+) -> io::Result<(JoinHandle<Stopped>, Option<io::Error>)> {
     let (pinned, outcome) = mpsc::channel();
     let thread = Builder::new().name("core".to_owned()).spawn(move || {
         // Who starts the core waits for this.
         let _ = pinned.send(number.map_or(Ok(()), affinity::pin));
         drop(pinned);
-        core.run()
+        let commands = Arc::clone(&core.commands);
+        let stopped = core.run();
+        commands.close();
+        drop(ending);
+        stopped
     })?;
     let failure = outcome.recv().unwrap_or(Ok(())).err();
     Ok((thread, failure))
