@@ -261,6 +261,7 @@ fn receive(
     until: Timestamp,
 ) -> Result<Option<News>, Error> {
     loop {
+        session.heartbeat(now());
         let out = session.take_out();
         if !out.is_empty() {
             socket.write(&out)?;

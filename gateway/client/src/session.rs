@@ -234,7 +234,15 @@ impl Session {
         if now.0 >= self.heard_at.0 + 2 * interval {
             self.goodbye(TerminationCode::KeepAliveExpired, now);
             self.news.push_back(News::Ended(TerminationCode::KeepAliveExpired));
-        } else if self.state == State::Open && now.0 >= self.sent_at.0 + interval {
+        } else {
+            self.heartbeat(now);
+        }
+    }
+
+    /// Sends a heartbeat if one is due: also who hears the venue all the time has to be heard.
+    pub fn heartbeat(&mut self, now: Timestamp) {
+        let interval = u64::from(self.options.keep_alive.0) * 1_000_000;
+        if self.state == State::Open && now.0 >= self.sent_at.0 + interval {
             self.write(&Sequence { next_sequence: self.next_command }, now);
         }
     }
