@@ -15,8 +15,8 @@ use engine::command::ListInstrument;
 use engine::event::TradeSide;
 use engine::instrument::{InstrumentLimits, Phase};
 use engine::{
-    AccountId, AssetId, ClientOrderId, Engine, Event, InstrumentId, KeyId, OrderId, Price, Quantity, RejectReason,
-    SessionState, SessionView, Side, Text,
+    AccountId, AssetId, ClientOrderId, Engine, Event, InstrumentId, KeyId, OrderId, Price, Quantity, SessionState,
+    SessionView, Side, Text,
 };
 
 /// An instrument as traders need to know it, and how its ticks and lots are written as decimals.
@@ -211,7 +211,7 @@ impl View {
         }
     }
 
-    /// An order did not get to the core, or was refused by it.
+    /// An order did not get to the core, or was refused by it. A name that an open order has stays that order's.
     pub fn not_opened(&mut self, account: AccountId, name: ClientOrderId) {
         if let Some(Named::Sent(_) | Named::Ambiguous) = self.names.get(&(account, name)) {
             self.names.remove(&(account, name));
@@ -248,7 +248,7 @@ impl View {
                 let order = &accepted.order;
                 self.opened(accepted.report.account, order.order_id, order.client_order_id, order.instrument);
             }
-            Event::OrderRejected(rejected) if rejected.reason != RejectReason::DuplicateClientOrderId => {
+            Event::OrderRejected(rejected) => {
                 self.not_opened(rejected.report.account, rejected.client_order_id);
             }
             Event::OrderReplaced(replaced) => {
@@ -300,6 +300,20 @@ mod tests {
         assert_eq!((step.count(0), step.count(-25)), (InSteps::NotPositive, InSteps::NotPositive));
         assert_eq!((step.mantissa_of(2), step.exponent()), (50, -2));
         assert_eq!(step.mantissa_of(u64::MAX), i64::MAX);
+    }
+
+    /// A name that had been used was sent again, refused as a duplicate, and remembered for ever.
+    #[test]
+    fn a_refused_name_is_forgotten_and_an_open_orders_is_not() {
+        let mut view = View::default();
+        let (account, name) = (AccountId(2), ClientOrderId(7));
+        view.sending(account, name, InstrumentId(1));
+        view.not_opened(account, name);
+        assert!(view.names.is_empty());
+        view.opened(account, OrderId(5), name, InstrumentId(1));
+        view.sending(account, name, InstrumentId(1));
+        view.not_opened(account, name);
+        assert_eq!(view.names[&(account, name)], Named::Open(InstrumentId(1)));
     }
 
     #[test]
