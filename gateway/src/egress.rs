@@ -254,7 +254,10 @@ impl<F: FnMut(Outgoing)> Turn<'_, F> {
     fn busted(&mut self, event: &TradeBusted) {
         for side in [&event.buyer, &event.seller] {
             let report = self.traded(event.instrument, event.trade_id, (event.price, event.quantity), side);
-            self.execution(&side.report, ExecutionReport { exec_type: ExecType::TradeCancel, ..report });
+            // Of an order that has ended the event knows no more than its names.
+            let order_status = report.order_status.filter(|_| !side.order_quantity.is_absent());
+            let report = ExecutionReport { exec_type: ExecType::TradeCancel, order_status, ..report };
+            self.execution(&side.report, report);
         }
     }
 

@@ -155,6 +155,8 @@ impl Server {
         };
         let sockets = Builder::new().name("order-entry".to_owned()).spawn(move || {
             runtime.block_on(tcp::serve(listener, shared, stopped));
+            // A search for old reports is waited for no longer than those who asked for it.
+            runtime.shutdown_background();
         })?;
         Ok(Self { local_addr, stop, router_stop, sockets, router })
     }

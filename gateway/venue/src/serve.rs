@@ -156,6 +156,14 @@ fn say_options(arguments: &ServeArguments, threads: &Threads) {
 pub fn serve(arguments: &ServeArguments, set_up: impl FnOnce(&DataFolder) -> SetUp) -> Result<Ended, ServeError> {
     say_options(arguments, &arguments.threads()?);
     let mut running = Running::start(arguments, set_up)?;
+    let attended = attend(&mut running, arguments);
+    let ended = running.stop()?;
+    say(&format!("stopped behind command {}", ended.engine.last().sequence.0));
+    attended.map(|()| ended)
+}
+
+/// What happens between start and stop. Whatever fails here, the venue is stopped in order.
+fn attend(running: &mut Running, arguments: &ServeArguments) -> Result<(), ServeError> {
     let demo_market = arguments.demo.then(|| running.start_demo_market()).transpose()?;
     // Before anybody is told that there is something to stop.
     let signals = Signals::listen()?;
@@ -166,9 +174,7 @@ pub fn serve(arguments: &ServeArguments, set_up: impl FnOnce(&DataFolder) -> Set
     }
     say("stopping: letting nobody in, applying what came in, sealing the journal");
     demo_market.into_iter().for_each(DemoMarket::stop);
-    let ended = running.stop()?;
-    say(&format!("stopped behind command {}", ended.engine.last().sequence.0));
-    Ok(ended)
+    Ok(())
 }
 
 /// Whoever listened may have gone long ago; that is no reason to stop otherwise than in order.
