@@ -46,7 +46,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { capacity: Capacity { orders: 1 << 12, ..Capacity::SMALL }, flaw: Flaw::None, restore_every: 0, state_every: 256 }
+        Self { capacity: Capacity { orders: 1 << 12, ..Capacity::SMALL }, flaw: Flaw::None, restore_every: 0, state_every: 1 }
     }
 }
 
@@ -201,8 +201,11 @@ impl Pair {
         let at = translated.iter().zip(expected).take_while(|(event, expected)| event == expected).count();
         let (event, wanted) = (translated.get(at), expected.get(at));
         let kind = format!("{} instead of {}", name_of(event), name_of(wanted));
+        let all = |events: &[Event]| events.iter().map(|event| format!("  {event:?}\n")).collect::<String>();
         let detail = format!(
-            "command  {command:?}\nevent    {at}\nengine   {event:?}\nmodel    {wanted:?}\n\nall of the engine's: {translated:#?}\nall of the model's: {expected:#?}",
+            "command  {command:?}\nevent {at}\nengine   {event:?}\nmodel    {wanted:?}\nthe engine's events\n{}the model's events\n{}",
+            all(&translated),
+            all(expected),
         );
         Err(self.difference(&kind, detail))
     }
@@ -230,7 +233,12 @@ impl Pair {
             for account in self.model.account_ids() {
                 let of_engine = self.engine.balance(account, asset).map(|it| (it.available.0, it.held.0));
                 let of_model = Some((self.model.available(account, asset), self.model.held(account, asset)));
-                self.ensure_equal(&format!("balance of {account} in {asset}"), &of_engine, &of_model)?;
+                self.ensure_equal(&format!("balance of {account} in {asset}"), &of_engine, &of_model).map_err(|mut it| {
+                    for order in self.model.open_orders().iter().filter(|order| order.account == account) {
+                        it.detail += &format!("\n{order:?} {}", self.model.need(order));
+                    }
+                    it
+                })?;
             }
             let supply = self.engine.supply(asset).map(|supply| supply.0);
             self.ensure_equal("supply", &supply, &Some(self.model.supply(asset)))?;

@@ -51,8 +51,11 @@ impl Account {
 }
 
 impl Instrument {
-    /// 8.6: a tier without rates pays tier 0's.
+    /// 8.6: a tier without rates pays tier 0's; with holds off nothing is paid (8.10).
     pub(super) fn rates(&self, tier: u8) -> FeeRates {
+        if !self.settles() {
+            return FeeRates::ZERO;
+        }
         self.fees.get(&tier).or_else(|| self.fees.get(&0)).copied().unwrap_or(FeeRates::ZERO)
     }
 
@@ -91,7 +94,7 @@ impl Model {
     }
 
     /// 8.1, 8.15: what an open order holds: of the base asset for a sell, of the quote asset for a buy.
-    pub(super) fn need(&self, order: &Order) -> u128 {
+    pub fn need(&self, order: &Order) -> u128 {
         let instrument = &self.instruments[&order.instrument];
         if !instrument.settles() {
             return 0;
@@ -113,7 +116,8 @@ impl Model {
         // The worst fee on all that the order may have traded in the end, a unit for each role, less what was charged.
         let traded = order.maker.notional + order.taker.notional;
         let fee = (traded + open) * u128::try_from(worst).expect("no worst rate is negative") / 1_000_000 + 2;
-        let need = i128::try_from(open + fee).expect("a hold within bounds") - order.maker.charged - order.taker.charged;
+        let charged = (order.maker.charged + order.taker.charged).max(0);
+        let need = i128::try_from(open + fee).expect("a hold within bounds") - charged;
         u128::try_from(need).expect("a hold is never negative")
     }
 
@@ -146,13 +150,9 @@ impl Model {
         total.checked_sub(self.held(account, asset)).expect("an account has what its orders hold")
     }
 
-    /// 8.7: what of the fee account stays for open orders: two units for each.
-    pub(super) fn fees_kept(&self, asset: AssetId) -> u128 {
-        let keeps = |order: &&Order| {
-            let instrument = &self.instruments[&order.instrument];
-            instrument.settles() && instrument.listing.quote == asset
-        };
-        2 * self.orders.iter().filter(keeps).count() as u128
+    /// 8.7: what of the fee account stays for open orders, in every asset: two units for each.
+    pub(super) fn fees_kept(&self) -> u128 {
+        2 * self.orders.len() as u128
     }
 
     /// What is in the venue of an asset (8.4).

@@ -181,9 +181,7 @@ impl Model {
             base_units = whole_units(u128::from(command.lot), command.lot_decimals.into(), base).ok_or(UnitNotWhole)?;
         }
         if !command.reference.is_absent() {
-            ensure(command.reference.0 != 0, PriceNotPositive)?;
-            ensure(command.reference != Price::OFF_TICK, PriceOffTick)?;
-            ensure(command.reference <= Price::MAX, PriceOutOfRange)?;
+            ensure((1..=Price::MAX.0).contains(&command.reference.0), PriceOutOfRange)?;
         }
         let instrument = Instrument {
             listing: command,
@@ -310,7 +308,7 @@ impl Model {
         use RejectReason::*;
         ensure(self.accounts.contains_key(&account), UnknownAccount)?;
         ensure(self.assets.contains_key(&asset), UnknownAsset)?;
-        ensure(amount.0 != 0, AmountInvalid)?;
+        ensure(amount.0 != 0 && amount <= Amount::MAX, AmountInvalid)?;
         ensure(self.gives(account, asset, amount.0), InsufficientFunds)?;
         let change = -i128::try_from(amount.0).expect("a balance within bounds");
         self.add(account, asset, change);
@@ -320,7 +318,7 @@ impl Model {
 
     /// Whether an account can give an amount away.
     fn gives(&self, account: AccountId, asset: AssetId, amount: u128) -> bool {
-        let kept = if account == AccountId::FEES { self.fees_kept(asset) } else { 0 };
+        let kept = if account == AccountId::FEES { self.fees_kept() } else { 0 };
         amount.checked_add(kept).is_some_and(|needed| self.available(account, asset) >= needed)
     }
 

@@ -93,7 +93,7 @@ impl Model {
         let phase = self.instruments[&order.instrument].phase;
         let allowed = match phases::rules(phase).amend {
             Amend::All => true,
-            Amend::Reduce => is_same_but_for_quantity(order, &wish) && wish.quantity < order.quantity,
+            Amend::Reduce => is_same_but_for_quantity(order, &wish) && wish.quantity <= order.quantity,
             Amend::Improve | Amend::None => false,
         };
         ensure(allowed, PhaseNotAllowed)?;

@@ -66,7 +66,7 @@ impl Model {
     fn judge_cancel(&self, cancel: &CancelOrder) -> Result<OrderId, RejectReason> {
         use RejectReason::*;
         ensure(self.may_cancel(cancel.account), NotEntitled)?;
-        ensure(cancel.account != AccountId::FEES && self.accounts.contains_key(&cancel.account), UnknownAccount)?;
+        ensure(self.accounts.contains_key(&cancel.account), UnknownAccount)?;
         let found = self.find(cancel.account, cancel.order_id, cancel.original_client_order_id);
         let order = found.ok_or(UnknownOrder)?;
         let phase = self.instruments[&order.instrument].phase;
@@ -95,15 +95,9 @@ impl Model {
         });
     }
 
-    fn status_of(&self, account: AccountId, id: OrderId, name: ClientOrderId) -> Option<OrderStatus> {
-        if let Some(order) = self.find(account, id, name) {
-            return Some(order.status());
-        }
-        let closed = &self.accounts.get(&account)?.closed;
-        let is_it = |closed: &&(ClientOrderId, OrderId, OrderStatus)| {
-            if id.is_none() { closed.0 == name } else { closed.1 == id }
-        };
-        closed.iter().rev().find(is_it).map(|closed| closed.2)
+    /// What is known of the trader's name.
+    fn status_of(&self, account: AccountId, _id: OrderId, name: ClientOrderId) -> Option<OrderStatus> {
+        self.named(account, name).map(|named| named.1)
     }
 
     pub(super) fn mass_cancel(&mut self, cancel: &MassCancel) {
@@ -123,7 +117,6 @@ impl Model {
         for &victim in &victims {
             self.cancel(victim, CancelReason::MassCancel, cancel.client_order_id);
         }
-        self.remember_request(cancel.note);
         let report = self.report(cancel.account, self.turn.header.session);
         self.emit(MassCancelled {
             report,
@@ -148,9 +141,8 @@ impl Model {
         ensure(allowed, NotEntitled)?;
         let instrument = cancel.instrument.is_none() || self.instruments.contains_key(&cancel.instrument);
         ensure(instrument, UnknownInstrument)?;
-        let known = cancel.account != AccountId::FEES && self.accounts.contains_key(&cancel.account);
-        ensure(cancel.account.is_none() || known, UnknownAccount)?;
-        ensure(!self.is_repeated(cancel.note), DuplicateRequest)
+        let known = self.accounts.contains_key(&cancel.account);
+        ensure(cancel.account.is_none() || known, UnknownAccount)
     }
 
     /// 8.13: what every given filter names; of the whole venue account by account, else oldest first.
@@ -199,7 +191,7 @@ impl Model {
             Switch::Lifted => self.may_administer(),
         };
         ensure(allowed, NotEntitled)?;
-        ensure(kill.account != AccountId::FEES && self.accounts.contains_key(&kill.account), UnknownAccount)?;
+        ensure(self.accounts.contains_key(&kill.account), UnknownAccount)?;
         ensure(!self.is_repeated(kill.note), DuplicateRequest)
     }
 

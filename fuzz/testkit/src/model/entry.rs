@@ -160,7 +160,7 @@ impl Model {
         if !wish.is_by_funds(instrument) {
             ensure(!wish.quantity.is_absent() && !wish.quantity.is_zero(), QuantityNotPositive)?;
             ensure(wish.quantity != Quantity::OFF_LOT, QuantityOffLot)?;
-            ensure(wish.quantity >= limits.quantity_min || !bound, QuantityBelowMinimum)?;
+            ensure(wish.quantity >= limits.quantity_min, QuantityBelowMinimum)?;
             ensure(wish.quantity <= limits.quantity_max || !bound, QuantityAboveMaximum)?;
         }
         let display = wish.display.is_absent() || (1..=wish.quantity.0).contains(&wish.display.0);
@@ -171,11 +171,9 @@ impl Model {
         ensure(minimum, MinimumQuantityInvalid)?;
         let funds = wish.funds.is_absent() || (wish.is_by_funds(instrument) && wish.funds != Amount::ZERO);
         ensure(funds, FundsInvalid)?;
-        if let Some(notional) = self.wish_notional(wish)
-            && bound
-        {
-            ensure(notional >= limits.notional_min.0, NotionalBelowMinimum)?;
-            ensure(notional <= limits.notional_max.0, NotionalAboveMaximum)?;
+        if let Some(notional) = self.wish_notional(wish) {
+            ensure(notional >= limits.notional_min.0 || !bound, NotionalBelowMinimum)?;
+            ensure(notional <= limits.notional_max.0 || !bound, NotionalAboveMaximum)?;
         }
         let expiry = if wish.time_in_force == TimeInForce::GoodTillDate {
             wish.expire_at > self.now()
@@ -195,6 +193,9 @@ impl Model {
     /// What the order comes to at the worst price that it may trade at; none if it has no such price.
     fn wish_notional(&self, wish: &Wish) -> Option<u128> {
         let instrument = &self.instruments[&wish.instrument];
+        if instrument.quote_units == 0 {
+            return None;
+        }
         if wish.is_by_funds(instrument) {
             return Some(wish.funds.0);
         }

@@ -6,6 +6,7 @@ use engine::*;
 
 use super::Model;
 use super::entry::ensure;
+use super::orders::Order;
 
 /// A session.
 #[derive(Debug, Clone)]
@@ -165,21 +166,17 @@ impl Model {
         ensure(session.is_open, SessionNotEstablished)
     }
 
-    /// 8.14: the grace begins.
+    /// 8.14: the grace begins, if the session has an order that a loss cancels.
     fn lose(&mut self, session: SessionId, reason: DisconnectReason) {
+        let agreed = self.sessions[&session].cancel_on_disconnect;
+        let dies = |order: &Order| order.session == session && dies_with_session(order.on_disconnect, agreed);
+        let any_dies = self.orders.iter().any(dies);
         let now = self.now();
         let state = self.sessions.get_mut(&session).expect("a session");
         state.is_open = false;
-        state.cancel_at = now.after(state.cancel_grace);
+        state.cancel_at = if any_dies { now.after(state.cancel_grace) } else { Timestamp::NEVER };
         let event = SessionDisconnected { session, version: state.version, reason, cancel_at: state.cancel_at };
-        let cancels = state.cancel_on_disconnect;
-        let asks = self.orders.iter().any(|order| order.session == session && dies_with_session(order.on_disconnect, cancels));
-        let state = self.sessions.get_mut(&session).expect("a session");
-        if !asks && cancels == CancelOnDisconnect::Keep {
-            state.cancel_at = Timestamp::NEVER;
-        }
-        let cancel_at = state.cancel_at;
-        self.emit(SessionDisconnected { cancel_at, ..event });
+        self.emit(event);
     }
 
     /// 8.14, 7.4: the orders of sessions whose grace has passed, by session, oldest first.

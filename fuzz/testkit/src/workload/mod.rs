@@ -29,7 +29,6 @@ struct Known {
     /// The step that made it.
     step: u32,
     account: AccountId,
-    instrument: InstrumentId,
     client_order_id: ClientOrderId,
     side: Side,
     order_type: OrderType,
@@ -139,7 +138,6 @@ impl Workload {
                         Known {
                             step: step.name,
                             account: accepted.report.account,
-                            instrument: order.instrument,
                             client_order_id: order.client_order_id,
                             side: order.side,
                             order_type: order.order_type,

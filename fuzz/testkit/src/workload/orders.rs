@@ -299,7 +299,7 @@ impl Workload {
 
     pub(super) fn kill_switch(&mut self) -> KillSwitch {
         let account = if self.random.percent(95) { self.random.one_of(&ACCOUNTS) } else { AccountId(9) };
-        let switch = if self.random.percent(70) { Switch::Lifted } else { Switch::Engaged };
+        let switch = if self.random.percent(90) { Switch::Lifted } else { Switch::Engaged };
         KillSwitch { account, switch, note: self.note() }
     }
 
