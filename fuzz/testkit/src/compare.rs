@@ -46,7 +46,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { capacity: Capacity { orders: 1 << 12, ..Capacity::SMALL }, flaw: Flaw::None, restore_every: 0, state_every: 1 }
+        Self { capacity: Capacity { orders: 1 << 12, ..Capacity::SMALL }, flaw: Flaw::None, restore_every: 0, state_every: 8 }
     }
 }
 

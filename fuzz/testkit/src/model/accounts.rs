@@ -116,7 +116,7 @@ impl Model {
         // The worst fee on all that the order may have traded in the end, a unit for each role, less what was charged.
         let traded = order.maker.notional + order.taker.notional;
         let fee = (traded + open) * u128::try_from(worst).expect("no worst rate is negative") / 1_000_000 + 2;
-        let charged = (order.maker.charged + order.taker.charged).max(0);
+        let charged = order.maker.charged.max(0) + order.taker.charged.max(0);
         let need = i128::try_from(open + fee).expect("a hold within bounds") - charged;
         u128::try_from(need).expect("a hold is never negative")
     }

@@ -93,15 +93,15 @@ impl Model {
                 self.emit(KeyRevoked { author, command });
             }
             CommandBody::GrantRole(command) => {
-                self.known_key(command.key)?;
                 self.roles_account(command.account)?;
+                self.known_key(command.key)?;
                 let venue_only = command.role == Role::Administrator;
                 ensure(!venue_only || command.account.is_none(), RejectReason::RoleNeedsVenue)?;
                 self.keys.grants.insert((command.key, command.account, command.role));
                 self.emit(RoleGranted { author, command });
             }
             CommandBody::RevokeRole(command) => {
-                self.known_key(command.key)?;
+                ensure(self.keys.known.contains_key(&command.key), RejectReason::UnknownKey)?;
                 let removed = self.keys.grants.remove(&(command.key, command.account, command.role));
                 ensure(removed, RejectReason::RoleNotGranted)?;
                 self.emit(RoleRevoked { author, command });
@@ -159,19 +159,21 @@ impl Model {
     /// 8.8: a listing is refused unless its steps are whole units of its assets.
     fn list(&mut self, command: ListInstrument) -> Judged {
         use RejectReason::*;
-        ensure(!is_call(command.phase), NotImplemented)?;
         let used = self.instruments.contains_key(&command.instrument) || self.delisted.contains(&command.instrument);
-        for asset in [command.base, command.quote] {
-            ensure(asset.is_none() || self.assets.contains_key(&asset), UnknownAsset)?;
-        }
+        let both_none = command.base.is_none() && command.quote.is_none();
+        let matches_only = command.holds == engine::instrument::Holds::Off && both_none;
         ensure(!used, AlreadyExists)?;
         ensure((1..=self.capacity.instruments).contains(&command.instrument.0), IdentityOutOfRange)?;
+        ensure(!is_call(command.phase), NotImplemented)?;
         ensure(!command.name.is_empty(), NameMissing)?;
         let decimals = command.tick_decimals.max(command.lot_decimals);
         ensure(decimals <= DECIMALS_MAX, DecimalsOutOfRange)?;
+        ensure(command.tick != 0 && command.lot != 0, TickOrLotInvalid)?;
+        for asset in [command.base, command.quote] {
+            ensure(matches_only || self.assets.contains_key(&asset), UnknownAsset)?;
+        }
         let assets = !command.base.is_none() && !command.quote.is_none() && command.base != command.quote;
-        let none = command.base.is_none() && command.quote.is_none() && command.holds == engine::instrument::Holds::Off;
-        ensure(command.tick != 0 && command.lot != 0 && (assets || none), TickOrLotInvalid)?;
+        ensure(assets || matches_only, TickOrLotInvalid)?;
         let (mut quote_units, mut base_units) = (0, 0);
         if assets {
             let (base, quote) = (self.assets[&command.base].decimals, self.assets[&command.quote].decimals);
@@ -229,8 +231,7 @@ impl Model {
     fn set_fees(&mut self, command: SetFees) -> Judged {
         use RejectReason::*;
         let instrument = self.instruments.get(&command.instrument).ok_or(UnknownInstrument)?;
-        ensure(command.tier < FEE_TIERS, AccountSettingInvalid)?;
-        ensure(command.rates.is_valid(), FeeRatesInvalid)?;
+        ensure(command.tier < FEE_TIERS && command.rates.is_valid(), FeeRatesInvalid)?;
         let mut fees = instrument.fees.clone();
         fees.entry(0).or_insert(FeeRates::ZERO);
         fees.insert(command.tier, command.rates);
@@ -348,30 +349,29 @@ impl Model {
             Side::Buy => (trade.maker, trade.taker),
             Side::Sell => (trade.taker, trade.maker),
         };
+        let mut changes = Vec::new();
         if settles {
             let notional = self.notional(command.instrument, trade.price, trade.quantity.0);
             let notional = i128::try_from(notional).expect("a notional within bounds");
             let lots = i128::try_from(u128::from(trade.quantity.0) * base_units).expect("a quantity within bounds");
             let (bought, sold) = (buyer.report.account, seller.report.account);
             let (buyer_fee, seller_fee) = ({ buyer.fee.0 }, { seller.fee.0 });
-            let changes = net(&[
+            changes = net(&[
                 (bought, listing.base, -lots),
                 (bought, listing.quote, notional + buyer_fee),
                 (sold, listing.base, lots),
                 (sold, listing.quote, seller_fee - notional),
                 (AccountId::FEES, listing.quote, -buyer_fee - seller_fee),
             ]);
-            for &(account, asset, change) in &changes {
-                let gives = change < 0 && !self.gives(account, asset, change.unsigned_abs());
-                ensure(!gives, InsufficientFunds)?;
-            }
-            for (account, asset, change) in changes {
-                self.add(account, asset, change);
-            }
+        }
+        for &(account, asset, change) in &changes {
+            let gives = change < 0 && !self.gives(account, asset, change.unsigned_abs());
+            ensure(!gives, InsufficientFunds)?;
         }
         let past = self.past_trades.iter_mut().find(|past| past.trade.trade_id == command.trade_id);
         past.expect("the trade").is_busted = true;
-        let [buyer, seller] = self.busted_sides(&trade, buyer, seller);
+        let buyer = self.busted_side(buyer);
+        let seller = self.busted_side(seller);
         self.emit(TradeBusted {
             author: self.turn.header.author,
             instrument: command.instrument,
@@ -382,38 +382,66 @@ impl Model {
             seller,
             note: command.note,
         });
+        for (account, asset, change) in changes {
+            self.add(account, asset, change);
+            self.tell_balance(account, asset, BalanceCause::TradeBust, change, command.note);
+        }
         Ok(())
     }
 
-    /// Both sides as the trade left them, under new numbers, the resting side first.
-    fn busted_sides(&mut self, trade: &Trade, buyer: TradeSide, seller: TradeSide) -> [TradeSide; 2] {
-        let maker = self.report(trade.maker.report.account, trade.maker.report.session);
-        let taker = self.report(trade.taker.report.account, trade.taker.report.session);
-        [buyer, seller].map(|side| {
-            let report = if side.order_id == trade.maker.order_id { maker } else { taker };
-            TradeSide { report, ..side }
-        })
+    /// An order of a busted trade as it is now, or, of one that has ended, its names.
+    fn busted_side(&mut self, then: TradeSide) -> TradeSide {
+        let report = self.report(then.report.account, then.report.session);
+        let fee = SignedAmount(-{ then.fee.0 });
+        match self.orders.iter().find(|order| order.id == then.order_id) {
+            Some(order) => TradeSide {
+                report,
+                order_id: order.id,
+                client_order_id: order.client_order_id,
+                side: order.side,
+                order_price: order.price,
+                order_quantity: order.quantity,
+                leaves: Quantity(order.leaves),
+                cumulative: Quantity(order.cumulative),
+                prevented: Quantity(order.prevented),
+                fee,
+            },
+            None => TradeSide {
+                report,
+                order_price: Price::ABSENT,
+                order_quantity: Quantity::ABSENT,
+                leaves: Quantity::ZERO,
+                cumulative: Quantity::ZERO,
+                prevented: Quantity::ZERO,
+                fee,
+                ..then
+            },
+        }
     }
 
     fn add_key(&mut self, command: AddKey) -> Judged {
         use RejectReason::*;
         ensure(command.kind == KeyKind::Ed25519, NotImplemented)?;
+        ensure((1..=self.capacity.keys).contains(&command.key.0), IdentityOutOfRange)?;
         let taken = self.keys.known.values().any(|key| key.public_key == command.public_key);
         ensure(!taken && !self.keys.known.contains_key(&command.key), AlreadyExists)?;
-        ensure((1..=self.capacity.keys).contains(&command.key.0), IdentityOutOfRange)?;
         self.keys.known.insert(command.key, command);
         self.emit(KeyAdded { author: self.turn.header.author, command });
         Ok(())
     }
 }
 
-/// One change per account and asset.
+/// One change per balance that changes, in the order in which balances first appear.
 fn net(changes: &[(AccountId, AssetId, i128)]) -> Vec<(AccountId, AssetId, i128)> {
-    let mut sums = std::collections::BTreeMap::<_, i128>::new();
+    let mut sums: Vec<(AccountId, AssetId, i128)> = Vec::new();
     for &(account, asset, change) in changes {
-        *sums.entry((account, asset)).or_default() += change;
+        match sums.iter_mut().find(|sum| (sum.0, sum.1) == (account, asset)) {
+            Some(sum) => sum.2 += change,
+            None => sums.push((account, asset, change)),
+        }
     }
-    sums.into_iter().map(|((account, asset), change)| (account, asset, change)).collect()
+    sums.retain(|sum| sum.2 != 0);
+    sums
 }
 
 /// `step × 10^-step_decimals` in units of `10^-decimals`, if that is a whole number of them.

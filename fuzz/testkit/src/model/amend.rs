@@ -2,7 +2,7 @@
 
 use engine::command::ReplaceOrder;
 use engine::event::{OrderReplaced, Priority};
-use engine::phases::{self, Amend};
+use engine::phases::{self, Amend, Matching};
 use engine::*;
 
 use super::cancel::Refused;
@@ -58,14 +58,13 @@ impl Model {
             requester,
             order: after.told(),
             original_client_order_id: before.client_order_id,
-            stop_price: after.stop_price,
+            stop_price: after.told_stop_price,
             display_quantity: after.display,
             expire_at: after.expire_at,
             priority,
         });
         match after.state {
             State::Incoming => self.enter(id),
-            State::Waiting if priority == Priority::Lost => self.elect_by_last_trade(id),
             State::Waiting | State::Resting => {}
         }
     }
@@ -91,8 +90,9 @@ impl Model {
         let wish = self.wish_of_amend(order, amend);
         ensure(wish.goes_together() && may_become(order, &wish), InvalidCombination)?;
         let phase = self.instruments[&order.instrument].phase;
+        let matching = phases::rules(phase).matching;
         let allowed = match phases::rules(phase).amend {
-            Amend::All => true,
+            Amend::All => matching == Matching::Yes || wish.order_type != OrderType::Market,
             Amend::Reduce => is_same_but_for_quantity(order, &wish) && wish.quantity <= order.quantity,
             Amend::Improve | Amend::None => false,
         };
@@ -113,7 +113,9 @@ impl Model {
 
     /// The order that the amend asks for: what is absent stays, what the new type does not have is dropped (2.11).
     fn wish_of_amend(&self, order: &Order, amend: &ReplaceOrder) -> Wish {
-        let order_type = amend.order_type.unwrap_or(order.order_type);
+        // An elected stop that is said to stay what it was told to be stays what it is.
+        let stays = order.state != State::Waiting && amend.order_type == Some(order.told_type);
+        let order_type = amend.order_type.filter(|_| !stays).unwrap_or(order.order_type);
         let time_in_force = amend.time_in_force.unwrap_or(order.time_in_force);
         let quantity = if amend.quantity.is_absent() { order.quantity } else { amend.quantity };
         let has_limit = matches!(order_type, OrderType::Limit | OrderType::StopLimit);
@@ -127,14 +129,13 @@ impl Model {
         };
         let lasts_to_date = time_in_force == TimeInForce::GoodTillDate;
         let expire_at = if amend.expire_at.is_none() && lasts_to_date { order.expire_at } else { amend.expire_at };
-        let flags = if order_type == OrderType::Limit { order.flags } else { OrderFlags::NONE };
         let mut wish = Wish {
             account: order.account,
             instrument: order.instrument,
             side: order.side,
             order_type,
             time_in_force,
-            flags,
+            flags: order.flags,
             price,
             quantity,
             funds: Amount::ABSENT,
@@ -158,6 +159,8 @@ impl Model {
             after.client_order_id = amend.client_order_id;
         }
         after.order_type = wish.order_type;
+        after.told_type = amend.order_type.unwrap_or(order.told_type);
+        after.told_stop_price = if after.told_type.is_stop() && !wish.order_type.is_stop() { order.told_stop_price } else { wish.stop_price };
         after.time_in_force = wish.time_in_force;
         after.flags = wish.flags;
         after.price = wish.price;

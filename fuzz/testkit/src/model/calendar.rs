@@ -70,7 +70,7 @@ impl Model {
         }
         match (entry.set.action, entry.set.phase) {
             (CalendarAction::SetPhase, Some(phase)) => {
-                self.change_phase(instrument, phase, PhaseCause::Calendar, entry.set.note);
+                self.change_phase(instrument, phase, PhaseCause::Calendar, AdminNote::NONE);
             }
             _ => self.roll_over(instrument),
         }

@@ -43,12 +43,7 @@ impl Model {
     pub(super) fn cancel_order(&mut self, cancel: &CancelOrder) {
         match self.judge_cancel(cancel) {
             Ok(id) => {
-                let reason = if self.may_trade(cancel.account) {
-                    CancelReason::Requested
-                } else {
-                    CancelReason::Administrator
-                };
-                self.cancel(id, reason, cancel.client_order_id);
+                self.cancel(id, CancelReason::Requested, cancel.client_order_id);
             }
             Err(reason) => self.reject_cancel(
                 &Refused {
@@ -191,8 +186,8 @@ impl Model {
             Switch::Lifted => self.may_administer(),
         };
         ensure(allowed, NotEntitled)?;
-        ensure(self.accounts.contains_key(&kill.account), UnknownAccount)?;
-        ensure(!self.is_repeated(kill.note), DuplicateRequest)
+        ensure(!self.is_repeated(kill.note), DuplicateRequest)?;
+        ensure(self.accounts.contains_key(&kill.account), UnknownAccount)
     }
 
     /// 10.7: whether an administrator asked so before.
@@ -219,8 +214,5 @@ fn is_requested(reason: CancelReason) -> bool {
         reason,
         CancelReason::Requested
             | CancelReason::AmendedToFilled
-            | CancelReason::MassCancel
-            | CancelReason::KillSwitch
-            | CancelReason::Administrator
     )
 }

@@ -113,9 +113,7 @@ impl Model {
         let order = self.accept(new);
         self.report_accepted(new, &order);
         let id = order.id;
-        if order.state == State::Waiting {
-            self.elect_by_last_trade(id);
-        } else {
+        if order.state == State::Incoming {
             self.enter(id);
         }
     }
@@ -157,7 +155,7 @@ impl Model {
         } else {
             ensure(wish.price.is_absent(), PriceSuperfluous)?;
         }
-        if !wish.is_by_funds(instrument) {
+        if wish.funds.is_absent() || !wish.quantity.is_absent() {
             ensure(!wish.quantity.is_absent() && !wish.quantity.is_zero(), QuantityNotPositive)?;
             ensure(wish.quantity != Quantity::OFF_LOT, QuantityOffLot)?;
             ensure(wish.quantity >= limits.quantity_min, QuantityBelowMinimum)?;
@@ -227,7 +225,8 @@ impl Model {
         }
         for (_, limits) in &both {
             let furthest = limits.price_deviation.furthest(wish.side, reference);
-            let within = wish.price.is_absent() || reference.is_absent() || !is_worse(wish.side, wish.price, furthest);
+            let price = if wish.order_type == OrderType::Stop { self.worst_price(wish) } else { wish.price };
+            let within = price.is_absent() || reference.is_absent() || !is_worse(wish.side, price, furthest);
             ensure(within || !wish.bound_by_limits, AccountPriceDeviation)?;
         }
         Ok(())
@@ -303,6 +302,8 @@ impl Model {
             client_order_id: new.client_order_id,
             side: new.side,
             order_type: new.order_type,
+            told_type: new.order_type,
+            told_stop_price: new.stop_price,
             time_in_force: new.time_in_force,
             flags: new.flags,
             price: new.price,

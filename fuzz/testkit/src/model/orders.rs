@@ -43,6 +43,10 @@ pub struct Order {
     pub side: Side,
     /// What it is now: an elected Stop is a Market order.
     pub order_type: OrderType,
+    /// What it was entered or amended as: what events tell.
+    pub told_type: OrderType,
+    /// The trigger that events tell of it.
+    pub told_stop_price: Price,
     /// How long it lives.
     pub time_in_force: TimeInForce,
     /// Post-only.
@@ -119,7 +123,7 @@ impl Order {
             order_id: self.id,
             client_order_id: self.client_order_id,
             side: self.side,
-            order_type: self.order_type,
+            order_type: self.told_type,
             time_in_force: self.time_in_force,
             flags: self.flags,
             price: self.price,

@@ -156,12 +156,9 @@ impl Model {
         self.lose(session, disconnect.reason);
     }
 
-    /// A session ends for its key, revoked or not, and for the venue.
     fn judge_disconnect(&self, disconnect: Disconnect) -> Judged {
         use RejectReason::*;
-        let author = self.turn.header.author;
         let session = self.sessions.get(&self.turn.header.session).ok_or(UnknownSession)?;
-        ensure(author == KeyId::VENUE || session.key == author, SessionKeyMismatch)?;
         ensure(session.version == disconnect.version, SessionNotNegotiated)?;
         ensure(session.is_open, SessionNotEstablished)
     }

@@ -1,7 +1,6 @@
 //! Rules 3.7 to 3.9: stops wait, are elected by trades, and enter behind the command that traded.
 
 use engine::event::OrderTriggered;
-use engine::phases::{self, Matching};
 use engine::*;
 
 use super::Model;
@@ -33,17 +32,6 @@ impl Model {
         self.elected.extend(elected.iter().map(|order| (order.id, price)));
     }
 
-    /// 3.7: a trade that was there before the order elects it too.
-    pub(super) fn elect_by_last_trade(&mut self, id: OrderId) {
-        let order = self.order(id);
-        let instrument = &self.instruments[&order.instrument];
-        let last = instrument.last_trade;
-        let matches = phases::rules(instrument.phase).matching == Matching::Yes;
-        if matches && !last.is_absent() && is_elected_by(order, last) {
-            self.elected.push((id, last));
-        }
-    }
-
     /// 3.8: first elected, first in; what their trades elect goes behind.
     pub(super) fn enter_elected(&mut self) {
         while !self.elected.is_empty() {
@@ -54,17 +42,18 @@ impl Model {
                 OrderType::Stop => self.within_account(order.account, order.instrument, order.side, order.bound),
                 OrderType::Market | OrderType::Limit | OrderType::StopLimit => order.bound,
             };
-            // 3.9: a Stop becomes a Market order, a StopLimit a Limit order.
             let order = self.order_mut(id);
             order.state = State::Incoming;
+            let told = order.told();
+            // 3.9: a Stop becomes a Market order, a StopLimit a Limit order.
             order.order_type =
                 if order.order_type == OrderType::Stop { OrderType::Market } else { OrderType::Limit };
             order.stop_price = Price::ABSENT;
             order.bound = bound;
             order.place = place;
-            let order = order.clone();
-            let report = self.report(order.account, order.session);
-            self.emit(OrderTriggered { report, order: order.told(), elected_by });
+            let (account, session) = (order.account, order.session);
+            let report = self.report(account, session);
+            self.emit(OrderTriggered { report, order: told, elected_by });
             self.enter(id);
         }
     }
