@@ -46,7 +46,12 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { capacity: Capacity { orders: 1 << 12, ..Capacity::SMALL }, flaw: Flaw::None, restore_every: 0, state_every: 8 }
+        Self {
+            capacity: Capacity { orders: 1 << 12, ..Capacity::SMALL },
+            flaw: Flaw::None,
+            restore_every: 0,
+            state_every: 8,
+        }
     }
 }
 
@@ -233,12 +238,14 @@ impl Pair {
             for account in self.model.account_ids() {
                 let of_engine = self.engine.balance(account, asset).map(|it| (it.available.0, it.held.0));
                 let of_model = Some((self.model.available(account, asset), self.model.held(account, asset)));
-                self.ensure_equal(&format!("balance of {account} in {asset}"), &of_engine, &of_model).map_err(|mut it| {
-                    for order in self.model.open_orders().iter().filter(|order| order.account == account) {
-                        it.detail += &format!("\n{order:?} {}", self.model.need(order));
-                    }
-                    it
-                })?;
+                self.ensure_equal(&format!("balance of {account} in {asset}"), &of_engine, &of_model).map_err(
+                    |mut it| {
+                        for order in self.model.open_orders().iter().filter(|order| order.account == account) {
+                            it.detail += &format!("\n{order:?} {}", self.model.need(order));
+                        }
+                        it
+                    },
+                )?;
             }
             let supply = self.engine.supply(asset).map(|supply| supply.0);
             self.ensure_equal("supply", &supply, &Some(self.model.supply(asset)))?;
@@ -249,7 +256,16 @@ impl Pair {
                 let of_engine: Vec<_> = self
                     .engine
                     .orders(instrument, side)
-                    .map(|it| (self.model_id(it.order_id), it.account, it.client_order_id, it.price, it.leaves.0, it.cumulative.0))
+                    .map(|it| {
+                        (
+                            self.model_id(it.order_id),
+                            it.account,
+                            it.client_order_id,
+                            it.price,
+                            it.leaves.0,
+                            it.cumulative.0,
+                        )
+                    })
                     .collect();
                 let of_model: Vec<_> = self
                     .model

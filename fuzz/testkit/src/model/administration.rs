@@ -168,7 +168,8 @@ impl Model {
         ensure(!command.name.is_empty(), NameMissing)?;
         let decimals = command.tick_decimals.max(command.lot_decimals);
         ensure(decimals <= DECIMALS_MAX, DecimalsOutOfRange)?;
-        ensure(command.tick != 0 && command.lot != 0, TickOrLotInvalid)?;
+        let missing = command.base.is_none() || command.quote.is_none();
+        ensure(command.tick != 0 && command.lot != 0 && (!missing || matches_only), TickOrLotInvalid)?;
         for asset in [command.base, command.quote] {
             ensure(matches_only || self.assets.contains_key(&asset), UnknownAsset)?;
         }
@@ -197,7 +198,8 @@ impl Model {
             last_trade: Price::ABSENT,
         };
         self.instruments.insert(command.instrument, instrument);
-        let [quote_units, base_units] = [quote_units, base_units].map(|units| u64::try_from(units).expect("whole units"));
+        let [quote_units, base_units] =
+            [quote_units, base_units].map(|units| u64::try_from(units).expect("whole units"));
         self.emit(InstrumentListed { author: self.turn.header.author, command, quote_units, base_units });
         Ok(())
     }
@@ -231,7 +233,8 @@ impl Model {
     fn set_fees(&mut self, command: SetFees) -> Judged {
         use RejectReason::*;
         let instrument = self.instruments.get(&command.instrument).ok_or(UnknownInstrument)?;
-        ensure(command.tier < FEE_TIERS && command.rates.is_valid(), FeeRatesInvalid)?;
+        ensure(command.tier < FEE_TIERS, AccountSettingInvalid)?;
+        ensure(command.rates.is_valid(), FeeRatesInvalid)?;
         let mut fees = instrument.fees.clone();
         fees.entry(0).or_insert(FeeRates::ZERO);
         fees.insert(command.tier, command.rates);
@@ -349,22 +352,23 @@ impl Model {
             Side::Buy => (trade.maker, trade.taker),
             Side::Sell => (trade.taker, trade.maker),
         };
-        let mut changes = Vec::new();
+        let mut legs = Vec::new();
         if settles {
             let notional = self.notional(command.instrument, trade.price, trade.quantity.0);
             let notional = i128::try_from(notional).expect("a notional within bounds");
             let lots = i128::try_from(u128::from(trade.quantity.0) * base_units).expect("a quantity within bounds");
             let (bought, sold) = (buyer.report.account, seller.report.account);
             let (buyer_fee, seller_fee) = ({ buyer.fee.0 }, { seller.fee.0 });
-            changes = net(&[
+            legs = vec![
                 (bought, listing.base, -lots),
                 (bought, listing.quote, notional + buyer_fee),
                 (sold, listing.base, lots),
                 (sold, listing.quote, seller_fee - notional),
                 (AccountId::FEES, listing.quote, -buyer_fee - seller_fee),
-            ]);
+            ];
+            legs.retain(|leg| leg.2 != 0);
         }
-        for &(account, asset, change) in &changes {
+        for (account, asset, change) in net(&legs) {
             let gives = change < 0 && !self.gives(account, asset, change.unsigned_abs());
             ensure(!gives, InsufficientFunds)?;
         }
@@ -382,8 +386,10 @@ impl Model {
             seller,
             note: command.note,
         });
-        for (account, asset, change) in changes {
+        for &(account, asset, change) in &legs {
             self.add(account, asset, change);
+        }
+        for (account, asset, change) in legs {
             self.tell_balance(account, asset, BalanceCause::TradeBust, change, command.note);
         }
         Ok(())

@@ -160,7 +160,11 @@ impl Model {
         }
         after.order_type = wish.order_type;
         after.told_type = amend.order_type.unwrap_or(order.told_type);
-        after.told_stop_price = if after.told_type.is_stop() && !wish.order_type.is_stop() { order.told_stop_price } else { wish.stop_price };
+        after.told_stop_price = if after.told_type.is_stop() && !wish.order_type.is_stop() {
+            order.told_stop_price
+        } else {
+            wish.stop_price
+        };
         after.time_in_force = wish.time_in_force;
         after.flags = wish.flags;
         after.price = wish.price;

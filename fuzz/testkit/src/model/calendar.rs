@@ -38,7 +38,8 @@ impl Model {
         let now = self.now();
         let to_date = self.orders.iter().filter(|order| order.time_in_force == TimeInForce::GoodTillDate);
         let expiries = to_date.map(|order| (order.expire_at, Due::Expiry(order.id)));
-        let entries = self.calendar.iter().map(|(&(instrument, number), entry)| (entry.due, Due::Entry(instrument, number)));
+        let entries =
+            self.calendar.iter().map(|(&(instrument, number), entry)| (entry.due, Due::Entry(instrument, number)));
         let mut due: Vec<(Timestamp, Due)> = expiries.chain(entries).filter(|(at, _)| *at <= now).collect();
         due.sort();
         for (_, due) in due {

@@ -43,7 +43,10 @@ impl Model {
     pub(super) fn cancel_order(&mut self, cancel: &CancelOrder) {
         match self.judge_cancel(cancel) {
             Ok(id) => {
-                self.cancel(id, CancelReason::Requested, cancel.client_order_id);
+                // 9.6: an administrator who may not trade for the account says so.
+                let own = self.may_trade(cancel.account);
+                let reason = if own { CancelReason::Requested } else { CancelReason::Administrator };
+                self.cancel(id, reason, cancel.client_order_id);
             }
             Err(reason) => self.reject_cancel(
                 &Refused {
@@ -90,9 +93,16 @@ impl Model {
         });
     }
 
-    /// What is known of the trader's name.
-    fn status_of(&self, account: AccountId, _id: OrderId, name: ClientOrderId) -> Option<OrderStatus> {
-        self.named(account, name).map(|named| named.1)
+    /// 9.5: by the venue's name if that is given, else by the trader's.
+    fn status_of(&self, account: AccountId, id: OrderId, name: ClientOrderId) -> Option<OrderStatus> {
+        if id.is_none() {
+            return self.named(account, name).map(|named| named.1);
+        }
+        if let Some(order) = self.find(account, id, name) {
+            return Some(order.status());
+        }
+        let closed = &self.accounts.get(&account)?.closed;
+        closed.iter().rev().find(|closed| closed.1 == id).map(|closed| closed.2)
     }
 
     pub(super) fn mass_cancel(&mut self, cancel: &MassCancel) {
@@ -112,6 +122,7 @@ impl Model {
         for &victim in &victims {
             self.cancel(victim, CancelReason::MassCancel, cancel.client_order_id);
         }
+        self.remember_request(cancel.note);
         let report = self.report(cancel.account, self.turn.header.session);
         self.emit(MassCancelled {
             report,
@@ -134,6 +145,7 @@ impl Model {
             self.may_cancel(cancel.account)
         };
         ensure(allowed, NotEntitled)?;
+        ensure(!self.is_repeated(cancel.note), DuplicateRequest)?;
         let instrument = cancel.instrument.is_none() || self.instruments.contains_key(&cancel.instrument);
         ensure(instrument, UnknownInstrument)?;
         let known = self.accounts.contains_key(&cancel.account);
@@ -210,9 +222,5 @@ impl Model {
 
 /// Whether somebody asked for that order's end, and is told of it in another session too (10.6).
 fn is_requested(reason: CancelReason) -> bool {
-    matches!(
-        reason,
-        CancelReason::Requested
-            | CancelReason::AmendedToFilled
-    )
+    matches!(reason, CancelReason::Requested | CancelReason::AmendedToFilled | CancelReason::Administrator)
 }

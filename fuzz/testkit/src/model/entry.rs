@@ -84,8 +84,8 @@ impl Wish {
         };
         let flags = self.flags.0 & !OrderFlags::KNOWN.0 == 0;
         let post_only = !self.is_post_only() || (self.order_type == OrderType::Limit && lasting);
-        let display = self.display.is_absent()
-            || (matches!(self.order_type, OrderType::Limit | OrderType::StopLimit) && lasting);
+        let display =
+            self.display.is_absent() || (matches!(self.order_type, OrderType::Limit | OrderType::StopLimit) && lasting);
         let minimum = self.minimum.is_absent()
             || (matches!(self.order_type, OrderType::Limit | OrderType::Market)
                 && self.time_in_force == ImmediateOrCancel
@@ -155,7 +155,7 @@ impl Model {
         } else {
             ensure(wish.price.is_absent(), PriceSuperfluous)?;
         }
-        if wish.funds.is_absent() || !wish.quantity.is_absent() {
+        if !wish.is_by_funds(instrument) {
             ensure(!wish.quantity.is_absent() && !wish.quantity.is_zero(), QuantityNotPositive)?;
             ensure(wish.quantity != Quantity::OFF_LOT, QuantityOffLot)?;
             ensure(wish.quantity >= limits.quantity_min, QuantityBelowMinimum)?;
@@ -170,7 +170,7 @@ impl Model {
         let funds = wish.funds.is_absent() || (wish.is_by_funds(instrument) && wish.funds != Amount::ZERO);
         ensure(funds, FundsInvalid)?;
         if let Some(notional) = self.wish_notional(wish) {
-            ensure(notional >= limits.notional_min.0 || !bound, NotionalBelowMinimum)?;
+            ensure(notional >= limits.notional_min.0, NotionalBelowMinimum)?;
             ensure(notional <= limits.notional_max.0 || !bound, NotionalAboveMaximum)?;
         }
         let expiry = if wish.time_in_force == TimeInForce::GoodTillDate {
@@ -213,7 +213,8 @@ impl Model {
             ensure(bound || wish.quantity <= limits.quantity_max || !wish.bound_by_limits, AccountQuantityLimit)?;
         }
         for (_, limits) in &both {
-            let within = notional.is_none_or(|notional| limits.notional_max.is_absent() || notional <= limits.notional_max.0);
+            let within =
+                notional.is_none_or(|notional| limits.notional_max.is_absent() || notional <= limits.notional_max.0);
             ensure(within || !wish.bound_by_limits, AccountNotionalLimit)?;
         }
         for (instrument, limits) in &both {
@@ -225,8 +226,7 @@ impl Model {
         }
         for (_, limits) in &both {
             let furthest = limits.price_deviation.furthest(wish.side, reference);
-            let price = if wish.order_type == OrderType::Stop { self.worst_price(wish) } else { wish.price };
-            let within = price.is_absent() || reference.is_absent() || !is_worse(wish.side, price, furthest);
+            let within = wish.price.is_absent() || reference.is_absent() || !is_worse(wish.side, wish.price, furthest);
             ensure(within || !wish.bound_by_limits, AccountPriceDeviation)?;
         }
         Ok(())
@@ -261,7 +261,12 @@ impl Model {
             OrderType::Market => {
                 let opposite = self.book(wish.instrument, wish.side.opposite());
                 opposite.first().map_or(Price::ABSENT, |best| {
-                    self.within_account(wish.account, wish.instrument, wish.side, protection.furthest(wish.side, best.price))
+                    self.within_account(
+                        wish.account,
+                        wish.instrument,
+                        wish.side,
+                        protection.furthest(wish.side, best.price),
+                    )
                 })
             }
         }

@@ -82,7 +82,8 @@ impl Model {
                 break End::FundsSpent;
             }
             let quantity = left.min(best.shown);
-            let is_prevented = self.belong_together(order.account, best.account) && order.mode != SelfTradePrevention::Allow;
+            let is_prevented =
+                self.belong_together(order.account, best.account) && order.mode != SelfTradePrevention::Allow;
             deeds.push(Deed { resting: best.id, price: best.price, quantity, is_prevented });
             if is_prevented {
                 match order.mode {
@@ -119,7 +120,8 @@ impl Model {
         let pays_for = |lots: u64| {
             let notional = self.notional(incoming.instrument, price, lots);
             let fee = self.fee(incoming.instrument, incoming.rates.taker, incoming.taker, notional);
-            i128::try_from(notional).is_ok_and(|notional| notional + fee <= i128::try_from(incoming.funds.0).unwrap_or(i128::MAX))
+            i128::try_from(notional)
+                .is_ok_and(|notional| notional + fee <= i128::try_from(incoming.funds.0).unwrap_or(i128::MAX))
         };
         let (mut most, mut too_many) = (0, Quantity::MAX.0 + 1);
         while most + 1 < too_many {

@@ -1,6 +1,6 @@
 //! Rule 10: logins, openings, losses, and the numbers of both streams.
 
-use engine::command::{CancelOnDisconnect, DisconnectReason, Disconnect, Establish, Negotiate};
+use engine::command::{CancelOnDisconnect, Disconnect, DisconnectReason, Establish, Negotiate};
 use engine::event::{NotApplied, Report, SessionDisconnected, SessionEstablished, SessionNegotiated, SessionRejected};
 use engine::*;
 
@@ -159,6 +159,8 @@ impl Model {
     fn judge_disconnect(&self, disconnect: Disconnect) -> Judged {
         use RejectReason::*;
         let session = self.sessions.get(&self.turn.header.session).ok_or(UnknownSession)?;
+        let author = self.turn.header.author;
+        ensure(author == KeyId::VENUE || session.key == author, SessionKeyMismatch)?;
         ensure(session.version == disconnect.version, SessionNotNegotiated)?;
         ensure(session.is_open, SessionNotEstablished)
     }

@@ -43,7 +43,11 @@ impl Workload {
     }
 
     fn instrument(&mut self) -> InstrumentId {
-        if self.errs() { self.random.one_of(&[InstrumentId(7), InstrumentId::NONE]) } else { self.random.one_of(&INSTRUMENTS) }
+        if self.errs() {
+            self.random.one_of(&[InstrumentId(7), InstrumentId::NONE])
+        } else {
+            self.random.one_of(&INSTRUMENTS)
+        }
     }
 
     fn some_account(&mut self) -> AccountId {
@@ -150,7 +154,8 @@ impl Workload {
             }
             3 => {
                 let account = self.some_account();
-                let group = if self.profile.prevention && self.random.percent(40) { StpGroup(7) } else { StpGroup::NONE };
+                let group =
+                    if self.profile.prevention && self.random.percent(40) { StpGroup(7) } else { StpGroup::NONE };
                 let mode = if self.profile.prevention && self.random.percent(50) {
                     Some(self.random.one_of(SelfTradePrevention::ALL))
                 } else {

@@ -97,7 +97,13 @@ impl Workload {
             profile.mass_cancel,
             profile.kill,
             profile.session,
-            profile.balance + profile.phase + profile.calendar + profile.setting + profile.listing + profile.key + profile.bust,
+            profile.balance
+                + profile.phase
+                + profile.calendar
+                + profile.setting
+                + profile.listing
+                + profile.key
+                + profile.bust,
         ];
         match self.random.weighted(&weights) {
             0 => {

@@ -13,11 +13,7 @@ const PIVOT: u64 = 100;
 impl Workload {
     pub(super) fn new_order(&mut self) -> NewOrder {
         let profile = self.profile;
-        let instrument = if self.random.percent(90) {
-            self.random.one_of(&INSTRUMENTS)
-        } else {
-            INSTRUMENTS[0]
-        };
+        let instrument = if self.random.percent(90) { self.random.one_of(&INSTRUMENTS) } else { INSTRUMENTS[0] };
         let side = self.random.one_of(&Side::BOTH);
         let mut order = NewOrder {
             account: self.random.one_of(&ACCOUNTS),
@@ -28,7 +24,12 @@ impl Workload {
             time_in_force: TimeInForce::GoodTillCancel,
             flags: OrderFlags::NONE,
             self_trade_prevention: None,
-            on_disconnect: self.random.one_of(&[OnDisconnect::AsSession, OnDisconnect::AsSession, OnDisconnect::Cancel, OnDisconnect::Keep]),
+            on_disconnect: self.random.one_of(&[
+                OnDisconnect::AsSession,
+                OnDisconnect::AsSession,
+                OnDisconnect::Cancel,
+                OnDisconnect::Keep,
+            ]),
             price: Price(self.price(side)),
             quantity: Quantity(self.quantity()),
             funds: Amount::ABSENT,
@@ -141,7 +142,14 @@ impl Workload {
     /// Makes one field wrong, or at least another.
     fn spoil(&mut self, order: &mut NewOrder) {
         let random = &mut self.random;
-        let some_quantity = [Quantity::ZERO, Quantity::ABSENT, Quantity::OFF_LOT, Quantity(Quantity::MAX.0 + 1), Quantity(3), Quantity::MAX];
+        let some_quantity = [
+            Quantity::ZERO,
+            Quantity::ABSENT,
+            Quantity::OFF_LOT,
+            Quantity(Quantity::MAX.0 + 1),
+            Quantity(3),
+            Quantity::MAX,
+        ];
         let some_price = [Price::ZERO, Price::ABSENT, Price::OFF_TICK, Price(Price::MAX.0 + 1), Price(101), Price::MAX];
         match random.below(20) {
             0 => order.account = random.one_of(&[AccountId(9), AccountId(15), AccountId::FEES, AccountId::NONE]),
@@ -155,7 +163,10 @@ impl Workload {
             10..=12 => order.quantity = random.one_of(&some_quantity),
             13 => order.display_quantity = random.one_of(&some_quantity),
             14 => order.minimum_quantity = random.one_of(&some_quantity),
-            15 => order.funds = random.one_of(&[Amount::ZERO, Amount(7), Amount(50_000), Amount::MAX, Amount(Amount::MAX.0 + 1)]),
+            15 => {
+                order.funds =
+                    random.one_of(&[Amount::ZERO, Amount(7), Amount(50_000), Amount::MAX, Amount(Amount::MAX.0 + 1)])
+            }
             16 => order.stop_price = random.one_of(&some_price),
             17 => order.expire_at = Timestamp((self.now.0 + random.below(60)).saturating_sub(30)),
             18 => order.quantity = Quantity(random.between(300, 20_000)),
@@ -186,7 +197,9 @@ impl Workload {
 
     pub(super) fn replace_order(&mut self) -> ReplaceOrder {
         let profile = self.profile;
-        let Some(known) = self.some_order() else { return self.replace_of(AccountId(2), OrderId(1), ClientOrderId::NONE) };
+        let Some(known) = self.some_order() else {
+            return self.replace_of(AccountId(2), OrderId(1), ClientOrderId::NONE);
+        };
         let account = self.account_of(&known);
         let (order_id, original) = self.names_of(&known);
         let mut amend = self.replace_of(account, order_id, original);
@@ -252,7 +265,8 @@ impl Workload {
 
     fn spoil_amend(&mut self, amend: &mut ReplaceOrder) {
         let random = &mut self.random;
-        let some_quantity = [Quantity::ZERO, Quantity::OFF_LOT, Quantity(Quantity::MAX.0 + 1), Quantity::MAX, Quantity(2)];
+        let some_quantity =
+            [Quantity::ZERO, Quantity::OFF_LOT, Quantity(Quantity::MAX.0 + 1), Quantity::MAX, Quantity(2)];
         let some_price = [Price::ZERO, Price::OFF_TICK, Price(Price::MAX.0 + 1), Price(101), Price(99)];
         match random.below(10) {
             0 => amend.order_type = Some(random.one_of(OrderType::ALL)),

@@ -97,13 +97,43 @@ const PLAIN: Profile = Profile {
 pub const PROFILES: &[Profile] = &[
     PLAIN,
     Profile { name: "sessions", session: 12, key: 3, through_session: 85, expiring: 0, ..PLAIN },
-    Profile { name: "wrong", wrong: 60, wrong_administration: 50, setting: 8, balance: 8, phase: 2, listing: 6, key: 4, ..PLAIN },
+    Profile {
+        name: "wrong",
+        wrong: 60,
+        wrong_administration: 50,
+        setting: 8,
+        balance: 8,
+        phase: 2,
+        listing: 6,
+        key: 4,
+        ..PLAIN
+    },
     Profile { name: "stops", stop: 35, market: 15, amend: 25, ..PLAIN },
     Profile { name: "icebergs", iceberg: 50, amend: 25, immediate: 10, ..PLAIN },
     Profile { name: "funds", market: 45, funds: 60, minimum: 40, immediate: 25, ..PLAIN },
-    Profile { name: "prevention", prevention: true, own_mode: 30, iceberg: 15, minimum: 25, funds: 20, market: 20, ..PLAIN },
+    Profile {
+        name: "prevention",
+        prevention: true,
+        own_mode: 30,
+        iceberg: 15,
+        minimum: 25,
+        funds: 20,
+        market: 20,
+        ..PLAIN
+    },
     Profile { name: "expiry", expiring: 60, calendar: 8, time: 60, phase: 2, stop: 8, ..PLAIN },
-    Profile { name: "administration", bust: 8, balance: 8, setting: 10, listing: 3, calendar: 4, phase: 3, key: 3, kill: 2, ..PLAIN },
+    Profile {
+        name: "administration",
+        bust: 8,
+        balance: 8,
+        setting: 10,
+        listing: 3,
+        calendar: 4,
+        phase: 3,
+        key: 3,
+        kill: 2,
+        ..PLAIN
+    },
     Profile {
         name: "mixed",
         session: 6,

@@ -97,7 +97,8 @@ impl Workload {
             return by_key(key);
         }
         let key = if ACCOUNTS[..2].contains(&account) { FIRST } else { SECOND };
-        let key = if self.random.percent(90) { key } else { self.random.one_of(&[FIRST, SECOND, ADMINISTRATOR, READER]) };
+        let key =
+            if self.random.percent(90) { key } else { self.random.one_of(&[FIRST, SECOND, ADMINISTRATOR, READER]) };
         self.through_session_of(key)
     }
 
@@ -161,7 +162,8 @@ impl Workload {
         }
         let slip = if wrong { self.random.below(3) } else { 1 };
         let body = match kind {
-            0 => Negotiate { version: SessionVersion((conversation.version + slip).saturating_sub(u64::from(wrong))) }.into(),
+            0 => Negotiate { version: SessionVersion((conversation.version + slip).saturating_sub(u64::from(wrong))) }
+                .into(),
             1 => {
                 let nonce = (conversation.nonce + slip).saturating_sub(u64::from(wrong));
                 if let Some(conversation) = self.conversations.get_mut(&session) {
