@@ -6,9 +6,9 @@ use engine::instrument::Phase;
 use engine::phases::{self, Entry};
 use engine::*;
 
+use super::Model;
 use super::matching::{End, Plan};
 use super::orders::{Order, Role, State};
-use super::{Instrument, Model};
 
 /// What an order would be, entered or amended: what rule 9 judges.
 #[derive(Debug, Clone, Copy)]
@@ -62,15 +62,12 @@ impl Wish {
     }
 
     /// Whether the order may give funds instead of a quantity (1.13).
-    fn takes_funds(&self, instrument: &Instrument) -> bool {
-        self.order_type == OrderType::Market
-            && self.side == Side::Buy
-            && self.time_in_force != TimeInForce::FillOrKill
-            && !instrument.listing.quote.is_none()
+    fn takes_funds(&self) -> bool {
+        self.order_type == OrderType::Market && self.side == Side::Buy && self.time_in_force != TimeInForce::FillOrKill
     }
 
-    fn is_by_funds(&self, instrument: &Instrument) -> bool {
-        self.quantity.is_absent() && !self.funds.is_absent() && self.takes_funds(instrument)
+    fn is_by_funds(&self) -> bool {
+        self.quantity.is_absent() && !self.funds.is_absent() && self.takes_funds()
     }
 
     /// Rule 1's tables.
@@ -155,7 +152,7 @@ impl Model {
         } else {
             ensure(wish.price.is_absent(), PriceSuperfluous)?;
         }
-        if !wish.is_by_funds(instrument) {
+        if !wish.is_by_funds() {
             ensure(!wish.quantity.is_absent() && !wish.quantity.is_zero(), QuantityNotPositive)?;
             ensure(wish.quantity != Quantity::OFF_LOT, QuantityOffLot)?;
             ensure(wish.quantity >= limits.quantity_min, QuantityBelowMinimum)?;
@@ -167,7 +164,8 @@ impl Model {
         ensure(display && tips, DisplayQuantityInvalid)?;
         let minimum = wish.minimum.is_absent() || (1..=wish.quantity.0).contains(&wish.minimum.0);
         ensure(minimum, MinimumQuantityInvalid)?;
-        let funds = wish.funds.is_absent() || (wish.is_by_funds(instrument) && wish.funds != Amount::ZERO);
+        let pays = wish.is_by_funds() && wish.funds != Amount::ZERO && !instrument.listing.quote.is_none();
+        let funds = wish.funds.is_absent() || pays;
         ensure(funds, FundsInvalid)?;
         if let Some(notional) = self.wish_notional(wish) {
             ensure(notional >= limits.notional_min.0, NotionalBelowMinimum)?;
@@ -194,8 +192,11 @@ impl Model {
         if instrument.quote_units == 0 {
             return None;
         }
-        if wish.is_by_funds(instrument) {
+        if wish.is_by_funds() {
             return Some(wish.funds.0);
+        }
+        if wish.order_type == OrderType::Stop && !(1..=Price::MAX.0).contains(&wish.stop_price.0) {
+            return None;
         }
         let price = self.worst_price(wish);
         (!price.is_absent()).then(|| self.notional(wish.instrument, price, wish.quantity.0))
