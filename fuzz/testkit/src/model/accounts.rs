@@ -74,7 +74,7 @@ impl Model {
     /// Price × quantity in the quote asset's smallest unit, saturating.
     pub(super) fn notional(&self, instrument: InstrumentId, price: Price, lots: u64) -> u128 {
         let units = self.instruments[&instrument].quote_units;
-        (u128::from(price.0) * u128::from(lots)).checked_mul(units).unwrap_or(u128::MAX)
+        (u128::from(price.0) * u128::from(lots)).saturating_mul(units)
     }
 
     /// 8.5: on the order's cumulative notional in its role, rounded up, less what was charged.

@@ -457,7 +457,7 @@ fn whole_units(step: u128, step_decimals: u32, decimals: u8) -> Option<u128> {
         step.checked_mul(10_u128.checked_pow(decimals - step_decimals)?)?
     } else {
         let divisor = 10_u128.checked_pow(step_decimals - decimals)?;
-        (step % divisor == 0).then_some(step / divisor)?
+        step.is_multiple_of(divisor).then_some(step / divisor)?
     };
     u64::try_from(units).ok().map(u128::from)
 }
