@@ -169,12 +169,14 @@ impl Model {
         let decimals = command.tick_decimals.max(command.lot_decimals);
         ensure(decimals <= DECIMALS_MAX, DecimalsOutOfRange)?;
         let missing = command.base.is_none() || command.quote.is_none();
-        ensure(command.tick != 0 && command.lot != 0 && (!missing || matches_only), TickOrLotInvalid)?;
+        ensure(command.tick != 0 && command.lot != 0, TickOrLotInvalid)?;
+        let assets = !missing && command.base != command.quote;
+        ensure(assets || matches_only, TickOrLotInvalid)?;
+        let reference = command.reference.is_absent() || (1..=Price::MAX.0).contains(&command.reference.0);
+        ensure(reference, PriceOutOfRange)?;
         for asset in [command.base, command.quote] {
             ensure(matches_only || self.assets.contains_key(&asset), UnknownAsset)?;
         }
-        let assets = !command.base.is_none() && !command.quote.is_none() && command.base != command.quote;
-        ensure(assets || matches_only, TickOrLotInvalid)?;
         let (mut quote_units, mut base_units) = (0, 0);
         if assets {
             let (base, quote) = (self.assets[&command.base].decimals, self.assets[&command.quote].decimals);
@@ -182,9 +184,6 @@ impl Model {
             let step_decimals = u32::from(command.tick_decimals) + u32::from(command.lot_decimals);
             quote_units = whole_units(step, step_decimals, quote).ok_or(UnitNotWhole)?;
             base_units = whole_units(u128::from(command.lot), command.lot_decimals.into(), base).ok_or(UnitNotWhole)?;
-        }
-        if !command.reference.is_absent() {
-            ensure((1..=Price::MAX.0).contains(&command.reference.0), PriceOutOfRange)?;
         }
         let instrument = Instrument {
             listing: command,

@@ -58,7 +58,7 @@ impl Model {
             requester,
             order: after.told(),
             original_client_order_id: before.client_order_id,
-            stop_price: after.told_stop_price,
+            stop_price: after.stop_price,
             display_quantity: after.display,
             expire_at: after.expire_at,
             priority,
@@ -98,6 +98,8 @@ impl Model {
         };
         ensure(allowed, PhaseNotAllowed)?;
         self.judge_fields(&wish)?;
+        // What works has no trigger any more that could be changed.
+        ensure(order.state == State::Waiting || amend.stop_price.is_absent(), StopPriceInvalid)?;
         self.judge_account(&wish, false)?;
         if wish.quantity.0 <= order.used() {
             return Ok(Outcome::CancelsRest);
@@ -113,9 +115,7 @@ impl Model {
 
     /// The order that the amend asks for: what is absent stays, what the new type does not have is dropped (2.11).
     fn wish_of_amend(&self, order: &Order, amend: &ReplaceOrder) -> Wish {
-        // An elected stop that is said to stay what it was told to be stays what it is.
-        let stays = order.state != State::Waiting && amend.order_type == Some(order.told_type);
-        let order_type = amend.order_type.filter(|_| !stays).unwrap_or(order.order_type);
+        let order_type = amend.order_type.unwrap_or(order.order_type);
         let time_in_force = amend.time_in_force.unwrap_or(order.time_in_force);
         let quantity = if amend.quantity.is_absent() { order.quantity } else { amend.quantity };
         let has_limit = matches!(order_type, OrderType::Limit | OrderType::StopLimit);
@@ -143,10 +143,12 @@ impl Model {
             display,
             minimum: Quantity::ABSENT,
             expire_at,
-            bound_by_limits: true,
+            shrinks_within: None,
+            works: order.state != State::Waiting,
         };
-        // 2.10: what only shrinks is bound by no limit.
-        wish.bound_by_limits = !(is_same_but_for_quantity(order, &wish) && wish.quantity <= order.quantity);
+        // 2.10: what only shrinks is bound by no maximum.
+        let shrinks = is_same_but_for_quantity(order, &wish) && wish.quantity <= order.quantity;
+        wish.shrinks_within = shrinks.then_some(order.bound);
         wish
     }
 
@@ -159,12 +161,6 @@ impl Model {
             after.client_order_id = amend.client_order_id;
         }
         after.order_type = wish.order_type;
-        after.told_type = amend.order_type.unwrap_or(order.told_type);
-        after.told_stop_price = if after.told_type.is_stop() && !wish.order_type.is_stop() {
-            order.told_stop_price
-        } else {
-            wish.stop_price
-        };
         after.time_in_force = wish.time_in_force;
         after.flags = wish.flags;
         after.price = wish.price;
@@ -180,7 +176,7 @@ impl Model {
         }
         after.bound = self.worst_price(wish);
         after.shown = after.tip();
-        let waits = matches!(wish.order_type, OrderType::Stop | OrderType::StopLimit);
+        let waits = wish.order_type.is_stop() && order.state == State::Waiting;
         after.state = if waits { State::Waiting } else { State::Incoming };
         (after, Priority::Lost)
     }
@@ -191,9 +187,9 @@ fn is_same_but_for_quantity(order: &Order, wish: &Wish) -> bool {
     (order.order_type, order.price, order.stop_price) == (wish.order_type, wish.price, wish.stop_price)
 }
 
-/// 2.11: never ImmediateOrCancel or FillOrKill, and a stop again only while it waits.
+/// 2.11: never ImmediateOrCancel or FillOrKill, and what works becomes no stop.
 fn may_become(order: &Order, wish: &Wish) -> bool {
     let lasts = !matches!(wish.time_in_force, TimeInForce::ImmediateOrCancel | TimeInForce::FillOrKill);
-    let stop = matches!(wish.order_type, OrderType::Stop | OrderType::StopLimit);
-    lasts && (!stop || order.state == State::Waiting)
+    let becomes_stop = wish.order_type.is_stop() && wish.order_type != order.order_type;
+    lasts && (!becomes_stop || order.state == State::Waiting)
 }

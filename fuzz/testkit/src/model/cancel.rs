@@ -36,8 +36,13 @@ impl Model {
             request_client_order_id: request,
             reason,
         });
-        let by_time = matches!(reason, CancelReason::DayEnded | CancelReason::Expired);
-        self.end(id, if by_time { OrderStatus::Expired } else { OrderStatus::Cancelled });
+        let status = match reason {
+            CancelReason::DayEnded | CancelReason::Expired => OrderStatus::Expired,
+            // 1.13: its funds bought what they could.
+            CancelReason::FundsRemainder if order.cumulative > 0 => OrderStatus::Filled,
+            _ => OrderStatus::Cancelled,
+        };
+        self.end(id, status);
     }
 
     pub(super) fn cancel_order(&mut self, cancel: &CancelOrder) {

@@ -26,8 +26,10 @@ pub(super) struct Wish {
     pub(super) display: Quantity,
     pub(super) minimum: Quantity,
     pub(super) expire_at: Timestamp,
-    /// Whether limits of instrument and account bind it: not an amend that only shrinks (2.10).
-    pub(super) bound_by_limits: bool,
+    /// Of an amend that only shrinks, how far its order may trade already: no maximum binds it (2.10).
+    pub(super) shrinks_within: Option<Price>,
+    /// Whether it works already, so that no trigger of it matters any more.
+    pub(super) works: bool,
 }
 
 type Judged = Result<(), RejectReason>;
@@ -53,7 +55,8 @@ impl Wish {
             display: order.display_quantity,
             minimum: order.minimum_quantity,
             expire_at: order.expire_at,
-            bound_by_limits: true,
+            shrinks_within: None,
+            works: false,
         }
     }
 
@@ -61,13 +64,10 @@ impl Wish {
         self.flags.contains(OrderFlags::POST_ONLY)
     }
 
-    /// Whether the order may give funds instead of a quantity (1.13).
-    fn takes_funds(&self) -> bool {
-        self.order_type == OrderType::Market && self.side == Side::Buy && self.time_in_force != TimeInForce::FillOrKill
-    }
-
+    /// Whether funds stand for its quantity (1.13).
     fn is_by_funds(&self) -> bool {
-        self.quantity.is_absent() && !self.funds.is_absent() && self.takes_funds()
+        let market_buy = self.order_type == OrderType::Market && self.side == Side::Buy;
+        market_buy && self.quantity.is_absent() && !self.funds.is_absent()
     }
 
     /// Rule 1's tables.
@@ -86,8 +86,9 @@ impl Wish {
         let minimum = self.minimum.is_absent()
             || (matches!(self.order_type, OrderType::Limit | OrderType::Market)
                 && self.time_in_force == ImmediateOrCancel
-                && !self.quantity.is_absent());
-        lifetime && flags && post_only && display && minimum
+                && !self.is_by_funds());
+        let funds = !self.is_by_funds() || self.time_in_force != FillOrKill;
+        lifetime && flags && post_only && display && minimum && funds
     }
 }
 
@@ -143,7 +144,7 @@ impl Model {
         use RejectReason::*;
         let instrument = &self.instruments[&wish.instrument];
         let limits = instrument.limits;
-        let bound = wish.bound_by_limits;
+        let bound = wish.shrinks_within.is_none();
         if matches!(wish.order_type, OrderType::Limit | OrderType::StopLimit) {
             ensure(!wish.price.is_absent(), PriceMissing)?;
             ensure(wish.price.0 != 0, PriceNotPositive)?;
@@ -164,7 +165,9 @@ impl Model {
         ensure(display && tips, DisplayQuantityInvalid)?;
         let minimum = wish.minimum.is_absent() || (1..=wish.quantity.0).contains(&wish.minimum.0);
         ensure(minimum, MinimumQuantityInvalid)?;
-        let pays = wish.is_by_funds() && wish.funds != Amount::ZERO && !instrument.listing.quote.is_none();
+        let pays = wish.is_by_funds()
+            && (Amount(1)..=Amount::MAX).contains(&wish.funds)
+            && !instrument.listing.quote.is_none();
         let funds = wish.funds.is_absent() || pays;
         ensure(funds, FundsInvalid)?;
         if let Some(notional) = self.wish_notional(wish) {
@@ -177,13 +180,18 @@ impl Model {
             wish.expire_at.is_none()
         };
         ensure(expiry, ExpiryInvalid)?;
-        let stop = if matches!(wish.order_type, OrderType::Stop | OrderType::StopLimit) {
-            let highest = if bound { limits.price_max } else { Price::MAX };
-            (1..=highest.0).contains(&wish.stop_price.0)
-        } else {
-            wish.stop_price.is_absent()
-        };
-        ensure(stop, StopPriceInvalid)
+        ensure(self.has_trigger_that_it_needs(wish), StopPriceInvalid)
+    }
+
+    /// Reason 260: a stop that waits has a stop price within bounds, and nothing else has one.
+    fn has_trigger_that_it_needs(&self, wish: &Wish) -> bool {
+        let price_max = self.instruments[&wish.instrument].limits.price_max;
+        match wish.order_type {
+            OrderType::Stop | OrderType::StopLimit => {
+                wish.works || wish.shrinks_within.is_some() || (1..=price_max.0).contains(&wish.stop_price.0)
+            }
+            OrderType::Limit | OrderType::Market => wish.stop_price.is_absent(),
+        }
     }
 
     /// What the order comes to at the worst price that it may trade at; none if it has no such price.
@@ -195,10 +203,10 @@ impl Model {
         if wish.is_by_funds() {
             return Some(wish.funds.0);
         }
-        if wish.order_type == OrderType::Stop && !(1..=Price::MAX.0).contains(&wish.stop_price.0) {
+        if wish.order_type == OrderType::Stop && !self.has_trigger_that_it_needs(wish) {
             return None;
         }
-        let price = self.worst_price(wish);
+        let price = wish.shrinks_within.unwrap_or_else(|| self.worst_price(wish));
         (!price.is_absent()).then(|| self.notional(wish.instrument, price, wish.quantity.0))
     }
 
@@ -209,14 +217,15 @@ impl Model {
         let reference = self.instruments[&wish.instrument].reference;
         let both = account.limits_in(wish.instrument);
         let notional = self.wish_notional(wish);
+        let shrinks = wish.shrinks_within.is_some();
         for (_, limits) in &both {
             let bound = wish.quantity.is_absent() || limits.quantity_max.is_absent();
-            ensure(bound || wish.quantity <= limits.quantity_max || !wish.bound_by_limits, AccountQuantityLimit)?;
+            ensure(bound || wish.quantity <= limits.quantity_max || shrinks, AccountQuantityLimit)?;
         }
         for (_, limits) in &both {
             let within =
                 notional.is_none_or(|notional| limits.notional_max.is_absent() || notional <= limits.notional_max.0);
-            ensure(within || !wish.bound_by_limits, AccountNotionalLimit)?;
+            ensure(within || shrinks, AccountNotionalLimit)?;
         }
         for (instrument, limits) in &both {
             let counted = |order: &&Order| {
@@ -228,7 +237,7 @@ impl Model {
         for (_, limits) in &both {
             let furthest = limits.price_deviation.furthest(wish.side, reference);
             let within = wish.price.is_absent() || reference.is_absent() || !is_worse(wish.side, wish.price, furthest);
-            ensure(within || !wish.bound_by_limits, AccountPriceDeviation)?;
+            ensure(within || shrinks, AccountPriceDeviation)?;
         }
         Ok(())
     }
@@ -308,8 +317,6 @@ impl Model {
             client_order_id: new.client_order_id,
             side: new.side,
             order_type: new.order_type,
-            told_type: new.order_type,
-            told_stop_price: new.stop_price,
             time_in_force: new.time_in_force,
             flags: new.flags,
             price: new.price,
@@ -354,7 +361,7 @@ impl Model {
             End::Gone => {}
             End::Prevented => self.cancel(id, CancelReason::SelfTradePrevention, ClientOrderId::NONE),
             End::FundsSpent => self.cancel(id, CancelReason::FundsRemainder, ClientOrderId::NONE),
-            End::Empty | End::Beyond if self.order(id).order_type == OrderType::Market => {
+            End::Empty | End::Beyond if self.order(id).enters_as() == OrderType::Market => {
                 let beyond = plan.end == End::Beyond;
                 let reason = if beyond { CancelReason::MarketProtection } else { CancelReason::MarketRemainder };
                 self.cancel(id, reason, ClientOrderId::NONE);

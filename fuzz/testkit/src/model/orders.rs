@@ -41,12 +41,8 @@ pub struct Order {
     pub client_order_id: ClientOrderId,
     /// Buy or sell.
     pub side: Side,
-    /// What it is now: an elected Stop is a Market order.
+    /// What it was entered or amended as; an elected stop keeps it (3.9).
     pub order_type: OrderType,
-    /// What it was entered or amended as: what events tell.
-    pub told_type: OrderType,
-    /// The trigger that events tell of it.
-    pub told_stop_price: Price,
     /// How long it lives.
     pub time_in_force: TimeInForce,
     /// Post-only.
@@ -100,6 +96,14 @@ impl Order {
         self.cumulative + self.prevented
     }
 
+    /// 3.9: a Stop enters as a Market order, a StopLimit as a Limit order.
+    pub(super) fn enters_as(&self) -> OrderType {
+        match self.order_type {
+            OrderType::Market | OrderType::Stop => OrderType::Market,
+            OrderType::Limit | OrderType::StopLimit => OrderType::Limit,
+        }
+    }
+
     /// Takes quantity out of a resting order's tip.
     pub(super) fn take_shown(&mut self, quantity: u64) {
         self.leaves -= quantity;
@@ -123,7 +127,7 @@ impl Order {
             order_id: self.id,
             client_order_id: self.client_order_id,
             side: self.side,
-            order_type: self.told_type,
+            order_type: self.order_type,
             time_in_force: self.time_in_force,
             flags: self.flags,
             price: self.price,

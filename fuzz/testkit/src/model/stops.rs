@@ -45,9 +45,6 @@ impl Model {
             let order = self.order_mut(id);
             order.state = State::Incoming;
             let told = order.told();
-            // 3.9: a Stop becomes a Market order, a StopLimit a Limit order.
-            order.order_type = if order.order_type == OrderType::Stop { OrderType::Market } else { OrderType::Limit };
-            order.stop_price = Price::ABSENT;
             order.bound = bound;
             order.place = place;
             let (account, session) = (order.account, order.session);
