@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use engine::canonical::Code;
 use engine::command::AdvanceTime;
@@ -12,12 +13,14 @@ use engine::{
 
 use crate::auditor::Auditor;
 use crate::model::{Flaw, Model};
+use crate::random::Random;
+use crate::show;
 use crate::stream::{References, Step};
 
 /// Where two implementations first differ, and in what.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// Which step, from 0.
+    /// The step's place in the stream, from 0.
     pub step: usize,
     /// Rough kind of the difference, for telling one from another while shrinking.
     pub kind: String,
@@ -27,7 +30,7 @@ pub struct Difference {
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "step {}: {}\n{}", self.step, self.kind, self.detail)
+        write!(f, "at place {}: {}\n{}", self.step, self.kind, self.detail)
     }
 }
 
@@ -38,7 +41,8 @@ pub struct Options {
     pub capacity: Capacity,
     /// What the model gets wrong.
     pub flaw: Flaw,
-    /// Every so many steps the engine is written to a snapshot and read back; zero: never.
+    /// Behind one in so many steps the engine is written to a snapshot and read back; zero: never. Which ones follows
+    /// from their names, so that it stays when others are taken out of the stream.
     pub restore_every: usize,
     /// Every so many steps the whole state is compared; it always is at the end.
     pub state_every: usize,
@@ -60,6 +64,8 @@ impl Default for Options {
 pub struct Tally {
     /// Commands applied, the sequencer's own included.
     pub commands: u64,
+    /// The same, by kind.
+    pub kinds: BTreeMap<&'static str, u64>,
     /// Events that were equal, by kind.
     pub events: BTreeMap<&'static str, u64>,
     /// Refusals, by reason.
@@ -73,6 +79,7 @@ impl Tally {
     pub fn add(&mut self, other: &Self) {
         self.commands += other.commands;
         for (sums, counts) in [
+            (&mut self.kinds, &other.kinds),
             (&mut self.events, &other.events),
             (&mut self.refusals, &other.refusals),
             (&mut self.cancels, &other.cancels),
@@ -159,13 +166,18 @@ impl Pair {
         }
         let events = self.apply(time, step.command, step.name)?;
         self.steps += 1;
-        if self.options.restore_every > 0 && self.steps.is_multiple_of(self.options.restore_every) {
+        if self.restores_behind(step) {
             self.restore()?;
         }
         if self.steps.is_multiple_of(self.options.state_every) {
             self.compare_states()?;
         }
         Ok(events)
+    }
+
+    fn restores_behind(&self, step: &Step) -> bool {
+        let every = self.options.restore_every as u64;
+        every > 0 && Random::new(step.name.into()).below(every) == 0
     }
 
     fn apply(&mut self, time: Timestamp, command: Command, name: u32) -> Result<Vec<Event>, Difference> {
@@ -182,18 +194,19 @@ impl Pair {
             self.ensure_equal("event header", header, &expected)?;
         }
         let events: Vec<Event> = told.into_iter().map(|(_, event)| event).collect();
-        self.compare_events(&command, &events, &expected)?;
+        self.compare_events(&events, &expected)?;
         if let Err(broken) = self.auditor.observe(&for_engine, &events) {
             return Err(self.difference(&format!("auditor: {}", broken.rule), broken.detail));
         }
         self.engine_names.learn(name, &events);
         self.model_names.learn(name, &expected);
         self.tally.commands += 1;
+        *self.tally.kinds.entry(command.body.kind().name()).or_default() += 1;
         events.iter().for_each(|event| self.tally.count(event));
         Ok(events)
     }
 
-    fn compare_events(&mut self, command: &Command, events: &[Event], expected: &[Event]) -> Result<(), Difference> {
+    fn compare_events(&mut self, events: &[Event], expected: &[Event]) -> Result<(), Difference> {
         for (event, expected) in events.iter().zip(expected) {
             if let (Event::OrderAccepted(event), Event::OrderAccepted(expected)) = (event, expected) {
                 self.orders.insert(event.order.order_id, expected.order.order_id);
@@ -206,9 +219,12 @@ impl Pair {
         let at = translated.iter().zip(expected).take_while(|(event, expected)| event == expected).count();
         let (event, wanted) = (translated.get(at), expected.get(at));
         let kind = format!("{} instead of {}", name_of(event), name_of(wanted));
-        let all = |events: &[Event]| events.iter().map(|event| format!("  {event:?}\n")).collect::<String>();
+        let one = |event: Option<&Event>| event.map_or_else(|| "nothing".to_owned(), show::event);
+        let all = |events: &[Event]| events.iter().map(|it| format!("  {}\n", show::event(it))).collect::<String>();
         let detail = format!(
-            "command  {command:?}\nevent {at}\nengine   {event:?}\nmodel    {wanted:?}\nthe engine's events\n{}the model's events\n{}",
+            "event {at}\nengine   {}\nmodel    {}\nall of the engine's\n{}all of the model's\n{}",
+            one(event),
+            one(wanted),
             all(&translated),
             all(expected),
         );
@@ -289,6 +305,25 @@ impl Pair {
     fn difference(&self, kind: &str, detail: String) -> Difference {
         Difference { step: self.steps, kind: kind.to_owned(), detail }
     }
+}
+
+/// Runs a stream as [`run`] does; a panic is a difference too.
+pub fn run_caught(steps: &[Step], options: Options) -> Result<Tally, Difference> {
+    let mut pair = Pair::new(options);
+    for (at, step) in steps.iter().enumerate() {
+        caught(at, || pair.step(step))?;
+    }
+    caught(steps.len(), || pair.compare_states())?;
+    Ok(pair.tally)
+}
+
+/// What `work` gives; a panic in it is a difference of step `at`.
+pub fn caught<T>(at: usize, work: impl FnOnce() -> Result<T, Difference>) -> Result<T, Difference> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let message = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let message = message.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+        Err(Difference { step: at, kind: format!("panic: {message}"), detail: String::new() })
+    })
 }
 
 /// Runs a stream to its end, or to the first difference.

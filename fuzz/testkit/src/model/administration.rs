@@ -473,7 +473,7 @@ fn is_market_only(protection: &PriceProtection) -> bool {
 }
 
 /// What an administrator said of the command.
-fn note_of(body: &CommandBody) -> AdminNote {
+pub(crate) fn note_of(body: &CommandBody) -> AdminNote {
     match body {
         CommandBody::MassCancel(command) => command.note,
         CommandBody::KillSwitch(command) => command.note,

@@ -5,7 +5,7 @@
 //! where the engine gives handles. Capacities of orders and prices are not modelled.
 
 mod accounts;
-mod administration;
+pub(crate) mod administration;
 mod amend;
 mod calendar;
 mod cancel;
