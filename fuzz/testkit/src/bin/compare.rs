@@ -17,6 +17,7 @@ use engine::canonical::Code;
 use engine::{CancelReason, CommandKind, RejectReason};
 use serde_json::json;
 use testkit::compare::{Difference, Options, Tally, event_kinds};
+use testkit::model::Flaw;
 use testkit::runs::run;
 use testkit::shrink::shrink;
 use testkit::stream::Step;
@@ -58,6 +59,10 @@ struct Arguments {
     /// Write the engine to a snapshot and read it back, now and then.
     #[arg(long)]
     snapshots: bool,
+    /// Make the model wrong on purpose, to see how that is found: later_order_first, fees_rounded_down or
+    /// reducing_loses_priority.
+    #[arg(long, value_name = "FLAW", value_parser = parse_flaw, conflicts_with = "record")]
+    flaw: Option<Flaw>,
     /// Print one JSON object instead of text.
     #[arg(long)]
     json: bool,
@@ -85,6 +90,11 @@ fn parse_profiles(text: &str) -> Result<Profiles, String> {
     Ok(Profiles(vec![profile]))
 }
 
+fn parse_flaw(text: &str) -> Result<Flaw, String> {
+    let flaw = Flaw::NAMED.iter().find(|(name, _)| *name == text);
+    flaw.map(|&(_, flaw)| flaw).ok_or_else(|| "there is no such flaw".to_owned())
+}
+
 /// A stream on which engine and model differ.
 struct Found {
     profile: &'static str,
@@ -105,6 +115,7 @@ fn main() -> ExitCode {
     let options = Options {
         restore_every: if arguments.snapshots { STEPS_PER_SNAPSHOT } else { 0 },
         state_every: 64,
+        flaw: arguments.flaw.unwrap_or(Flaw::None),
         ..Options::default()
     };
     // A panic is reported as a difference.

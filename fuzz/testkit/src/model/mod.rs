@@ -44,6 +44,15 @@ pub enum Flaw {
     ReducingLosesPriority,
 }
 
+impl Flaw {
+    /// Every flaw, by the name that it has on a command line.
+    pub const NAMED: &[(&str, Self)] = &[
+        ("later_order_first", Self::LaterOrderFirst),
+        ("fees_rounded_down", Self::FeesRoundedDown),
+        ("reducing_loses_priority", Self::ReducingLosesPriority),
+    ];
+}
+
 /// An instrument and what was said of it.
 #[derive(Debug, Clone)]
 struct Instrument {
