@@ -97,7 +97,10 @@ impl Model {
                 self.known_key(command.key)?;
                 let venue_only = command.role == Role::Administrator;
                 ensure(!venue_only || command.account.is_none(), RejectReason::RoleNeedsVenue)?;
-                self.keys.grants.insert((command.key, command.account, command.role));
+                let grant = (command.key, command.account, command.role);
+                let has_room = (self.keys.grants.len() as u64) < self.capacity.grants.into();
+                ensure(has_room || self.keys.grants.contains(&grant), RejectReason::CapacityFull)?;
+                self.keys.grants.insert(grant);
                 self.emit(RoleGranted { author, command });
             }
             CommandBody::RevokeRole(command) => {
