@@ -8,7 +8,7 @@ use engine::instrument::{
 use engine::*;
 
 use super::Workload;
-use super::venue::{ACCOUNTS, BTC, ETH, INSTRUMENTS, USD, listing, text};
+use super::venue::{ACCOUNTS, BTC, ETH, INSTRUMENTS, LATER_INSTRUMENTS, USD, listing, text};
 use crate::stream::trade_of;
 
 const PHASES: [Phase; 6] =
@@ -74,7 +74,7 @@ impl Workload {
     }
 
     fn phase(&mut self) -> CommandBody {
-        let phase = if self.random.percent(60) { Phase::Continuous } else { self.random.one_of(&PHASES) };
+        let phase = if self.random.percent(85) { Phase::Continuous } else { self.random.one_of(&PHASES) };
         let phase = if self.errs() { self.random.one_of(Phase::ALL) } else { phase };
         SetPhase { instrument: self.instrument(), phase, note: self.note() }.into()
     }
@@ -87,7 +87,7 @@ impl Workload {
         let mut at = Timestamp(self.now.0 + self.random.between(1, 300));
         let rollover = self.random.percent(50);
         let action = if rollover { CalendarAction::Rollover } else { CalendarAction::SetPhase };
-        let phase = if self.random.percent(60) { Phase::Continuous } else { self.random.one_of(&PHASES) };
+        let phase = if self.random.percent(85) { Phase::Continuous } else { self.random.one_of(&PHASES) };
         let mut phase = (!rollover).then_some(phase);
         let repeat = if self.random.percent(50) { self.random.between(1, 200) } else { 0 };
         let mut random_end = Nanoseconds(0);
@@ -230,7 +230,10 @@ impl Workload {
                 AddAsset { asset, name, decimals, note }.into()
             }
             1 if self.profile.bust > 0 && self.random.percent(30) => {
-                DelistInstrument { instrument: self.instrument(), note }.into()
+                // Mostly a later listing: the venue's first ones are what its orders are in.
+                let later = self.random.percent(95);
+                let instrument = if later { self.random.one_of(&LATER_INSTRUMENTS) } else { self.instrument() };
+                DelistInstrument { instrument, note }.into()
             }
             1 | 2 => self.new_listing(note),
             3 => {
@@ -278,7 +281,7 @@ impl Workload {
                 AddKey { key, kind, public_key: [byte; 32], note }.into()
             }
             2 => {
-                let key = if self.random.percent(80) { self.random.one_of(&[KeyId(5), KeyId(6)]) } else { key };
+                let key = if self.random.percent(97) { self.random.one_of(&[KeyId(5), KeyId(6)]) } else { key };
                 RevokeKey { key, note }.into()
             }
             3..=6 => GrantRole { key, role, account, note }.into(),

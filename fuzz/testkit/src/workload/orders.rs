@@ -4,7 +4,7 @@ use engine::canonical::Code;
 use engine::command::*;
 use engine::*;
 
-use super::venue::{ACCOUNTS, BTC, INSTRUMENTS, USD};
+use super::venue::{ACCOUNTS, BTC, INSTRUMENTS, LATER_INSTRUMENTS, USD};
 use super::{Known, Workload};
 
 /// Where prices gather.
@@ -13,7 +13,11 @@ const PIVOT: u64 = 100;
 impl Workload {
     pub(super) fn new_order(&mut self) -> NewOrder {
         let profile = self.profile;
-        let instrument = if self.random.percent(90) { self.random.one_of(&INSTRUMENTS) } else { INSTRUMENTS[0] };
+        let instrument = match self.random.below(20) {
+            0 => INSTRUMENTS[0],
+            1 if profile.listing > 0 => self.random.one_of(&LATER_INSTRUMENTS),
+            _ => self.random.one_of(&INSTRUMENTS),
+        };
         let side = self.random.one_of(&Side::BOTH);
         let mut order = NewOrder {
             account: self.random.one_of(&ACCOUNTS),

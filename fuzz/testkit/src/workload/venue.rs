@@ -15,6 +15,9 @@ pub(super) const ETH: AssetId = AssetId(3);
 pub(super) const ACCOUNTS: [AccountId; 5] = [AccountId(2), AccountId(3), AccountId(4), AccountId(5), AccountId(6)];
 /// BTC in USD, one unit a lot; ETH in USD, coarser; one without assets; one with assets that only matches.
 pub(super) const INSTRUMENTS: [InstrumentId; 4] = [InstrumentId(1), InstrumentId(2), InstrumentId(3), InstrumentId(4)];
+/// What may be listed later.
+pub(super) const LATER_INSTRUMENTS: [InstrumentId; 4] =
+    [InstrumentId(5), InstrumentId(6), InstrumentId(7), InstrumentId(8)];
 
 pub(super) fn text<const N: usize>(text: &str) -> Text<N> {
     Text::new(text).expect("short ASCII")
