@@ -77,13 +77,14 @@ impl Model {
             if order.bound.is_absent() || is_worse(order.side, best.price, order.bound) {
                 break End::Beyond;
             }
-            let left = self.left_at(&incoming, best.price);
+            let is_prevented =
+                self.belong_together(order.account, best.account) && order.mode != SelfTradePrevention::Allow;
+            let costs_fee = !(is_prevented && order.mode == SelfTradePrevention::Decrement);
+            let left = self.left_at(&incoming, best.price, costs_fee);
             if left == 0 {
                 break End::FundsSpent;
             }
             let quantity = left.min(best.shown);
-            let is_prevented =
-                self.belong_together(order.account, best.account) && order.mode != SelfTradePrevention::Allow;
             deeds.push(Deed { resting: best.id, price: best.price, quantity, is_prevented });
             if is_prevented {
                 match order.mode {
@@ -112,14 +113,18 @@ impl Model {
         Plan { deeds, end }
     }
 
-    /// What the incoming order may still take at a price: its leaves, or the lots that its funds pay for, fee included.
-    fn left_at(&self, incoming: &Order, price: Price) -> u64 {
+    /// What the incoming order may still take at a price: its leaves, or the lots that its funds pay for, fee included
+    /// unless there is none (4.8).
+    fn left_at(&self, incoming: &Order, price: Price, costs_fee: bool) -> u64 {
         if !incoming.is_by_funds() {
             return incoming.leaves;
         }
         let pays_for = |lots: u64| {
             let notional = self.notional(incoming.instrument, price, lots);
-            let fee = self.fee(incoming.instrument, incoming.rates.taker, incoming.taker, notional);
+            let fee = match costs_fee {
+                true => self.fee(incoming.instrument, incoming.rates.taker, incoming.taker, notional),
+                false => 0,
+            };
             i128::try_from(notional)
                 .is_ok_and(|notional| notional + fee <= i128::try_from(incoming.funds.0).unwrap_or(i128::MAX))
         };

@@ -87,8 +87,8 @@ impl Model {
         use RejectReason::*;
         let (session, key) = (self.turn.header.session, self.turn.header.author);
         self.judge_key()?;
-        ensure((1..=self.capacity.sessions).contains(&session.0), IdentityOutOfRange)?;
         ensure(self.keys.has_any_role(key), NotEntitled)?;
+        ensure((1..=self.capacity.sessions).contains(&session.0), IdentityOutOfRange)?;
         let before = self.sessions.get(&session);
         let owned = before.filter(|before| before.key == key || !self.keys.revoked.contains(&before.key));
         if let Some(before) = owned {
