@@ -44,6 +44,8 @@ impl Model {
             };
             let order = self.order_mut(id);
             order.state = State::Incoming;
+            // 2.12: no tip was shown while it waited.
+            order.shown = order.tip();
             let told = order.told();
             order.bound = bound;
             order.place = place;
