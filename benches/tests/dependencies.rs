@@ -15,6 +15,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("gateway", &["engine", "ring", "wire"]),
     ("client", &["marketdata", "wire"]),
     ("venue", &["client", "engine", "gateway", "journal", "marketdata", "ring", "wire"]),
+    ("testkit", &["engine"]),
 ];
 
 /// Crates that may depend on anything, and that none of the others depends on.

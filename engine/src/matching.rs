@@ -15,7 +15,7 @@ use crate::risk::{Exposure, held_asset};
 use crate::self_trade::Prevention;
 use crate::turn::Turn;
 use crate::validate::{Entrant, crosses};
-use crate::{AccountId, ClientOrderId, InstrumentId, OrderId, Price, Quantity, SignedAmount};
+use crate::{AccountId, Amount, ClientOrderId, InstrumentId, OrderId, Price, Quantity, SignedAmount};
 
 /// How an incoming order's matching came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -209,8 +209,10 @@ impl Engine {
                 },
             }
             let order = &self.orders.arena[taker];
-            if order.leaves.is_zero() && !order.is_by_funds() {
-                return Taken::Filled;
+            match order.is_by_funds() {
+                true if order.funds == Amount::ZERO => return Taken::Spent,
+                false if order.leaves.is_zero() => return Taken::Filled,
+                _ => {}
             }
         }
         Taken::Remains

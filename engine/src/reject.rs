@@ -50,7 +50,7 @@ code_enum! {
         DisplayQuantityInvalid = 200,
         /// The minimum quantity is zero, off lot or above the order quantity.
         MinimumQuantityInvalid = 210,
-        /// Funds are given where they do not belong, or beside a quantity, or are zero.
+        /// Funds are given where they do not belong, or beside a quantity, or are zero or beyond the engine's bound.
         FundsInvalid = 220,
         /// The notional is below the instrument's minimum.
         NotionalBelowMinimum = 230,

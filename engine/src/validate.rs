@@ -241,7 +241,10 @@ impl Engine {
             return Err(RejectReason::StopPriceInvalid);
         }
         if !shrinks {
-            check_stop_price(market, terms)?;
+            // An elected StopLimit still names its stop price, which bounds nothing any more.
+            if order.waits() || !terms.order_type.is_stop() {
+                check_stop_price(market, terms)?;
+            }
             bounds.check_size(terms.quantity, notional)?;
             check_deviation(market, &bounds, terms, limit)?;
             self.check_amended_available(market, order, terms, limit)?;

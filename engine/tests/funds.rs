@@ -54,6 +54,14 @@ fn a_market_buy_by_funds_buys_whole_lots_fee_included() {
             fees: 4,
         },
         Row {
+            what: "spends all of it on the last order within its protection",
+            funds: 509,
+            taker: 0,
+            told: &["new 9", "trade 1 9 2@100", "trade 2 9 3@103", "cancel 0 of 9: FundsRemainder"],
+            left: 0,
+            fees: 0,
+        },
+        Row {
             what: "the protection ends it",
             funds: 5_000,
             taker: 0,

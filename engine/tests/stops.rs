@@ -117,6 +117,20 @@ fn a_stop_limit_rests_behind_all_at_its_price() {
     assert_eq!(venue.side(Side::Buy), [(1, 96, 5), (2, 95, 3)]);
 }
 
+/// A StopLimit that worked could not be amended any more once the instrument's highest price was set below its stop price.
+#[test]
+fn the_stop_price_of_an_elected_stop_limit_bounds_nothing() {
+    let mut venue = Venue::open();
+    venue.expect_accepted(stop_limit(Side::Buy, 100, 95, 5).named(1));
+    assert_eq!(print(&mut venue, 100), ["triggered 1 by 100"]);
+    let limits = InstrumentLimits { price_max: Price(99), ..InstrumentLimits::DEFAULT };
+    venue.expect_accepted(SetInstrumentLimits { instrument: BTC_USD, limits, note: AdminNote::NONE });
+    let dearer = ReplaceOrder { price: Price(96), ..replace(1) };
+    assert_eq!(told(&venue.apply(dearer)), ["replaced 1 priority Lost"]);
+    let too_dear = ReplaceOrder { price: Price(100), ..replace(1) };
+    assert_eq!(told(&venue.apply(too_dear)), ["refused 1: PriceOutOfRange"]);
+}
+
 #[test]
 fn within_one_trade_buys_ascend_and_sells_descend() {
     // One trade at 100 reaches all of these; nothing is there for them to trade with.
