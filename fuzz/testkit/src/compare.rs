@@ -146,6 +146,23 @@ impl Pair {
         }
     }
 
+    /// Another pair in the same state; its engine is read from this one's snapshot.
+    pub fn fork(&self, options: Options) -> Result<Self, Difference> {
+        let engine = self.restored()?;
+        Ok(Self {
+            options,
+            engine,
+            model: self.model.clone(),
+            auditor: self.auditor.clone(),
+            engine_names: self.engine_names.clone(),
+            model_names: self.model_names.clone(),
+            orders: self.orders.clone(),
+            last: self.last,
+            steps: self.steps,
+            tally: self.tally.clone(),
+        })
+    }
+
     /// What was compared so far.
     pub fn tally(&self) -> &Tally {
         &self.tally
@@ -167,7 +184,7 @@ impl Pair {
         let events = self.apply(time, step.command, step.name)?;
         self.steps += 1;
         if self.restores_behind(step) {
-            self.restore()?;
+            self.engine = self.restored()?;
         }
         if self.steps.is_multiple_of(self.options.state_every) {
             self.compare_states()?;
@@ -235,14 +252,11 @@ impl Pair {
         self.orders.get(&id).copied().unwrap_or(id)
     }
 
-    fn restore(&mut self) -> Result<(), Difference> {
+    /// The engine as its snapshot describes it.
+    fn restored(&self) -> Result<Engine, Difference> {
         let mut bytes = Vec::new();
         self.engine.write_snapshot(&mut bytes);
-        match Engine::read_snapshot(&bytes) {
-            Ok(engine) => self.engine = engine,
-            Err(error) => return Err(self.difference("snapshot refused", format!("{error:?}"))),
-        }
-        Ok(())
+        Engine::read_snapshot(&bytes).map_err(|error| self.difference("snapshot refused", format!("{error:?}")))
     }
 
     /// Balances, books, phases and deadlines of both; and the engine's own audit.

@@ -1,19 +1,42 @@
 //! A small generator of reproducible numbers (splitmix64).
 
-/// Numbers that follow from a seed alone.
+/// Numbers that follow from a seed alone, or from bytes that somebody chose as long as there are some.
 #[derive(Debug, Clone)]
-pub struct Random(u64);
+pub struct Random {
+    state: u64,
+    /// Bytes to follow first; last first.
+    chosen: Vec<u8>,
+}
 
 impl Random {
     /// The sequence of a seed.
     pub fn new(seed: u64) -> Self {
-        Self(seed)
+        Self { state: seed, chosen: Vec::new() }
+    }
+
+    /// Follows `bytes`, and then a seed that follows from them: what was before is forgotten.
+    pub fn follow(&mut self, bytes: &[u8]) {
+        self.state = bytes.iter().fold(bytes.len() as u64, |state, &byte| Self::new(state ^ u64::from(byte)).any());
+        self.chosen.clear();
+        self.chosen.extend(bytes.iter().rev());
     }
 
     /// The next number.
     pub fn any(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
+        self.chosen(8).unwrap_or_else(|| self.seeded())
+    }
+
+    /// The number in the next chosen bytes, if any are left.
+    fn chosen(&mut self, bytes: usize) -> Option<u64> {
+        if self.chosen.is_empty() {
+            return None;
+        }
+        Some((0..bytes).fold(0, |number, _| number << 8 | u64::from(self.chosen.pop().unwrap_or(0))))
+    }
+
+    fn seeded(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.state;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         z ^ (z >> 31)
@@ -21,7 +44,9 @@ impl Random {
 
     /// A number below `bound`, which is not zero.
     pub fn below(&mut self, bound: u64) -> u64 {
-        self.any() % bound
+        // No more bytes than the choice needs, so that a few of them make many.
+        let bytes = (1..8).find(|&bytes| bound <= 1 << (8 * bytes)).unwrap_or(8);
+        self.chosen(bytes).unwrap_or_else(|| self.seeded()) % bound
     }
 
     /// A number from `least` to `most`.

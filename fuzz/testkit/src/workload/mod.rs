@@ -13,8 +13,8 @@ mod venue;
 use std::collections::BTreeMap;
 
 use engine::{
-    AccountId, ClientOrderId, Command, CommandBody, CommandHeader, Event, InstrumentId, KeyId, OrderId, OrderType,
-    SessionId, Side, Timestamp, TradeId,
+    AccountId, ClientOrderId, Command, CommandBody, CommandHeader, Event, InstrumentId, KeyId, Nanoseconds, OrderId,
+    OrderType, SessionId, Side, Timestamp, TradeId,
 };
 
 pub use profile::{PROFILES, Profile, profile};
@@ -22,6 +22,9 @@ pub use profile::{PROFILES, Profile, profile};
 use crate::random::Random;
 use crate::stream::{Step, trade_of};
 use sessions::Conversation;
+
+/// No step is later: there is always time left for what a step may set a date for.
+const LATEST: Timestamp = Timestamp(u64::MAX / 2);
 
 /// An order as the stream remembers it.
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +41,7 @@ struct Known {
 }
 
 /// Makes a stream, one step at a time.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Workload {
     profile: Profile,
     random: Random,
@@ -76,6 +79,21 @@ impl Workload {
             conversations: sessions::conversations(),
             idempotency_keys: 0,
         }
+    }
+
+    /// Whether the next step still opens the venue.
+    pub fn is_opening(&self) -> bool {
+        !self.opening.is_empty()
+    }
+
+    /// Lets what comes next follow bytes and not the seed.
+    pub fn follow(&mut self, bytes: &[u8]) {
+        self.random.follow(bytes);
+    }
+
+    /// Lets time pass.
+    pub fn wait(&mut self, duration: Nanoseconds) {
+        self.now = self.now.after(duration).min(LATEST);
     }
 
     /// The next step.
