@@ -1,0 +1,17 @@
+//! Writes the inputs that each target begins with into its corpus.
+
+use std::fs;
+use std::path::Path;
+
+fn main() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
+    for (target, seeds) in [("commands", targets::commands::seeds()), ("snapshot", targets::snapshot::seeds())] {
+        let folder = corpus.join(target);
+        fs::create_dir_all(&folder).expect("a folder for the corpus");
+        let bytes: usize = seeds.iter().map(|(_, bytes)| bytes.len()).sum();
+        println!("{target}: {} inputs, {bytes} bytes", seeds.len());
+        for (name, bytes) in seeds {
+            fs::write(folder.join(name), bytes).expect("an input");
+        }
+    }
+}
