@@ -5,7 +5,11 @@ use std::path::Path;
 
 fn main() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
-    for (target, seeds) in [("commands", targets::commands::seeds()), ("snapshot", targets::snapshot::seeds())] {
+    for (target, seeds) in [
+        ("commands", targets::commands::seeds()),
+        ("snapshot", targets::snapshot::seeds()),
+        ("wire", targets::frames::seeds()),
+    ] {
         let folder = corpus.join(target);
         fs::create_dir_all(&folder).expect("a folder for the corpus");
         let bytes: usize = seeds.iter().map(|(_, bytes)| bytes.len()).sum();
