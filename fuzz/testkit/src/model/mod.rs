@@ -149,7 +149,7 @@ impl Model {
         let header = command.value.header;
         let in_session = self.session_is_open(header);
         self.turn = Turn { header, stamp: command.stamp, in_session, events: Vec::new() };
-        if !self.admit() {
+        if !self.admit(&command.value.body) {
             return Vec::new();
         }
         let references = self.instruments.keys().copied().collect::<Vec<_>>();

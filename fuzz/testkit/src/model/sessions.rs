@@ -33,10 +33,12 @@ impl Model {
         self.sessions.get(&header.session).is_some_and(|session| session.is_open && session.key == header.author)
     }
 
-    /// 10.1: whether the command is applied; drops repetitions and reports gaps.
-    pub(super) fn admit(&mut self) -> bool {
+    /// 10.1: whether the command is applied; drops repetitions and reports gaps. Logins, openings and losses have no number.
+    pub(super) fn admit(&mut self, body: &CommandBody) -> bool {
         let number = self.turn.header.client_sequence;
-        if !self.turn.in_session || number.is_none() {
+        let is_sessions =
+            matches!(body, CommandBody::Negotiate(_) | CommandBody::Establish(_) | CommandBody::Disconnect(_));
+        if is_sessions || !self.turn.in_session || number.is_none() {
             return true;
         }
         let session = self.turn.header.session;
