@@ -1,48 +1,29 @@
-//! Shows what an input of the target `commands` is: its steps, and where engine and model differ.
-//!
-//! Steps that the difference does not need are left out first, and what is left is written beside the input.
+//! Shows what an input of the target `commands` does: the shortest stream in which engine and model still differ, and
+//! the same as a script if it can be said in one.
 
-use std::{env, fs, panic};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{env, fs};
 
-use targets::commands::{HEADER_LENGTH, STEP_LENGTH, run};
-
-/// What goes wrong with an input, in short; nothing: nothing.
-fn fault(bytes: &[u8]) -> Option<String> {
-    match panic::catch_unwind(|| run(bytes, |_| {})) {
-        Ok(Ok(_)) => None,
-        Ok(Err(difference)) => Some(difference.kind),
-        Err(panic) => {
-            let text = panic.downcast_ref::<String>().cloned();
-            Some(text.or_else(|| panic.downcast_ref::<&str>().map(|&it| it.to_owned())).unwrap_or_default())
-        }
-    }
-}
+use targets::commands::{OPTIONS, restore_every, run};
+use testkit::compare::Options;
+use testkit::script::script;
+use testkit::{show, shrink::shrink};
 
 fn main() {
     let path = env::args().nth(1).expect("the path of an input");
-    let mut bytes = fs::read(&path).expect("an input");
-    panic::set_hook(Box::new(|_| {}));
-    let Some(wanted) = fault(&bytes) else { return println!("nothing is wrong with {path}") };
-    let mut chunk = STEP_LENGTH * 64;
-    while chunk >= STEP_LENGTH {
-        let mut at = HEADER_LENGTH;
-        while at < bytes.len() {
-            let end = (at + chunk).min(bytes.len());
-            let shorter = [&bytes[..at], &bytes[end..]].concat();
-            if fault(&shorter).as_ref() == Some(&wanted) {
-                bytes = shorter;
-            } else {
-                at += chunk;
-            }
-        }
-        chunk /= 2;
-    }
-    let _ = panic::take_hook();
-    fs::write(format!("{path}.shorter"), &bytes).expect("a file beside the input");
-    println!("profile {}, opening {}, restore {}", bytes[0], bytes[1], bytes[2]);
-    let result = run(&bytes, |step| println!("{} at {}: {:?}", step.name, step.at.0, step.command));
-    match result {
-        Ok(_) => println!("nothing is wrong"),
-        Err(difference) => println!("{difference}"),
+    let bytes = fs::read(&path).expect("an input");
+    let options = Options { restore_every: restore_every(bytes.get(2).copied().unwrap_or(0)), ..OPTIONS };
+    let mut steps = Vec::new();
+    // Shrinking finds a panic again.
+    let _ = catch_unwind(AssertUnwindSafe(|| run(&bytes, |step| steps.push(*step))));
+    let Some(shrunk) = shrink(&steps, options) else {
+        print!("{}", show::stream(&steps));
+        return println!("nothing is wrong with these {} steps", steps.len());
+    };
+    print!("{}", show::stream(&shrunk.steps));
+    println!("{}", shrunk.difference);
+    match script(&shrunk.steps, options.capacity) {
+        Ok(script) => print!("as a script\n{script}"),
+        Err(why) => println!("it cannot be said in a script: {why}"),
     }
 }

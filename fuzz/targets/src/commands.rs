@@ -36,15 +36,20 @@ pub const LENGTH_MAX: usize = HEADER_LENGTH + STEPS_MAX * STEP_LENGTH;
 const OPENINGS: u8 = 8;
 const CHOICES: std::ops::Range<usize> = 1..25;
 
-const OPTIONS: Options = Options {
+/// How streams are compared, the restoring of snapshots aside.
+pub const OPTIONS: Options = Options {
     capacity: Capacity { orders: 1 << 8, ..Capacity::SMALL },
     flaw: testkit::model::Flaw::None,
     restore_every: 0,
     state_every: 16,
 };
 
-/// A venue that was opened, and the generator that goes on from there.
-type Opened = (Workload, Pair);
+/// A venue that was opened, the generator that goes on from there, and the steps until there.
+struct Opened {
+    workload: Workload,
+    pair: Pair,
+    steps: Vec<Step>,
+}
 
 thread_local! {
     /// Openings that were needed before, by profile and number: most of a short stream's time otherwise.
@@ -52,12 +57,18 @@ thread_local! {
 }
 
 /// Runs the stream that `bytes` describe to its end, or to the first difference; `tell` is told every step before it is
-/// applied, those of the opening aside.
+/// applied.
 pub fn run(bytes: &[u8], mut tell: impl FnMut(&Step)) -> Result<Tally, Difference> {
     let Some((&[profile, opening, restore], steps)) = bytes.split_first_chunk() else {
         return Ok(Tally::default());
     };
-    let (mut workload, mut pair) = opened(usize::from(profile) % PROFILES.len(), opening % OPENINGS, restore)?;
+    let options = Options { restore_every: restore_every(restore), ..OPTIONS };
+    let (mut workload, mut pair) = OPENED.with_borrow_mut(|openings| {
+        let (profile, opening) = (usize::from(profile) % PROFILES.len(), opening % OPENINGS);
+        let opened = openings.entry((profile, opening)).or_insert_with(|| open(profile, opening));
+        opened.steps.iter().for_each(&mut tell);
+        Ok((opened.workload.clone(), opened.pair.fork(options)?))
+    })?;
     for bytes in steps.chunks_exact(STEP_LENGTH).take(STEPS_MAX) {
         let (step, waits) = next_step(&mut workload, bytes);
         tell(&step);
@@ -69,21 +80,21 @@ pub fn run(bytes: &[u8], mut tell: impl FnMut(&Step)) -> Result<Tally, Differenc
     Ok(pair.tally().clone())
 }
 
-/// An opened venue whose engine is read back from its snapshot as often as the third byte says: never to every step.
-fn opened(profile: usize, opening: u8, restore: u8) -> Result<Opened, Difference> {
-    let restore_every = [0, 0, 0, 1, 3, 10, 25, 50][usize::from(restore) % 8];
-    OPENED.with_borrow_mut(|openings| {
-        let known = openings.entry((profile, opening)).or_insert_with(|| {
-            let mut opened = (Workload::new(PROFILES[profile], opening.into()), Pair::new(OPTIONS));
-            while opened.0.is_opening() {
-                let step = opened.0.next_step();
-                let events = opened.1.step(&step).unwrap_or_else(|difference| panic!("the opening: {difference}"));
-                opened.0.observe(&step, &events);
-            }
-            opened
-        });
-        Ok((known.0.clone(), known.1.fork(Options { restore_every, ..OPTIONS })?))
-    })
+/// How often the third byte wants the engine to be read back from its snapshot.
+pub fn restore_every(byte: u8) -> usize {
+    [0, 0, 0, 1, 3, 10, 25, 50][usize::from(byte) % 8]
+}
+
+fn open(profile: usize, opening: u8) -> Opened {
+    let (workload, pair) = (Workload::new(PROFILES[profile], opening.into()), Pair::new(OPTIONS));
+    let mut opened = Opened { workload, pair, steps: Vec::new() };
+    while opened.workload.is_opening() {
+        let step = opened.workload.next_step();
+        let events = opened.pair.step(&step).unwrap_or_else(|difference| panic!("the opening: {difference}"));
+        opened.workload.observe(&step, &events);
+        opened.steps.push(step);
+    }
+    opened
 }
 
 /// The step of some bytes, and how long it takes until the next one.
