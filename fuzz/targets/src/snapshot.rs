@@ -1,7 +1,8 @@
-//! Bytes to an engine: never a panic, and what is accepted is consistent and written as it was read.
+//! Bytes to an engine: never a panic, and what is accepted is consistent, written as it was read, and goes on.
 
 use engine::canonical::{Canonical, Reader};
-use engine::{Capacity, Engine};
+use engine::command::*;
+use engine::*;
 use testkit::compare::{Options, Pair};
 use testkit::workload::{PROFILES, Workload};
 
@@ -21,12 +22,56 @@ pub fn check(bytes: &[u8]) -> bool {
     if capacity.is_some_and(|it| it.is_sane() && it.reserved_bytes() > RESERVED_BYTES_MAX) {
         return false;
     }
-    let Ok(engine) = Engine::read_snapshot(bytes) else { return true };
+    let Ok(mut engine) = Engine::read_snapshot(bytes) else { return true };
     engine.audit().expect("what is accepted is consistent");
     let mut written = Vec::new();
     engine.write_snapshot(&mut written);
     assert!(written == bytes, "what is accepted is written as it was read");
+    go_on(&mut engine);
     true
+}
+
+/// Lets an accepted venue do what is due, trade, and end every order.
+fn go_on(engine: &mut Engine) {
+    let mut events: Vec<(EventHeader, Event)> = Vec::new();
+    let note = AdminNote::NONE;
+    let (account, instrument, side) = (AccountId::NONE, InstrumentId::NONE, None);
+    let (entered_by, client_order_id) = (SessionId::NONE, ClientOrderId::NONE);
+    let mut commands: Vec<CommandBody> = vec![AdvanceTime {}.into()];
+    for (account, side) in [(AccountId(2), Side::Buy), (AccountId(3), Side::Sell)] {
+        commands.extend(engine.listings().map(|listing| CommandBody::from(market(account, listing.instrument, side))));
+    }
+    commands.push(MassCancel { account, instrument, side, entered_by, client_order_id, note }.into());
+    let time = engine.last().time.max(engine.next_deadline().min(Timestamp(Timestamp::NEVER.0 - 1)));
+    if time >= Timestamp::NEVER {
+        return;
+    }
+    for body in commands {
+        let stamp = Stamp { sequence: engine.last().sequence.next(), time };
+        engine.apply(&Sequenced { stamp, value: Command { header: CommandHeader::VENUE, body } }, &mut events);
+        engine.audit().expect("what is accepted stays consistent");
+    }
+}
+
+fn market(account: AccountId, instrument: InstrumentId, side: Side) -> NewOrder {
+    NewOrder {
+        account,
+        instrument,
+        client_order_id: ClientOrderId::NONE,
+        side,
+        order_type: OrderType::Market,
+        time_in_force: TimeInForce::ImmediateOrCancel,
+        flags: OrderFlags::NONE,
+        self_trade_prevention: None,
+        on_disconnect: OnDisconnect::Keep,
+        price: Price::ABSENT,
+        quantity: Quantity(50),
+        funds: Amount::ABSENT,
+        stop_price: Price::ABSENT,
+        display_quantity: Quantity::ABSENT,
+        minimum_quantity: Quantity::ABSENT,
+        expire_at: Timestamp::NONE,
+    }
 }
 
 /// Inputs to begin with: an empty venue, and venues of every profile after some commands.
