@@ -2,9 +2,7 @@
 
 use engine::command::*;
 use engine::event::*;
-use engine::instrument::{
-    CollarAction, DistanceUnit, FeeRates, InstrumentLimits, PhaseCause, PriceProtection, ReferenceSource,
-};
+use engine::instrument::{FeeRates, InstrumentLimits, PhaseCause, PriceProtection};
 use engine::limits::{DECIMALS_MAX, FEE_TIERS};
 use engine::*;
 
@@ -466,13 +464,7 @@ fn whole_units(step: u128, step_decimals: u32, decimals: u8) -> Option<u128> {
 
 /// Whether nothing but the market protection is asked for: the rest is not carried out yet.
 fn is_market_only(protection: &PriceProtection) -> bool {
-    protection.entry_band.unit == DistanceUnit::Unlimited
-        && protection.collar.unit == DistanceUnit::Unlimited
-        && protection.auction.unit == DistanceUnit::Unlimited
-        && protection.collar_action == CollarAction::CancelRemainder
-        && protection.reference_source == ReferenceSource::LastTrade
-        && protection.call_duration.0 == 0
-        && protection.call_random_end.0 == 0
+    *protection == PriceProtection { market: protection.market, ..PriceProtection::DEFAULT }
 }
 
 /// What an administrator said of the command.
