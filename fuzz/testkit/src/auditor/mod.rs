@@ -209,6 +209,7 @@ impl Auditor {
         ensure(self.owed.is_empty(), "4.2", || format!("never told: {:?}", self.owed))?;
         ensure(self.elected.is_empty(), "3.8", || format!("elected, and never entered: {:?}", self.elected))?;
         self.nothing_left_to_give_back()?;
+        self.nothing_is_overdue(command)?;
         self.answered(&command.value, events)?;
         self.no_book_is_crossed()?;
         self.totals_cover_open_orders()

@@ -348,6 +348,14 @@ impl Auditor {
         }
     }
 
+    /// 1.9: an AdvanceTime ends every order whose expiry has come.
+    pub(super) fn nothing_is_overdue(&self, command: &Sequenced<Command>) -> Checked {
+        let is_due = |order: &&Order| !order.expire_at.is_none() && order.expire_at <= command.stamp.time;
+        let advances = matches!(command.value.body, CommandBody::AdvanceTime(_));
+        let overdue = self.orders.values().filter(|_| advances).find(is_due);
+        ensure(overdue.is_none(), "1.9", || format!("still open: {overdue:?}"))
+    }
+
     pub(super) fn order_restated(&mut self, event: &OrderRestated) -> Checked {
         let id = event.order.order_id;
         let display = self.open(id, event.report.account)?.display;
