@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use engine::command::Direction;
 use engine::event::{BalanceCause, BalanceChanged, MatchPrevented, Trade, TradeBusted};
 use engine::instrument::Holds;
-use engine::{AccountId, AssetId, Balance, Command, CommandBody, InstrumentId, Price, Quantity, Side};
+use engine::{AccountId, Amount, AssetId, Balance, Command, CommandBody, InstrumentId, Price, Quantity, Side};
 
 use super::orders::Order;
-use super::{Auditor, Checked, Fault, ensure};
+use super::{Auditor, Checked, Fault, ensure, found};
 
 /// What an order traded and paid in one fee role.
 #[derive(Debug, Clone, Copy, Default)]
@@ -41,8 +41,9 @@ pub(super) struct PastTrade {
 impl Auditor {
     fn notional(&self, instrument: InstrumentId, price: Price, quantity: Quantity) -> Result<i128, Fault> {
         let units = self.instrument(instrument)?.quote_units;
-        let notional = u128::from(price.0) * u128::from(quantity.0) * u128::from(units);
-        Self::fault_if_none(i128::try_from(notional).ok(), "8.9", "the notional is beyond every bound")
+        let notional = (u128::from(price.0) * u128::from(quantity.0)).checked_mul(units.into());
+        let notional = notional.filter(|&notional| notional <= Amount::MAX.0).and_then(|it| i128::try_from(it).ok());
+        found(notional, "8.9", "the notional is beyond every bound")
     }
 
     /// 8.2, 8.5, 8.6, 8.10: a trade moves base and quote at its price, and fees to the fee account.
@@ -94,7 +95,7 @@ impl Auditor {
     /// 8.17: a bust tells the trade that it reverses, once.
     pub(super) fn trade_busted(&mut self, event: &TradeBusted) -> Checked {
         let past = self.trades.get_mut(&event.trade_id);
-        let past = Self::fault_if_none(past, "8.17", "there was no such trade")?;
+        let past = found(past, "8.17", "there was no such trade")?;
         ensure(!past.is_busted, "8.17", || "the trade was busted before".to_owned())?;
         past.is_busted = true;
         let trade = past.trade;
@@ -130,7 +131,7 @@ impl Auditor {
         if event.cause == BalanceCause::TradeBust {
             // All that goes back does so at once; buyer and seller are told apart even where they are one account.
             let left = self.giving_back.get_mut(&place);
-            *Self::fault_if_none(left, "8.17", "nothing of this balance goes back")? -= change;
+            *found(left, "8.17", "nothing of this balance goes back")? -= change;
         } else {
             let holds = asked.is_some_and(|(account, asset, cause, amount, sign)| {
                 (account, asset) == place
@@ -142,7 +143,7 @@ impl Auditor {
             *self.totals.entry(place).or_default() += change;
         }
         let total = self.totals.get(&place).copied().unwrap_or(0);
-        let told = i128::try_from(event.available.0 + event.held.0).unwrap_or(i128::MAX);
+        let told = i128::try_from(event.available.0.saturating_add(event.held.0)).unwrap_or(i128::MAX);
         ensure(told == total, "8.4", || format!("available and held are {told} instead of {total}"))?;
         let needed = self.needed().remove(&place).unwrap_or(0);
         ensure(event.held.0 >= needed, "8.1", || format!("open orders need {needed}"))
@@ -172,7 +173,7 @@ impl Auditor {
         }
         let price = if order.state.price.is_absent() { order.stop_price } else { order.state.price };
         let price = if price.is_absent() { 0 } else { u128::from(price.0) };
-        Some((instrument.quote, price * leaves * u128::from(instrument.quote_units)))
+        Some((instrument.quote, (price * leaves).saturating_mul(instrument.quote_units.into())))
     }
 
     /// 8.1, 8.4: every total covers what its account's open orders need, and no total is negative.
@@ -202,7 +203,7 @@ impl Auditor {
             let place = (account, asset);
             let (available, held) = (balance.available.0, balance.held.0);
             let total = totals.remove(&place).unwrap_or(0);
-            ensure(i128::try_from(available + held) == Ok(total), "8.4", || {
+            ensure(i128::try_from(available.saturating_add(held)) == Ok(total), "8.4", || {
                 format!("account {account} has {available} and {held} of asset {asset}, and events say {total}")
             })?;
             let needed = needed.remove(&place).unwrap_or(0);

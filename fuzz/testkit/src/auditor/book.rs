@@ -8,7 +8,7 @@ use engine::{InstrumentId, OrderId, Price, Quantity, SelfTradePrevention, Side};
 
 use super::orders::{Order, Stand, book_of, is_post_only};
 use super::settings::{is_uncrossed, matches_orders};
-use super::{Auditor, Checked, Fault, ensure};
+use super::{Auditor, Checked, ensure};
 
 /// What has to be told next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -227,9 +227,5 @@ impl Auditor {
         self.owe_refresh(event.resting);
         self.owed.push_back(Owed::Reduced(event.incoming));
         self.spend_prevented(event)
-    }
-
-    pub(super) fn fault_if_none<T>(option: Option<T>, rule: &'static str, detail: &str) -> Result<T, Fault> {
-        option.ok_or_else(|| Fault { rule, detail: detail.to_owned() })
     }
 }

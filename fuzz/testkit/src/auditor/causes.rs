@@ -1,9 +1,9 @@
 //! Which command may cause which event, how often, and in which order many orders end.
 
 use engine::event::OrderCancelled;
-use engine::{AccountId, CancelReason, Command, CommandBody, CommandKind, Event, EventHeader, InstrumentId};
+use engine::{AccountId, CancelReason, Command, CommandBody, CommandKind, Event, EventHeader, InstrumentId, Timestamp};
 
-use super::orders::is_named;
+use super::orders::{Order, is_named};
 use super::{Auditor, Checked, ensure, is_by_matching};
 
 /// What a command answered and ended so far.
@@ -11,7 +11,17 @@ use super::{Auditor, Checked, ensure, is_by_matching};
 pub(super) struct Answers {
     count: u32,
     cancelled: u32,
-    last_cancelled: Option<(CancelReason, AccountId, InstrumentId, u64, u64)>,
+    last_end: Option<End>,
+}
+
+/// An order's end, as far as its place among others' matters.
+#[derive(Debug, Clone, Copy)]
+struct End {
+    reason: CancelReason,
+    account: AccountId,
+    instrument: InstrumentId,
+    expire_at: Timestamp,
+    age: u64,
 }
 
 impl Auditor {
@@ -62,51 +72,37 @@ impl Auditor {
         };
         ensure(caused, "9.2", || format!("a {} does not end orders so", command.body.name()))?;
         let order = self.open(id, event.report.account)?;
-        let age = order.age;
-        let named = match command.body {
-            CommandBody::CancelOrder(it) => {
-                it.account == order.account && is_named(order, id, it.order_id, it.original_client_order_id)
-            }
-            CommandBody::ReplaceOrder(it) if reason == CancelReason::AmendedToFilled => {
-                it.account == order.account && is_named(order, id, it.order_id, it.original_client_order_id)
-            }
-            CommandBody::MassCancel(it) => {
-                (it.account.is_none() || it.account == order.account)
-                    && (it.instrument.is_none() || it.instrument == order.state.instrument)
-                    && it.side.is_none_or(|side| side == order.state.side)
-                    && (it.entered_by.is_none() || it.entered_by == order.session)
-            }
-            CommandBody::KillSwitch(it) => it.account == order.account,
-            CommandBody::DelistInstrument(it) => it.instrument == order.state.instrument,
-            _ => true,
-        };
-        ensure(named, "8.13", || "the command does not name this order".to_owned())?;
-        let expiry = if reason == CancelReason::Expired { order.expire_at.0 } else { 0 };
-        let this = (reason, order.account, order.state.instrument, expiry, age);
-        let last = self.answers.last_cancelled.replace(this);
-        let by_session =
-            matches!(command.body, CommandBody::MassCancel(it) if it.account.is_none() && !it.entered_by.is_none());
-        let follows = last.is_none_or(|last| match reason {
-            CancelReason::MassCancel | CancelReason::KillSwitch | CancelReason::Administrator => {
-                (last.1 != this.1 && !by_session) || last.4 < age
-            }
-            CancelReason::Delisted => last.4 < age,
-            CancelReason::DayEnded => (last.0, last.2) != (this.0, this.2) || last.4 < age,
-            CancelReason::Expired => last.0 != this.0 || (last.3, last.4) < (expiry, age),
-            _ => true,
-        });
-        let rule = match reason {
-            CancelReason::DayEnded => "1.8",
-            CancelReason::Expired => "1.9",
-            CancelReason::Delisted => "8.18",
-            _ => "8.13",
-        };
-        ensure(follows, rule, || "an older order had to end before".to_owned())?;
+        ensure(names(command, reason, order), "8.13", || "the command does not name this order".to_owned())?;
+        let (account, instrument) = (order.account, order.state.instrument);
+        let end = End { reason, account, instrument, expire_at: order.expire_at, age: order.age };
+        self.in_order(command, end)?;
         self.answers.cancelled += 1;
         let answers = matches!(reason, CancelReason::Requested | CancelReason::AmendedToFilled)
             || (reason == CancelReason::Administrator && kind == CommandKind::CancelOrder);
         self.answers.count += u32::from(answers);
         ensure(!answers || self.answers.count == 1, "9.2", || "the command was answered before".to_owned())
+    }
+
+    /// 1.8, 1.9, 8.13, 8.18: of many orders that one command ends, the oldest ends first.
+    fn in_order(&mut self, command: &Command, end: End) -> Checked {
+        let Some(last) = self.answers.last_end.replace(end) else { return Ok(()) };
+        // Of the whole venue they end account by account, of a session as they came.
+        let by_account = !matches!(command.body, CommandBody::MassCancel(it) if !it.entered_by.is_none());
+        let is_older = last.age < end.age;
+        let (rule, follows) = match end.reason {
+            CancelReason::MassCancel | CancelReason::KillSwitch | CancelReason::Administrator => {
+                ("8.13", is_older || (by_account && last.account != end.account))
+            }
+            CancelReason::Delisted => ("8.18", is_older),
+            CancelReason::DayEnded => {
+                ("1.8", is_older || last.reason != end.reason || last.instrument != end.instrument)
+            }
+            CancelReason::Expired => {
+                ("1.9", last.reason != end.reason || (last.expire_at, last.age) < (end.expire_at, end.age))
+            }
+            _ => return Ok(()),
+        };
+        ensure(follows, rule, || "an older order had to end before".to_owned())
     }
 
     /// A summary counts what was told.
@@ -125,6 +121,28 @@ impl Auditor {
             CommandBody::NewOrder(_) | CommandBody::ReplaceOrder(_) | CommandBody::CancelOrder(_)
         );
         ensure(!wants || self.answers.count == 1, "9.2", || "the command was not answered".to_owned())
+    }
+}
+
+/// Whether a command that ends orders for this reason names this one.
+fn names(command: &Command, reason: CancelReason, order: &Order) -> bool {
+    let (id, instrument) = (order.state.order_id, order.state.instrument);
+    match command.body {
+        CommandBody::CancelOrder(it) => {
+            it.account == order.account && is_named(order, id, it.order_id, it.original_client_order_id)
+        }
+        CommandBody::ReplaceOrder(it) if reason == CancelReason::AmendedToFilled => {
+            it.account == order.account && is_named(order, id, it.order_id, it.original_client_order_id)
+        }
+        CommandBody::MassCancel(it) => {
+            (it.account.is_none() || it.account == order.account)
+                && (it.instrument.is_none() || it.instrument == instrument)
+                && it.side.is_none_or(|side| side == order.state.side)
+                && (it.entered_by.is_none() || it.entered_by == order.session)
+        }
+        CommandBody::KillSwitch(it) => it.account == order.account,
+        CommandBody::DelistInstrument(it) => it.instrument == instrument,
+        _ => true,
     }
 }
 

@@ -68,6 +68,10 @@ fn ensure(holds: bool, rule: &'static str, detail: impl FnOnce() -> String) -> C
     if holds { Ok(()) } else { Err(Fault { rule, detail: detail() }) }
 }
 
+fn found<T>(option: Option<T>, rule: &'static str, detail: &str) -> Result<T, Fault> {
+    option.ok_or_else(|| Fault { rule, detail: detail.to_owned() })
+}
+
 /// Follows a stream of commands and events from a venue's beginning.
 ///
 /// After an objection it follows no further: what it knows may be wrong from there on.

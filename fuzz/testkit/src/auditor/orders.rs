@@ -12,7 +12,7 @@ use engine::{
 
 use super::balances::Role;
 use super::book::{Owed, is_within};
-use super::{Auditor, Checked, Fault, ensure, is_by_matching, settings};
+use super::{Auditor, Checked, Fault, ensure, found, is_by_matching, settings};
 
 /// Where an order stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,8 +85,7 @@ impl Auditor {
     /// An open order of the account.
     pub(super) fn open(&self, id: OrderId, account: AccountId) -> Result<&Order, Fault> {
         ensure(!self.ended.contains(&id), "1.7", || format!("order {id} has ended"))?;
-        let order = self.orders.get(&id);
-        let order = order.ok_or_else(|| Fault { rule: "1.7", detail: format!("order {id} is unknown") })?;
+        let order = found(self.orders.get(&id), "1.7", "the order is unknown")?;
         ensure(order.account == account, "1.7", || format!("order {id} is account {}'s", order.account))?;
         Ok(order)
     }
@@ -94,8 +93,9 @@ impl Auditor {
     /// 2.1, 4.7: whether the order is told as it is.
     pub(super) fn same_state(&self, id: OrderId, told: &OrderState) -> Checked {
         let order = &self.orders[&id];
-        let sum = order.state.leaves.0 + order.state.cumulative.0 + order.state.prevented.0;
-        let adds_up = order.funds.is_some() || sum == order.state.quantity.0;
+        let parts = [order.state.leaves, order.state.cumulative, order.state.prevented];
+        let sum: u128 = parts.iter().map(|part| u128::from(part.0)).sum();
+        let adds_up = order.funds.is_some() || sum == u128::from(order.state.quantity.0);
         ensure(adds_up, "4.7", || format!("leaves, cumulative and prevented are {sum}"))?;
         let expected = order.told();
         ensure(*told == expected, "4.7", || format!("the order is {expected:?}"))
@@ -281,8 +281,9 @@ impl Auditor {
         } else {
             ensure(event.reason != CancelReason::SelfTradePrevention, "4.2", || "nothing was prevented".to_owned())?;
         }
-        let sum = event.cancelled.0 + order.state.cumulative.0 + order.state.prevented.0;
-        let adds_up = order.funds.is_some() || sum == event.order.quantity.0;
+        let parts = [event.cancelled, order.state.cumulative, order.state.prevented];
+        let sum: u128 = parts.iter().map(|part| u128::from(part.0)).sum();
+        let adds_up = order.funds.is_some() || sum == u128::from(event.order.quantity.0);
         ensure(adds_up && event.cancelled == order.state.leaves, "4.7", || format!("the order is {:?}", order.state))?;
         let left = order.funds.map_or(u128::MAX, |funds| u128::try_from(funds).unwrap_or(0));
         ensure(event.cancelled_funds.0 == left, "1.13", || format!("{left} was not spent"))?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use engine::instrument::{FeeRates, Holds, Phase, PriceProtection};
 use engine::{AccountId, AssetId, Event, InstrumentId, OrderFlags, OrderType, StpGroup};
 
-use super::{Auditor, Checked, ensure};
+use super::{Auditor, Checked, Fault, ensure, found};
 
 /// An account, as events tell of it.
 #[derive(Debug, Clone, Default)]
@@ -60,10 +60,8 @@ pub(super) fn takes_new(phase: Phase, order_type: OrderType, flags: OrderFlags) 
 }
 
 impl Auditor {
-    pub(super) fn instrument(&self, id: InstrumentId) -> Result<&Instrument, super::Fault> {
-        self.instruments
-            .get(&id)
-            .ok_or_else(|| super::Fault { rule: "8.18", detail: format!("instrument {id} is not listed") })
+    pub(super) fn instrument(&self, id: InstrumentId) -> Result<&Instrument, Fault> {
+        found(self.instruments.get(&id), "8.18", "the instrument is not listed")
     }
 
     /// 4: the same account, or the same group that is not none, at this moment.
