@@ -7,9 +7,10 @@ use engine::event::{BalanceCause, Priority, Report, RestatementReason, SelfMatch
 use engine::instrument::{FeeRates, Holds, Phase};
 use engine::*;
 use testkit::auditor::{Auditor, Violation};
+use testkit::model::{Flaw, Model};
 use testkit::random::Random;
 use testkit::stream::References;
-use testkit::workload::{PROFILES, Profile, Workload};
+use testkit::workload::{PROFILES, Profile, Workload, profile};
 
 /// A command and all that was told of it.
 type Told = (Sequenced<Command>, Vec<(EventHeader, Event)>);
@@ -757,4 +758,37 @@ fn an_event_that_is_left_out_or_told_twice_is_missed_wherever_it_was() {
             }
         }
     }
+}
+
+/// What the auditor objects to first in a stream of a model with a flaw, and in which seed.
+fn first_objection(flaw: Flaw) -> Option<(u64, Violation)> {
+    let profile = profile("plain").expect("a profile");
+    (1..=20).find_map(|seed| {
+        let mut model = Model::with_flaw(CAPACITY, flaw);
+        let (mut auditor, mut workload) = (Auditor::new(), Workload::new(profile, seed));
+        let mut names = References::default();
+        for sequence in 1..=600 {
+            let step = workload.next_step();
+            let stamp = Stamp { sequence: Sequence(sequence), time: step.at };
+            let command = Sequenced { stamp, value: names.resolve(&step.command) };
+            let events = model.apply(&command);
+            if let Err(violation) = auditor.observe(&command, &events) {
+                return Some((seed, violation));
+            }
+            names.learn(step.name, &events);
+            workload.observe(&step, &events);
+        }
+        None
+    })
+}
+
+#[test]
+fn a_venue_with_a_wrong_rule_is_caught_by_that_rule() {
+    for (flaw, rule) in
+        [(Flaw::LaterOrderFirst, "3.1"), (Flaw::FeesRoundedDown, "8.5"), (Flaw::ReducingLosesPriority, "2.2")]
+    {
+        let (seed, violation) = first_objection(flaw).unwrap_or_else(|| panic!("{flaw:?} is not caught"));
+        assert_eq!(violation.rule, rule, "{flaw:?} in seed {seed}: {violation}");
+    }
+    assert_eq!(first_objection(Flaw::None), None);
 }
