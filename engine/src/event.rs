@@ -162,6 +162,8 @@ code_enum! {
         Prevented = 2,
         /// A trade was busted.
         TradeBusted = 3,
+        /// An order that waited for the close joined its call.
+        JoinedCall = 4,
     }
 }
 

@@ -46,6 +46,8 @@ code_enum! {
         CallEnded = 4,
         /// The instrument was listed or delisted.
         Listing = 5,
+        /// An auction would have ended outside its band.
+        AuctionBand = 6,
     }
 }
 

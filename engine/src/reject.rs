@@ -182,8 +182,10 @@ code_enum! {
         Administrator = 180,
         /// What was left of a market order's funds pays for no lot more.
         FundsRemainder = 190,
-        /// An elected StopLimit, for whose price the venue has no room.
+        /// An elected StopLimit, or one for the close, for whose price the venue has no room.
         CapacityFull = 200,
+        /// A market buy in a call, whose account does not cover the worst price that it may pay.
+        InsufficientFunds = 210,
     }
 }
 

@@ -299,6 +299,8 @@ codes! {
         CallEnded = 4,
         /// The instrument was listed or delisted.
         Listing = 5,
+        /// An auction would have ended outside its band.
+        AuctionBand = 6,
     }
 }
 
@@ -311,6 +313,8 @@ codes! {
         Prevented = 2,
         /// A trade was busted.
         TradeBusted = 3,
+        /// An order that waited for the close joined its call.
+        JoinedCall = 4,
     }
 }
 
