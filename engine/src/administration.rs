@@ -4,6 +4,7 @@
 use crate::accounts::{Account, Asset, LimitsInInstrument};
 use crate::book::arena::Slot;
 use crate::book::level::Chain;
+use crate::call::{Call, Change};
 use crate::command::{
     AccountLimits, AddAsset, AddKey, AdjustBalance, AdminNote, AllowAddress, CommandKind, DelistInstrument, Deposit,
     Direction, GrantRole, KeyKind, ListInstrument, ModifyAccount, OpenAccount, RevokeKey, RevokeRole, Role,
@@ -17,12 +18,12 @@ use crate::event::{
     BehaviourSet, CommandRejected, EventSink, FeesSet, InstrumentDelisted, InstrumentLimitsSet, InstrumentListed,
     KeyAdded, KeyRevoked, PriceProtectionSet, RandomSeedSet, RoleGranted, RoleRevoked,
 };
-use crate::instrument::{FeeRates, Holds, PhaseCause, PriceProtection};
+use crate::instrument::{FeeRates, Holds, PhaseCause};
 use crate::limits::{BEHAVIOUR, DECIMALS_MAX, FEE_TIERS};
 use crate::market::{ListingStatus, Market, units};
 use crate::reject::{CancelReason, RejectReason};
 use crate::turn::Turn;
-use crate::{AccountId, Amount, AssetId, ClientOrderId, InstrumentId, KeyId, Price, SignedAmount, phases};
+use crate::{AccountId, Amount, AssetId, ClientOrderId, InstrumentId, KeyId, Price, SignedAmount};
 
 type Outcome = Result<(), RejectReason>;
 
@@ -96,9 +97,6 @@ impl Engine {
     ) -> Outcome {
         let id = command.instrument.0;
         check_new(self.markets.covers(id), self.markets.get(id).is_some())?;
-        if !phases::is_implemented(command.phase) {
-            return Err(RejectReason::NotImplemented);
-        }
         if command.name.is_empty() {
             return Err(RejectReason::NameMissing);
         }
@@ -117,7 +115,12 @@ impl Engine {
             return Err(RejectReason::PriceOutOfRange);
         }
         let units = units(command, &self.ledger)?;
-        self.markets.insert(id, Market::new(*command, units));
+        let mut market = Market::new(*command, units);
+        market.call = Call::at_listing(command.phase);
+        if market.call.is_some() {
+            market.book.begin_call(&mut self.orders, command.instrument);
+        }
+        self.markets.insert(id, market);
         let author = turn.header.author;
         turn.emit(InstrumentListed { author, command: *command, quote_units: units.quote, base_units: units.base });
         Ok(())
@@ -143,13 +146,9 @@ impl Engine {
         command: &SetPriceProtection,
     ) -> Outcome {
         let market = self.listed_mut(command.instrument)?;
-        let protection = &command.protection;
-        let beyond_market = PriceProtection { market: protection.market, ..PriceProtection::DEFAULT };
-        if *protection != beyond_market {
-            return Err(RejectReason::NotImplemented);
-        }
-        market.protection = *protection;
+        market.protection = command.protection;
         turn.emit(PriceProtectionSet { author: turn.header.author, command: *command });
+        self.hold_market_orders_anew(turn, command.instrument);
         Ok(())
     }
 
@@ -182,10 +181,8 @@ impl Engine {
     pub(crate) fn set_phase<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, command: &SetPhase) -> Outcome {
         let SetPhase { instrument, phase, note } = *command;
         self.listed(instrument)?;
-        if !phases::is_implemented(phase) {
-            return Err(RejectReason::NotImplemented);
-        }
-        self.change_phase(turn, instrument, phase, PhaseCause::Administrator, note);
+        let author = turn.header.author;
+        self.change_phase(turn, instrument, Change { to: phase, cause: PhaseCause::Administrator, author, note });
         Ok(())
     }
 
@@ -200,7 +197,11 @@ impl Engine {
         self.collect_instrument(instrument);
         let cancelled_count = self.cancel_collected(turn, CancelReason::Delisted, ClientOrderId::NONE, |_, _| true);
         self.calendar.remove_all(instrument);
-        self.market_mut(instrument).status = ListingStatus::Delisted;
+        self.call_ends.remove(instrument);
+        let market = self.markets.get_mut(instrument.0).expect("it is listed");
+        market.book.end_call(&mut self.orders);
+        market.call = None;
+        market.status = ListingStatus::Delisted;
         turn.emit(InstrumentDelisted { author: turn.header.author, instrument, cancelled_count, note });
         Ok(())
     }

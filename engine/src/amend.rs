@@ -7,18 +7,31 @@ use crate::book::arena::{NIL, Order, Place, Slot};
 use crate::command::{CommandKind, ReplaceOrder};
 use crate::engine::Engine;
 use crate::event::{CancelRejected, EventSink, OrderReplaced, Priority};
-use crate::order::{OrderStatus, TimeInForce};
+use crate::order::{OrderStatus, OrderType, TimeInForce};
 use crate::reject::{CancelReason, RejectReason};
 use crate::risk::{Exposure, held_asset};
 use crate::turn::Turn;
 use crate::validate::{Amendment, Terms};
-use crate::{ClientOrderId, OrderId};
+use crate::{ClientOrderId, OrderId, Quantity};
 
 impl Engine {
     /// Amends an order.
     pub(crate) fn replace_order<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, replace: &ReplaceOrder) {
         let amendment = match self.check_replace(turn, replace) {
-            Err(reason) => return self.reject_replace(turn, replace, reason),
+            Err(reason) => {
+                if let Some(slot) = self.find_order(replace.account, replace.order_id, replace.original_client_order_id)
+                {
+                    let order = self.orders.arena[slot];
+                    self.tell_refused_price(
+                        turn,
+                        order.instrument,
+                        &Terms::amended(&order, replace),
+                        order.waits(),
+                        reason,
+                    );
+                }
+                return self.reject_replace(turn, replace, reason);
+            }
             Ok(amendment) => amendment,
         };
         let slot = amendment.slot;
@@ -36,7 +49,7 @@ impl Engine {
         if priority == Priority::Lost {
             // An elected StopLimit stays elected.
             match place == Place::Book && amendment.terms.order_type == order_type {
-                true => self.match_and_rest(turn, slot),
+                true => self.work(turn, slot),
                 false => self.enter(turn, slot),
             }
             self.finish_trading(turn, instrument);
@@ -45,8 +58,9 @@ impl Engine {
 
     fn change(&mut self, amendment: &Amendment, priority: Priority) {
         let Amendment { slot, terms, limit } = *amendment;
-        let worked = self.orders.arena[slot].place == Place::Book;
-        let will_work = worked || !terms.order_type.is_stop();
+        let Order { place, instrument, .. } = self.orders.arena[slot];
+        let unseen = place != Place::Book && self.market(instrument).hides(terms.order_type, terms.time_in_force)
+            || terms.order_type == OrderType::Market && self.market(instrument).gathers();
         if priority == Priority::Lost {
             self.displace(slot);
         }
@@ -62,8 +76,8 @@ impl Engine {
         order.display = terms.display;
         order.shown = match priority {
             Priority::Kept => order.shown.min(order.next_tip()),
-            Priority::Lost if will_work => order.next_tip(),
-            Priority::Lost => crate::Quantity::ZERO,
+            Priority::Lost if unseen => Quantity::ZERO,
+            Priority::Lost => order.next_tip(),
         };
         let (after, order) = (Exposure::of(order), *order);
         if order.place != Place::Nowhere {

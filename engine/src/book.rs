@@ -1,33 +1,48 @@
 //! The order books: who waits at which price, in which order.
 //!
 //! [`arena`] owns every open order, [`ladder`] finds the best price and the next, [`level`] keeps the queue at a price,
-//! and [`index`] finds an order by its trader's name. Matching rules live elsewhere; a book only keeps priority.
+//! [`index`] finds an order by its trader's name, and [`curve`] adds up what a call has gathered. Matching rules live
+//! elsewhere; a book only keeps priority.
 
 pub(crate) mod arena;
+pub(crate) mod curve;
 pub(crate) mod index;
 pub(crate) mod ladder;
 pub(crate) mod level;
 
+use alloc::vec::Vec;
+
 use arena::{Arena, Place, Slot};
+use curve::{Curve, Nodes};
 use ladder::{By, First, Ladder, Pool};
+use level::{Chain, Queue};
 
 use crate::order::Side;
-use crate::{Price, Quantity};
+use crate::{Capacity, InstrumentId, Price, Quantity};
 
-/// The open orders of all books, and the pieces that ladders are made of.
+/// The open orders of all books, and the pieces that ladders and curves are made of.
 #[derive(Debug)]
 pub(crate) struct Orders {
     pub(crate) arena: Arena,
     pool: Pool,
+    nodes: Nodes,
+    /// The instruments whose calls have changed since the indicative prices were last looked at.
+    pub(crate) stirred: Vec<InstrumentId>,
 }
 
 impl Orders {
-    pub(crate) fn new(arena: Arena, price_blocks: u32) -> Self {
-        Self { arena, pool: Pool::new(price_blocks) }
+    pub(crate) fn new(arena: Arena, capacity: &Capacity) -> Self {
+        Self {
+            arena,
+            pool: Pool::new(capacity.price_blocks),
+            nodes: Nodes::new(capacity.orders),
+            stirred: Vec::with_capacity(capacity.instruments as usize),
+        }
     }
 }
 
-/// The open orders of one instrument: those that rest, and the stops that wait to be elected.
+/// The open orders of one instrument: those that rest, the stops that wait to be elected, the market orders of a call,
+/// and the orders that wait for the closing call.
 ///
 /// Stops stand in the order in which a trade elects them: buys by ascending, sells by descending stop price.
 #[derive(Debug)]
@@ -36,6 +51,13 @@ pub(crate) struct Book {
     asks: Ladder,
     stop_buys: Ladder,
     stop_sells: Ladder,
+    market_buys: Queue,
+    market_sells: Queue,
+    closing: Queue,
+    /// What a pending call has gathered.
+    call: Option<Curve>,
+    /// Whether the instrument is noted as stirred.
+    is_stirred: bool,
 }
 
 impl Book {
@@ -45,6 +67,11 @@ impl Book {
             asks: Ladder::new(First::Lowest, By::Limit),
             stop_buys: Ladder::new(First::Lowest, By::StopPrice),
             stop_sells: Ladder::new(First::Highest, By::StopPrice),
+            market_buys: Queue::EMPTY,
+            market_sells: Queue::EMPTY,
+            closing: Queue::EMPTY,
+            call: None,
+            is_stirred: false,
         }
     }
 
@@ -54,7 +81,7 @@ impl Book {
             (Place::Book, Side::Sell) => &self.asks,
             (Place::Stops, Side::Buy) => &self.stop_buys,
             (Place::Stops, Side::Sell) => &self.stop_sells,
-            (Place::Nowhere, _) => unreachable!("only a placed order has a ladder"),
+            (Place::Nowhere | Place::Market | Place::Close, _) => unreachable!("only a priced order has a ladder"),
         }
     }
 
@@ -64,8 +91,81 @@ impl Book {
             (Place::Book, Side::Sell) => &mut self.asks,
             (Place::Stops, Side::Buy) => &mut self.stop_buys,
             (Place::Stops, Side::Sell) => &mut self.stop_sells,
-            (Place::Nowhere, _) => unreachable!("only a placed order has a ladder"),
+            (Place::Nowhere | Place::Market | Place::Close, _) => unreachable!("only a priced order has a ladder"),
         }
+    }
+
+    fn queue_mut(&mut self, place: Place, side: Side) -> &mut Queue {
+        match (place, side) {
+            (Place::Market, Side::Buy) => &mut self.market_buys,
+            (Place::Market, Side::Sell) => &mut self.market_sells,
+            (Place::Close, _) => &mut self.closing,
+            (Place::Nowhere | Place::Book | Place::Stops, _) => unreachable!("only an unpriced order has a queue"),
+        }
+    }
+
+    /// Begins to add up what the book gathers.
+    pub(crate) fn begin_call(&mut self, orders: &mut Orders, instrument: InstrumentId) {
+        let mut curve = Curve::EMPTY;
+        for side in Side::BOTH {
+            for (queue, quantity) in self.ladder(Place::Book, side).levels(&orders.pool) {
+                let limit = queue.first().map_or(Price::ZERO, |slot| orders.arena[slot].limit);
+                curve.add(&mut orders.nodes, side, limit, quantity);
+            }
+        }
+        self.call = Some(curve);
+        self.stir(orders, instrument);
+    }
+
+    /// Adds up no more.
+    pub(crate) fn end_call(&mut self, orders: &mut Orders) {
+        if let Some(mut curve) = self.call.take() {
+            curve.clear(&mut orders.nodes);
+        }
+    }
+
+    /// What a pending call has gathered.
+    pub(crate) fn call<'a>(&'a self, orders: &'a Orders) -> Option<(&'a Curve, &'a Nodes)> {
+        self.call.as_ref().map(|curve| (curve, &orders.nodes))
+    }
+
+    fn stir(&mut self, orders: &mut Orders, instrument: InstrumentId) {
+        if !self.is_stirred {
+            self.is_stirred = true;
+            orders.stirred.push(instrument);
+        }
+    }
+
+    /// The indicative price is looked at.
+    pub(crate) fn settle(&mut self) {
+        self.is_stirred = false;
+    }
+
+    /// So much more of an order takes part in a pending call.
+    fn gather(&mut self, orders: &mut Orders, slot: Slot, quantity: Quantity) {
+        let Some(curve) = &mut self.call else { return };
+        let order = &orders.arena[slot];
+        let (quantity, instrument) = (u128::from(quantity.0), order.instrument);
+        match order.place {
+            Place::Book => curve.add(&mut orders.nodes, order.side, order.limit, quantity),
+            Place::Market => curve.add_market(order.side, quantity),
+            Place::Nowhere | Place::Stops | Place::Close => return,
+        }
+        self.stir(orders, instrument);
+    }
+
+    /// So much less of an order takes part in a pending call.
+    fn scatter(&mut self, orders: &mut Orders, slot: Slot, quantity: Quantity) {
+        let Some(curve) = &mut self.call else { return };
+        debug_assert!(!quantity.is_zero(), "nothing is filled while a call is pending");
+        let order = &orders.arena[slot];
+        let (quantity, instrument) = (u128::from(quantity.0), order.instrument);
+        match order.place {
+            Place::Book => curve.take(&mut orders.nodes, order.side, order.limit, quantity),
+            Place::Market => curve.take_market(order.side, quantity),
+            Place::Nowhere | Place::Stops | Place::Close => return,
+        }
+        self.stir(orders, instrument);
     }
 
     /// The order of a side that trades next.
@@ -88,19 +188,42 @@ impl Book {
         self.ladder(place, side).has_room(&orders.pool, price)
     }
 
-    /// Puts an order behind all others at its price.
+    /// The market order of a side that trades next in a call.
+    pub(crate) fn next_market(&self, side: Side) -> Option<Slot> {
+        match side {
+            Side::Buy => self.market_buys.first(),
+            Side::Sell => self.market_sells.first(),
+        }
+    }
+
+    /// The order that has waited longest for the closing call.
+    pub(crate) fn next_waiting(&self) -> Option<Slot> {
+        self.closing.first()
+    }
+
+    /// Puts an order behind all others at its place.
     pub(crate) fn insert(&mut self, orders: &mut Orders, place: Place, slot: Slot) {
         let order = &mut orders.arena[slot];
         debug_assert!(order.place == Place::Nowhere);
         order.place = place;
-        let side = order.side;
-        self.ladder_mut(place, side).insert(&mut orders.pool, &mut orders.arena, slot);
+        let (side, leaves) = (order.side, order.leaves);
+        match place {
+            Place::Book | Place::Stops => {
+                self.ladder_mut(place, side).insert(&mut orders.pool, &mut orders.arena, slot);
+            }
+            Place::Market | Place::Close => self.queue_mut(place, side).push(&mut orders.arena, Chain::Level, slot),
+            Place::Nowhere => {}
+        }
+        self.gather(orders, slot, leaves);
     }
 
     /// An order has so much less open, and keeps its place.
     pub(crate) fn reduce(&mut self, orders: &mut Orders, slot: Slot, by: Quantity) {
         let (place, side) = (orders.arena[slot].place, orders.arena[slot].side);
-        self.ladder(place, side).reduce(&mut orders.pool, &orders.arena, slot, by);
+        if let Place::Book | Place::Stops = place {
+            self.ladder(place, side).reduce(&mut orders.pool, &orders.arena, slot, by);
+        }
+        self.scatter(orders, slot, by);
     }
 
     /// A resting order goes behind all others at its price.
@@ -111,8 +234,16 @@ impl Book {
 
     /// Takes an order out, from wherever it stands.
     pub(crate) fn remove(&mut self, orders: &mut Orders, slot: Slot) {
-        let (place, side) = (orders.arena[slot].place, orders.arena[slot].side);
-        self.ladder_mut(place, side).remove(&mut orders.pool, &mut orders.arena, slot);
+        let order = &orders.arena[slot];
+        let (place, side, leaves) = (order.place, order.side, order.leaves);
+        self.scatter(orders, slot, leaves);
+        match place {
+            Place::Book | Place::Stops => {
+                self.ladder_mut(place, side).remove(&mut orders.pool, &mut orders.arena, slot);
+            }
+            Place::Market | Place::Close => self.queue_mut(place, side).remove(&mut orders.arena, Chain::Level, slot),
+            Place::Nowhere => {}
+        }
         orders.arena[slot].place = Place::Nowhere;
     }
 
@@ -126,11 +257,28 @@ impl Book {
         self.ladder(Place::Stops, side).orders(&orders.pool, &orders.arena)
     }
 
+    /// A side's market orders in a call, by priority.
+    pub(crate) fn market_orders<'a>(&self, orders: &'a Orders, side: Side) -> impl Iterator<Item = Slot> + use<'a> {
+        let queue = if side == Side::Buy { self.market_buys } else { self.market_sells };
+        queue.iter(&orders.arena, Chain::Level)
+    }
+
+    /// The orders that wait for the closing call, longest first.
+    pub(crate) fn waiting<'a>(&self, orders: &'a Orders) -> impl Iterator<Item = Slot> + use<'a> {
+        self.closing.iter(&orders.arena, Chain::Level)
+    }
+
+    /// The orders that take part in a call, in no order that means anything.
+    pub(crate) fn gathered<'a>(&self, orders: &'a Orders) -> impl Iterator<Item = Slot> + use<'a> {
+        let [bids, asks] = Side::BOTH.map(|side| self.orders(orders, side));
+        let [buys, sells] = Side::BOTH.map(|side| self.market_orders(orders, side));
+        bids.chain(asks).chain(buys).chain(sells)
+    }
+
     /// All open orders, in no order that means anything.
     pub(crate) fn all<'a>(&self, orders: &'a Orders) -> impl Iterator<Item = Slot> + use<'a> {
-        let [bids, asks] = Side::BOTH.map(|side| self.orders(orders, side));
         let [buys, sells] = Side::BOTH.map(|side| self.stops(orders, side));
-        bids.chain(asks).chain(buys).chain(sells)
+        self.gathered(orders).chain(buys).chain(sells).chain(self.waiting(orders))
     }
 
     /// A side's levels, best first: price, open quantity, and the orders by priority.
@@ -146,7 +294,8 @@ impl Book {
         })
     }
 
-    /// Checks all ladders, and that the book is not crossed; the number of orders, or what is wrong.
+    /// Checks all ladders and queues, and that the book is not crossed outside of a call; the number of orders, or what
+    /// is wrong.
     pub(crate) fn check(&self, orders: &Orders) -> Result<u32, &'static str> {
         let mut count = 0;
         for (place, side) in Side::BOTH.into_iter().flat_map(|side| [(Place::Book, side), (Place::Stops, side)]) {
@@ -161,9 +310,43 @@ impl Book {
                 return Err("an order stands where it should not, or shows what it should not");
             }
         }
-        match (self.best_price(orders, Side::Buy), self.best_price(orders, Side::Sell)) {
-            (Some(bid), Some(ask)) if bid >= ask => Err("the book is crossed"),
+        count += self.check_queues(orders)?;
+        match (&self.call, self.best_price(orders, Side::Buy), self.best_price(orders, Side::Sell)) {
+            (None, Some(bid), Some(ask)) if bid >= ask => Err("the book is crossed"),
             _ => Ok(count),
+        }
+    }
+
+    fn check_queues(&self, orders: &Orders) -> Result<u32, &'static str> {
+        let queues = [
+            (Place::Market, Some(Side::Buy), &self.market_buys),
+            (Place::Market, Some(Side::Sell), &self.market_sells),
+            (Place::Close, None, &self.closing),
+        ];
+        let mut count = 0;
+        for (place, side, queue) in queues {
+            count += queue.check(&orders.arena, Chain::Level).ok_or("a queue's links disagree")?;
+            let astray = |slot| {
+                let order = &orders.arena[slot];
+                order.place != place || side.is_some_and(|side| order.side != side) || !order.shown.is_zero()
+            };
+            if queue.iter(&orders.arena, Chain::Level).any(astray) {
+                return Err("an order waits where it should not, or is seen");
+            }
+        }
+        let Some(curve) = &self.call else {
+            let has_market_orders = Side::BOTH.iter().any(|&side| self.next_market(side).is_some());
+            return if has_market_orders { Err("market orders rest outside of a call") } else { Ok(count) };
+        };
+        let levels = Side::BOTH
+            .into_iter()
+            .flat_map(|side| self.levels(orders, side).map(move |(price, quantity, _)| (side, price, quantity)));
+        let open = |side| self.market_orders(orders, side).map(|slot| u128::from(orders.arena[slot].leaves.0)).sum();
+        let (buys, sells): (u128, u128) = (open(Side::Buy), open(Side::Sell));
+        let market = curve.market();
+        match curve.agrees(&orders.nodes, levels) && (market.buys, market.sells) == (buys, sells) {
+            true => Ok(count),
+            false => Err("a call's sums are not those of its orders"),
         }
     }
 }

@@ -2,42 +2,48 @@
 
 use alloc::vec::Vec;
 
+use crate::call::{Change, Delayed};
 use crate::canonical::record;
-use crate::command::{AdminNote, CalendarAction, RemoveCalendarEntry, SetCalendarEntry};
+use crate::command::{CalendarAction, RemoveCalendarEntry, SetCalendarEntry};
 use crate::engine::Engine;
-use crate::event::{CalendarEntryRemoved, CalendarEntrySet, EventSink, PhaseChanged};
+use crate::event::{CalendarEntryRemoved, CalendarEntrySet, EventSink};
 use crate::instrument::{Phase, PhaseCause};
 use crate::limits::CALENDAR_ENTRIES;
-use crate::phases;
 use crate::reject::RejectReason;
 use crate::turn::Turn;
-use crate::{InstrumentId, KeyId, Nanoseconds, Timestamp};
+use crate::{InstrumentId, Nanoseconds, Timestamp};
 
 record! {
     /// An entry of an instrument's calendar. Ordered by what is due first.
     #[derive(PartialOrd, Ord)]
     pub(crate) struct Entry {
+        /// Its time and its delay.
+        pub due: Timestamp,
         pub at: Timestamp,
         pub instrument: InstrumentId,
         pub number: u16,
         pub action: CalendarAction,
         pub phase: Option<Phase>,
         pub repeat: Nanoseconds,
+        /// The longest delay.
+        pub random_end: Nanoseconds,
     }
 }
 
 impl Entry {
-    /// The same entry when it is due next after `now`, if it repeats.
+    /// The same entry for its next time after `now`, if it repeats; its delay is not drawn yet.
     fn next(&self, now: Timestamp) -> Option<Self> {
         let repeat = self.repeat.0;
         let missed = now.0.saturating_sub(self.at.0).checked_div(repeat)?;
         let at = self.at.0.saturating_add(repeat.saturating_mul(missed.saturating_add(1)));
-        Some(Self { at: Timestamp(at), ..*self })
+        Some(Self { due: Timestamp(at), at: Timestamp(at), ..*self })
     }
 
-    /// Whether it says something: a phase if and only if it changes it.
+    /// Whether it says something: a phase if and only if it changes it; and each delay ends before the next time.
     pub(crate) fn is_valid(&self) -> bool {
         (self.action == CalendarAction::SetPhase) == self.phase.is_some()
+            && (self.repeat.is_none() || self.random_end < self.repeat)
+            && self.at.after(self.random_end) < Timestamp::NEVER
     }
 }
 
@@ -62,7 +68,7 @@ impl Calendar {
 
     /// When the next entry is due.
     pub(crate) fn deadline(&self) -> Timestamp {
-        self.entries.first().map_or(Timestamp::NEVER, |entry| entry.at)
+        self.entries.first().map_or(Timestamp::NEVER, |entry| entry.due)
     }
 
     /// Adds an entry, in the place of the one with its number.
@@ -97,54 +103,47 @@ impl Calendar {
         self.entries.iter().position(|entry| entry.instrument == instrument && entry.number == number)
     }
 
-    /// The entry that is due first; one that repeats stays, at its next time.
-    fn take_first(&mut self, now: Timestamp) -> Option<Entry> {
+    /// Takes out the entry that is due first.
+    fn take_first(&mut self) -> Option<Entry> {
         let entry = *self.entries.first()?;
         self.entries.remove(0);
-        if let Some(next) = entry.next(now) {
-            self.set(next).expect("it had a place before");
-        }
         Some(entry)
     }
 }
 
 impl Engine {
-    /// Does what is due: expiries and calendar entries, by their time, expiries first.
+    /// Does what is due: expiries, ends of calls and calendar entries, by their time; of one time in this order.
     pub(crate) fn act_on_time<S: EventSink>(&mut self, turn: &mut Turn<'_, S>) {
         let now = turn.stamp.time;
         loop {
-            let (expiry, entry) = (self.expiries.deadline(&self.orders.arena), self.calendar.deadline());
-            match expiry.min(entry) {
+            let expiry = self.expiries.deadline(&self.orders.arena);
+            let (call, entry) = (self.call_ends.deadline(), self.calendar.deadline());
+            match expiry.min(call).min(entry) {
                 due if due > now => return,
-                _ if expiry <= entry => self.expire_first(turn),
+                due if due == expiry => self.expire_first(turn),
+                due if due == call => self.end_first_call(turn),
                 _ => self.act_on_first_entry(turn),
             }
         }
     }
 
     fn act_on_first_entry<S: EventSink>(&mut self, turn: &mut Turn<'_, S>) {
-        let Some(entry) = self.calendar.take_first(turn.stamp.time) else { return };
+        let Some(entry) = self.calendar.take_first() else { return };
+        if let Some(next) = entry.next(turn.stamp.time) {
+            self.calendar.set(self.delayed(next)).expect("it had a place before");
+        }
         match (entry.action, entry.phase) {
             (CalendarAction::SetPhase, Some(phase)) => {
-                self.change_phase(turn, entry.instrument, phase, PhaseCause::Calendar, AdminNote::NONE);
+                self.change_phase(turn, entry.instrument, Change::by_itself(phase, PhaseCause::Calendar));
             }
             _ => self.roll_over(turn, entry.instrument),
         }
     }
 
-    /// Changes an instrument's phase, and says so.
-    pub(crate) fn change_phase<S: EventSink>(
-        &mut self,
-        turn: &mut Turn<'_, S>,
-        instrument: InstrumentId,
-        to: Phase,
-        cause: PhaseCause,
-        note: AdminNote,
-    ) {
-        let author = if cause == PhaseCause::Administrator { turn.header.author } else { KeyId::VENUE };
-        let market = self.market_mut(instrument);
-        let from = core::mem::replace(&mut market.phase, to);
-        turn.emit(PhaseChanged { instrument, from, to, cause, author, note });
+    /// An entry with its delay, which is drawn anew.
+    fn delayed(&self, entry: Entry) -> Entry {
+        let Entry { at, instrument, number, random_end, .. } = entry;
+        Entry { due: at.after(self.delay(Delayed::Entry(number), instrument, at, random_end)), ..entry }
     }
 
     pub(crate) fn set_calendar_entry<S: EventSink>(
@@ -154,14 +153,11 @@ impl Engine {
     ) -> Result<(), RejectReason> {
         let SetCalendarEntry { instrument, entry: number, action, phase, at, repeat, random_end, .. } = *command;
         self.listed(instrument)?;
-        if !random_end.is_none() || phase.is_some_and(|phase| !phases::is_implemented(phase)) {
-            return Err(RejectReason::NotImplemented);
-        }
-        let entry = Entry { at, instrument, number, action, phase, repeat };
+        let entry = Entry { due: at, at, instrument, number, action, phase, repeat, random_end };
         if at <= turn.stamp.time || at == Timestamp::NEVER || !entry.is_valid() {
             return Err(RejectReason::CalendarEntryInvalid);
         }
-        self.calendar.set(entry).map_err(|Full| RejectReason::CapacityFull)?;
+        self.calendar.set(self.delayed(entry)).map_err(|Full| RejectReason::CapacityFull)?;
         turn.emit(CalendarEntrySet { author: turn.header.author, command: *command });
         Ok(())
     }
@@ -187,12 +183,14 @@ mod tests {
     #[test]
     fn an_entry_is_due_again_first_time_in_the_future() {
         let entry = Entry {
+            due: Timestamp(103),
             at: Timestamp(100),
             instrument: InstrumentId(1),
             number: 1,
             action: CalendarAction::Rollover,
             phase: None,
             repeat: Nanoseconds(10),
+            random_end: Nanoseconds(3),
         };
         let next = |now| entry.next(Timestamp(now)).map(|entry| entry.at.0);
         assert_eq!([next(100), next(109), next(110), next(135)], [Some(110), Some(110), Some(120), Some(140)]);

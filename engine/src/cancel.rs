@@ -173,7 +173,8 @@ impl Engine {
         while let Some(id) = self.sessions.take_due(last, turn.stamp.time) {
             self.collect(AccountId::NONE, id);
             self.cancel_collected(turn, CancelReason::Disconnected, ClientOrderId::NONE, |engine, slot| {
-                engine.ends_on_disconnect(&engine.orders.arena[slot])
+                let may_leave = rules(engine.market_of(slot).phase).cancel == Cancel::Yes;
+                may_leave && engine.ends_on_disconnect(&engine.orders.arena[slot])
             });
             last = id;
         }
@@ -285,7 +286,10 @@ impl Engine {
 /// What a trader who asks later is told of an order that ended for this reason.
 fn ended_status(reason: CancelReason, cumulative: Quantity) -> OrderStatus {
     match reason {
-        CancelReason::DayEnded | CancelReason::Expired => OrderStatus::Expired,
+        CancelReason::DayEnded
+        | CancelReason::Expired
+        | CancelReason::OpeningRemainder
+        | CancelReason::ClosingRemainder => OrderStatus::Expired,
         CancelReason::FundsRemainder if !cumulative.is_zero() => OrderStatus::Filled,
         _ => OrderStatus::Cancelled,
     }

@@ -6,12 +6,14 @@
 use alloc::vec::Vec;
 
 use crate::accounts::{Account, Balance, InstrumentLimitsTable, Ledger};
+use crate::auction::Indicative;
 use crate::book::Orders;
 use crate::book::arena::{Arena, Slot};
 use crate::book::index::ClientOrderIndex;
 use crate::book::level::Chain;
 use crate::bust::Tape;
 use crate::calendar::Calendar;
+use crate::call::CallEnds;
 use crate::command::{Command, CommandBody, ListInstrument, Sequenced, Stamp};
 use crate::directory::{Directory, KeyState, Right};
 use crate::event::{EventSink, NotApplied, OrderState, Report, Requester};
@@ -50,6 +52,7 @@ pub struct Engine {
     pub(crate) instrument_limits: InstrumentLimitsTable,
     pub(crate) expiries: Expiries,
     pub(crate) calendar: Calendar,
+    pub(crate) call_ends: CallEnds,
     pub(crate) tape: Tape,
     /// The stops that this command's trades have elected. Empty between commands.
     pub(crate) elected: Vec<Elected>,
@@ -132,7 +135,7 @@ impl Engine {
             random_seed: [0; 32],
             last_trade: TradeId::NONE,
             markets: Table::new(capacity.instruments),
-            orders: Orders::new(arena, capacity.price_blocks),
+            orders: Orders::new(arena, &capacity),
             names: ClientOrderIndex::new(&capacity),
             accounts: Table::new(capacity.accounts.max(AccountId::FEES.0)),
             ledger: Ledger::new(&capacity),
@@ -141,6 +144,7 @@ impl Engine {
             instrument_limits: InstrumentLimitsTable::new(capacity.accounts),
             expiries: Expiries::new(capacity.orders),
             calendar: Calendar::new(),
+            call_ends: CallEnds::new(capacity.instruments),
             tape: Tape::new(TradeId::NONE),
             elected: Vec::with_capacity(capacity.orders as usize),
             victims: Vec::with_capacity(capacity.orders as usize),
@@ -163,6 +167,7 @@ impl Engine {
         let turn = &mut Turn::new(*stamp, *header, sink);
         if self.admit(turn, body) {
             self.dispatch(turn, body);
+            self.tell_indicatives(turn);
         }
         #[cfg(feature = "verify")]
         self.audit().expect("every command leaves the venue consistent");
@@ -362,7 +367,8 @@ impl Engine {
 
     /// When `AdvanceTime` is due next; [`Timestamp::NEVER`] if nothing waits for time.
     pub fn next_deadline(&self) -> Timestamp {
-        self.sessions.deadline().min(self.expiries.deadline(&self.orders.arena)).min(self.calendar.deadline())
+        let orders = self.sessions.deadline().min(self.expiries.deadline(&self.orders.arena));
+        orders.min(self.call_ends.deadline()).min(self.calendar.deadline())
     }
 
     /// The version of the matching rules in force.
@@ -419,6 +425,31 @@ impl Engine {
     pub fn stops(&self, instrument: InstrumentId, side: Side) -> impl Iterator<Item = RestingOrder> + '_ {
         let market = self.markets.get(instrument.0);
         market.into_iter().flat_map(move |market| market.book.stops(&self.orders, side)).map(|slot| self.resting(slot))
+    }
+
+    /// One side's market orders in a call, by priority; nothing for an instrument that is not listed.
+    pub fn market_orders(&self, instrument: InstrumentId, side: Side) -> impl Iterator<Item = RestingOrder> + '_ {
+        let market = self.markets.get(instrument.0);
+        let slots = market.into_iter().flat_map(move |market| market.book.market_orders(&self.orders, side));
+        slots.map(|slot| self.resting(slot))
+    }
+
+    /// The orders that wait for the closing call, longest first; nothing for an instrument that is not listed.
+    pub fn waiting_for_close(&self, instrument: InstrumentId) -> impl Iterator<Item = RestingOrder> + '_ {
+        let market = self.markets.get(instrument.0);
+        let slots = market.into_iter().flat_map(|market| market.book.waiting(&self.orders));
+        slots.map(|slot| self.resting(slot))
+    }
+
+    /// How an instrument's pending call would end now; none if no call is pending.
+    pub fn indicative(&self, instrument: InstrumentId) -> Option<Indicative> {
+        let market = self.listed(instrument).ok()?;
+        market.call.map(|_| market.indicative(&self.orders))
+    }
+
+    /// What an instrument's prices are measured from; absent before the first.
+    pub fn reference(&self, instrument: InstrumentId) -> Option<Price> {
+        self.listed(instrument).ok().map(|market| market.reference)
     }
 
     /// What has become of an account's order, by the venue's name or else by the trader's: an open one with its
@@ -510,6 +541,9 @@ impl Engine {
         let dated = |slot: &Slot| self.orders.arena[*slot].time_in_force == TimeInForce::GoodTillDate;
         let dated: usize =
             self.markets.iter().map(|(_, market)| market.book.all(&self.orders).filter(dated).count()).sum();
+        if !self.orders.stirred.is_empty() || !self.markets.iter().all(|(_, market)| market.is_told(&self.orders)) {
+            return Err("an indicative price was not told, or a call disagrees with its phase");
+        }
         if expiring as usize != dated || !self.elected.is_empty() {
             return Err("an order that expires is not noted, or a stop was left elected");
         }

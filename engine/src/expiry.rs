@@ -109,11 +109,12 @@ impl Engine {
         }
     }
 
-    /// Ends an instrument's Day orders, oldest first.
+    /// Ends an instrument's Day orders, and those that found no auction, oldest first.
     pub(crate) fn roll_over<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, instrument: InstrumentId) {
         self.collect_instrument(instrument);
         self.cancel_collected(turn, CancelReason::DayEnded, ClientOrderId::NONE, |engine, slot| {
-            engine.orders.arena[slot].time_in_force == TimeInForce::Day
+            let time_in_force = engine.orders.arena[slot].time_in_force;
+            time_in_force == TimeInForce::Day || time_in_force.is_for_auction()
         });
     }
 

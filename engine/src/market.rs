@@ -2,6 +2,7 @@
 
 use crate::accounts::Ledger;
 use crate::book::Book;
+use crate::call::Call;
 use crate::canonical::code_enum;
 use crate::command::ListInstrument;
 use crate::identity::AssetId;
@@ -41,10 +42,13 @@ pub(crate) struct Market {
     pub(crate) protection: PriceProtection,
     /// By tier; a tier without rates pays tier 0's.
     pub(crate) fees: [Option<FeeRates>; FEE_TIERS as usize],
-    /// The last trade of the commands before, else the listing's; absent before either.
+    /// What prices are measured from: by the protection's source the last trade or auction before, else the listing's;
+    /// absent before any.
     pub(crate) reference: Price,
-    /// The last trade of any command.
-    pub(crate) last_price: Price,
+    /// What the reference will be when the command, or what is due, has come to its end.
+    pub(crate) next_reference: Price,
+    /// The call that is pending.
+    pub(crate) call: Option<Call>,
     pub(crate) book: Book,
 }
 
@@ -59,7 +63,8 @@ impl Market {
             protection: PriceProtection::DEFAULT,
             fees: [None; FEE_TIERS as usize],
             reference: listing.reference,
-            last_price: listing.reference,
+            next_reference: listing.reference,
+            call: None,
             book: Book::new(),
         }
     }

@@ -3,18 +3,23 @@
 use crate::book::arena::{NIL, Order, Place, Slot};
 use crate::book::index::Named;
 use crate::book::level::{Chain, Links};
+use crate::call::CallKind;
 use crate::command::NewOrder;
 use crate::engine::Engine;
 use crate::event::{
-    EventSink, OrderAccepted, OrderRejected, OrderRestated, Requester, RestatementReason, SelfMatch, Trade, TradeSide,
+    EventSink, OrderAccepted, OrderRejected, OrderRestated, PriceBound, Requester, RestatementReason, SelfMatch, Trade,
+    TradeSide,
 };
 use crate::fees::{LiquidityRole, fee_increase, lots_for};
+use crate::instrument::ReferenceSource;
+use crate::market::Market;
 use crate::order::{OrderStatus, OrderType, SelfTradePrevention, Side, TimeInForce};
+use crate::protection::{Passed, passed};
 use crate::reject::{CancelReason, RejectReason};
 use crate::risk::{Exposure, held_asset};
 use crate::self_trade::Prevention;
 use crate::turn::Turn;
-use crate::validate::{Entrant, crosses};
+use crate::validate::{Entrant, Terms, crosses};
 use crate::{AccountId, Amount, ClientOrderId, InstrumentId, OrderId, Price, Quantity, SignedAmount};
 
 /// How an incoming order's matching came to its end.
@@ -28,13 +33,18 @@ enum Taken {
     Remains,
     /// Self-trade prevention has ended it.
     Ended,
+    /// Something is left, and the next match would lie outside the collar.
+    Outside(Passed),
 }
 
 impl Engine {
     /// Enters an order: it is judged, accepted, matched, and rests, waits or ends.
     pub(crate) fn new_order<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, order: &NewOrder) {
         match self.check_new_order(turn, order) {
-            Err(reason) => self.reject_order(turn, order, reason),
+            Err(reason) => {
+                self.tell_refused_price(turn, order.instrument, &Terms::of_new(order), true, reason);
+                self.reject_order(turn, order, reason);
+            }
             Ok(entrant) => {
                 let slot = self.accept(turn, order, &entrant);
                 self.enter(turn, slot);
@@ -43,26 +53,58 @@ impl Engine {
         }
     }
 
-    /// Lets an order that stands nowhere wait as a stop, or match and rest.
+    /// Lets an order that stands nowhere wait for a trade or for the close, or work.
     pub(crate) fn enter<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, slot: Slot) {
-        match self.orders.arena[slot].order_type {
+        let Order { order_type, time_in_force, instrument, .. } = self.orders.arena[slot];
+        match order_type {
             OrderType::Stop | OrderType::StopLimit => self.place(slot, Place::Stops),
-            OrderType::Limit | OrderType::Market => self.match_and_rest(turn, slot),
+            _ if self.market(instrument).waits_for_close(time_in_force) => self.place(slot, Place::Close),
+            OrderType::Limit | OrderType::Market => self.work(turn, slot),
+        }
+    }
+
+    /// Lets an order that waits for nothing gather for an auction, or match and rest.
+    pub(crate) fn work<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, slot: Slot) {
+        let Order { order_type, instrument, .. } = self.orders.arena[slot];
+        match (self.market(instrument).gathers(), order_type) {
+            (true, OrderType::Market) => self.place(slot, Place::Market),
+            (true, _) => self.place(slot, Place::Book),
+            (false, _) => self.match_and_rest(turn, slot),
         }
     }
 
     /// Lets an incoming order take what it can, then rests or ends it.
     pub(crate) fn match_and_rest<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, slot: Slot) {
+        let met = self.best_opposite(slot);
         let reason = match self.take(turn, slot) {
             Taken::Ended => return,
             Taken::Filled => return self.end_order(slot, OrderStatus::Filled),
             Taken::Spent => CancelReason::FundsRemainder,
+            Taken::Outside(passed) => return self.stop_at_collar(turn, slot, passed),
             Taken::Remains => match self.remainder(slot) {
                 Some(reason) => reason,
                 None => return self.place(slot, Place::Book),
             },
         };
+        if reason == CancelReason::MarketProtection {
+            self.tell_protection(turn, slot, met);
+        }
         self.cancel(turn, slot, reason, Requester::NOBODY, ClientOrderId::NONE);
+    }
+
+    /// Says where a market order's protection stopped it: counted from what it met first, or from its stop price.
+    fn tell_protection<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, slot: Slot, met: Option<Price>) {
+        let Order { id, instrument, order_type, limit, stop_price, .. } = self.orders.arena[slot];
+        let from = if order_type == OrderType::Stop { Some(stop_price) } else { met };
+        if let (Some(reference), Some(price)) = (from, self.best_opposite(slot)) {
+            self.tell_bound(turn, instrument, id, PriceBound::Market, Passed { reference, limit, price });
+        }
+    }
+
+    /// The best price that an order could meet.
+    fn best_opposite(&self, slot: Slot) -> Option<Price> {
+        let Order { instrument, side, .. } = self.orders.arena[slot];
+        self.market(instrument).book.best_price(&self.orders, side.opposite())
     }
 
     /// Why what is left of an incoming order does not rest; `None` if it does.
@@ -85,7 +127,7 @@ impl Engine {
     pub(crate) fn finish_trading<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, instrument: InstrumentId) {
         self.enter_elected(turn);
         let market = self.market_mut(instrument);
-        market.reference = market.last_price;
+        market.reference = market.next_reference;
     }
 
     fn reject_order<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, order: &NewOrder, reason: RejectReason) {
@@ -117,6 +159,7 @@ impl Engine {
     }
 
     fn accept<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, order: &NewOrder, entrant: &Entrant) -> Slot {
+        let unseen = self.market(order.instrument).hides(order.order_type, order.time_in_force);
         let slot = self.orders.arena.insert(Order {
             id: OrderId::NONE,
             limit: entrant.limit,
@@ -149,9 +192,7 @@ impl Engine {
             links: [Links::NONE; _],
         });
         let entered = &mut self.orders.arena[slot];
-        if !order.order_type.is_stop() {
-            entered.shown = entered.next_tip();
-        }
+        entered.shown = if unseen { Quantity::ZERO } else { entered.next_tip() };
         self.link(slot);
         let market = self.market(order.instrument);
         if market.settles() {
@@ -195,6 +236,10 @@ impl Engine {
             let price = self.orders.arena[maker].limit;
             if !crosses(side, limit, price) {
                 return Taken::Remains;
+            }
+            let market = self.market(instrument);
+            if let Some(passed) = passed(market.protection.collar, market.reference, price) {
+                return Taken::Outside(passed);
             }
             let prevention = self.prevention(maker, taker);
             let quantity = self.match_quantity(maker, taker, price, prevention);
@@ -243,11 +288,10 @@ impl Engine {
         let taker_fee = self.fill(taker, LiquidityRole::Taker, price, quantity);
         let instrument = self.orders.arena[taker].instrument;
         let market = self.market_mut(instrument);
-        market.last_price = price;
-        if market.settles() {
-            let quote = market.quote();
-            self.ledger.credit(AccountId::FEES, quote, maker_fee + taker_fee);
+        if market.protection.reference_source == ReferenceSource::LastTrade {
+            market.next_reference = price;
         }
+        self.collect_fees(instrument, maker_fee + taker_fee);
         self.last_trade = self.last_trade.next();
         let trade = Trade {
             instrument,
@@ -299,13 +343,14 @@ impl Engine {
             order.shown = order.shown.min(order.leaves);
             return;
         }
-        order.shown -= quantity;
+        // In an auction an iceberg trades beyond what it shows.
+        order.shown -= quantity.min(order.shown);
         let market = self.markets.get_mut(order.instrument.0).expect("an order's instrument is listed");
         market.book.reduce(&mut self.orders, slot, quantity);
     }
 
     /// Moves one order's quantity, hold and balances for a fill; its fee.
-    fn fill(&mut self, slot: Slot, role: LiquidityRole, price: Price, quantity: Quantity) -> i128 {
+    pub(crate) fn fill(&mut self, slot: Slot, role: LiquidityRole, price: Price, quantity: Quantity) -> i128 {
         let before = Exposure::of(&self.orders.arena[slot]);
         self.take_off(slot, quantity);
         let order = &mut self.orders.arena[slot];
@@ -396,5 +441,17 @@ impl Engine {
         }
         self.names.close(order.account, order.client_order_id, order.id, status);
         self.orders.arena.remove(slot);
+    }
+}
+
+impl Market {
+    /// Whether an order waits for the closing call: it is for the close, and that call is not pending.
+    pub(crate) fn waits_for_close(&self, time_in_force: TimeInForce) -> bool {
+        time_in_force == TimeInForce::AtTheClose && self.call.is_none_or(|call| call.kind != CallKind::Closing)
+    }
+
+    /// Whether an order that enters or loses its priority will be seen by nobody: it waits, or is a market order in a call.
+    pub(crate) fn hides(&self, order_type: OrderType, time_in_force: TimeInForce) -> bool {
+        order_type.is_stop() || self.waits_for_close(time_in_force) || order_type == OrderType::Market && self.gathers()
     }
 }

@@ -57,6 +57,11 @@ impl TimeInForce {
     pub const fn rests(self) -> bool {
         !matches!(self, Self::ImmediateOrCancel | Self::FillOrKill)
     }
+
+    /// Whether the order takes part in one auction only.
+    pub const fn is_for_auction(self) -> bool {
+        matches!(self, Self::AtTheOpening | Self::AtTheClose)
+    }
 }
 
 code_enum! {

@@ -5,7 +5,7 @@ use crate::instrument::Phase;
 /// Which new orders a phase takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Entry {
-    /// Limit, market, at the open, at the close; no post-only, ImmediateOrCancel or FillOrKill.
+    /// Limit, market, stops, at the close, in an opening call also at the open; no post-only, ImmediateOrCancel or FillOrKill.
     Call,
     /// All but at the open.
     All,
@@ -75,12 +75,4 @@ pub const fn rules(phase: Phase) -> PhaseRules {
         Phase::Closed => (Entry::None, Amend::None, Cancel::Yes, Matching::No),
     };
     PhaseRules { entry, amend, cancel, matching }
-}
-
-/// Whether this build carries the phase out. Auctions are not carried out yet.
-pub(crate) const fn is_implemented(phase: Phase) -> bool {
-    match rules(phase).entry {
-        Entry::Call => false,
-        Entry::All | Entry::PostOnly | Entry::LimitOnly | Entry::None => true,
-    }
 }

@@ -6,7 +6,9 @@ use crate::book::arena::{Order, Slot};
 use crate::engine::Engine;
 use crate::event::{EventSink, MatchPrevented, Requester, RestatementReason};
 use crate::limits::TIPS_MAX;
+use crate::market::Market;
 use crate::order::{SelfTradePrevention, Side};
+use crate::protection::passed;
 use crate::reject::CancelReason;
 use crate::risk::{Exposure, held_asset};
 use crate::turn::Turn;
@@ -31,6 +33,13 @@ pub(crate) struct Walk {
     pub(crate) side: Side,
     pub(crate) limit: Price,
     pub(crate) quantity: Quantity,
+}
+
+impl Walk {
+    /// Whether it goes on to a price of an instrument: within its limit and the collar.
+    fn reaches(&self, market: &Market, price: Price) -> bool {
+        crosses(self.side, self.limit, price) && passed(market.protection.collar, market.reference, price).is_none()
+    }
 }
 
 impl Engine {
@@ -129,10 +138,10 @@ impl Engine {
         if within_reach < u128::from(enough.0) || !self.may_meet_itself(walk) {
             return within_reach >= u128::from(enough.0);
         }
-        let book = &self.market(walk.instrument).book;
+        let market = self.market(walk.instrument);
         let (mut left, mut traded) = (u128::from(walk.quantity.0), 0);
-        for (price, _, level) in book.levels(&self.orders, walk.side.opposite()) {
-            if left == 0 || traded >= u128::from(enough.0) || !crosses(walk.side, walk.limit, price) {
+        for (price, _, level) in market.book.levels(&self.orders, walk.side.opposite()) {
+            if left == 0 || traded >= u128::from(enough.0) || !walk.reaches(market, price) {
                 break;
             }
             let met = self.walk_level(walk, level, left);
@@ -144,10 +153,10 @@ impl Engine {
 
     /// What rests within an order's reach, up to what is enough.
     fn quantity_within_reach(&self, walk: &Walk, enough: Quantity) -> u128 {
-        let book = &self.market(walk.instrument).book;
+        let market = self.market(walk.instrument);
         let mut sum = 0;
-        for (price, open, _) in book.levels(&self.orders, walk.side.opposite()) {
-            if sum >= u128::from(enough.0) || !crosses(walk.side, walk.limit, price) {
+        for (price, open, _) in market.book.levels(&self.orders, walk.side.opposite()) {
+            if sum >= u128::from(enough.0) || !walk.reaches(market, price) {
                 break;
             }
             sum += open;

@@ -7,8 +7,8 @@
 //!
 //! ```text
 //! header │ assets │ accounts, each with balances, limits in single instruments and closed names
-//!        │ instruments, each with bids, asks, waiting buy stops and sell stops │ generations │ free slots
-//!        │ calendar │ tape │ sessions │ keys │ grants │ networks │ requests
+//!        │ instruments, each with bids, asks, waiting buy stops and sell stops, a call's market buys and sells,
+//!        │ and what waits for the close │ generations │ free slots │ calendar │ ends of calls │ tape │ sessions │ keys │ grants │ networks │ requests
 //! ```
 //! Each list is a u32 count and so many records.
 
@@ -19,6 +19,7 @@ use crate::book::arena::{Arena, NIL, Order, Place, Slot};
 use crate::book::level::{CHAIN_COUNT, Links};
 use crate::bust::{Print, Tape};
 use crate::calendar::Entry;
+use crate::call::{Call, CallEnd, CallKind, Prolonged};
 use crate::canonical::{ByteSink, Canonical, DecodeError, Reader, record};
 use crate::command::{AccountLimits, CancelOnDisconnect, KeyKind, ListInstrument, Role, Switch};
 use crate::directory::{Grant, Key, KeyState, Network};
@@ -32,10 +33,10 @@ use crate::limits::{Capacity, FEE_TIERS, IDEMPOTENCY_KEYS, TRADES_REMEMBERED};
 use crate::market::{ListingStatus, Market, units};
 use crate::order::{OnDisconnect, OrderFlags, OrderStatus, OrderType, SelfTradePrevention, Side, TimeInForce};
 use crate::sessions::{Session, SessionState};
-use crate::{Amount, Nanoseconds, Price, Quantity, Stamp, Timestamp, phases};
+use crate::{Amount, Nanoseconds, Price, Quantity, Stamp, Timestamp};
 
 /// The first bytes of every snapshot; the last digit is the format's version.
-const MAGIC: [u8; 8] = *b"RLTSNAP1";
+const MAGIC: [u8; 8] = *b"RLTSNAP2";
 
 /// More than any order trades in its life: each of its fills is paid for out of an asset's supply. A third of this, times
 /// three, still fits 128 bits.
@@ -112,7 +113,8 @@ record! {
         pub limits: InstrumentLimits,
         pub protection: PriceProtection,
         pub reference: Price,
-        pub last_price: Price,
+        pub call: Option<CallKind>,
+        pub prolonged: Prolonged,
     }
     struct FeesRecord {
         pub tier: u8,
@@ -123,6 +125,7 @@ record! {
         pub account: AccountId,
         pub session: SessionId,
         pub client_order_id: ClientOrderId,
+        pub side: Side,
         pub order_type: OrderType,
         pub time_in_force: TimeInForce,
         pub flags: OrderFlags,
@@ -201,13 +204,14 @@ impl Engine {
         self.write_markets(out);
         self.write_slots(out);
         write_list(out, || self.calendar.entries().iter(), |entry, out| entry.encode(out));
+        write_list(out, || self.call_ends.ends().iter(), |end, out| end.encode(out));
         write_list(out, || self.tape.prints(), |print, out| print.encode(out));
         self.write_sessions(out);
         self.write_directory(out);
     }
 
-    /// Streams what the book digest is taken over: client order ids, prices, leaves and queue order of every book and of
-    /// the stops that wait, and every balance; no times, sequences, order ids or counters, so that different runs can be compared.
+    /// Streams what the book digest is taken over: client order ids, prices, leaves and queue order of every book, of the
+    /// stops and orders for the close that wait, and of a call's market orders, and every balance; no times, sequences, order ids or counters, so that different runs can be compared.
     pub fn write_book(&self, out: &mut impl ByteSink) {
         for (id, market) in self.markets.iter() {
             InstrumentId(id).encode(out);
@@ -228,7 +232,8 @@ impl Engine {
         }
     }
 
-    /// Lists an instrument's bids, asks, waiting buy stops and sell stops.
+    /// Lists an instrument's bids, asks, waiting buy stops and sell stops, market buys and sells, and what waits for the
+    /// close.
     fn write_ladders<O: ByteSink>(&self, out: &mut O, market: &Market, write: impl Fn(&Order, &mut O)) {
         for side in Side::BOTH {
             write_list(
@@ -240,6 +245,14 @@ impl Engine {
         for side in Side::BOTH {
             write_list(out, || market.book.stops(&self.orders, side), |slot, out| write(&self.orders.arena[slot], out));
         }
+        for side in Side::BOTH {
+            write_list(
+                out,
+                || market.book.market_orders(&self.orders, side),
+                |slot, out| write(&self.orders.arena[slot], out),
+            );
+        }
+        write_list(out, || market.book.waiting(&self.orders), |slot, out| write(&self.orders.arena[slot], out));
     }
 
     fn write_balances(&self, out: &mut impl ByteSink, account: AccountId) {
@@ -312,7 +325,8 @@ impl Engine {
                     limits: market.limits,
                     protection: market.protection,
                     reference: market.reference,
-                    last_price: market.last_price,
+                    call: market.call.map(|call| call.kind),
+                    prolonged: market.call.map_or(Prolonged::No, |call| call.prolonged),
                 }
                 .encode(out);
                 let fees = || (0..).zip(&market.fees).filter_map(|(tier, rates)| Some((tier, (*rates)?)));
@@ -402,11 +416,13 @@ impl Engine {
         let books = engine.read_markets(input)?;
         engine.read_slots(input, &books)?;
         engine.read_calendar(input)?;
+        engine.read_call_ends(input)?;
         engine.read_tape(input)?;
         read_list(input, |record| engine.read_session(&record))?;
         engine.read_directory(input)?;
         input.clone().finish()?;
         engine.restore_orders(&books)?;
+        engine.note_indicatives(|_, _| {});
         engine.audit().map_err(SnapshotError::Inconsistent)?;
         let mut comparison = Comparison { expected: bytes, equal: true };
         engine.write_snapshot(&mut comparison);
@@ -478,20 +494,27 @@ impl Engine {
             market.limits = record.limits;
             market.protection = record.protection;
             market.reference = record.reference;
-            market.last_price = record.last_price;
+            market.next_reference = record.reference;
+            ensure(record.call.is_some() || record.prolonged == Prolonged::No, "a call that is not pending")?;
+            market.call = record.call.map(|kind| Call { prolonged: record.prolonged, ..Call::new(kind) });
+            if market.call.is_some() {
+                market.book.begin_call(&mut self.orders, id);
+            }
             read_list(input, |FeesRecord { tier, rates }| {
                 ensure(tier < FEE_TIERS && rates.is_valid(), "a fee tier's rates")?;
                 market.fees[tier as usize] = Some(rates);
                 Ok(())
             })?;
-            for place in [Place::Book, Place::Stops] {
-                for side in Side::BOTH {
-                    read_list(input, |order: OrderRecord| {
-                        self.check_order(&market, &order, place)?;
-                        books.push((place, open_order(&order, id, side)));
-                        Ok(())
-                    })?;
-                }
+            let sided = [Place::Book, Place::Stops, Place::Market].into_iter();
+            let lists =
+                sided.flat_map(|place| Side::BOTH.map(|side| (place, Some(side)))).chain([(Place::Close, None)]);
+            for (place, side) in lists {
+                read_list(input, |order: OrderRecord| {
+                    ensure(side.is_none_or(|side| order.side == side), "an order's side")?;
+                    self.check_order(&market, &order, place)?;
+                    books.push((place, open_order(&order, id)));
+                    Ok(())
+                })?;
             }
             self.markets.insert(id.0, market);
         }
@@ -499,10 +522,16 @@ impl Engine {
     }
 
     fn check_order(&self, market: &Market, order: &OrderRecord, place: Place) -> Result<(), SnapshotError> {
+        let waits_for_close = market.waits_for_close(order.time_in_force);
         let belongs = match place {
-            Place::Book => order.order_type.has_price(),
+            Place::Book => order.order_type.has_price() && !waits_for_close,
             Place::Stops | Place::Nowhere => order.order_type.is_stop(),
+            Place::Market => order.order_type == OrderType::Market && market.call.is_some() && !waits_for_close,
+            Place::Close => matches!(order.order_type, OrderType::Limit | OrderType::Market) && waits_for_close,
         };
+        let for_auction = order.time_in_force.is_for_auction();
+        let attends = !for_auction || place == Place::Close || place != Place::Stops && market.call.is_some();
+        ensure(attends, "an order for an auction")?;
         let dated = order.time_in_force == TimeInForce::GoodTillDate;
         ensure(belongs && order.time_in_force.rests() && dated != order.expire_at.is_none(), "an order's terms")?;
         let triggered = !order.order_type.is_stop() || (Price(1)..=Price::MAX).contains(&order.stop_price);
@@ -548,9 +577,20 @@ impl Engine {
     fn read_calendar(&mut self, input: &mut Reader<'_>) -> Result<(), SnapshotError> {
         read_list(input, |entry: Entry| {
             ensure(self.listed(entry.instrument).is_ok(), "a calendar entry's instrument")?;
-            let carried = entry.phase.is_none_or(phases::is_implemented);
-            ensure(entry.is_valid() && carried, "a calendar entry")?;
+            ensure(
+                entry.is_valid() && (entry.at..=entry.at.after(entry.random_end)).contains(&entry.due),
+                "a calendar entry",
+            )?;
             self.calendar.set(entry).map_err(|_| SnapshotError::Inconsistent("more calendar entries than a venue has"))
+        })
+    }
+
+    fn read_call_ends(&mut self, input: &mut Reader<'_>) -> Result<(), SnapshotError> {
+        read_list(input, |end: CallEnd| {
+            let pending = self.listed(end.instrument).is_ok_and(|market| market.call.is_some());
+            ensure(pending && end.at != Timestamp::NEVER, "the end of a call")?;
+            self.call_ends.set(end);
+            Ok(())
         })
     }
 
@@ -626,8 +666,11 @@ impl Engine {
         for (place, order) in books {
             let slot = order.id.slot();
             let market = self.markets.get_mut(order.instrument.0).expect("read with its orders");
-            let price = if *place == Place::Book { order.limit } else { order.stop_price };
-            let has_room = market.book.has_room(&self.orders, *place, order.side, price);
+            let has_room = match place {
+                Place::Book => market.book.has_room(&self.orders, *place, order.side, order.limit),
+                Place::Stops => market.book.has_room(&self.orders, *place, order.side, order.stop_price),
+                Place::Nowhere | Place::Market | Place::Close => true,
+            };
             ensure(has_room, "more prices than the capacity")?;
             market.book.insert(&mut self.orders, *place, slot);
         }
@@ -672,6 +715,7 @@ fn order_record(order: &Order) -> OrderRecord {
         account: order.account,
         session: order.session,
         client_order_id: order.client_order_id,
+        side: order.side,
         order_type: order.order_type,
         time_in_force: order.time_in_force,
         flags: order.flags,
@@ -693,7 +737,7 @@ fn order_record(order: &Order) -> OrderRecord {
     }
 }
 
-fn open_order(record: &OrderRecord, instrument: InstrumentId, side: Side) -> Order {
+fn open_order(record: &OrderRecord, instrument: InstrumentId) -> Order {
     Order {
         id: record.order_id,
         limit: record.limit,
@@ -704,7 +748,7 @@ fn open_order(record: &OrderRecord, instrument: InstrumentId, side: Side) -> Ord
         instrument,
         account: record.account,
         session: record.session,
-        side,
+        side: record.side,
         order_type: record.order_type,
         time_in_force: record.time_in_force,
         flags: record.flags,

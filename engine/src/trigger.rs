@@ -6,10 +6,11 @@
 //! ```
 //! A stop is elected once, so that a cascade ends.
 
-use crate::book::arena::{Order, Slot};
+use crate::book::arena::{Order, Place, Slot};
 use crate::engine::Engine;
 use crate::event::{EventSink, OrderTriggered};
 use crate::order::{OrderType, Side};
+use crate::phases::{Matching, rules};
 use crate::risk::{Exposure, held_asset};
 use crate::turn::Turn;
 use crate::{InstrumentId, Price};
@@ -40,6 +41,12 @@ impl Engine {
         let mut next = 0;
         while let Some(&Elected { slot, by }) = self.elected.get(next) {
             next += 1;
+            let instrument = self.orders.arena[slot].instrument;
+            if rules(self.market(instrument).phase).matching == Matching::No {
+                // A volatility call has begun: it waits on.
+                self.place(slot, Place::Stops);
+                continue;
+            }
             self.tighten(slot);
             let order = &mut self.orders.arena[slot];
             order.shown = order.next_tip();

@@ -5,6 +5,7 @@
 use crate::accounts::Account;
 use crate::book::Book;
 use crate::book::arena::{Order, Place, Slot};
+use crate::call::CallKind;
 use crate::command::{NewOrder, ReplaceOrder, Switch};
 use crate::directory::Right;
 use crate::engine::Engine;
@@ -61,7 +62,7 @@ pub(crate) struct Terms {
 }
 
 impl Terms {
-    fn of_new(order: &NewOrder) -> Self {
+    pub(crate) fn of_new(order: &NewOrder) -> Self {
         Self {
             side: order.side,
             order_type: order.order_type,
@@ -96,7 +97,7 @@ impl Terms {
 
     /// An open order's with what an amend says. What the new type or time in force does not have is dropped, unless the
     /// amend itself says it.
-    fn amended(order: &Order, replace: &ReplaceOrder) -> Self {
+    pub(crate) fn amended(order: &Order, replace: &ReplaceOrder) -> Self {
         let before = Self::of(order);
         let order_type = replace.order_type.unwrap_or(before.order_type);
         let time_in_force = replace.time_in_force.unwrap_or(before.time_in_force);
@@ -163,7 +164,6 @@ impl Engine {
         let account = self.trading_account(order.account)?;
         self.check_name_is_free(order.account, order.client_order_id)?;
         let terms = &Terms::of_new(order);
-        check_implemented(terms.time_in_force)?;
         check_combination(terms)?;
         if order.self_trade_prevention == Some(SelfTradePrevention::Allow) {
             return Err(RejectReason::InvalidCombination);
@@ -178,6 +178,7 @@ impl Engine {
         check_notional(market, terms, limit, notional)?;
         check_expiry(terms, turn.stamp.time)?;
         check_stop_price(market, terms)?;
+        check_entry_band(market, terms, true)?;
         bounds.check_size(terms.quantity, notional)?;
         bounds.check_open_orders()?;
         check_deviation(market, &bounds, terms, limit)?;
@@ -194,7 +195,9 @@ impl Engine {
                 return Err(RejectReason::CannotFill);
             }
         }
-        let may_stay = terms.order_type != OrderType::Market && terms.time_in_force.rests();
+        let may_stay = terms.order_type != OrderType::Market
+            && terms.time_in_force.rests()
+            && !market.waits_for_close(terms.time_in_force);
         let (place, at) = terms.place();
         if !self.orders.arena.has_room() || may_stay && !market.book.has_room(&self.orders, place, terms.side, at) {
             return Err(RejectReason::CapacityFull);
@@ -219,7 +222,6 @@ impl Engine {
         let (Some(slot), Some(order)) = (slot, order) else { return Err(RejectReason::UnknownOrder) };
         let market = self.market_of(slot);
         let (before, terms) = (Terms::of(order), &Terms::amended(order, replace));
-        check_implemented(terms.time_in_force)?;
         check_change(order, terms)?;
         check_combination(terms)?;
         check_amend(market, &before, terms)?;
@@ -245,6 +247,7 @@ impl Engine {
             if order.waits() || !terms.order_type.is_stop() {
                 check_stop_price(market, terms)?;
             }
+            check_entry_band(market, terms, order.waits())?;
             bounds.check_size(terms.quantity, notional)?;
             check_deviation(market, &bounds, terms, limit)?;
             self.check_amended_available(market, order, terms, limit)?;
@@ -258,8 +261,11 @@ impl Engine {
 
     /// Whether an amended order may go where it goes: it takes nothing that it may not, and finds room.
     fn check_new_place(&self, market: &Market, order: &Order, terms: &Terms) -> Result<(), RejectReason> {
-        let may_not_take = terms.is_post_only() || rules(market.phase).matching == Matching::No;
+        let may_not_take = terms.is_post_only() || rules(market.phase).matching == Matching::No && !market.gathers();
         let works = !terms.order_type.is_stop() || !order.waits() && terms.order_type == order.order_type;
+        if works && market.waits_for_close(terms.time_in_force) {
+            return Ok(());
+        }
         if works && terms.order_type.has_price() {
             if may_not_take && self.would_take(&market.book, terms.side, terms.price) {
                 return Err(RejectReason::PostOnlyWouldTake);
@@ -293,13 +299,16 @@ impl Engine {
 
     /// How far an order may trade: its limit; a Stop to its stop price and the protection; a market order to the best
     /// opposite price and the protection, within what its account allows, or nowhere, at price zero, if nothing is
-    /// there.
+    /// there; for an auction, to the worst price of its band.
     fn reach(&self, market: &Market, bounds: &Bounds, terms: &Terms) -> Price {
         let (side, protection) = (terms.side, market.protection.market);
         match terms.order_type {
             OrderType::Limit | OrderType::StopLimit => terms.price,
             OrderType::Stop if check_price(market, terms.stop_price).is_err() => Price::ZERO,
             OrderType::Stop => protection.furthest(side, terms.stop_price),
+            OrderType::Market if market.gathers() || terms.time_in_force == TimeInForce::AtTheClose => {
+                market.worst_in_auction(side)
+            }
             OrderType::Market => {
                 let Some(best) = market.book.best_price(&self.orders, side.opposite()) else { return Price::ZERO };
                 let protected = protection.furthest(side, best);
@@ -377,26 +386,20 @@ fn insists_on(terms: &Terms) -> Option<Quantity> {
     }
 }
 
-fn check_implemented(time_in_force: TimeInForce) -> Result<(), RejectReason> {
-    match time_in_force {
-        TimeInForce::AtTheOpening | TimeInForce::AtTheClose => Err(RejectReason::NotImplemented),
-        _ => Ok(()),
-    }
-}
-
 /// What goes together: the two tables of rule 1.
 fn check_combination(terms: &Terms) -> Result<(), RejectReason> {
-    let (order_type, rests) = (terms.order_type, terms.time_in_force.rests());
+    let (order_type, for_auction) = (terms.order_type, terms.time_in_force.is_for_auction());
+    let stays = terms.time_in_force.rests() && !for_auction;
     let lasts = match order_type {
         OrderType::Limit => true,
         OrderType::Market => terms.time_in_force != TimeInForce::GoodTillDate,
-        OrderType::Stop | OrderType::StopLimit => rests,
+        OrderType::Stop | OrderType::StopLimit => stays,
     };
-    let post_only = !terms.is_post_only() || order_type == OrderType::Limit && rests;
-    let display = terms.display.is_absent() || order_type.has_price() && rests;
+    let post_only = !terms.is_post_only() || order_type == OrderType::Limit && stays;
+    let display = terms.display.is_absent() || order_type.has_price() && stays;
     let minimum = terms.minimum.is_absent()
         || terms.time_in_force == TimeInForce::ImmediateOrCancel && !order_type.is_stop() && !terms.is_by_funds();
-    let funds = !terms.is_by_funds() || terms.time_in_force != TimeInForce::FillOrKill;
+    let funds = !terms.is_by_funds() || terms.time_in_force != TimeInForce::FillOrKill && !for_auction;
     if OrderFlags::KNOWN.contains(terms.flags) && lasts && post_only && display && minimum && funds {
         Ok(())
     } else {
@@ -404,20 +407,26 @@ fn check_combination(terms: &Terms) -> Result<(), RejectReason> {
     }
 }
 
-/// A resting order cannot become an immediate one, and one that works cannot wait again.
+/// A resting order cannot become an immediate one or one for an auction, or stop being that; one that works cannot wait
+/// again.
 fn check_change(order: &Order, terms: &Terms) -> Result<(), RejectReason> {
     let waits_again = !order.waits() && terms.order_type.is_stop() && terms.order_type != order.order_type;
-    if !terms.time_in_force.rests() || waits_again { Err(RejectReason::InvalidCombination) } else { Ok(()) }
+    let (before, after) = (order.time_in_force, terms.time_in_force);
+    let changes_auction = before != after && (before.is_for_auction() || after.is_for_auction());
+    if !after.rests() || changes_auction || waits_again { Err(RejectReason::InvalidCombination) } else { Ok(()) }
 }
 
 fn check_entry(market: &Market, terms: &Terms) -> Result<(), RejectReason> {
     let allowed = match rules(market.phase).entry {
-        Entry::Call => !terms.is_post_only() && terms.time_in_force.rests(),
-        Entry::All => terms.time_in_force != TimeInForce::AtTheOpening,
+        Entry::Call => !terms.is_post_only() && terms.time_in_force.rests() && !terms.is_by_funds(),
+        Entry::All => true,
         Entry::PostOnly => terms.is_post_only(),
         Entry::LimitOnly => terms.order_type == OrderType::Limit,
         Entry::None => false,
     };
+    let opens =
+        rules(market.phase).entry == Entry::Call && market.call.is_some_and(|call| call.kind == CallKind::Opening);
+    let allowed = allowed && (opens || terms.time_in_force != TimeInForce::AtTheOpening);
     if allowed { Ok(()) } else { Err(RejectReason::PhaseNotAllowed) }
 }
 
@@ -428,7 +437,7 @@ fn check_amend(market: &Market, before: &Terms, after: &Terms) -> Result<(), Rej
     let same_price = before.price == after.price && same_trigger;
     let takes_at_once = after.order_type == OrderType::Market;
     let allowed = match rules.amend {
-        Amend::All => !takes_at_once || rules.matching == Matching::Yes,
+        Amend::All => !takes_at_once || rules.matching == Matching::Yes || market.gathers(),
         Amend::Improve => same_trigger && (same_price || better_price) && after.quantity >= before.quantity,
         Amend::Reduce => same_price && after.quantity <= before.quantity,
         Amend::None => false,
@@ -517,8 +526,24 @@ fn check_funds_given(market: &Market, terms: &Terms) -> Result<(), RejectReason>
 }
 
 /// What an order may be worth: its funds, else as far as it may trade. `None` beyond 128 bits.
+///
+/// A market sell for an auction is not worth less than by the reference price.
 fn notional(market: &Market, terms: &Terms, limit: Price) -> Option<u128> {
-    if terms.is_by_funds() { Some(terms.funds.0) } else { market.notional(limit, terms.quantity) }
+    let for_auction = market.call.is_some() || terms.time_in_force == TimeInForce::AtTheClose;
+    let sells_at_market = terms.order_type == OrderType::Market && terms.side == Side::Sell;
+    match sells_at_market && for_auction && !market.reference.is_absent() {
+        _ if terms.is_by_funds() => Some(terms.funds.0),
+        true => market.notional(limit.max(market.reference), terms.quantity),
+        false => market.notional(limit, terms.quantity),
+    }
+}
+
+/// Whether a limit lies within the entry band.
+fn check_entry_band(market: &Market, terms: &Terms, waits: bool) -> Result<(), RejectReason> {
+    match market.outside_entry_band(terms, waits) {
+        Some(_) => Err(RejectReason::OutsidePriceBand),
+        None => Ok(()),
+    }
 }
 
 fn check_notional(market: &Market, terms: &Terms, limit: Price, notional: Option<u128>) -> Result<(), RejectReason> {

@@ -99,6 +99,12 @@ fn rollover(at: u64) -> SetCalendarEntry {
     }
 }
 
+/// Ten ticks.
+fn entry_band() -> SetPriceProtection {
+    let protection = PriceProtection { entry_band: Distance::ticks(10), ..PriceProtection::DEFAULT };
+    SetPriceProtection { instrument: BTC_USD, protection, note: AdminNote::NONE }
+}
+
 fn of_orders() -> Vec<Case> {
     use RejectReason::*;
     let bounds = InstrumentLimits::DEFAULT;
@@ -116,9 +122,16 @@ fn of_orders() -> Vec<Case> {
         case(UnknownOrder, cancel(ALICE, 1)),
         case(UnknownOrder, cancel(ALICE, 1)).after(buy().by(BOB).named(1)),
         case(UnknownOrder, replace(1)),
-        case(NotImplemented, buy().lasting(TimeInForce::AtTheClose)),
-        case(NotImplemented, ReplaceOrder { time_in_force: Some(TimeInForce::AtTheOpening), ..replace(1) })
+        case(InvalidCombination, ReplaceOrder { time_in_force: Some(TimeInForce::AtTheClose), ..replace(1) })
             .after(buy().named(1)),
+        case(InvalidCombination, ReplaceOrder { time_in_force: Some(TimeInForce::Day), ..replace(1) })
+            .after(buy().named(1).lasting(TimeInForce::AtTheClose)),
+        case(InvalidCombination, buy().lasting(TimeInForce::AtTheClose).showing(1)),
+        case(PhaseNotAllowed, buy().lasting(TimeInForce::AtTheOpening)),
+        case(OutsidePriceBand, limit(Side::Buy, 111, 1))
+            .after(entry_band())
+            .after(limit(Side::Sell, 100, 1).by(BOB))
+            .after(limit(Side::Buy, 100, 1)),
         case(InvalidCombination, NewOrder { flags: OrderFlags(2), ..buy() }),
         case(
             InvalidCombination,
@@ -206,8 +219,10 @@ fn of_administration() -> Vec<Case> {
         case(UnknownCalendarEntry, RemoveCalendarEntry { instrument: BTC_USD, entry: 1, note: AdminNote::NONE }),
         case(CalendarEntryInvalid, rollover(1_000)),
         case(CalendarEntryInvalid, SetCalendarEntry { phase: Some(Phase::Halted), ..rollover(9_999) }),
-        case(NotImplemented, SetCalendarEntry { random_end: Nanoseconds(1), ..rollover(9_999) }),
-        case(NotImplemented, set_phase(BTC_USD, Phase::OpeningCall)),
+        case(
+            CalendarEntryInvalid,
+            SetCalendarEntry { repeat: Nanoseconds(5), random_end: Nanoseconds(5), ..rollover(9_999) },
+        ),
         case(DuplicateRequest, Deposit { note: repeated(), ..deposit(ALICE, USD, 1) })
             .after(Deposit { note: repeated(), ..deposit(ALICE, USD, 1) }),
         case(UnknownAsset, deposit(ALICE, AssetId(7), 1)),
@@ -324,7 +339,9 @@ fn each_reason_is_earned_exactly_and_changes_nothing() {
         });
         let events = venue.apply_command(case.command);
         assert_eq!(reasons(&events), [case.reason], "{:?}", case.command);
-        assert_eq!(events.len(), 1, "{events:?}");
+        // The entry band says its numbers beside.
+        let beside = usize::from(case.reason == RejectReason::OutsidePriceBand);
+        assert_eq!(events.len(), 1 + beside, "{events:?}");
         other.apply_command(refused_alike(&case));
         assert!(venue.snapshot() == other.snapshot(), "{} changed something", case.reason);
         reached.insert(case.reason);
@@ -335,8 +352,7 @@ fn each_reason_is_earned_exactly_and_changes_nothing() {
         RejectReason::VenueNotAccepting,
         // A full venue, below.
         RejectReason::CapacityFull,
-        // Behind NotImplemented.
-        RejectReason::OutsidePriceBand,
+        // Any phase may follow any other.
         RejectReason::PhaseTransition,
     ]);
     let all: BTreeSet<_> = RejectReason::ALL.iter().copied().collect();
@@ -351,7 +367,6 @@ fn precedence_is_the_order_of_declaration() {
         instrument: InstrumentId(8),
         client_order_id: ClientOrderId(1),
         order_type: OrderType::StopLimit,
-        time_in_force: TimeInForce::AtTheClose,
         flags: OrderFlags(2),
         price: Price::ZERO,
         quantity: Quantity::ZERO,
@@ -370,7 +385,6 @@ fn precedence_is_the_order_of_declaration() {
     mend(&|order| order.instrument = BTC_USD);
     mend(&|order| order.account = ALICE);
     mend(&|order| order.client_order_id = ClientOrderId(2));
-    mend(&|order| order.time_in_force = TimeInForce::GoodTillCancel);
     mend(&|order| order.flags = OrderFlags::NONE);
     mend(&|order| order.price = Price(100));
     mend(&|order| order.quantity = Quantity(20_000));
@@ -394,7 +408,6 @@ fn precedence_is_the_order_of_declaration() {
             RejectReason::UnknownInstrument,
             RejectReason::UnknownAccount,
             RejectReason::DuplicateClientOrderId,
-            RejectReason::NotImplemented,
             RejectReason::InvalidCombination,
             RejectReason::PriceNotPositive,
             RejectReason::QuantityNotPositive,

@@ -27,6 +27,10 @@ pub(crate) enum Place {
     Book,
     /// Among the stops that no trade has elected, by its stop price.
     Stops,
+    /// Among the market orders of a call, by time.
+    Market,
+    /// Among the orders that wait for the closing call, by time.
+    Close,
 }
 
 /// An open order.
@@ -38,7 +42,7 @@ pub(crate) struct Order {
     pub(crate) limit: Price,
     /// What may still trade; zero for a funds order.
     pub(crate) leaves: Quantity,
-    /// What of the leaves is shown; zero while it waits as a stop.
+    /// What of the leaves is shown; zero unless it rests at a price.
     pub(crate) shown: Quantity,
     /// The block of its ladder that it stands in; meaningless while it stands nowhere.
     pub(crate) block: u32,
