@@ -156,8 +156,7 @@ impl Book {
 
     /// So much less of an order takes part in a pending call.
     fn scatter(&mut self, orders: &mut Orders, slot: Slot, quantity: Quantity) {
-        let Some(curve) = &mut self.call else { return };
-        debug_assert!(!quantity.is_zero(), "nothing is filled while a call is pending");
+        let Some(curve) = self.call.as_mut().filter(|_| !quantity.is_zero()) else { return };
         let order = &orders.arena[slot];
         let (quantity, instrument) = (u128::from(quantity.0), order.instrument);
         match order.place {

@@ -19,9 +19,9 @@ record! {
     pub(crate) struct Entry {
         /// Its time and its delay.
         pub due: Timestamp,
-        pub at: Timestamp,
         pub instrument: InstrumentId,
         pub number: u16,
+        pub at: Timestamp,
         pub action: CalendarAction,
         pub phase: Option<Phase>,
         pub repeat: Nanoseconds,

@@ -11,6 +11,7 @@ use std::cell::Cell;
 use common::*;
 use engine::command::*;
 use engine::event::*;
+use engine::instrument::Phase;
 use engine::*;
 
 struct Counting;
@@ -67,6 +68,11 @@ fn apply_allocates_nothing_after_warm_up() {
             4 => {
                 let order = limit(side, price, 1 + random.below(9)).by(account).named(name).showing(1);
                 NewOrder { instrument, ..order.until(1_001 + random.below(1_000)) }.into()
+            }
+            5 if random.below(200) == 0 => {
+                let phases =
+                    [Phase::Continuous, Phase::OpeningCall, Phase::Continuous, Phase::ClosingCall, Phase::Closed];
+                set_phase(instrument, phases[random.below(5) as usize]).into()
             }
             5 => NewOrder { instrument, ..market(side, 1 + random.below(5)).by(account).named(name) }.into(),
             6 | 7 => CancelOrder { original_client_order_id: earlier, ..cancel(account, 0) }.into(),

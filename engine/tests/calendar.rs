@@ -91,3 +91,44 @@ fn a_full_calendar_refuses() {
     venue.expect_accepted(entry(7, 9_000, None));
     assert_eq!(venue.engine.next_deadline(), Timestamp(9_000));
 }
+
+#[test]
+fn a_random_end_is_drawn_from_the_seed_within_its_bound() {
+    let due = |seed: u8, most: u64| {
+        let mut venue = Venue::open();
+        venue.expect_accepted(SetRandomSeed { seed: [seed; 32], note: AdminNote::NONE });
+        let repeat = Nanoseconds(1_000);
+        let entry = SetCalendarEntry { repeat, random_end: Nanoseconds(most), ..entry(1, 2_000, Some(Phase::Halted)) };
+        venue.expect_accepted(entry);
+        let mut times = Vec::new();
+        for _ in 0..20 {
+            let due = venue.engine.next_deadline();
+            assert_eq!(phases(&venue.advance(due.0 - 1)), []);
+            assert_eq!(phases(&venue.advance(due.0)), [(Phase::Halted, PhaseCause::Calendar)]);
+            times.push(due.0);
+        }
+        times
+    };
+    let times = due(1, 300);
+    for (nominal, &time) in (2_000..).step_by(1_000).zip(&times) {
+        assert!((nominal..=nominal + 300).contains(&time), "{time} for {nominal}");
+    }
+    assert!(times.windows(2).any(|pair| pair[1] - pair[0] != 1_000), "{times:?}");
+    assert_eq!(due(1, 300), times);
+    assert_ne!(due(2, 300), times);
+    assert_eq!(due(1, 0)[..2], [2_000, 3_000]);
+}
+#[test]
+fn delayed_entries_of_one_time_act_by_instrument() {
+    let mut venue = Venue::open();
+    venue.expect_accepted(SetRandomSeed { seed: [0x71; 32], note: AdminNote::NONE });
+    // With this seed both are due at 1,007,566.
+    let delayed = SetCalendarEntry { random_end: Nanoseconds(49), ..entry(2, 1_007_562, Some(Phase::Halted)) };
+    venue.expect_accepted(SetCalendarEntry { instrument: UNSETTLED, ..delayed });
+    assert_eq!(venue.engine.next_deadline(), Timestamp(1_007_566));
+    venue.expect_accepted(entry(4, 1_007_566, Some(Phase::Closed)));
+    assert_eq!(
+        phases(&venue.advance(1_007_566)),
+        [(Phase::Closed, PhaseCause::Calendar), (Phase::Halted, PhaseCause::Calendar)]
+    );
+}

@@ -88,42 +88,6 @@ fn a_kill_switch_cancels_everything_and_blocks_entry_until_lifted() {
 }
 
 #[test]
-fn phases_allow_what_the_table_says() {
-    let orders = [
-        ("limit", limit(Side::Buy, 90, 1)),
-        ("post-only", NewOrder { flags: OrderFlags::POST_ONLY, ..limit(Side::Buy, 90, 1) }),
-        ("market", market(Side::Buy, 1)),
-        ("immediate", limit(Side::Buy, 90, 1).lasting(TimeInForce::ImmediateOrCancel)),
-    ];
-    let reduce = ReplaceOrder { quantity: Quantity(9), ..replace(1) };
-    let raise = ReplaceOrder { price: Price(101), ..replace(1) };
-    let rows = [
-        // Phase, limit, post-only, market, immediate, reducing amend, other amend, cancel.
-        (Phase::Continuous, [true, true, true, true], true, true, true),
-        (Phase::PostOnly, [false, true, false, false], true, true, true),
-        (Phase::LimitOnly, [true, true, false, true], true, true, true),
-        (Phase::CancelOnly, [false, false, false, false], true, false, true),
-        (Phase::Halted, [false, false, false, false], true, false, true),
-        (Phase::Closed, [false, false, false, false], false, false, true),
-    ];
-    for (phase, entry, reduces, raises, cancels) in rows {
-        let allowed = |body: CommandBody| {
-            let mut venue = book();
-            venue.expect_accepted(set_phase(BTC_USD, phase));
-            let refused = reasons(&venue.apply(body));
-            assert!(refused.iter().all(|&reason| reason == RejectReason::PhaseNotAllowed), "{phase}: {refused:?}");
-            refused.is_empty()
-        };
-        for ((name, order), expected) in orders.iter().zip(entry) {
-            assert_eq!(allowed((*order).into()), expected, "{name} in {phase}");
-        }
-        assert_eq!(allowed(reduce.into()), reduces, "a reducing amend in {phase}");
-        assert_eq!(allowed(raise.into()), raises, "another amend in {phase}");
-        assert_eq!(allowed(cancel(ALICE, 1).into()), cancels, "a cancel in {phase}");
-    }
-}
-
-#[test]
 fn nothing_takes_in_the_post_only_phase_not_even_an_amend() {
     let mut venue = book();
     venue.expect_accepted(set_phase(BTC_USD, Phase::PostOnly));
