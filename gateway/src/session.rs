@@ -562,7 +562,9 @@ impl Turn<'_> {
 
     fn number(&mut self, sequence: Sequence) {
         match &mut self.session.streams {
-            Some(streams) if sequence.next_sequence.0 != 0 => streams.next_client = sequence.next_sequence.into(),
+            Some(streams) if (1..u64::MAX).contains(&sequence.next_sequence.0) => {
+                streams.next_client = sequence.next_sequence.into();
+            }
             _ => self.end(TerminationCode::ProtocolViolation),
         }
     }
@@ -570,7 +572,7 @@ impl Turn<'_> {
     /// Every message of an application has a number, also one that cannot be read.
     fn application(&mut self, frame: Frame<'_>) {
         let Some(login) = self.session.login else { return };
-        let number = self.use_number();
+        let Some(number) = self.use_number() else { return self.end(TerminationCode::ProtocolViolation) };
         let body = OrderEntryMessage::try_from(frame)
             .map_err(|error| unreadable(&error))
             .and_then(|message| ingress::command(&message, login.key, self.view));
@@ -584,11 +586,12 @@ impl Turn<'_> {
         }
     }
 
-    fn use_number(&mut self) -> SessionSequence {
+    /// None: the stream has come to its end. Nothing could be told from the last number there is when it comes again.
+    fn use_number(&mut self) -> Option<SessionSequence> {
         let streams = self.session.streams.as_mut().expect("an open session has streams");
         let number = streams.next_client;
         streams.next_client = number.next();
-        number
+        (streams.next_client > number).then_some(number)
     }
 
     /// Makes an order's name known before the core has accepted it. One that is sent again is known.
@@ -1045,6 +1048,20 @@ mod tests {
         assert_eq!(link.send(&cancel), "CancelOrder 7");
         assert_eq!(link.send(&Sequence { next_sequence: wire::SessionSequence(3) }), "");
         assert_eq!(link.send(&cancel), "CancelOrder 3");
+    }
+
+    /// The last number there is was used again and again: the core dropped the orders, and their names were kept.
+    #[test]
+    fn a_stream_that_is_used_up_ends_the_session() {
+        let broken = "Disconnect 0, Terminate, close ProtocolViolation";
+        let mut link = Link::at(State::Established);
+        assert_eq!(link.send(&Sequence { next_sequence: wire::SessionSequence(u64::MAX) }), broken);
+
+        let mut link = Link::at(State::Established);
+        let cancel = wire::order_entry::OrderCancelRequest::BLANK;
+        assert_eq!(link.send(&Sequence { next_sequence: wire::SessionSequence(u64::MAX - 1) }), "");
+        assert_eq!(link.send(&cancel), format!("CancelOrder {}", u64::MAX - 1));
+        assert_eq!(link.send(&cancel), broken);
     }
 
     #[test]
