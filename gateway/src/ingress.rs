@@ -6,7 +6,7 @@
 //! of its own reasons.
 
 use engine::command::{AdminNote, CancelOrder, KillSwitch, MassCancel, NewOrder, ReplaceOrder};
-use engine::{Amount, CommandBody, Price, Quantity};
+use engine::{Amount, CommandBody, KeyId, Price, Quantity};
 use wire::order_entry::{
     self, NewOrderSingle, OrderCancelReplaceRequest, OrderCancelRequest, OrderEntryMessage, OrderMassActionRequest,
 };
@@ -32,16 +32,18 @@ impl Refusal {
     }
 }
 
-/// The command that a message asks for.
+/// The command that a message of `key` asks for.
 ///
 /// # Errors
 ///
 /// [`EdgeReason::Malformed`] for a field without a meaning, [`EdgeReason::UnsupportedMessage`] for a message that is
 /// not a command of this build.
-pub fn command(message: &OrderEntryMessage, view: &View) -> Result<CommandBody, Refusal> {
+pub fn command(message: &OrderEntryMessage, key: KeyId, view: &View) -> Result<CommandBody, Refusal> {
     let body = match message {
         OrderEntryMessage::NewOrderSingle(order) => new_order(order, view).map(CommandBody::from),
-        OrderEntryMessage::OrderCancelReplaceRequest(request) => replace_order(request, view).map(CommandBody::from),
+        OrderEntryMessage::OrderCancelReplaceRequest(request) => {
+            replace_order(request, key, view).map(CommandBody::from)
+        }
         OrderEntryMessage::OrderCancelRequest(request) => cancel_order(request).map(CommandBody::from),
         OrderEntryMessage::OrderMassActionRequest(request) => mass_cancel(request).map(CommandBody::from),
         OrderEntryMessage::KillSwitch(request) => kill_switch(request).map(CommandBody::from),
@@ -124,11 +126,15 @@ fn new_order(order: &NewOrderSingle, view: &View) -> Result<NewOrder, NotReprese
     })
 }
 
-fn replace_order(request: &OrderCancelReplaceRequest, view: &View) -> Result<ReplaceOrder, NotRepresentable> {
+fn replace_order(
+    request: &OrderCancelReplaceRequest,
+    key: KeyId,
+    view: &View,
+) -> Result<ReplaceOrder, NotRepresentable> {
     let account = request.account.try_into()?;
     let order_id = request.order_id.map(Into::into).unwrap_or_default();
     let original_client_order_id = request.original_client_order_id.map(Into::into).unwrap_or_default();
-    let instrument = view.instrument_of(account, order_id, original_client_order_id);
+    let instrument = view.instrument_of(key, account, order_id, original_client_order_id);
     Ok(ReplaceOrder {
         account,
         order_id,

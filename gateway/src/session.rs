@@ -562,42 +562,47 @@ impl Turn<'_> {
 
     fn number(&mut self, sequence: Sequence) {
         match &mut self.session.streams {
-            Some(streams) if sequence.next_sequence.0 != 0 => streams.next_client = sequence.next_sequence.into(),
+            Some(streams) if (1..u64::MAX).contains(&sequence.next_sequence.0) => {
+                streams.next_client = sequence.next_sequence.into();
+            }
             _ => self.end(TerminationCode::ProtocolViolation),
         }
     }
 
     /// Every message of an application has a number, also one that cannot be read.
     fn application(&mut self, frame: Frame<'_>) {
-        let number = self.use_number();
+        let Some(login) = self.session.login else { return };
+        let Some(number) = self.use_number() else { return self.end(TerminationCode::ProtocolViolation) };
         let body = OrderEntryMessage::try_from(frame)
             .map_err(|error| unreadable(&error))
-            .and_then(|message| ingress::command(&message, self.view));
+            .and_then(|message| ingress::command(&message, login.key, self.view));
         match body {
             Err(refusal) => self.reject_message(number, frame.header.template_id, &refusal),
             Ok(body) => {
-                self.note_order(number, &body);
-                self.submit(number, body);
+                let command = Command { header: self.header(&login, number), body };
+                self.note_order(&command);
+                self.actions.push(Action::Submit(command));
             }
         }
     }
 
-    fn use_number(&mut self) -> SessionSequence {
+    /// None: the stream has come to its end. Nothing could be told from the last number there is when it comes again.
+    fn use_number(&mut self) -> Option<SessionSequence> {
         let streams = self.session.streams.as_mut().expect("an open session has streams");
         let number = streams.next_client;
         streams.next_client = number.next();
-        number
+        (streams.next_client > number).then_some(number)
     }
 
     /// Makes an order's name known before the core has accepted it. One that is sent again is known.
-    fn note_order(&mut self, number: SessionSequence, body: &CommandBody) {
+    fn note_order(&mut self, Command { header, body }: &Command) {
         let streams = self.session.streams.as_mut().expect("an open session has streams");
-        if number < streams.fresh {
+        if header.client_sequence < streams.fresh {
             return;
         }
-        streams.fresh = number.next();
+        streams.fresh = header.client_sequence.next();
         if let CommandBody::NewOrder(order) = body {
-            self.view.sending(order.account, order.client_order_id, order.instrument);
+            self.view.sending(header, order);
         }
     }
 
@@ -618,7 +623,7 @@ impl Turn<'_> {
             return self.refuse_login(command.body.kind(), EdgeReason::Busy.into());
         }
         if let CommandBody::NewOrder(order) = &command.body {
-            self.view.not_opened(order.account, order.client_order_id);
+            self.view.not_sent(&command.header, order);
         }
         if let Some((template, reference)) = egress::request_of(&command.body) {
             let refusal = Refusal { reference, ..Refusal::new(EdgeReason::Busy, "the venue is busy") };
@@ -733,9 +738,11 @@ impl Turn<'_> {
 
     fn submit(&mut self, client_sequence: SessionSequence, body: impl Into<CommandBody>) {
         let Some(login) = self.session.login else { return };
-        let header =
-            CommandHeader { author: login.key, session: login.session, client_sequence, received_at: self.now };
-        self.actions.push(Action::Submit(Command { header, body: body.into() }));
+        self.actions.push(Action::Submit(Command { header: self.header(&login, client_sequence), body: body.into() }));
+    }
+
+    fn header(&self, login: &Login, client_sequence: SessionSequence) -> CommandHeader {
+        CommandHeader { author: login.key, session: login.session, client_sequence, received_at: self.now }
     }
 
     fn send<M: wire::Flat>(&mut self, message: &M) {
@@ -1041,6 +1048,20 @@ mod tests {
         assert_eq!(link.send(&cancel), "CancelOrder 7");
         assert_eq!(link.send(&Sequence { next_sequence: wire::SessionSequence(3) }), "");
         assert_eq!(link.send(&cancel), "CancelOrder 3");
+    }
+
+    /// The last number there is was used again and again: the core dropped the orders, and their names were kept.
+    #[test]
+    fn a_stream_that_is_used_up_ends_the_session() {
+        let broken = "Disconnect 0, Terminate, close ProtocolViolation";
+        let mut link = Link::at(State::Established);
+        assert_eq!(link.send(&Sequence { next_sequence: wire::SessionSequence(u64::MAX) }), broken);
+
+        let mut link = Link::at(State::Established);
+        let cancel = wire::order_entry::OrderCancelRequest::BLANK;
+        assert_eq!(link.send(&Sequence { next_sequence: wire::SessionSequence(u64::MAX - 1) }), "");
+        assert_eq!(link.send(&cancel), format!("CancelOrder {}", u64::MAX - 1));
+        assert_eq!(link.send(&cancel), broken);
     }
 
     #[test]

@@ -7,16 +7,18 @@
 //! instrument of every open order, by the venue's name and by the trader's; an order on its way to the core counts, so
 //! that an amend may follow it at once. Where two orders of one name are on their way, in two instruments, the name
 //! stands for neither until the core has decided.
+//!
+//! Whether a key may trade for an account is for the core to say. So an order on its way counts for its own key alone:
+//! whoever names an account that is not theirs changes nothing for those who trade for it.
 
-use std::collections::btree_map::BTreeMap;
-use std::collections::hash_map::{Entry, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use engine::command::ListInstrument;
-use engine::event::TradeSide;
+use engine::command::{ListInstrument, NewOrder};
+use engine::event::{Report, TradeSide};
 use engine::instrument::{InstrumentLimits, Phase};
 use engine::{
-    AccountId, AssetId, ClientOrderId, Engine, Event, InstrumentId, KeyId, OrderId, Price, Quantity, SessionState,
-    SessionView, Side, Text,
+    AccountId, AssetId, ClientOrderId, CommandHeader, Engine, Event, InstrumentId, KeyId, OrderId, Price, Quantity,
+    SessionId, SessionSequence, SessionState, SessionView, Side, Text,
 };
 
 /// An instrument as traders need to know it, and how its ticks and lots are written as decimals.
@@ -116,14 +118,32 @@ impl Instrument {
 }
 
 /// What a trader's name for an order stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Named {
-    /// An open order.
-    Open(InstrumentId),
-    /// An order on its way to the core.
-    Sent(InstrumentId),
-    /// One of two orders on their way, in different instruments.
-    Ambiguous,
+#[derive(Debug, Default)]
+struct Named {
+    /// The open order that has it.
+    open: Option<InstrumentId>,
+    /// Orders on their way to the core, oldest first. No more than the core's ring has room for.
+    sent: VecDeque<Sent>,
+}
+
+/// An order on its way to the core.
+#[derive(Debug, Clone, Copy)]
+struct Sent {
+    session: SessionId,
+    number: SessionSequence,
+    key: KeyId,
+    instrument: InstrumentId,
+}
+
+impl Named {
+    /// The instrument that the name stands for, to a key.
+    fn instrument(&self, key: KeyId) -> Option<InstrumentId> {
+        self.open.or_else(|| {
+            let mut sent = self.sent.iter().filter(|sent| sent.key == key).map(|sent| sent.instrument);
+            let first = sent.next()?;
+            sent.all(|instrument| instrument == first).then_some(first)
+        })
+    }
 }
 
 /// What the edge knows of the venue.
@@ -171,17 +191,25 @@ impl View {
         self.keys.get(&key)
     }
 
-    /// The instrument of an account's order by the venue's name, or else by the trader's.
-    pub fn instrument_of(&self, account: AccountId, order: OrderId, name: ClientOrderId) -> Option<&Instrument> {
+    /// The instrument of an account's order by the venue's name, or else by the trader's; `key` is who asks.
+    pub fn instrument_of(
+        &self,
+        key: KeyId,
+        account: AccountId,
+        order: OrderId,
+        name: ClientOrderId,
+    ) -> Option<&Instrument> {
         let instrument = if order.is_none() {
-            match self.names.get(&(account, name))? {
-                Named::Open(instrument) | Named::Sent(instrument) => *instrument,
-                Named::Ambiguous => return None,
-            }
+            self.names.get(&(account, name))?.instrument(key)?
         } else {
             *self.orders.get(&order)?
         };
         self.instrument(instrument)
+    }
+
+    /// How many names are remembered: those of open orders, and of orders on their way.
+    pub fn name_count(&self) -> usize {
+        self.names.len()
     }
 
     /// Sessions that were open when the view was made; later calls give none.
@@ -190,31 +218,36 @@ impl View {
     }
 
     /// An order is about to be handed to the core.
-    pub fn sending(&mut self, account: AccountId, name: ClientOrderId, instrument: InstrumentId) {
-        if name.is_none() {
+    pub fn sending(&mut self, header: &CommandHeader, order: &NewOrder) {
+        if order.client_order_id.is_none() {
             return;
         }
-        match self.names.entry((account, name)) {
-            Entry::Vacant(entry) => {
-                entry.insert(Named::Sent(instrument));
-            }
-            Entry::Occupied(mut entry) if *entry.get() == Named::Sent(instrument) => {
-                entry.insert(Named::Sent(instrument));
-            }
-            Entry::Occupied(mut entry) => match *entry.get() {
-                // The core refuses the second of that name.
-                Named::Open(_) => {}
-                Named::Sent(_) | Named::Ambiguous => {
-                    entry.insert(Named::Ambiguous);
-                }
-            },
-        }
+        let &CommandHeader { session, author: key, client_sequence: number, .. } = header;
+        let sent = Sent { session, number, key, instrument: order.instrument };
+        self.names.entry((order.account, order.client_order_id)).or_default().sent.push_back(sent);
     }
 
-    /// An order did not get to the core, or was refused by it. A name that an open order has stays that order's.
-    pub fn not_opened(&mut self, account: AccountId, name: ClientOrderId) {
-        if let Some(Named::Sent(_) | Named::Ambiguous) = self.names.get(&(account, name)) {
-            self.names.remove(&(account, name));
+    /// An order did not get to the core.
+    pub fn not_sent(&mut self, header: &CommandHeader, order: &NewOrder) {
+        self.arrived(order.account, order.client_order_id, (header.session, header.client_sequence));
+    }
+
+    /// An order is on its way no more.
+    fn arrived(&mut self, account: AccountId, name: ClientOrderId, of: (SessionId, SessionSequence)) {
+        self.change(account, name, |named| {
+            if let Some(index) = named.sent.iter().position(|sent| (sent.session, sent.number) == of) {
+                named.sent.remove(index);
+            }
+        });
+    }
+
+    /// Changes what a name stands for; one that stands for nothing is forgotten.
+    fn change(&mut self, account: AccountId, name: ClientOrderId, change: impl FnOnce(&mut Named)) {
+        if let Some(named) = self.names.get_mut(&(account, name)) {
+            change(named);
+            if named.open.is_none() && named.sent.is_empty() {
+                self.names.remove(&(account, name));
+            }
         }
     }
 
@@ -245,15 +278,14 @@ impl View {
                 self.keys.remove(&revoked.command.key);
             }
             Event::OrderAccepted(accepted) => {
-                let order = &accepted.order;
-                self.opened(accepted.report.account, order.order_id, order.client_order_id, order.instrument);
+                let (report, order) = (&accepted.report, &accepted.order);
+                self.opened(report.account, order.order_id, order.client_order_id, order.instrument);
+                self.answered(report, order.client_order_id);
             }
-            Event::OrderRejected(rejected) => {
-                self.not_opened(rejected.report.account, rejected.client_order_id);
-            }
+            Event::OrderRejected(rejected) => self.answered(&rejected.report, rejected.client_order_id),
             Event::OrderReplaced(replaced) => {
                 let (account, order) = (replaced.report.account, &replaced.order);
-                self.names.remove(&(account, replaced.original_client_order_id));
+                self.change(account, replaced.original_client_order_id, |named| named.open = None);
                 self.opened(account, order.order_id, order.client_order_id, order.instrument);
             }
             Event::OrderCancelled(cancelled) => {
@@ -271,8 +303,13 @@ impl View {
     fn opened(&mut self, account: AccountId, order: OrderId, name: ClientOrderId, instrument: InstrumentId) {
         self.orders.insert(order, instrument);
         if !name.is_none() {
-            self.names.insert((account, name), Named::Open(instrument));
+            self.names.entry((account, name)).or_default().open = Some(instrument);
         }
+    }
+
+    /// The core has decided on an order.
+    fn answered(&mut self, report: &Report, name: ClientOrderId) {
+        self.arrived(report.account, name, (report.session, report.client_sequence));
     }
 
     fn traded(&mut self, side: &TradeSide) {
@@ -284,7 +321,7 @@ impl View {
 
     fn ended(&mut self, account: AccountId, order: OrderId, name: ClientOrderId) {
         self.orders.remove(&order);
-        self.names.remove(&(account, name));
+        self.change(account, name, |named| named.open = None);
     }
 }
 
@@ -302,30 +339,87 @@ mod tests {
         assert_eq!(step.mantissa_of(u64::MAX), i64::MAX);
     }
 
+    const ACCOUNT: AccountId = AccountId(2);
+    const NAME: ClientOrderId = ClientOrderId(7);
+    const BOOKS: [InstrumentId; 2] = [InstrumentId(1), InstrumentId(2)];
+
+    fn header(key: u32, number: u64) -> CommandHeader {
+        let (author, session) = (KeyId(key), SessionId(key));
+        CommandHeader { author, session, client_sequence: SessionSequence(number), ..CommandHeader::VENUE }
+    }
+
+    fn order(instrument: InstrumentId) -> NewOrder {
+        NewOrder {
+            account: ACCOUNT,
+            instrument,
+            client_order_id: NAME,
+            side: Side::Buy,
+            order_type: engine::OrderType::Limit,
+            time_in_force: engine::TimeInForce::GoodTillCancel,
+            flags: engine::OrderFlags::NONE,
+            self_trade_prevention: None,
+            on_disconnect: engine::OnDisconnect::AsSession,
+            price: Price(1),
+            quantity: Quantity(1),
+            funds: engine::Amount::ABSENT,
+            stop_price: Price::ABSENT,
+            display_quantity: Quantity::ABSENT,
+            minimum_quantity: Quantity::ABSENT,
+            expire_at: engine::Timestamp::NONE,
+        }
+    }
+
+    fn refused(header: &CommandHeader) -> Report {
+        let (exec_id, report_number) = Default::default();
+        let &CommandHeader { session, client_sequence, .. } = header;
+        Report { account: ACCOUNT, session, exec_id, report_number, client_sequence }
+    }
+
+    /// What the name stands for to a key.
+    fn named(view: &View, key: u32) -> Option<InstrumentId> {
+        view.names.get(&(ACCOUNT, NAME))?.instrument(KeyId(key))
+    }
+
     /// A name that had been used was sent again, refused as a duplicate, and remembered for ever.
     #[test]
     fn a_refused_name_is_forgotten_and_an_open_orders_is_not() {
         let mut view = View::default();
-        let (account, name) = (AccountId(2), ClientOrderId(7));
-        view.sending(account, name, InstrumentId(1));
-        view.not_opened(account, name);
-        assert!(view.names.is_empty());
-        view.opened(account, OrderId(5), name, InstrumentId(1));
-        view.sending(account, name, InstrumentId(1));
-        view.not_opened(account, name);
-        assert_eq!(view.names[&(account, name)], Named::Open(InstrumentId(1)));
+        view.sending(&header(1, 1), &order(BOOKS[0]));
+        view.answered(&refused(&header(1, 1)), NAME);
+        assert_eq!(view.name_count(), 0);
+        view.opened(ACCOUNT, OrderId(5), NAME, BOOKS[0]);
+        view.sending(&header(1, 2), &order(BOOKS[0]));
+        view.not_sent(&header(1, 2), &order(BOOKS[0]));
+        assert_eq!(named(&view, 1), Some(BOOKS[0]));
+        view.ended(ACCOUNT, OrderId(5), NAME);
+        assert_eq!(view.name_count(), 0);
     }
 
     #[test]
     fn a_name_on_its_way_twice_in_two_instruments_stands_for_neither() {
         let mut view = View::default();
-        let (account, name) = (AccountId(2), ClientOrderId(7));
-        view.sending(account, name, InstrumentId(1));
-        assert_eq!(view.names[&(account, name)], Named::Sent(InstrumentId(1)));
-        view.sending(account, name, InstrumentId(2));
-        assert_eq!(view.names[&(account, name)], Named::Ambiguous);
-        view.opened(account, OrderId(5), name, InstrumentId(1));
-        view.sending(account, name, InstrumentId(2));
-        assert_eq!(view.names[&(account, name)], Named::Open(InstrumentId(1)));
+        view.sending(&header(1, 1), &order(BOOKS[0]));
+        assert_eq!(named(&view, 1), Some(BOOKS[0]));
+        view.sending(&header(1, 2), &order(BOOKS[1]));
+        assert_eq!(named(&view, 1), None);
+        view.answered(&refused(&header(1, 1)), NAME);
+        assert_eq!(named(&view, 1), Some(BOOKS[1]));
+        view.opened(ACCOUNT, OrderId(5), NAME, BOOKS[1]);
+        view.sending(&header(1, 3), &order(BOOKS[0]));
+        assert_eq!(named(&view, 1), Some(BOOKS[1]));
+    }
+
+    /// A stranger's order under an account's name made the name stand for nothing, and its refusal took it away.
+    #[test]
+    fn a_stranger_who_names_an_account_changes_nothing_for_its_trader() {
+        let mut view = View::default();
+        view.sending(&header(1, 1), &order(BOOKS[0]));
+        view.sending(&header(2, 1), &order(BOOKS[1]));
+        assert_eq!(named(&view, 1), Some(BOOKS[0]));
+        view.answered(&refused(&header(2, 1)), NAME);
+        assert_eq!((named(&view, 1), named(&view, 2)), (Some(BOOKS[0]), None));
+        view.opened(ACCOUNT, OrderId(5), NAME, BOOKS[0]);
+        view.answered(&refused(&header(1, 1)), NAME);
+        assert_eq!(named(&view, 1), Some(BOOKS[0]));
     }
 }

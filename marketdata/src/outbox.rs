@@ -4,7 +4,12 @@
 //!   packets ──► backlog, bounded in bytes ──► live streams
 //!                  │ full: thrown away; a gap notice and new snapshots instead
 //!                  │ full again before those are written: the subscriber is closed
+//!   wants ──► desk ──► snapshots, one a channel
 //! ```
+//!
+//! A snapshot costs the venue a walk through a book, and asking for it costs a peer a few bytes. So one that was asked
+//! for is written even if its channel was left meanwhile, and until then that channel gets no other: a peer makes the
+//! venue take no more snapshots than it reads.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -18,6 +23,8 @@ use crate::packet::{Packet, append};
 
 /// Control messages that may wait: a peer that asks and does not read the answers is closed.
 const CONTROL_MAX: usize = 8_192;
+/// Snapshots of one subscriber that may be under way: asked for and not written yet.
+const SNAPSHOTS_MAX: usize = 16;
 
 /// Why a subscriber is closed. The discriminant is QUIC's application error code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,8 +57,8 @@ impl CloseReason {
 pub(crate) enum Outcome {
     /// It is in the backlog, or was not for this subscriber.
     Kept,
-    /// These channels need new snapshots.
-    Missed(Vec<ChannelId>),
+    /// Channels need new snapshots.
+    Missed,
     /// No more: this subscriber is to be closed.
     Close(CloseReason),
 }
@@ -62,11 +69,26 @@ pub(crate) struct Outbox {
     backlog_bytes: usize,
     live: VecDeque<Packet>,
     snapshots: VecDeque<Snapshot>,
+    /// Of snapshots that have come and are not written yet.
+    snapshot_bytes: usize,
     control: VecDeque<Bytes>,
-    channels: BTreeMap<ChannelId, Position>,
+    channels: BTreeMap<ChannelId, Channel>,
     /// Channels whose snapshot is awaited or not written yet.
     awaited: BTreeSet<ChannelId>,
+    /// Those of them whose snapshot has still to be asked for.
+    unasked: BTreeSet<ChannelId>,
+    /// Channels with a snapshot that was asked for and is not written yet, also if they were left since.
+    under_way: BTreeSet<ChannelId>,
     recovery: Recovery,
+}
+
+#[derive(Debug)]
+struct Channel {
+    position: Position,
+    /// Who asked for the snapshot that is awaited.
+    request_id: Option<RequestId>,
+    /// The first message behind the snapshot that the channel began with.
+    since: FeedSequence,
 }
 
 /// Where a subscriber is on a channel.
@@ -93,20 +115,21 @@ impl Outbox {
     }
 
     /// Begins a channel.
-    pub(crate) fn join(&mut self, channel_id: ChannelId) -> Result<(), AlreadyJoined> {
+    pub(crate) fn join(&mut self, channel_id: ChannelId, request_id: RequestId) -> Result<(), AlreadyJoined> {
         if self.channels.contains_key(&channel_id) {
             return Err(AlreadyJoined);
         }
-        self.channels.insert(channel_id, Position::Joining);
-        self.awaited.insert(channel_id);
+        let (position, request_id, since) = (Position::Joining, Some(request_id), FeedSequence(0));
+        self.channels.insert(channel_id, Channel { position, request_id, since });
+        self.await_snapshot(channel_id);
         Ok(())
     }
 
     /// Ends a channel; says which message would have been next, if it had one.
     pub(crate) fn leave(&mut self, channel_id: ChannelId) -> Option<FeedSequence> {
         self.awaited.remove(&channel_id);
-        self.snapshots.retain(|snapshot| snapshot.channel_id != channel_id);
-        match self.channels.remove(&channel_id)? {
+        self.unasked.remove(&channel_id);
+        match self.channels.remove(&channel_id)?.position {
             Position::Joining => None,
             Position::At(next) | Position::Missing(next, _) => Some(next),
         }
@@ -117,18 +140,35 @@ impl Outbox {
     }
 
     /// Whether a new snapshot of a channel may be asked for.
-    pub(crate) fn ask(&mut self, channel_id: ChannelId) -> Asked {
-        if !self.channels.contains_key(&channel_id) {
-            Asked::Unknown
-        } else if self.awaited.insert(channel_id) {
-            Asked::Granted
-        } else {
-            Asked::Busy
+    pub(crate) fn ask(&mut self, channel_id: ChannelId, request_id: RequestId) -> Asked {
+        let Some(channel) = self.channels.get_mut(&channel_id) else { return Asked::Unknown };
+        if self.awaited.contains(&channel_id) {
+            return Asked::Busy;
         }
+        channel.request_id = Some(request_id);
+        self.await_snapshot(channel_id);
+        Asked::Granted
+    }
+
+    fn await_snapshot(&mut self, channel_id: ChannelId) {
+        self.awaited.insert(channel_id);
+        self.unasked.insert(channel_id);
+    }
+
+    /// The next snapshot that is to be asked for; none while enough of them are under way.
+    pub(crate) fn next_want(&mut self) -> Option<(ChannelId, Option<RequestId>)> {
+        if self.under_way.len() >= SNAPSHOTS_MAX || self.snapshot_bytes > self.backlog_bytes_max {
+            return None;
+        }
+        let channel_id = *self.unasked.iter().find(|channel_id| !self.under_way.contains(channel_id))?;
+        self.unasked.remove(&channel_id);
+        self.under_way.insert(channel_id);
+        Some((channel_id, self.channels.get(&channel_id)?.request_id))
     }
 
     pub(crate) fn packet(&mut self, packet: &Packet) -> Outcome {
-        let Some(Position::At(next)) = self.channels.get_mut(&packet.channel_id) else { return Outcome::Kept };
+        let channel = self.channels.get_mut(&packet.channel_id);
+        let Some(Position::At(next)) = channel.map(|channel| &mut channel.position) else { return Outcome::Kept };
         if packet.next_sequence <= *next {
             return Outcome::Kept;
         }
@@ -149,29 +189,60 @@ impl Outbox {
         self.recovery = Recovery::UnderWay;
         self.backlog_bytes = 0;
         for packet in self.live.drain(..).rev() {
-            if let Some(position) = self.channels.get_mut(&packet.channel_id) {
-                *position = Position::At(packet.first_sequence);
+            // Packets of a channel that was left and begun again say nothing of where it is now.
+            if let Some(channel) = self.channels.get_mut(&packet.channel_id)
+                && matches!(channel.position, Position::At(_))
+                && packet.next_sequence > channel.since
+            {
+                channel.position = Position::At(packet.first_sequence.max(channel.since));
             }
         }
-        let mut channels = Vec::new();
-        for (&channel_id, position) in &mut self.channels {
-            if let Position::At(next) = *position {
-                *position = Position::Missing(next, cause);
-                channels.push(channel_id);
+        let mut missed = false;
+        for (&channel_id, channel) in &mut self.channels {
+            if let Position::At(next) = channel.position {
+                channel.position = Position::Missing(next, cause);
+                self.awaited.insert(channel_id);
+                self.unasked.insert(channel_id);
+                missed = true;
             }
         }
-        self.awaited.extend(&channels);
-        self.snapshots.retain(|snapshot| !channels.contains(&snapshot.channel_id));
-        Outcome::Missed(channels)
+        self.drop_superseded();
+        if missed { Outcome::Missed } else { Outcome::Kept }
+    }
+
+    /// Snapshots that a new one is going to replace are not written. A peer cannot bring this about at will: a second
+    /// loss before all are written closes it.
+    fn drop_superseded(&mut self) {
+        let channels = &self.channels;
+        let is_missing = |snapshot: &Snapshot| {
+            let channel = channels.get(&snapshot.channel_id);
+            channel.is_some_and(|channel| matches!(channel.position, Position::Missing(..)))
+        };
+        let (dropped, kept): (Vec<Snapshot>, Vec<Snapshot>) = self.snapshots.drain(..).partition(is_missing);
+        self.snapshots = kept.into();
+        for snapshot in dropped {
+            self.snapshot_bytes -= snapshot.bytes.len();
+            self.under_way.remove(&snapshot.channel_id);
+        }
     }
 
     /// A snapshot has come; the packets behind it follow.
-    pub(crate) fn snapshot(&mut self, snapshot: Snapshot, request_id: Option<RequestId>) {
-        let Snapshot { channel_id, next_sequence, .. } = snapshot;
-        let Some(position) = self.channels.get_mut(&channel_id) else { return };
-        let before = core::mem::replace(position, Position::At(next_sequence));
-        match before {
+    pub(crate) fn snapshot(&mut self, snapshot: Snapshot) {
+        self.take_place(&snapshot);
+        self.snapshot_bytes += snapshot.bytes.len();
+        self.snapshots.push_back(snapshot);
+    }
+
+    /// The channel goes on behind its snapshot, unless that was asked for before the channel was begun again.
+    fn take_place(&mut self, &Snapshot { channel_id, next_sequence, .. }: &Snapshot) {
+        if self.unasked.contains(&channel_id) {
+            return;
+        }
+        let Some(channel) = self.channels.get_mut(&channel_id) else { return };
+        let request_id = channel.request_id.take();
+        match core::mem::replace(&mut channel.position, Position::At(next_sequence)) {
             Position::Joining => {
+                channel.since = next_sequence;
                 if let Some(request_id) = request_id {
                     self.control(&SubscribeAck { request_id, channel_id, next_sequence });
                 }
@@ -182,8 +253,14 @@ impl Outbox {
             }
             Position::At(_) => {}
         }
-        self.snapshots.retain(|earlier| earlier.channel_id != channel_id);
-        self.snapshots.push_back(snapshot);
+    }
+
+    /// There is no such book: the channel ends, unless it was begun again since that was asked.
+    pub(crate) fn no_book(&mut self, channel_id: ChannelId) {
+        self.under_way.remove(&channel_id);
+        if !self.unasked.contains(&channel_id) {
+            self.leave(channel_id);
+        }
     }
 
     pub(crate) fn control<M: Flat>(&mut self, message: &M) {
@@ -205,8 +282,10 @@ impl Outbox {
     }
 
     /// A snapshot was written.
-    pub(crate) fn written(&mut self, channel_id: ChannelId) {
-        if !self.snapshots.iter().any(|snapshot| snapshot.channel_id == channel_id) {
+    pub(crate) fn written(&mut self, channel_id: ChannelId, bytes: usize) {
+        self.snapshot_bytes -= bytes;
+        self.under_way.remove(&channel_id);
+        if !self.unasked.contains(&channel_id) {
             self.awaited.remove(&channel_id);
         }
         if self.awaited.is_empty() {
@@ -260,18 +339,37 @@ mod tests {
     }
 
     fn snapshot(next: u64) -> Snapshot {
-        Snapshot { channel_id: CHANNEL, next_sequence: FeedSequence(next), bytes: Bytes::new() }
+        Snapshot { channel_id: CHANNEL, next_sequence: FeedSequence(next), bytes: vec![0; 60].into() }
+    }
+
+    /// The desk answers the next want.
+    fn answer(outbox: &mut Outbox, next: u64) {
+        assert_eq!(outbox.next_want().map(|(channel_id, _)| channel_id), Some(CHANNEL));
+        outbox.snapshot(snapshot(next));
+    }
+
+    fn write_snapshot(outbox: &mut Outbox) {
+        let snapshot = outbox.next_snapshot().unwrap();
+        outbox.written(snapshot.channel_id, snapshot.bytes.len());
+    }
+
+    fn acknowledged(outbox: &mut Outbox) -> Option<(RequestId, FeedSequence)> {
+        let control = outbox.next_control()?;
+        match wire::Frame::split(&control).unwrap().0.try_into() {
+            Ok(MarketDataMessage::SubscribeAck(ack)) => Some((ack.request_id, ack.next_sequence)),
+            other => panic!("{other:?}"),
+        }
     }
 
     fn joined() -> Outbox {
         let mut outbox = Outbox::new(250);
-        outbox.join(CHANNEL).unwrap();
-        assert_eq!(outbox.join(CHANNEL), Err(AlreadyJoined));
+        outbox.join(CHANNEL, RequestId(1)).unwrap();
+        assert_eq!(outbox.join(CHANNEL, RequestId(1)), Err(AlreadyJoined));
         assert_eq!(outbox.packet(&packet(4)), Outcome::Kept);
         assert_eq!(outbox.next_group(1_000), [] as [Bytes; 0]);
-        outbox.snapshot(snapshot(5), Some(RequestId(1)));
-        outbox.next_snapshot().unwrap();
-        outbox.written(CHANNEL);
+        assert_eq!(outbox.next_want(), Some((CHANNEL, Some(RequestId(1)))));
+        outbox.snapshot(snapshot(5));
+        write_snapshot(&mut outbox);
         outbox.next_control().unwrap();
         outbox
     }
@@ -283,9 +381,9 @@ mod tests {
         assert_eq!(outbox.next_group(1_000).len(), 1);
         assert_eq!(outbox.packet(&packet(6)), Outcome::Kept);
         assert_eq!(outbox.packet(&packet(7)), Outcome::Kept);
-        assert_eq!(outbox.packet(&packet(8)), Outcome::Missed(vec![CHANNEL]));
+        assert_eq!(outbox.packet(&packet(8)), Outcome::Missed);
         assert_eq!(outbox.packet(&packet(9)), Outcome::Kept);
-        outbox.snapshot(snapshot(10), None);
+        answer(&mut outbox, 10);
         let control = outbox.next_control().unwrap();
         let Ok(MarketDataMessage::GapNotice(notice)) = wire::Frame::split(&control).unwrap().0.try_into() else {
             panic!("another message")
@@ -299,19 +397,18 @@ mod tests {
     fn a_backlog_that_is_full_again_before_the_snapshot_is_written_closes() {
         let mut outbox = joined();
         (5..7).for_each(|number| assert_eq!(outbox.packet(&packet(number)), Outcome::Kept));
-        assert_eq!(outbox.packet(&packet(7)), Outcome::Missed(vec![CHANNEL]));
-        outbox.snapshot(snapshot(8), None);
+        assert_eq!(outbox.packet(&packet(7)), Outcome::Missed);
+        answer(&mut outbox, 8);
         (8..10).for_each(|number| assert_eq!(outbox.packet(&packet(number)), Outcome::Kept));
         assert_eq!(outbox.packet(&packet(10)), Outcome::Close(CloseReason::TooSlow));
 
         let mut outbox = joined();
         (5..7).for_each(|number| assert_eq!(outbox.packet(&packet(number)), Outcome::Kept));
-        assert_eq!(outbox.packet(&packet(7)), Outcome::Missed(vec![CHANNEL]));
-        outbox.snapshot(snapshot(8), None);
-        outbox.next_snapshot().unwrap();
-        outbox.written(CHANNEL);
+        assert_eq!(outbox.packet(&packet(7)), Outcome::Missed);
+        answer(&mut outbox, 8);
+        write_snapshot(&mut outbox);
         (8..10).for_each(|number| assert_eq!(outbox.packet(&packet(number)), Outcome::Kept));
-        assert_eq!(outbox.packet(&packet(10)), Outcome::Missed(vec![CHANNEL]));
+        assert_eq!(outbox.packet(&packet(10)), Outcome::Missed);
     }
 
     #[test]
@@ -321,5 +418,83 @@ mod tests {
         assert_eq!(outbox.next_group(10).len(), 1);
         assert_eq!(outbox.next_group(100).len(), 1);
         assert_eq!(outbox.next_group(100).len(), 0);
+    }
+
+    /// A peer that joined and left in turns had a whole book walked through each time, and was sent none of them.
+    #[test]
+    fn who_joins_and_leaves_in_turns_gets_no_snapshot_before_the_last_is_written() {
+        let mut outbox = Outbox::new(250);
+        let turns = |outbox: &mut Outbox| {
+            (0..100)
+                .filter(|&turn| {
+                    outbox.join(CHANNEL, RequestId(turn)).unwrap();
+                    let is_asked = outbox.next_want().is_some();
+                    assert_eq!(outbox.leave(CHANNEL), None);
+                    is_asked
+                })
+                .count()
+        };
+        assert_eq!(turns(&mut outbox), 1);
+        outbox.snapshot(snapshot(5));
+        assert_eq!(turns(&mut outbox), 0);
+        write_snapshot(&mut outbox);
+        assert_eq!(turns(&mut outbox), 1);
+        assert_eq!(acknowledged(&mut outbox), None);
+
+        // Who stays after all gets a snapshot of its own, once the one that was asked for before is written.
+        outbox.join(CHANNEL, RequestId(7)).unwrap();
+        outbox.snapshot(snapshot(6));
+        assert_eq!((outbox.next_want(), acknowledged(&mut outbox)), (None, None));
+        write_snapshot(&mut outbox);
+        assert_eq!(outbox.next_want(), Some((CHANNEL, Some(RequestId(7)))));
+        outbox.snapshot(snapshot(8));
+        assert_eq!(acknowledged(&mut outbox), Some((RequestId(7), FeedSequence(8))));
+    }
+
+    #[test]
+    fn snapshots_that_are_not_read_keep_others_from_being_taken() {
+        let mut outbox = Outbox::new(250);
+        for channel in 0..100 {
+            outbox.join(ChannelId(channel), RequestId(1)).unwrap();
+        }
+        let mut wants: Vec<ChannelId> = std::iter::from_fn(|| outbox.next_want()).map(|want| want.0).collect();
+        assert_eq!(wants.len(), SNAPSHOTS_MAX);
+        for channel_id in wants.drain(..) {
+            outbox.snapshot(Snapshot { channel_id, ..snapshot(5) });
+        }
+        // Fifteen of sixty bytes are more than the backlog may have; four are not.
+        for left in (4..SNAPSHOTS_MAX).rev() {
+            write_snapshot(&mut outbox);
+            assert_eq!(outbox.next_want().is_some(), left == 4, "{left} left");
+        }
+    }
+
+    /// The acknowledgement of a channel that was begun again was lost where packets from before its end still waited.
+    #[test]
+    fn a_channel_that_is_begun_again_is_acknowledged_whatever_waits_from_before() {
+        let mut outbox = joined();
+        assert_eq!(outbox.packet(&packet(5)), Outcome::Kept);
+        assert_eq!(outbox.leave(CHANNEL), Some(FeedSequence(6)));
+        outbox.join(CHANNEL, RequestId(2)).unwrap();
+        assert_eq!(outbox.missed(GapCause::Upstream), Outcome::Kept);
+        answer(&mut outbox, 8);
+        assert_eq!(acknowledged(&mut outbox), Some((RequestId(2), FeedSequence(8))));
+    }
+
+    #[test]
+    fn what_a_channel_missed_begins_where_it_was_begun_again() {
+        let mut outbox = joined();
+        assert_eq!(outbox.packet(&packet(5)), Outcome::Kept);
+        outbox.leave(CHANNEL);
+        outbox.join(CHANNEL, RequestId(2)).unwrap();
+        answer(&mut outbox, 8);
+        assert_eq!(acknowledged(&mut outbox), Some((RequestId(2), FeedSequence(8))));
+        assert_eq!(outbox.missed(GapCause::Upstream), Outcome::Missed);
+        answer(&mut outbox, 10);
+        let control = outbox.next_control().unwrap();
+        let Ok(MarketDataMessage::GapNotice(notice)) = wire::Frame::split(&control).unwrap().0.try_into() else {
+            panic!("another message")
+        };
+        assert_eq!((notice.from_sequence, notice.count), (FeedSequence(8), MessageCount(2)));
     }
 }

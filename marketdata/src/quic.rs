@@ -274,7 +274,7 @@ async fn attend(network: Rc<Network>, id: SubscriberId, incoming: Incoming) {
     let tasks = [
         spawn_local(read_requests(Rc::clone(&network), Rc::clone(&peer), requests)),
         spawn_local(write_control(Rc::clone(&peer), answers)),
-        spawn_local(write_snapshots(Rc::clone(&peer))),
+        spawn_local(write_snapshots(Rc::clone(&network), Rc::clone(&peer))),
         spawn_local(write_live(Rc::clone(&peer), network.limits.group_bytes_max)),
     ];
     peer.connection.closed().await;
@@ -313,17 +313,19 @@ async fn write_control(peer: Rc<Peer>, mut stream: SendStream) {
     }
 }
 
-async fn write_snapshots(peer: Rc<Peer>) {
+async fn write_snapshots(network: Rc<Network>, peer: Rc<Peer>) {
     loop {
         let next = peer.outbox.borrow_mut().next_snapshot();
         let Some(snapshot) = next else {
             peer.snapshots.notified().await;
             continue;
         };
+        let bytes = snapshot.bytes.len();
         if write_snapshot(&peer.connection, snapshot.bytes).await.is_err() {
             return;
         }
-        peer.outbox.borrow_mut().written(snapshot.channel_id);
+        peer.outbox.borrow_mut().written(snapshot.channel_id, bytes);
+        network.ask(&peer);
     }
 }
 
@@ -365,9 +367,10 @@ impl Network {
             Output::Answer(want, snapshot) => {
                 let Some(peer) = self.peers.borrow().get(&want.subscriber).cloned() else { return };
                 match snapshot {
-                    Some(snapshot) => peer.outbox.borrow_mut().snapshot(snapshot, want.request_id),
+                    Some(snapshot) => peer.outbox.borrow_mut().snapshot(snapshot),
                     None => peer.refuse_book(want),
                 }
+                self.ask(&peer);
                 peer.wake();
             }
         }
@@ -386,19 +389,27 @@ impl Network {
     fn act(&self, peer: &Rc<Peer>, outcome: Outcome) {
         match outcome {
             Outcome::Kept => {}
-            Outcome::Missed(channels) => self.want(channels.into_iter().filter_map(|channel| peer.want(channel, None))),
+            Outcome::Missed => self.ask(peer),
             Outcome::Close(reason) => peer.close(reason),
         }
     }
 
-    fn want(&self, wants: impl IntoIterator<Item = Want>) {
-        self.desk.want(wants);
+    /// Asks the desk for the snapshots whose turn it is.
+    fn ask(&self, peer: &Peer) {
+        let mut outbox = peer.outbox.borrow_mut();
+        let wants: Vec<Want> = core::iter::from_fn(|| outbox.next_want())
+            .filter_map(|(channel_id, request_id)| peer.want(channel_id, request_id))
+            .collect();
+        if !wants.is_empty() {
+            self.desk.want(wants);
+        }
     }
 
     fn listed(&self, peer: &Rc<Peer>, book: InstrumentId) {
         for &(level, request_id) in peer.everything.borrow().values() {
-            self.join(peer, book, level, request_id);
+            peer.join(book, level, request_id);
         }
+        self.ask(peer);
     }
 
     /// Does what a subscriber asks for; `None` if that is no request.
@@ -408,12 +419,13 @@ impl Network {
                 let books = instruments.map(|entry| Some(entry.ok()?.security_id)).collect::<Option<Vec<_>>>()?;
                 self.subscribe(peer, &request, &books);
             }
-            MarketDataMessage::SnapshotRequest(request) => self.snapshot(peer, &request),
+            MarketDataMessage::SnapshotRequest(request) => peer.snapshot(&request),
             MarketDataMessage::PacketRetransmitRequest(PacketRetransmitRequest { request_id, .. }) => {
                 peer.refuse(request_id, None, SubscribeRejectReason::TooOld);
             }
             _ => return None,
         }
+        self.ask(peer);
         peer.wake();
         Some(())
     }
@@ -434,38 +446,38 @@ impl Network {
         if books.is_empty() {
             peer.everything.borrow_mut().insert(level as u8, (level, request_id));
             let listed = self.desk.instruments();
-            listed.into_iter().for_each(|book| self.join(peer, book, level, request_id));
+            listed.into_iter().for_each(|book| peer.join(book, level, request_id));
         }
         for &security_id in books {
             match InstrumentId::try_from(security_id) {
-                Ok(book) => self.join(peer, book, level, request_id),
+                Ok(book) => peer.join(book, level, request_id),
                 Err(_) => peer.refuse(request_id, Some(security_id), SubscribeRejectReason::UnknownInstrument),
             }
-        }
-    }
-
-    fn join(&self, peer: &Rc<Peer>, book: InstrumentId, level: FeedLevel, request_id: RequestId) {
-        let Some(channel_id) = channel_of(book, level) else { return };
-        let joined = peer.outbox.borrow_mut().join(channel_id);
-        match joined {
-            Ok(()) => self.want(peer.want(channel_id, Some(request_id))),
-            Err(_) => peer.refuse(request_id, Some(book.into()), SubscribeRejectReason::DuplicateRequest),
-        }
-    }
-
-    fn snapshot(&self, peer: &Rc<Peer>, request: &SnapshotRequest) {
-        let &SnapshotRequest { request_id, security_id, level } = request;
-        let channel_id = InstrumentId::try_from(security_id).ok().and_then(|book| channel_of(book, level));
-        let asked = channel_id.map_or(Asked::Unknown, |channel_id| peer.outbox.borrow_mut().ask(channel_id));
-        match (asked, channel_id) {
-            (Asked::Granted, Some(channel_id)) => self.want(peer.want(channel_id, Some(request_id))),
-            (Asked::Busy, _) => peer.refuse(request_id, Some(security_id), SubscribeRejectReason::Busy),
-            _ => peer.refuse(request_id, Some(security_id), SubscribeRejectReason::UnknownChannel),
         }
     }
 }
 
 impl Peer {
+    fn join(&self, book: InstrumentId, level: FeedLevel, request_id: RequestId) {
+        let Some(channel_id) = channel_of(book, level) else { return };
+        let joined = self.outbox.borrow_mut().join(channel_id, request_id);
+        if joined.is_err() {
+            self.refuse(request_id, Some(book.into()), SubscribeRejectReason::DuplicateRequest);
+        }
+    }
+
+    fn snapshot(&self, request: &SnapshotRequest) {
+        let &SnapshotRequest { request_id, security_id, level } = request;
+        let channel_id = InstrumentId::try_from(security_id).ok().and_then(|book| channel_of(book, level));
+        let asked =
+            channel_id.map_or(Asked::Unknown, |channel_id| self.outbox.borrow_mut().ask(channel_id, request_id));
+        match asked {
+            Asked::Granted => {}
+            Asked::Busy => self.refuse(request_id, Some(security_id), SubscribeRejectReason::Busy),
+            Asked::Unknown => self.refuse(request_id, Some(security_id), SubscribeRejectReason::UnknownChannel),
+        }
+    }
+
     fn want(&self, channel_id: ChannelId, request_id: Option<RequestId>) -> Option<Want> {
         let (book, level) = crate::feed::channel_parts(channel_id)?;
         Some(Want { subscriber: self.id, book, level, request_id })
@@ -489,7 +501,7 @@ impl Peer {
 
     fn refuse_book(&self, Want { book, level, request_id, .. }: Want) {
         if let Some(channel_id) = channel_of(book, level) {
-            self.outbox.borrow_mut().leave(channel_id);
+            self.outbox.borrow_mut().no_book(channel_id);
         }
         if let Some(request_id) = request_id {
             self.refuse(request_id, Some(book.into()), SubscribeRejectReason::UnknownInstrument);

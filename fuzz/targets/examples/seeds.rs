@@ -9,6 +9,7 @@ fn main() {
         ("commands", targets::commands::seeds()),
         ("snapshot", targets::snapshot::seeds()),
         ("wire", targets::frames::seeds()),
+        ("session", targets::session::seeds()),
     ] {
         let folder = corpus.join(target);
         fs::create_dir_all(&folder).expect("a folder for the corpus");

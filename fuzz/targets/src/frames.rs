@@ -141,7 +141,7 @@ pub fn seeds() -> Vec<(String, Vec<u8>)> {
 }
 
 /// The bytes of a golden file: hexadecimal before the bar.
-fn bytes_of(text: &str) -> Vec<u8> {
+pub(crate) fn bytes_of(text: &str) -> Vec<u8> {
     text.lines()
         .flat_map(|line| line.split('|').next().unwrap_or_default().split_whitespace())
         .map(|byte| u8::from_str_radix(byte, 16).expect("a byte"))

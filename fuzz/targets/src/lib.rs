@@ -2,4 +2,5 @@
 
 pub mod commands;
 pub mod frames;
+pub mod session;
 pub mod snapshot;

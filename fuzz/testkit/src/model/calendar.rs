@@ -103,8 +103,8 @@ impl Model {
         let call = set.phase.is_some_and(is_call);
         ensure(set.random_end.0 == 0 && !call, NotImplemented)?;
         let changes_phase = set.action == CalendarAction::SetPhase;
-        let valid = set.at > self.now() && set.phase.is_some() == changes_phase && set.entry != 0;
-        ensure(valid, CalendarEntryInvalid)?;
+        let comes = set.at > self.now() && set.at != Timestamp::NEVER;
+        ensure(comes && set.phase.is_some() == changes_phase, CalendarEntryInvalid)?;
         let key = (set.instrument, set.entry);
         let room = self.calendar.len() < engine::limits::CALENDAR_ENTRIES as usize;
         ensure(room || self.calendar.contains_key(&key), CapacityFull)?;

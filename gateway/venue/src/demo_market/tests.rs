@@ -86,7 +86,7 @@ impl Floor {
             Action::Amend(message) => OrderEntryMessage::OrderCancelReplaceRequest(message),
             Action::Cancel(message) => OrderEntryMessage::OrderCancelRequest(message),
         };
-        let body = ingress::command(&message, &self.view).unwrap();
+        let body = ingress::command(&message, holder.key, &self.view).unwrap();
         let header = CommandHeader {
             author: holder.key,
             session: holder.session,
