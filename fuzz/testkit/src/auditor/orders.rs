@@ -378,6 +378,7 @@ impl Auditor {
                 let is_left = order.funds.is_some() || !order.state.leaves.is_zero();
                 ensure(owed == Some(Owed::Reduced(id)) && is_left, "4.7", || format!("told first: {owed:?}"))?;
             }
+            RestatementReason::JoinedCall => {}
             RestatementReason::TradeBusted => {
                 ensure(false, "8.17", || "a bust leaves orders as they are".to_owned())?;
             }

@@ -109,6 +109,10 @@ impl Model {
             return 0;
         }
         let open = self.notional(order.instrument, order.bound, order.leaves);
+        if open > Amount::MAX.0 {
+            // No account has so much (8.9).
+            return u128::MAX;
+        }
         let worst = order.rates.maker.max(order.rates.taker);
         if worst == 0 {
             return open;
