@@ -33,6 +33,22 @@ pub(super) enum Owed {
     Ended(OrderId, CancelReason),
 }
 
+impl Owed {
+    /// The rule that says so.
+    pub(super) fn rule(self) -> &'static str {
+        match self {
+            Self::Cancelled(_) | Self::Reduced(_) => "4.2",
+            Self::Refreshed(_) => "1.10",
+            Self::Refused => "6.2",
+            Self::Collared(_) => "6.3",
+            Self::Protected(_) => "6.5",
+            Self::Banded(_) => "5.11",
+            Self::Joined(_) => "5.10",
+            Self::Ended(..) => "5.9",
+        }
+    }
+}
+
 /// One side of a book: by price, the best first, then by place.
 type Queue = BTreeSet<(u64, u64, OrderId)>;
 

@@ -65,6 +65,10 @@ impl Auditor {
         self.done = None;
         let Some(&owed) = self.owed.front() else { return Ok(()) };
         let pays = match owed {
+            Owed::Refreshed(_) if self.auction.is_some() => {
+                let refreshed = matches!(event, Event::OrderRestated(_));
+                return ensure(refreshed, "5.8", || format!("to be told first: {owed:?}"));
+            }
             // Looked at where they are told.
             Owed::Cancelled(_) | Owed::Reduced(_) | Owed::Refreshed(_) => return Ok(()),
             Owed::Refused => crate::compare::refusal(event) == Some(engine::RejectReason::OutsidePriceBand),
@@ -86,15 +90,7 @@ impl Auditor {
                 joins || is_end(event, id, &reasons)
             }
         };
-        let rule = match owed {
-            Owed::Refused => "6.2",
-            Owed::Collared(_) => "6.3",
-            Owed::Protected(_) => "6.5",
-            Owed::Banded(_) => "5.11",
-            Owed::Joined(_) => "5.10",
-            _ => "5.9",
-        };
-        ensure(pays, rule, || format!("to be told first: {owed:?}"))?;
+        ensure(pays, owed.rule(), || format!("to be told first: {owed:?}"))?;
         self.done = self.owed.pop_front();
         Ok(())
     }

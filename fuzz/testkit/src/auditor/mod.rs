@@ -233,7 +233,8 @@ impl Auditor {
 
     fn finish(&mut self, command: &Sequenced<Command>, events: &[(EventHeader, Event)]) -> Checked {
         self.settle_incoming()?;
-        ensure(self.owed.is_empty(), "4.2", || format!("never told: {:?}", self.owed))?;
+        let rule = self.owed.front().map_or("", |owed| owed.rule());
+        ensure(self.owed.is_empty(), rule, || format!("never told: {:?}", self.owed))?;
         ensure(self.auction.is_none(), "5.6", || format!("never done: {:?}", self.auction))?;
         ensure(self.elected.is_empty(), "3.8", || format!("elected, and never entered: {:?}", self.elected))?;
         self.nothing_left_to_give_back()?;
