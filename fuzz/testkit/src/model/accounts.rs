@@ -88,7 +88,7 @@ impl Model {
         };
         let due = match self.flaw {
             Flaw::FeesRoundedDown => parts.div_euclid(1_000_000),
-            Flaw::None | Flaw::LaterOrderFirst | Flaw::ReducingLosesPriority => divided_up(parts, 1_000_000),
+            _ => divided_up(parts, 1_000_000),
         };
         due - role.charged
     }

@@ -9,12 +9,12 @@ use engine::event::{
 use engine::instrument::{Phase, PhaseCause};
 use engine::*;
 
-use super::Model;
 use super::entry::is_worse;
 use super::matching::PastTrade;
 use super::orders::{Order, State};
 use super::phases::{CallKind, gathers, matches_orders};
 use super::protection::outside;
+use super::{Flaw, Model};
 
 /// A pending call.
 #[derive(Debug, Clone)]
@@ -137,7 +137,10 @@ impl Model {
     pub fn indicative(&self, instrument: InstrumentId) -> Outcome {
         let standing = self.orders.iter().filter(|it| it.state == State::Resting && it.instrument == instrument);
         let book: Vec<Interest> = standing.map(|order| (order.side, order.price, order.leaves)).collect();
-        auction(&book, self.instruments[&instrument].reference)
+        let reference = self.instruments[&instrument].reference;
+        let only_market = book.iter().all(|it| it.1.is_absent());
+        let passed_over = self.flaw == Flaw::ReferencePassedOver && !only_market;
+        auction(&book, if passed_over { Price::ABSENT } else { reference })
     }
 
     /// 5.5: once for a command, behind all its other events, by instrument.
@@ -250,6 +253,7 @@ impl Model {
         let standing = self.orders.iter().filter(|it| it.state == State::Resting && it.instrument == id);
         let mut queue: Vec<&Order> = standing.filter(|order| order.side == side).collect();
         queue.sort_by_key(|order| match order.order_type {
+            OrderType::Market if self.flaw == Flaw::MarketOrdersLast => (2, (0, order.place)),
             OrderType::Market => (0, (0, order.place)),
             _ => (1, self.priority(order)),
         });

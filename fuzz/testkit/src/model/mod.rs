@@ -47,6 +47,10 @@ pub enum Flaw {
     FeesRoundedDown,
     /// An amend to less quantity loses priority.
     ReducingLosesPriority,
+    /// Of equally good auction prices the lowest is taken, whatever the reference price is.
+    ReferencePassedOver,
+    /// In an auction market orders trade last.
+    MarketOrdersLast,
 }
 
 impl Flaw {
@@ -55,6 +59,8 @@ impl Flaw {
         ("later_order_first", Self::LaterOrderFirst),
         ("fees_rounded_down", Self::FeesRoundedDown),
         ("reducing_loses_priority", Self::ReducingLosesPriority),
+        ("reference_passed_over", Self::ReferencePassedOver),
+        ("market_orders_last", Self::MarketOrdersLast),
     ];
 }
 

@@ -765,8 +765,8 @@ fn an_event_that_is_left_out_or_told_twice_is_missed_wherever_it_was() {
 }
 
 /// What the auditor objects to first in a stream of a model with a flaw, and in which seed.
-fn first_objection(flaw: Flaw) -> Option<(u64, Violation)> {
-    let profile = profile("plain").expect("a profile");
+fn first_objection(flaw: Flaw, name: &str) -> Option<(u64, Violation)> {
+    let profile = profile(name).expect("a profile");
     (1..=20).find_map(|seed| {
         let mut model = Model::with_flaw(CAPACITY, flaw);
         let (mut auditor, mut workload) = (Auditor::new(), Workload::new(profile, seed));
@@ -788,11 +788,18 @@ fn first_objection(flaw: Flaw) -> Option<(u64, Violation)> {
 
 #[test]
 fn a_venue_with_a_wrong_rule_is_caught_by_that_rule() {
-    for (flaw, rule) in
-        [(Flaw::LaterOrderFirst, "3.1"), (Flaw::FeesRoundedDown, "8.5"), (Flaw::ReducingLosesPriority, "2.2")]
-    {
-        let (seed, violation) = first_objection(flaw).unwrap_or_else(|| panic!("{flaw:?} is not caught"));
+    let caught = [
+        (Flaw::LaterOrderFirst, "plain", "3.1"),
+        (Flaw::FeesRoundedDown, "plain", "8.5"),
+        (Flaw::ReducingLosesPriority, "plain", "2.2"),
+        (Flaw::ReferencePassedOver, "auctions", "5.5"),
+        (Flaw::MarketOrdersLast, "auctions", "5.6"),
+    ];
+    for (flaw, name, rule) in caught {
+        let (seed, violation) = first_objection(flaw, name).unwrap_or_else(|| panic!("{flaw:?} is not caught"));
         assert_eq!(violation.rule, rule, "{flaw:?} in seed {seed}: {violation}");
     }
-    assert_eq!(first_objection(Flaw::None), None);
+    for name in ["plain", "auctions", "protection", "day"] {
+        assert_eq!(first_objection(Flaw::None, name), None, "{name}");
+    }
 }
