@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use engine::canonical::Code;
 use engine::command::*;
-use engine::instrument::Holds;
+use engine::instrument::{Distance, DistanceUnit, Holds, PriceProtection};
 use engine::*;
 use serde_json::{Map, Value};
 
@@ -200,6 +200,10 @@ impl Writer {
             }
             CommandBody::DelistInstrument(it) => Line::new("delist").with("instrument", instrument(it.instrument)?),
             CommandBody::SetCalendarEntry(it) => calendar(it)?,
+            CommandBody::SetPriceProtection(it) => protect(it)?,
+            CommandBody::SetRandomSeed(it) => {
+                Line::new("seed").with("seed", it.seed.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+            }
             _ => return Err("no operation says this command"),
         };
         Ok(line.0)
@@ -302,7 +306,7 @@ fn listing(it: &ListInstrument) -> Result<Line, &'static str> {
 
 fn calendar(it: &SetCalendarEntry) -> Result<Line, &'static str> {
     let fits = it.phase.is_some() == (it.action == CalendarAction::SetPhase);
-    if !fits || it.random_end != Nanoseconds::NONE {
+    if !fits {
         return Err("a script has no such calendar entry");
     }
     Ok(Line::new("calendar")
@@ -310,7 +314,30 @@ fn calendar(it: &SetCalendarEntry) -> Result<Line, &'static str> {
         .with("entry", it.entry)
         .with("at", it.at.0)
         .with("repeat", it.repeat.0)
+        .with("random_end", it.random_end.0)
         .with_some("phase", it.phase.map(Code::name)))
+}
+
+/// Every field, whatever the instrument's protection was before.
+fn protect(it: &SetPriceProtection) -> Result<Line, &'static str> {
+    let PriceProtection { entry_band, collar, market, auction, .. } = it.protection;
+    let mut line = Line::new("protect").with("instrument", instrument(it.instrument)?);
+    for (name, bound) in [("entry_band", entry_band), ("collar", collar), ("market", market), ("auction", auction)] {
+        line = line.with(name, distance(bound));
+    }
+    Ok(line
+        .with("collar_action", it.protection.collar_action.name())
+        .with("reference_source", it.protection.reference_source.name())
+        .with("call_duration", it.protection.call_duration.0)
+        .with("call_random_end", it.protection.call_random_end.0))
+}
+
+fn distance(it: Distance) -> String {
+    match it.unit {
+        DistanceUnit::Unlimited => "none".to_owned(),
+        DistanceUnit::Ticks => format!("{}t", it.value),
+        DistanceUnit::PartsPerMillion => format!("{}ppm", it.value),
+    }
 }
 
 fn account(id: AccountId) -> Result<String, &'static str> {
@@ -336,4 +363,57 @@ fn filter<T: PartialEq>(
     none: T,
 ) -> Result<Option<String>, &'static str> {
     if id == none { Ok(None) } else { name(id).map(Some) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use engine::instrument::{CollarAction, Phase, ReferenceSource};
+
+    #[test]
+    fn protection_seed_and_random_ends_are_said() {
+        let (instrument, note) = (InstrumentId(1), AdminNote::NONE);
+        let protection = PriceProtection {
+            entry_band: Distance::ticks(5),
+            collar: Distance::parts_per_million(50_000),
+            auction: Distance::UNLIMITED,
+            collar_action: CollarAction::VolatilityCall,
+            reference_source: ReferenceSource::LastAuction,
+            call_duration: Nanoseconds(7),
+            call_random_end: Nanoseconds(3),
+            ..PriceProtection::DEFAULT
+        };
+        let entry = SetCalendarEntry {
+            instrument,
+            entry: 2,
+            action: CalendarAction::SetPhase,
+            phase: Some(Phase::ClosingCall),
+            at: Timestamp(9),
+            repeat: Nanoseconds(60),
+            random_end: Nanoseconds(5),
+            note,
+        };
+        let bodies: [CommandBody; 3] = [
+            SetPriceProtection { instrument, protection, note }.into(),
+            SetRandomSeed { seed: [0xA0; 32], note }.into(),
+            entry.into(),
+        ];
+        let command = |(name, body)| Step { name, at: Timestamp::NONE, command: Command::from_venue(body) };
+        let steps: Vec<Step> = (1..).zip(bodies).map(command).collect();
+        let said = script(&steps, Capacity::SMALL).expect("a script says it");
+        let lines: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        let expected = [
+            serde_json::json!({
+                "op": "protect", "instrument": "i1", "entry_band": "5t", "collar": "50000ppm", "market": "100000ppm",
+                "auction": "none", "collar_action": "VolatilityCall", "reference_source": "LastAuction",
+                "call_duration": 7, "call_random_end": 3,
+            }),
+            serde_json::json!({"op": "seed", "seed": "a0".repeat(32)}),
+            serde_json::json!({
+                "op": "calendar", "instrument": "i1", "entry": 2, "at": 9, "repeat": 60, "random_end": 5,
+                "phase": "ClosingCall",
+            }),
+        ];
+        assert_eq!(lines, expected);
+    }
 }

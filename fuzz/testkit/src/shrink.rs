@@ -114,6 +114,9 @@ fn plainer(step: &Step) -> Vec<Step> {
         CommandBody::KillSwitch(it) => it.note = AdminNote::NONE,
         CommandBody::SetPhase(it) => it.note = AdminNote::NONE,
         CommandBody::SetFees(it) => it.note = AdminNote::NONE,
+        CommandBody::SetPriceProtection(it) => it.note = AdminNote::NONE,
+        CommandBody::SetCalendarEntry(it) => it.note = AdminNote::NONE,
+        CommandBody::SetRandomSeed(it) => it.note = AdminNote::NONE,
         _ => {}
     }
     let all = Step { command: Command { body: plain.command.body, ..first.command }, ..first };

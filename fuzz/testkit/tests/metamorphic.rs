@@ -174,7 +174,7 @@ fn said_renamed(name: &str, value: &FieldValue<'_>) -> Option<String> {
 
 #[test]
 fn renamed_accounts_change_nothing_but_names() {
-    for name in ["mixed", "wrong", "administration"] {
+    for name in ["mixed", "wrong", "administration", "auctions", "protection", "day"] {
         for seed in SEEDS {
             let mut workload = Workload::new(profile(name).expect("a profile"), seed);
             let (mut venue, mut other) = (Venue::new(), Venue::new());
@@ -293,13 +293,15 @@ fn two_instruments_interleaved_are_each_alone() {
 
 #[test]
 fn a_snapshot_restored_behind_every_command_changes_nothing() {
-    let mut workload = Workload::new(profile("mixed").expect("a profile"), 1);
-    let (mut straight, mut restored) = (Venue::new(), Venue::new());
-    for at in 0..400 {
-        let (step, done) = next(&mut workload, &mut straight, &|_| Some(())).expect("every step passes");
-        assert_eq!(restored.step(&step).all(), done.all(), "command {at}: {step:?}");
-        let bytes = restored.snapshot();
-        assert_eq!(bytes, straight.snapshot(), "the state behind command {at}: {step:?}");
-        restored.engine = Engine::read_snapshot(&bytes).expect("a venue's own snapshot");
+    for name in ["mixed", "auctions", "protection", "day"] {
+        let mut workload = Workload::new(profile(name).expect("a profile"), 1);
+        let (mut straight, mut restored) = (Venue::new(), Venue::new());
+        for at in 0..300 {
+            let (step, done) = next(&mut workload, &mut straight, &|_| Some(())).expect("every step passes");
+            assert_eq!(restored.step(&step).all(), done.all(), "{name}, command {at}: {step:?}");
+            let bytes = restored.snapshot();
+            assert_eq!(bytes, straight.snapshot(), "{name}, the state behind command {at}: {step:?}");
+            restored.engine = Engine::read_snapshot(&bytes).expect("a venue's own snapshot");
+        }
     }
 }

@@ -55,7 +55,8 @@ impl Auditor {
             let order = self.orders.get_mut(&side.order_id).expect("an open order");
             let mut fee = 0;
             if instrument.holds == Holds::On {
-                fee = if is_maker {
+                // 5.6: in an auction both pay the taker rate.
+                fee = if is_maker && event.aggressor.is_some() {
                     order.as_maker.charge(order.rates.maker, notional)
                 } else {
                     order.as_taker.charge(order.rates.taker, notional)

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use engine::canonical::Code;
 use engine::event::{MatchPrevented, SelfMatch, Trade, TradeSide};
-use engine::{InstrumentId, OrderId, Price, Quantity, SelfTradePrevention, Side};
+use engine::{CancelReason, InstrumentId, OrderId, Price, Quantity, SelfTradePrevention, Side};
 
 use super::orders::{Order, Stand, book_of, is_post_only};
-use super::settings::{is_uncrossed, matches_orders};
-use super::{Auditor, Checked, ensure};
+use super::settings::matches_orders;
+use super::{Auditor, Checked, Fault, ensure};
 
 /// What has to be told next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +19,34 @@ pub(super) enum Owed {
     Reduced(OrderId),
     /// The order's next tip is shown.
     Refreshed(OrderId),
+    /// The order is refused for the entry band.
+    Refused,
+    /// The order's remainder is cancelled, or trading is interrupted, for the collar.
+    Collared(OrderId),
+    /// The order's remainder is cancelled for the market protection.
+    Protected(OrderId),
+    /// The instrument's call goes on, or is halted.
+    Banded(InstrumentId),
+    /// The order joins a closing call, or ends instead.
+    Joined(OrderId),
+    /// The order ends behind an auction.
+    Ended(OrderId, CancelReason),
+}
+
+impl Owed {
+    /// The rule that says so.
+    pub(super) fn rule(self) -> &'static str {
+        match self {
+            Self::Cancelled(_) | Self::Reduced(_) => "4.2",
+            Self::Refreshed(_) => "1.10",
+            Self::Refused => "6.2",
+            Self::Collared(_) => "6.3",
+            Self::Protected(_) => "6.5",
+            Self::Banded(_) => "5.11",
+            Self::Joined(_) => "5.10",
+            Self::Ended(..) => "5.9",
+        }
+    }
 }
 
 /// One side of a book: by price, the best first, then by place.
@@ -36,13 +64,20 @@ fn key(side: Side, price: Price) -> u64 {
 }
 
 impl Queues {
+    /// Market orders of a call are in no book.
     pub(super) fn insert(&mut self, id: OrderId, order: &Order) {
+        if order.state.price.is_absent() {
+            return;
+        }
         let (instrument, side) = book_of(order);
         let queue = self.0.entry((instrument, side.code())).or_default();
         queue.insert((key(side, order.state.price), order.place, id));
     }
 
     pub(super) fn remove(&mut self, id: OrderId, order: &Order) {
+        if order.state.price.is_absent() {
+            return;
+        }
         let (instrument, side) = book_of(order);
         if let Some(queue) = self.0.get_mut(&(instrument, side.code())) {
             queue.remove(&(key(side, order.state.price), order.place, id));
@@ -70,12 +105,13 @@ impl Auditor {
     pub(super) fn settle_incoming(&mut self) -> Checked {
         let Some(id) = self.incoming.take() else { return Ok(()) };
         let Some(order) = self.orders.get(&id) else { return Ok(()) };
-        let (state, phase) = (order.state, self.instrument(order.state.instrument)?.phase);
+        let state = order.state;
+        let is_in_call = self.instrument(state.instrument)?.call.is_some();
         ensure(!order.is_market(), "1.2", || format!("a market order does not rest: {state:?}"))?;
         ensure(state.time_in_force.rests(), "1.3", || format!("it does not rest: {state:?}"))?;
         let best = self.queues.first(state.instrument, state.side.opposite());
         let crosses = best.is_some_and(|(price, _)| is_within(state.side, price, state.price));
-        ensure(!crosses || !is_uncrossed(phase), "2.6", || format!("{state:?} rests against {best:?}"))?;
+        ensure(!crosses || is_in_call, "2.6", || format!("{state:?} rests against {best:?}"))?;
         let place = self.next_place();
         let order = self.orders.get_mut(&id).expect("looked at above");
         order.stand = Stand::Resting;
@@ -85,12 +121,12 @@ impl Auditor {
         Ok(())
     }
 
-    /// 2.6: between commands no book is crossed where orders match.
+    /// 2.6, 5.2: between commands no book is crossed but in a call.
     pub(super) fn no_book_is_crossed(&self) -> Checked {
         for (&id, instrument) in &self.instruments {
             let (bid, ask) = (self.queues.first(id, Side::Buy), self.queues.first(id, Side::Sell));
             if let (Some(bid), Some(ask)) = (bid, ask) {
-                let crossed = bid.0 >= ask.0 && is_uncrossed(instrument.phase);
+                let crossed = bid.0 >= ask.0 && instrument.call.is_none();
                 ensure(!crossed, "2.6", || format!("in {id} {bid:?} meets {ask:?}"))?;
             }
         }
@@ -112,6 +148,8 @@ impl Auditor {
         let maker = &self.orders[&resting];
         ensure(price == maker.state.price, "3.2", || format!("the resting order's price is {:?}", maker.state.price))?;
         let rule = if taker.is_market() { "1.2" } else { "1.1" };
+        let is_inside = self.instrument(instrument)?.is_inside_collar(price);
+        ensure(is_inside, "6.3", || "it lies outside the collar".to_owned())?;
         ensure(is_within(side, price, taker.bound), rule, || format!("its worst price is {:?}", taker.bound))?;
         let shown = maker.state.shown;
         let most = if taker.funds.is_some() { shown } else { shown.min(taker.state.leaves) };
@@ -131,6 +169,9 @@ impl Auditor {
         let (maker, taker) = (&event.maker, &event.taker);
         ensure(event.trade_id > self.last_trade, "3.4", || format!("the last trade was {}", self.last_trade))?;
         self.last_trade = event.trade_id;
+        if event.aggressor.is_none() {
+            return self.auction_trade(event);
+        }
         self.open(maker.order_id, maker.report.account)?;
         self.open(taker.order_id, taker.report.account)?;
         self.meeting(taker.order_id, maker.order_id, event.price, event.quantity)?;
@@ -149,6 +190,9 @@ impl Auditor {
         for side in [maker, taker] {
             self.side_holds(side)?;
         }
+        if let Some(instrument) = self.instruments.get_mut(&event.instrument) {
+            instrument.moves(event.price, false);
+        }
         self.elect(event.instrument, event.price);
         self.owe_refresh(maker.order_id);
         for id in [maker.order_id, taker.order_id] {
@@ -162,15 +206,21 @@ impl Auditor {
 
     /// 4.1, 4.2: who belongs together trades only where nothing prevents it, and the trade says so.
     fn ownership(&self, event: &Trade) -> Checked {
-        let together = self.belong_together(event.maker.report.account, event.taker.report.account);
-        let expected = if together { SelfMatch::Yes } else { SelfMatch::No };
-        ensure(event.self_match == expected, "4.1", || format!("both sides belong together: {together}"))?;
+        let together = self.same_ownership(event)?;
         let mode = self.orders[&event.taker.order_id].mode;
         ensure(!together || mode == SelfTradePrevention::Allow, "4.2", || format!("the mode is {mode:?}"))
     }
 
+    /// 4.1, 5.7: a trade says whether both sides belong together; whether they do.
+    pub(super) fn same_ownership(&self, event: &Trade) -> Result<bool, Fault> {
+        let together = self.belong_together(event.maker.report.account, event.taker.report.account);
+        let expected = if together { SelfMatch::Yes } else { SelfMatch::No };
+        ensure(event.self_match == expected, "4.1", || format!("both sides belong together: {together}"))?;
+        Ok(together)
+    }
+
     /// 3.4, 4.7: whether a side of a trade is told as its order is.
-    fn side_holds(&self, side: &TradeSide) -> Checked {
+    pub(super) fn side_holds(&self, side: &TradeSide) -> Checked {
         let order = &self.orders[&side.order_id];
         let state = &order.state;
         let expected = TradeSide {

@@ -35,8 +35,10 @@ impl Auditor {
                 event.response_to == kind && matches!(kind, CommandKind::ReplaceOrder | CommandKind::CancelOrder)
             }
             Event::Trade(_) | Event::MatchPrevented(_) | Event::OrderTriggered(_) | Event::OrderRestated(_) => {
-                matches!(kind, CommandKind::NewOrder | CommandKind::ReplaceOrder)
+                lets_match(kind)
             }
+            Event::Uncrossed(_) => matches!(kind, CommandKind::SetPhase | CommandKind::AdvanceTime),
+            Event::PhaseChanged(_) | Event::PriceBoundReached(_) => lets_match(kind),
             Event::MassCancelled(_) | Event::MassCancelRejected(_) => kind == CommandKind::MassCancel,
             Event::TradeBusted(_) => kind == CommandKind::BustTrade,
             Event::KillSwitchSet(_) => kind == CommandKind::KillSwitch,
@@ -67,13 +69,27 @@ impl Auditor {
             CancelReason::Disconnected | CancelReason::DayEnded | CancelReason::Expired => {
                 kind == CommandKind::AdvanceTime
             }
-            reason if is_by_matching(reason) => matches!(kind, CommandKind::NewOrder | CommandKind::ReplaceOrder),
+            CancelReason::OpeningRemainder | CancelReason::ClosingRemainder | CancelReason::AuctionRemainder => {
+                matches!(kind, CommandKind::SetPhase | CommandKind::AdvanceTime)
+            }
+            CancelReason::InsufficientFunds => {
+                matches!(kind, CommandKind::SetPhase | CommandKind::AdvanceTime | CommandKind::SetPriceProtection)
+            }
+            reason if is_by_matching(reason) => lets_match(kind),
             _ => false,
         };
         ensure(caused, "9.2", || format!("a {} does not end orders so", command.body.name()))?;
         let order = self.open(id, event.report.account)?;
         ensure(names(command, reason, order), "8.13", || "the command does not name this order".to_owned())?;
         let (account, instrument) = (order.account, order.state.instrument);
+        let by_request = matches!(
+            reason,
+            CancelReason::Requested
+                | CancelReason::Administrator
+                | CancelReason::MassCancel
+                | CancelReason::Disconnected
+        );
+        ensure(!by_request || !self.keeps_orders(instrument), "7.6", || "nobody cancels in this phase".to_owned())?;
         let end = End { reason, account, instrument, expire_at: order.expire_at, age: order.age };
         self.in_order(command, end)?;
         self.answers.cancelled += 1;
@@ -144,6 +160,11 @@ fn names(command: &Command, reason: CancelReason, order: &Order) -> bool {
         CommandBody::DelistInstrument(it) => it.instrument == instrument,
         _ => true,
     }
+}
+
+/// Commands in which orders may meet: those that enter them, and those that change phases.
+fn lets_match(kind: CommandKind) -> bool {
+    matches!(kind, CommandKind::NewOrder | CommandKind::ReplaceOrder | CommandKind::SetPhase | CommandKind::AdvanceTime)
 }
 
 fn is_answer(event: &Event) -> bool {

@@ -7,6 +7,8 @@
 
 mod balances;
 mod book;
+mod bounds;
+mod calls;
 mod causes;
 mod numbers;
 mod orders;
@@ -23,6 +25,7 @@ use engine::{
 
 use balances::PastTrade;
 use book::{Owed, Queues};
+use calls::Auction;
 use causes::Answers;
 use numbers::Session;
 use orders::Order;
@@ -94,6 +97,12 @@ pub struct Auditor {
     incoming: Option<OrderId>,
     /// What has to be told next, in this order.
     owed: VecDeque<Owed>,
+    /// What this event did of what had to be told next.
+    done: Option<Owed>,
+    /// The auction whose trades and ends are told at the moment.
+    auction: Option<Auction>,
+    /// The instrument whose indicative was told last by this command.
+    last_indicative: Option<InstrumentId>,
     /// Stops that trades of this command elected and that have not entered, and by which price.
     elected: VecDeque<(OrderId, Price)>,
     last_trade: TradeId,
@@ -129,6 +138,9 @@ impl Auditor {
             places: 0,
             incoming: None,
             owed: VecDeque::new(),
+            done: None,
+            auction: None,
+            last_indicative: None,
             elected: VecDeque::new(),
             last_trade: TradeId::NONE,
             trades: BTreeMap::new(),
@@ -184,12 +196,17 @@ impl Auditor {
         self.next_stamp(command.stamp)?;
         self.answers = Answers::default();
         self.incoming = None;
+        self.last_indicative = None;
+        self.begin_references(&command.value);
         Ok(())
     }
 
     fn event(&mut self, command: &Sequenced<Command>, event: &Event) -> Checked {
         self.reports(command, event)?;
         self.cause(&command.value, event)?;
+        let is_indicative = matches!(event, Event::IndicativeChanged(_));
+        ensure(self.last_indicative.is_none() || is_indicative, "5.5", || "it stands behind an indicative".to_owned())?;
+        self.pays(event)?;
         match event {
             Event::OrderAccepted(event) => self.order_accepted(command, event),
             Event::OrderReplaced(event) => self.order_replaced(&command.value, event),
@@ -198,6 +215,12 @@ impl Auditor {
             Event::OrderRestated(event) => self.order_restated(event),
             Event::MatchPrevented(event) => self.match_prevented(event),
             Event::Trade(event) => self.trade(event),
+            Event::PhaseChanged(event) => self.phase_changed(&command.value, event),
+            Event::IndicativeChanged(event) => self.indicative_changed(event),
+            Event::Uncrossed(event) => self.uncrossed(event),
+            Event::PriceBoundReached(event) => self.price_bound_reached(&command.value, event),
+            Event::OrderRejected(event) => self.refused(event.reason),
+            Event::CancelRejected(event) => self.refused(event.reason),
             Event::TradeBusted(event) => self.trade_busted(event),
             Event::BalanceChanged(event) => self.balance_changed(&command.value, event),
             Event::SessionNegotiated(event) => self.session_negotiated(event),
@@ -210,12 +233,16 @@ impl Auditor {
 
     fn finish(&mut self, command: &Sequenced<Command>, events: &[(EventHeader, Event)]) -> Checked {
         self.settle_incoming()?;
-        ensure(self.owed.is_empty(), "4.2", || format!("never told: {:?}", self.owed))?;
+        let rule = self.owed.front().map_or("", |owed| owed.rule());
+        ensure(self.owed.is_empty(), rule, || format!("never told: {:?}", self.owed))?;
+        ensure(self.auction.is_none(), "5.6", || format!("never done: {:?}", self.auction))?;
         ensure(self.elected.is_empty(), "3.8", || format!("elected, and never entered: {:?}", self.elected))?;
         self.nothing_left_to_give_back()?;
         self.nothing_is_overdue(command)?;
         self.answered(&command.value, events)?;
         self.no_book_is_crossed()?;
+        self.follow_references();
+        self.indicatives_are_told()?;
         self.totals_cover_open_orders()
     }
 }
@@ -229,6 +256,7 @@ fn is_by_matching(reason: CancelReason) -> bool {
             | CancelReason::MarketProtection
             | CancelReason::FundsRemainder
             | CancelReason::SelfTradePrevention
+            | CancelReason::Collar
             | CancelReason::CapacityFull
     )
 }

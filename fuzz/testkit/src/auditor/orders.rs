@@ -7,12 +7,13 @@ use engine::event::{
 use engine::instrument::FeeRates;
 use engine::{
     AccountId, CancelReason, ClientOrderId, Command, CommandBody, InstrumentId, OrderFlags, OrderId, OrderType, Price,
-    Quantity, SelfTradePrevention, Sequenced, SessionId, Side, TimeInForce, Timestamp,
+    Quantity, RejectReason, SelfTradePrevention, Sequenced, SessionId, Side, TimeInForce, Timestamp,
 };
 
 use super::balances::Role;
 use super::book::{Owed, is_within};
-use super::{Auditor, Checked, Fault, ensure, found, is_by_matching, settings};
+use super::calls::{CallKind, takes_new};
+use super::{Auditor, Checked, Fault, ensure, found, is_by_matching};
 
 /// Where an order stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub(super) enum Stand {
     Resting,
     /// A stop that no trade elected yet.
     Waiting,
+    /// An AtTheClose order that waits for a closing call.
+    ForTheClose,
     /// A stop that a trade elected, and that has not entered yet.
     Elected,
 }
@@ -46,6 +49,8 @@ pub(super) struct Order {
     /// What is left of the funds of an order that has some.
     pub(super) funds: Option<i128>,
     pub(super) expire_at: Timestamp,
+    /// The best opposite price when it entered; absent if there was none.
+    pub(super) first_best: Price,
     /// The worst price at which it may trade; absent: none at all.
     pub(super) bound: Price,
     /// Those of its acceptance.
@@ -55,8 +60,11 @@ pub(super) struct Order {
 }
 
 impl Order {
-    /// 1.10: what a fresh tip shows.
+    /// 1.10: what a fresh tip shows; market orders of a call show nothing (5.2).
     pub(super) fn tip(&self) -> Quantity {
+        if self.stand == Stand::Resting && self.is_market() {
+            return Quantity::ZERO;
+        }
         if self.display.is_absent() { self.state.leaves } else { self.display.min(self.state.leaves) }
     }
 
@@ -66,8 +74,15 @@ impl Order {
     }
 
     fn told(&self) -> OrderState {
-        let is_hidden = matches!(self.stand, Stand::Waiting | Stand::Elected);
+        let is_hidden = matches!(self.stand, Stand::Waiting | Stand::Elected | Stand::ForTheClose);
         OrderState { shown: if is_hidden { Quantity::ZERO } else { self.state.shown }, ..self.state }
+    }
+
+    /// 5.8: takes what an auction used, from what is shown first.
+    pub(super) fn take_in_auction(&mut self, quantity: Quantity) {
+        self.state.leaves -= quantity;
+        self.state.cumulative += quantity;
+        self.state.shown = Quantity(self.state.shown.0.saturating_sub(quantity.0));
     }
 
     /// Takes what a match used, and refreshes nothing.
@@ -156,7 +171,7 @@ impl Auditor {
             session: report.session,
             age: self.accepted,
             place,
-            stand: if is_stop { Stand::Waiting } else { Stand::Incoming },
+            stand: self.first_stand(told.instrument, is_stop, told.time_in_force),
             state: told,
             mode: event.self_trade_prevention,
             stop_price: wish.stop_price,
@@ -164,6 +179,7 @@ impl Auditor {
             minimum: wish.minimum_quantity,
             funds,
             expire_at: wish.expire_at,
+            first_best: self.best_opposite(told.instrument, told.side),
             bound: Price::ABSENT,
             rates,
             as_maker: Role::default(),
@@ -171,12 +187,38 @@ impl Auditor {
         };
         order.bound = self.bound(&order)?;
         order.state.shown = order.tip();
-        self.orders.insert(told.order_id, order);
-        self.same_state(told.order_id, &told)?;
-        if !is_stop {
-            self.incoming = Some(told.order_id);
+        self.take_place(told.order_id, order);
+        self.same_state(told.order_id, &told)
+    }
+
+    /// Puts an order where it stands from now on.
+    fn take_place(&mut self, id: OrderId, order: Order) {
+        match order.stand {
+            Stand::Incoming => self.incoming = Some(id),
+            Stand::Resting => self.queues.insert(id, &order),
+            Stand::Waiting | Stand::ForTheClose | Stand::Elected => {}
         }
-        Ok(())
+        self.orders.insert(id, order);
+    }
+
+    /// 5.2, 5.10: where an order stands that enters, or that an amend sends to the back.
+    fn first_stand(&self, instrument: InstrumentId, waits: bool, time_in_force: TimeInForce) -> Stand {
+        match self.call(instrument) {
+            _ if waits => Stand::Waiting,
+            call if time_in_force == TimeInForce::AtTheClose && call != Some(CallKind::Closing) => Stand::ForTheClose,
+            Some(_) => Stand::Resting,
+            None => Stand::Incoming,
+        }
+    }
+
+    fn best_opposite(&self, instrument: InstrumentId, side: Side) -> Price {
+        self.queues.first(instrument, side.opposite()).map_or(Price::ABSENT, |(price, _)| price)
+    }
+
+    /// 6.2: what is refused for the entry band was said to be beyond it.
+    pub(super) fn refused(&self, reason: RejectReason) -> Checked {
+        let told = self.done == Some(Owed::Refused) || reason != RejectReason::OutsidePriceBand;
+        ensure(told, "6.2", || "beyond what was not told".to_owned())
     }
 
     /// 1.6, 1.7, 7.1, 8.12: whether an order of this kind may enter at all.
@@ -186,7 +228,9 @@ impl Auditor {
         ensure(fresh, "1.7", || format!("{id} names another order"))?;
         self.name_is_free(account, order.client_order_id)?;
         let phase = self.instrument(order.instrument)?.phase;
-        ensure(settings::takes_new(phase, order.order_type, order.flags), "7.1", || format!("the phase is {phase:?}"))?;
+        let call = self.call(order.instrument);
+        let takes = takes_new(phase, call, order.order_type, order.time_in_force, order.flags);
+        ensure(takes, "7.1", || format!("the phase is {phase:?}, the call {call:?}"))?;
         let Some(account) = self.accounts.get(&account) else {
             return ensure(false, "9.1", || format!("account {account} is unknown"));
         };
@@ -236,45 +280,48 @@ impl Auditor {
         let phase = self.instrument(before.state.instrument)?.phase;
         let takes = match phase {
             engine::instrument::Phase::CancelOnly | engine::instrument::Phase::Halted => !is_lost,
+            engine::instrument::Phase::NoCancel => is_no_less_binding(&before, &after),
             engine::instrument::Phase::Closed => false,
             _ => true,
         };
         ensure(takes, "7.1", || format!("the phase is {phase:?}"))?;
+        let is_for_auction = |it| matches!(it, TimeInForce::AtTheOpening | TimeInForce::AtTheClose);
+        let (tif_before, tif_after) = (before.state.time_in_force, after.state.time_in_force);
+        let keeps_auction = tif_before == tif_after || !(is_for_auction(tif_before) || is_for_auction(tif_after));
+        ensure(keeps_auction, "2.14", || format!("its time in force was {tif_before:?}"))?;
         self.queues.remove(id, &before);
         if is_lost {
             after.place = self.next_place();
-            after.state.shown = after.tip();
+            after.first_best = self.best_opposite(after.state.instrument, after.state.side);
             after.bound = self.bound(&after)?;
             let waits = before.stand == Stand::Waiting && after.state.order_type.is_stop();
-            after.stand = if waits { Stand::Waiting } else { Stand::Incoming };
+            after.stand = self.first_stand(after.state.instrument, waits, tif_after);
+            after.state.shown = after.tip();
         } else {
             // 2.12: a larger display quantity shows from the next tip on, a smaller one at once.
             after.state.shown = before.state.shown.min(after.tip());
-            if before.stand == Stand::Waiting {
+            if matches!(before.stand, Stand::Waiting | Stand::ForTheClose) {
                 after.state.shown = after.tip();
             }
         }
-        let stand = after.stand;
-        if stand == Stand::Resting {
-            self.queues.insert(id, &after);
-        }
-        self.orders.insert(id, after);
-        self.same_state(id, &event.order)?;
-        if stand == Stand::Incoming {
-            self.incoming = Some(id);
-        }
-        Ok(())
+        self.take_place(id, after);
+        self.same_state(id, &event.order)
     }
 
     pub(super) fn order_cancelled(&mut self, command: &Sequenced<Command>, event: &OrderCancelled) -> Checked {
         let id = event.order.order_id;
+        if matches!(event.reason, CancelReason::DayEnded | CancelReason::Expired) {
+            self.settle_incoming()?;
+        }
         let order = self.open(id, event.report.account)?.clone();
-        if let Some(owed) = self.owed.pop_front() {
+        if self.done.is_some() {
+            // It was told what had to be.
+        } else if let Some(owed) = self.owed.pop_front() {
             let rest = order.state.leaves;
             let expected = match owed {
                 Owed::Cancelled(owed) => owed == id,
                 Owed::Reduced(owed) => owed == id && order.funds.is_none() && rest.is_zero(),
-                Owed::Refreshed(_) => false,
+                _ => false,
             };
             let is_prevention = event.reason == CancelReason::SelfTradePrevention;
             ensure(expected && is_prevention, "4.2", || format!("told first has to be {owed:?}"))?;
@@ -321,11 +368,31 @@ impl Auditor {
                 format!("the next order is at {next:?}")
             }),
             CancelReason::MarketProtection => {
+                let told = self.done == Some(Owed::Protected(state.order_id));
+                ensure(told, "6.5", || "where its protection ended was not told".to_owned())?;
                 ensure(is_incoming && order.is_market() && next.is_some(), "1.2", || "no order remains".to_owned())
             }
             CancelReason::FundsRemainder => {
                 ensure(is_incoming && order.funds.is_some(), "1.13", || "it has no funds".to_owned())
             }
+            CancelReason::Collar => {
+                let told = self.done == Some(Owed::Collared(state.order_id));
+                let is_in_call = self.instrument(state.instrument)?.call.is_some();
+                let rests = order.state.time_in_force.rests() && !order.is_market();
+                ensure(is_incoming && (told || (is_in_call && !rests)), "6.4", || "no collar stopped it".to_owned())
+            }
+            CancelReason::OpeningRemainder | CancelReason::ClosingRemainder | CancelReason::AuctionRemainder => {
+                let told = self.done == Some(Owed::Ended(state.order_id, reason));
+                ensure(told, "5.9", || "it is no remainder of an auction".to_owned())
+            }
+            CancelReason::InsufficientFunds => {
+                let joins = self.done == Some(Owed::Joined(state.order_id));
+                let stands = order.stand == Stand::Resting
+                    && matches!(command.value.body, CommandBody::SetPriceProtection(it) if it.instrument == state.instrument);
+                let buys = order.is_market() && state.side == Side::Buy;
+                ensure(buys && (joins || stands), "5.13", || "it is no market buy in a call".to_owned())
+            }
+            CancelReason::CapacityFull if self.done == Some(Owed::Joined(state.order_id)) => Ok(()),
             CancelReason::CapacityFull => {
                 ensure(is_incoming && state.order_type == OrderType::StopLimit, "3.10", || {
                     "it is no elected StopLimit".to_owned()
@@ -339,7 +406,9 @@ impl Auditor {
                 ensure(wish.quantity.0 <= used, "2.5", || format!("filled and prevented are {used}"))
             }
             CancelReason::DayEnded => {
-                ensure(state.time_in_force == TimeInForce::Day, "1.8", || "it is no Day order".to_owned())
+                use TimeInForce::{AtTheClose, AtTheOpening, Day};
+                let of_day = matches!(state.time_in_force, Day | AtTheOpening | AtTheClose);
+                ensure(of_day, "1.8", || "it is no order of the day".to_owned())
             }
             CancelReason::Expired => {
                 let due = state.time_in_force == TimeInForce::GoodTillDate && order.expire_at <= command.stamp.time;
@@ -357,10 +426,26 @@ impl Auditor {
         ensure(overdue.is_none(), "1.9", || format!("still open: {overdue:?}"))
     }
 
+    /// 5.10: an order that waited for the close stands behind all others at its place.
+    fn joined_call(&mut self, event: &OrderRestated) -> Checked {
+        let id = event.order.order_id;
+        ensure(self.done == Some(Owed::Joined(id)), "5.10", || "it does not join now".to_owned())?;
+        let place = self.next_place();
+        let order = self.orders.get_mut(&id).expect("looked at before");
+        order.stand = Stand::Resting;
+        order.place = place;
+        order.state.shown = order.tip();
+        self.queues.insert(id, &self.orders[&id]);
+        self.same_state(id, &event.order)
+    }
+
     pub(super) fn order_restated(&mut self, event: &OrderRestated) -> Checked {
         let id = event.order.order_id;
         let display = self.open(id, event.report.account)?.display;
         ensure(event.display_quantity == display, "1.10", || format!("the display quantity is {display:?}"))?;
+        if event.reason == RestatementReason::JoinedCall {
+            return self.joined_call(event);
+        }
         let owed = self.owed.pop_front();
         match event.reason {
             RestatementReason::DisplayRefreshed => {
@@ -378,12 +463,20 @@ impl Auditor {
                 let is_left = order.funds.is_some() || !order.state.leaves.is_zero();
                 ensure(owed == Some(Owed::Reduced(id)) && is_left, "4.7", || format!("told first: {owed:?}"))?;
             }
+            RestatementReason::JoinedCall => {}
             RestatementReason::TradeBusted => {
                 ensure(false, "8.17", || "a bust leaves orders as they are".to_owned())?;
             }
         }
         self.same_state(id, &event.order)
     }
+}
+
+/// 7: the same type and stop price, the same or a better price, and no less quantity.
+fn is_no_less_binding(before: &Order, after: &Order) -> bool {
+    let (was, is) = (&before.state, &after.state);
+    let no_worse = was.price == is.price || is_within(was.side, was.price, is.price);
+    (was.order_type, before.stop_price) == (is.order_type, after.stop_price) && is.quantity >= was.quantity && no_worse
 }
 
 /// Whether a request names this order: by the venue's name if that is given, else by the trader's.

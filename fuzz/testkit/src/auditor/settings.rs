@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use engine::instrument::{FeeRates, Holds, Phase, PriceProtection};
-use engine::{AccountId, AssetId, Event, InstrumentId, OrderFlags, OrderType, StpGroup};
+use engine::{AccountId, AssetId, Event, InstrumentId, Price, StpGroup};
 
+use super::calls::{Call, CallKind, kind_of};
 use super::{Auditor, Checked, Fault, ensure, found};
 
 /// An account, as events tell of it.
@@ -28,6 +29,14 @@ pub(super) struct Instrument {
     pub(super) phase: Phase,
     pub(super) protection: PriceProtection,
     pub(super) rates: BTreeMap<u8, FeeRates>,
+    /// The call that is pending.
+    pub(super) call: Option<Call>,
+    /// What prices are measured from.
+    pub(super) reference: Price,
+    /// What this command's trades would move that to, each in its turn.
+    pub(super) moved: Vec<Price>,
+    /// Whether this command is one in which the reference price moves along.
+    pub(super) is_time: bool,
 }
 
 impl Instrument {
@@ -43,19 +52,15 @@ pub(super) fn matches_orders(phase: Phase) -> bool {
     matches!(phase, Phase::Continuous | Phase::LimitOnly)
 }
 
-/// 7: the phases in which books are never crossed. In a call they gather.
-pub(super) fn is_uncrossed(phase: Phase) -> bool {
-    !matches!(phase, Phase::PreOpen | Phase::OpeningCall | Phase::VolatilityCall | Phase::ClosingCall | Phase::NoCancel)
-}
-
-/// 7: which new orders a phase takes.
-pub(super) fn takes_new(phase: Phase, order_type: OrderType, flags: OrderFlags) -> bool {
-    match phase {
-        Phase::Continuous => true,
-        Phase::PostOnly => flags.contains(OrderFlags::POST_ONLY),
-        Phase::LimitOnly => order_type.has_price(),
-        Phase::CancelOnly | Phase::Halted | Phase::Closed => false,
-        Phase::PreOpen | Phase::OpeningCall | Phase::VolatilityCall | Phase::ClosingCall | Phase::NoCancel => false,
+impl Instrument {
+    /// 5.1: what entering a phase makes of the call; `otherwise` is what NoCancel begins.
+    pub(super) fn enter_call(&mut self, to: Phase, otherwise: CallKind) {
+        let begins = kind_of(to).or((to == Phase::NoCancel && self.call.is_none()).then_some(otherwise));
+        match (&mut self.call, begins) {
+            (Some(call), Some(kind)) => call.kind = kind,
+            (call @ None, Some(kind)) => *call = Some(Call::new(kind)),
+            (_, None) => {}
+        }
     }
 }
 
@@ -68,6 +73,11 @@ impl Auditor {
     pub(super) fn belong_together(&self, one: AccountId, other: AccountId) -> bool {
         let group = |account| self.accounts.get(&account).map_or(StpGroup::NONE, |account| account.group);
         one == other || (!group(one).is_none() && group(one) == group(other))
+    }
+
+    /// 7.6: whether nobody cancels there.
+    pub(super) fn keeps_orders(&self, instrument: InstrumentId) -> bool {
+        self.instruments.get(&instrument).is_some_and(|it| it.phase == Phase::NoCancel)
     }
 
     pub(super) fn setting(&mut self, event: &Event) -> Checked {
@@ -101,6 +111,7 @@ impl Auditor {
                         && (event.instrument.is_none() || order.state.instrument == event.instrument)
                         && event.side.is_none_or(|side| order.state.side == side)
                         && (event.entered_by.is_none() || order.session == event.entered_by)
+                        && !self.keeps_orders(order.state.instrument)
                 };
                 let left = self.orders.values().find(named);
                 ensure(left.is_none(), "8.13", || format!("left open: {left:?}"))?;
@@ -111,7 +122,7 @@ impl Auditor {
                 ensure(!self.delisted.contains(&command.instrument), "8.18", || {
                     "the identity was another's".to_owned()
                 })?;
-                let instrument = Instrument {
+                let mut instrument = Instrument {
                     base: command.base,
                     quote: command.quote,
                     base_units: event.base_units,
@@ -120,7 +131,12 @@ impl Auditor {
                     phase: command.phase,
                     protection: PriceProtection::DEFAULT,
                     rates: BTreeMap::new(),
+                    call: None,
+                    reference: command.reference,
+                    moved: Vec::new(),
+                    is_time: false,
                 };
+                instrument.enter_call(command.phase, CallKind::Opening);
                 let before = self.instruments.insert(command.instrument, instrument);
                 ensure(before.is_none(), "9.1", || "the instrument was listed before".to_owned())
             }
@@ -131,14 +147,6 @@ impl Auditor {
                 self.instruments.remove(&event.instrument);
                 self.delisted.insert(event.instrument);
                 self.ensure_count(event.cancelled_count, "8.18")
-            }
-            Event::PhaseChanged(event) => {
-                let phase = self.instrument(event.instrument)?.phase;
-                ensure(phase == event.from, "7.1", || format!("the phase was {phase:?}"))?;
-                if let Some(instrument) = self.instruments.get_mut(&event.instrument) {
-                    instrument.phase = event.to;
-                }
-                Ok(())
             }
             Event::PriceProtectionSet(event) => {
                 self.instrument(event.command.instrument)?;

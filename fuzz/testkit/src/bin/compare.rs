@@ -59,8 +59,8 @@ struct Arguments {
     /// Write the engine to a snapshot and read it back, now and then.
     #[arg(long)]
     snapshots: bool,
-    /// Make the model wrong on purpose, to see how that is found: later_order_first, fees_rounded_down or
-    /// reducing_loses_priority.
+    /// Make the model wrong on purpose, to see how that is found: later_order_first, fees_rounded_down,
+    /// reducing_loses_priority, reference_passed_over or market_orders_last.
     #[arg(long, value_name = "FLAW", value_parser = parse_flaw, conflicts_with = "record")]
     flaw: Option<Flaw>,
     /// Print one JSON object instead of text.

@@ -88,7 +88,7 @@ impl Model {
         };
         let due = match self.flaw {
             Flaw::FeesRoundedDown => parts.div_euclid(1_000_000),
-            Flaw::None | Flaw::LaterOrderFirst | Flaw::ReducingLosesPriority => divided_up(parts, 1_000_000),
+            _ => divided_up(parts, 1_000_000),
         };
         due - role.charged
     }
@@ -109,6 +109,10 @@ impl Model {
             return 0;
         }
         let open = self.notional(order.instrument, order.bound, order.leaves);
+        if open > Amount::MAX.0 {
+            // No account has so much (8.9).
+            return u128::MAX;
+        }
         let worst = order.rates.maker.max(order.rates.taker);
         if worst == 0 {
             return open;

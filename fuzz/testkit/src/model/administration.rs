@@ -7,8 +7,8 @@ use engine::limits::{DECIMALS_MAX, FEE_TIERS};
 use engine::*;
 
 use super::accounts::Account;
-use super::calendar::is_call;
 use super::entry::ensure;
+use super::phases::CallKind;
 use super::{Instrument, Model};
 
 type Judged = Result<(), RejectReason>;
@@ -29,7 +29,10 @@ impl Model {
         ensure(!self.is_repeated(note), RejectReason::DuplicateRequest)?;
         let author = self.turn.header.author;
         match *body {
-            CommandBody::SetRandomSeed(command) => self.emit(RandomSeedSet { author, command }),
+            CommandBody::SetRandomSeed(command) => {
+                self.seed = command.seed;
+                self.emit(RandomSeedSet { author, command });
+            }
             CommandBody::SetBehaviour(command) => {
                 ensure(command.version == engine::limits::BEHAVIOUR, RejectReason::UnsupportedBehaviour)?;
                 self.emit(BehaviourSet { author, command });
@@ -44,17 +47,10 @@ impl Model {
                 instrument.limits = command.limits;
                 self.emit(InstrumentLimitsSet { author, command });
             }
-            CommandBody::SetPriceProtection(command) => {
-                let instrument =
-                    self.instruments.get_mut(&command.instrument).ok_or(RejectReason::UnknownInstrument)?;
-                ensure(is_market_only(&command.protection), RejectReason::NotImplemented)?;
-                instrument.protection = command.protection;
-                self.emit(PriceProtectionSet { author, command });
-            }
+            CommandBody::SetPriceProtection(command) => self.set_price_protection(command)?,
             CommandBody::SetFees(command) => self.set_fees(command)?,
             CommandBody::SetPhase(command) => {
                 ensure(self.instruments.contains_key(&command.instrument), RejectReason::UnknownInstrument)?;
-                ensure(!is_call(command.phase), RejectReason::NotImplemented)?;
                 self.change_phase(command.instrument, command.phase, PhaseCause::Administrator, command.note);
             }
             CommandBody::SetCalendarEntry(command) => self.set_calendar_entry(command)?,
@@ -165,7 +161,6 @@ impl Model {
         let matches_only = command.holds == engine::instrument::Holds::Off && both_none;
         ensure(!used, AlreadyExists)?;
         ensure((1..=self.capacity.instruments).contains(&command.instrument.0), IdentityOutOfRange)?;
-        ensure(!is_call(command.phase), NotImplemented)?;
         ensure(!command.name.is_empty(), NameMissing)?;
         let decimals = command.tick_decimals.max(command.lot_decimals);
         ensure(decimals <= DECIMALS_MAX, DecimalsOutOfRange)?;
@@ -186,7 +181,7 @@ impl Model {
             quote_units = whole_units(step, step_decimals, quote).ok_or(UnitNotWhole)?;
             base_units = whole_units(u128::from(command.lot), command.lot_decimals.into(), base).ok_or(UnitNotWhole)?;
         }
-        let instrument = Instrument {
+        let mut instrument = Instrument {
             listing: command,
             quote_units,
             base_units,
@@ -195,8 +190,12 @@ impl Model {
             protection: PriceProtection::DEFAULT,
             fees: std::collections::BTreeMap::new(),
             reference: command.reference,
-            last_trade: Price::ABSENT,
+            traded: Price::ABSENT,
+            auctioned: Price::ABSENT,
+            call: None,
+            call_end: None,
         };
+        instrument.enter_call(command.phase, CallKind::Opening);
         self.instruments.insert(command.instrument, instrument);
         let [quote_units, base_units] =
             [quote_units, base_units].map(|units| u64::try_from(units).expect("whole units"));
@@ -460,11 +459,6 @@ fn whole_units(step: u128, step_decimals: u32, decimals: u8) -> Option<u128> {
         step.is_multiple_of(divisor).then_some(step / divisor)?
     };
     u64::try_from(units).ok().map(u128::from)
-}
-
-/// Whether nothing but the market protection is asked for: the rest is not carried out yet.
-fn is_market_only(protection: &PriceProtection) -> bool {
-    *protection == PriceProtection { market: protection.market, ..PriceProtection::DEFAULT }
 }
 
 /// What an administrator said of the command.

@@ -2,12 +2,12 @@
 
 use engine::command::ReplaceOrder;
 use engine::event::{OrderReplaced, Priority};
-use engine::phases::{self, Amend, Matching};
 use engine::*;
 
 use super::cancel::Refused;
-use super::entry::{Wish, ensure};
+use super::entry::{Wish, ensure, is_worse};
 use super::orders::{Order, State};
+use super::phases::{self, Amends};
 use super::{Flaw, Model};
 
 /// What a judged amend does.
@@ -23,6 +23,10 @@ impl Model {
         let outcome = match self.judge_replace(amend) {
             Ok(outcome) => outcome,
             Err(reason) => {
+                if reason == RejectReason::OutsidePriceBand {
+                    let order = self.amended(amend).expect("a judged order");
+                    self.tell_entry_breach(&self.wish_of_amend(order, amend));
+                }
                 let refused = Refused {
                     response_to: CommandKind::ReplaceOrder,
                     account: amend.account,
@@ -65,7 +69,7 @@ impl Model {
         });
         match after.state {
             State::Incoming => self.enter(id),
-            State::Waiting | State::Resting => {}
+            State::Waiting | State::ForTheClose | State::Resting => {}
         }
     }
 
@@ -85,21 +89,21 @@ impl Model {
         let taken = renamed && self.named(amend.account, amend.client_order_id).is_some();
         ensure(!taken, DuplicateClientOrderId)?;
         let order = order.ok_or(UnknownOrder)?;
-        let auction_only = matches!(amend.time_in_force, Some(TimeInForce::AtTheOpening | TimeInForce::AtTheClose));
-        ensure(!auction_only, NotImplemented)?;
         let wish = self.wish_of_amend(order, amend);
         ensure(wish.goes_together() && may_become(order, &wish), InvalidCombination)?;
         let phase = self.instruments[&order.instrument].phase;
-        let matching = phases::rules(phase).matching;
-        let allowed = match phases::rules(phase).amend {
-            Amend::All => matching == Matching::Yes || wish.order_type != OrderType::Market,
-            Amend::Reduce => is_same_but_for_quantity(order, &wish) && wish.quantity <= order.quantity,
-            Amend::Improve | Amend::None => false,
+        let allowed = match phases::amends(phase) {
+            Amends::All => true,
+            Amends::NoneMayTake => wish.order_type != OrderType::Market,
+            Amends::MoreBinding => is_no_less_binding(order, &wish),
+            Amends::Fewer => is_same_but_for_quantity(order, &wish) && wish.quantity <= order.quantity,
+            Amends::None => false,
         };
         ensure(allowed, PhaseNotAllowed)?;
         self.judge_fields(&wish)?;
         // What works has no trigger any more that could be changed.
         ensure(order.state == State::Waiting || amend.stop_price.is_absent(), StopPriceInvalid)?;
+        ensure(self.entry_breach(&wish).is_none(), OutsidePriceBand)?;
         self.judge_account(&wish, false)?;
         if wish.quantity.0 <= order.used() {
             return Ok(Outcome::CancelsRest);
@@ -107,7 +111,7 @@ impl Model {
         let (after, priority) = self.made_of_amend(order, amend, &wish);
         let need = self.need(&after);
         ensure(self.covers(order.account, &after, need), InsufficientFunds)?;
-        if after.state == State::Incoming {
+        if priority == Priority::Lost {
             self.judge_match(&after)?;
         }
         Ok(Outcome::Becomes(Box::new(after), priority))
@@ -144,7 +148,7 @@ impl Model {
             minimum: Quantity::ABSENT,
             expire_at,
             shrinks_within: None,
-            works: order.state != State::Waiting,
+            works: !order.waits(),
         };
         // 2.10: what only shrinks is bound by no maximum.
         let shrinks = is_same_but_for_quantity(order, &wish) && wish.quantity <= order.quantity;
@@ -174,10 +178,11 @@ impl Model {
             after.shown = order.shown.min(after.tip());
             return (after, Priority::Kept);
         }
+        after.first_best = self.best_opposite(order.instrument, order.side);
         after.bound = self.worst_price(wish);
-        after.shown = after.tip();
         let waits = wish.order_type.is_stop() && order.state == State::Waiting;
-        after.state = if waits { State::Waiting } else { State::Incoming };
+        after.state = self.first_state(order.instrument, waits, wish.time_in_force);
+        after.shown = after.tip();
         (after, Priority::Lost)
     }
 }
@@ -187,9 +192,23 @@ fn is_same_but_for_quantity(order: &Order, wish: &Wish) -> bool {
     (order.order_type, order.price, order.stop_price) == (wish.order_type, wish.price, wish.stop_price)
 }
 
+/// 7: the same type and stop price, the same or a better price, and no less quantity.
+fn is_no_less_binding(order: &Order, wish: &Wish) -> bool {
+    (order.order_type, order.stop_price) == (wish.order_type, wish.stop_price)
+        && wish.quantity >= order.quantity
+        && !is_worse(order.side, order.price, wish.price)
+}
+
+/// 2.14: what goes into an auction only does so from the beginning to the end.
+fn keeps_to_its_auction(order: &Order, wish: &Wish) -> bool {
+    let is_for_auction = |it| matches!(it, TimeInForce::AtTheOpening | TimeInForce::AtTheClose);
+    let (before, after) = (order.time_in_force, wish.time_in_force);
+    before == after || !(is_for_auction(before) || is_for_auction(after))
+}
+
 /// 2.11: never ImmediateOrCancel or FillOrKill, and what works becomes no stop.
 fn may_become(order: &Order, wish: &Wish) -> bool {
     let lasts = !matches!(wish.time_in_force, TimeInForce::ImmediateOrCancel | TimeInForce::FillOrKill);
     let becomes_stop = wish.order_type.is_stop() && wish.order_type != order.order_type;
-    lasts && (!becomes_stop || order.state == State::Waiting)
+    lasts && keeps_to_its_auction(order, wish) && (!becomes_stop || order.state == State::Waiting)
 }

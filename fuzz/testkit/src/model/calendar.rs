@@ -1,9 +1,8 @@
 //! Rules 1.8, 1.9, 7.3 and 7.4: what time alone does.
 
 use engine::command::{AdminNote, AdvanceTime, CalendarAction, RemoveCalendarEntry, SetCalendarEntry};
-use engine::event::{CalendarEntryRemoved, CalendarEntrySet, PhaseChanged};
-use engine::instrument::{Phase, PhaseCause};
-use engine::phases;
+use engine::event::{CalendarEntryRemoved, CalendarEntrySet};
+use engine::instrument::PhaseCause;
 use engine::*;
 
 use super::Model;
@@ -12,14 +11,19 @@ use super::entry::ensure;
 /// A calendar entry, and when it is due next.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Entry {
-    pub(super) set: SetCalendarEntry,
+    set: SetCalendarEntry,
+    /// Its own time, from which it repeats.
+    at: Timestamp,
+    /// Its own time and its random end.
     pub(super) due: Timestamp,
 }
 
-/// What falls due at one time: expiries go first, entries by instrument and number.
+/// What falls due at one time: expiries go first, then ends of calls by instrument, then entries by instrument and
+/// number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Due {
     Expiry(OrderId),
+    CallEnd(InstrumentId),
     Entry(InstrumentId, u16),
 }
 
@@ -35,22 +39,40 @@ impl Model {
             return;
         }
         self.cancel_lost();
-        let now = self.now();
-        let to_date = self.orders.iter().filter(|order| order.time_in_force == TimeInForce::GoodTillDate);
-        let expiries = to_date.map(|order| (order.expire_at, Due::Expiry(order.id)));
-        let entries =
-            self.calendar.iter().map(|(&(instrument, number), entry)| (entry.due, Due::Entry(instrument, number)));
-        let mut due: Vec<(Timestamp, Due)> = expiries.chain(entries).filter(|(at, _)| *at <= now).collect();
-        due.sort();
-        for (_, due) in due {
+        for (at, due) in self.all_due() {
             match due {
                 // A rollover before it may have ended it.
                 Due::Expiry(order) if self.orders.iter().any(|open| open.id == order) => {
                     self.cancel(order, CancelReason::Expired, ClientOrderId::NONE);
                 }
                 Due::Expiry(_) => {}
+                Due::CallEnd(instrument) => self.end_call(instrument, at),
                 Due::Entry(instrument, number) => self.fall_due(instrument, number),
             }
+            self.enter_elected();
+            self.follow_references();
+        }
+    }
+
+    /// 7.4: what is due by now, in its order.
+    fn all_due(&self) -> Vec<(Timestamp, Due)> {
+        let now = self.now();
+        let to_date = self.orders.iter().filter(|order| order.time_in_force == TimeInForce::GoodTillDate);
+        let expiries = to_date.map(|order| (order.expire_at, Due::Expiry(order.id)));
+        let calls = self.instruments.iter().filter_map(|(&id, it)| it.call_end.map(|(at, _)| (at, Due::CallEnd(id))));
+        let entries =
+            self.calendar.iter().map(|(&(instrument, number), entry)| (entry.due, Due::Entry(instrument, number)));
+        let mut due: Vec<(Timestamp, Due)> = expiries.chain(calls).chain(entries).filter(|it| it.0 <= now).collect();
+        due.sort();
+        due
+    }
+
+    /// 6.4, 5.11: a call ends by itself, unless a phase was set before.
+    fn end_call(&mut self, instrument: InstrumentId, at: Timestamp) {
+        if let Some((end, phase)) = self.instruments[&instrument].call_end
+            && end == at
+        {
+            self.change_phase(instrument, phase, PhaseCause::CallEnded, AdminNote::NONE);
         }
     }
 
@@ -63,10 +85,9 @@ impl Model {
                 self.calendar.remove(&(instrument, number));
             }
             interval => {
-                let missed = (now.0 - entry.due.0) / interval + 1;
-                let due = missed.checked_mul(interval).and_then(|later| entry.due.0.checked_add(later));
-                let due = due.map_or(Timestamp::NEVER, Timestamp);
-                self.calendar.insert((instrument, number), Entry { due, ..entry });
+                let missed = (now.0 - entry.at.0) / interval + 1;
+                let at = missed.checked_mul(interval).and_then(|later| entry.at.0.checked_add(later));
+                self.enter_calendar(entry.set, at.map_or(Timestamp::NEVER, Timestamp));
             }
         }
         match (entry.set.action, entry.set.phase) {
@@ -77,38 +98,33 @@ impl Model {
         }
     }
 
-    /// 1.8: all Day orders, oldest acceptance first.
+    /// 5.12, 7.3: an entry with its random end drawn.
+    fn enter_calendar(&mut self, set: SetCalendarEntry, at: Timestamp) {
+        let delay = self.random_delay(0, set.instrument, set.entry, at, set.random_end);
+        self.calendar.insert((set.instrument, set.entry), Entry { set, at, due: at.after(delay) });
+    }
+
+    /// 1.8: all orders for the day and for its auctions, oldest acceptance first.
     fn roll_over(&mut self, instrument: InstrumentId) {
-        let of_day = self
-            .orders
-            .iter()
-            .filter(|order| order.instrument == instrument && order.time_in_force == TimeInForce::Day);
+        let ends = |it| matches!(it, TimeInForce::Day | TimeInForce::AtTheOpening | TimeInForce::AtTheClose);
+        let of_day = self.orders.iter().filter(|order| order.instrument == instrument && ends(order.time_in_force));
         let victims: Vec<OrderId> = of_day.map(|order| order.id).collect();
         for victim in victims {
             self.cancel(victim, CancelReason::DayEnded, ClientOrderId::NONE);
         }
     }
 
-    pub(super) fn change_phase(&mut self, instrument: InstrumentId, to: Phase, cause: PhaseCause, note: AdminNote) {
-        let changed = self.instruments.get_mut(&instrument).expect("a listed instrument");
-        let from = changed.phase;
-        changed.phase = to;
-        let author = self.turn.header.author;
-        self.emit(PhaseChanged { instrument, from, to, cause, author, note });
-    }
-
     pub(super) fn set_calendar_entry(&mut self, set: SetCalendarEntry) -> Result<(), RejectReason> {
         use RejectReason::*;
         ensure(self.instruments.contains_key(&set.instrument), UnknownInstrument)?;
-        let call = set.phase.is_some_and(is_call);
-        ensure(set.random_end.0 == 0 && !call, NotImplemented)?;
         let changes_phase = set.action == CalendarAction::SetPhase;
         let comes = set.at > self.now() && set.at != Timestamp::NEVER;
-        ensure(comes && set.phase.is_some() == changes_phase, CalendarEntryInvalid)?;
+        let valid = comes && set.phase.is_some() == changes_phase && has_valid_random_end(&set);
+        ensure(valid, CalendarEntryInvalid)?;
         let key = (set.instrument, set.entry);
         let room = self.calendar.len() < engine::limits::CALENDAR_ENTRIES as usize;
         ensure(room || self.calendar.contains_key(&key), CapacityFull)?;
-        self.calendar.insert(key, Entry { set, due: set.at });
+        self.enter_calendar(set, set.at);
         self.emit(CalendarEntrySet { author: self.turn.header.author, command: set });
         Ok(())
     }
@@ -123,7 +139,8 @@ impl Model {
     }
 }
 
-/// Whether orders gather in a phase for an auction: not carried out yet.
-pub(super) fn is_call(phase: Phase) -> bool {
-    phases::rules(phase).entry == phases::Entry::Call
+/// 7.3: shorter than the interval, and within time.
+fn has_valid_random_end(set: &SetCalendarEntry) -> bool {
+    let repeats = set.repeat != Nanoseconds::NONE;
+    set.at.0.checked_add(set.random_end.0).is_some() && (!repeats || set.random_end < set.repeat)
 }

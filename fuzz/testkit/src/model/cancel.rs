@@ -4,12 +4,12 @@ use engine::command::{AdminNote, CancelOrder, KillSwitch, MassCancel, Switch};
 use engine::event::{
     CancelRejected, KillSwitchSet, MassCancelRejected, MassCancelled, OrderCancelled, OrderState, Requester,
 };
-use engine::phases::{self, Cancel};
 use engine::*;
 
 use super::Model;
 use super::entry::ensure;
 use super::orders::Order;
+use super::phases;
 
 /// A refused cancel or amend, as it was asked.
 pub(super) struct Refused {
@@ -37,7 +37,10 @@ impl Model {
             reason,
         });
         let status = match reason {
-            CancelReason::DayEnded | CancelReason::Expired => OrderStatus::Expired,
+            CancelReason::DayEnded
+            | CancelReason::Expired
+            | CancelReason::OpeningRemainder
+            | CancelReason::ClosingRemainder => OrderStatus::Expired,
             // 1.13: its funds bought what they could.
             CancelReason::FundsRemainder if order.cumulative > 0 => OrderStatus::Filled,
             _ => OrderStatus::Cancelled,
@@ -73,7 +76,7 @@ impl Model {
         let found = self.find(cancel.account, cancel.order_id, cancel.original_client_order_id);
         let order = found.ok_or(UnknownOrder)?;
         let phase = self.instruments[&order.instrument].phase;
-        ensure(phases::rules(phase).cancel == Cancel::Yes, PhaseNotAllowed)?;
+        ensure(phases::cancels(phase), PhaseNotAllowed)?;
         Ok(order.id)
     }
 
@@ -157,6 +160,11 @@ impl Model {
         ensure(cancel.account.is_none() || known, UnknownAccount)
     }
 
+    /// 7.6: whether the order's phase lets it be cancelled.
+    pub(super) fn may_leave(&self, order: &Order) -> bool {
+        phases::cancels(self.instruments[&order.instrument].phase)
+    }
+
     /// 8.13: what every given filter names; of the whole venue account by account, else oldest first.
     fn mass_victims(&self, cancel: &MassCancel) -> Vec<OrderId> {
         let named = |order: &&Order| {
@@ -165,6 +173,7 @@ impl Model {
                 && cancel.side.is_none_or(|side| order.side == side)
                 && (cancel.entered_by.is_none() || order.session == cancel.entered_by)
                 && self.may_cancel(order.account)
+                && self.may_leave(order)
         };
         let mut victims: Vec<&Order> = self.orders.iter().filter(named).collect();
         if cancel.account.is_none() && cancel.entered_by.is_none() {

@@ -1,14 +1,13 @@
 //! Rules 1 and 9: which orders go together, who is refused, and how an order enters.
 
 use engine::command::NewOrder;
-use engine::event::{OrderAccepted, OrderRejected};
-use engine::instrument::Phase;
-use engine::phases::{self, Entry};
+use engine::event::{OrderAccepted, OrderRejected, PriceBound};
 use engine::*;
 
 use super::Model;
 use super::matching::{End, Plan};
 use super::orders::{Order, Role, State};
+use super::phases;
 
 /// What an order would be, entered or amended: what rule 9 judges.
 #[derive(Debug, Clone, Copy)]
@@ -60,12 +59,12 @@ impl Wish {
         }
     }
 
-    fn is_post_only(&self) -> bool {
+    pub(super) fn is_post_only(&self) -> bool {
         self.flags.contains(OrderFlags::POST_ONLY)
     }
 
     /// Whether funds stand for its quantity (1.13).
-    fn is_by_funds(&self) -> bool {
+    pub(super) fn is_by_funds(&self) -> bool {
         let market_buy = self.order_type == OrderType::Market && self.side == Side::Buy;
         market_buy && self.quantity.is_absent() && !self.funds.is_absent()
     }
@@ -74,9 +73,11 @@ impl Wish {
     pub(super) fn goes_together(&self) -> bool {
         use TimeInForce::*;
         let lasting = matches!(self.time_in_force, GoodTillCancel | Day | GoodTillDate);
+        let in_auction = matches!(self.time_in_force, AtTheOpening | AtTheClose);
+        let immediate = matches!(self.time_in_force, ImmediateOrCancel | FillOrKill);
         let lifetime = match self.order_type {
-            OrderType::Limit => lasting || matches!(self.time_in_force, ImmediateOrCancel | FillOrKill),
-            OrderType::Market => matches!(self.time_in_force, GoodTillCancel | Day | ImmediateOrCancel | FillOrKill),
+            OrderType::Limit => lasting || immediate || in_auction,
+            OrderType::Market => matches!(self.time_in_force, GoodTillCancel | Day) || immediate || in_auction,
             OrderType::Stop | OrderType::StopLimit => lasting,
         };
         let flags = self.flags.0 & !OrderFlags::KNOWN.0 == 0;
@@ -87,24 +88,17 @@ impl Wish {
             || (matches!(self.order_type, OrderType::Limit | OrderType::Market)
                 && self.time_in_force == ImmediateOrCancel
                 && !self.is_by_funds());
-        let funds = !self.is_by_funds() || self.time_in_force != FillOrKill;
+        let funds = !self.is_by_funds() || (self.time_in_force != FillOrKill && !in_auction);
         lifetime && flags && post_only && display && minimum && funds
-    }
-}
-
-/// Whether a phase takes a new order (rule 7).
-fn phase_takes(phase: Phase, wish: &Wish) -> bool {
-    match phases::rules(phase).entry {
-        Entry::All => true,
-        Entry::PostOnly => wish.is_post_only(),
-        Entry::LimitOnly => wish.order_type == OrderType::Limit,
-        Entry::None | Entry::Call => false,
     }
 }
 
 impl Model {
     pub(super) fn new_order(&mut self, new: &NewOrder) {
         if let Err(reason) = self.judge_new(new) {
+            if reason == RejectReason::OutsidePriceBand {
+                self.tell_entry_breach(&Wish::of(new));
+            }
             self.reject_order(new, reason);
             return;
         }
@@ -120,18 +114,17 @@ impl Model {
     fn judge_new(&self, new: &NewOrder) -> Judged {
         use RejectReason::*;
         ensure(self.may_trade(new.account), NotEntitled)?;
-        let instrument = self.instruments.get(&new.instrument).ok_or(UnknownInstrument)?;
+        ensure(self.instruments.contains_key(&new.instrument), UnknownInstrument)?;
         ensure(new.account != AccountId::FEES, UnknownAccount)?;
         let account = self.accounts.get(&new.account).ok_or(UnknownAccount)?;
         ensure(!account.is_blocked, AccountBlocked)?;
         ensure(self.named(new.account, new.client_order_id).is_none(), DuplicateClientOrderId)?;
         let wish = Wish::of(new);
-        let auction_only = matches!(wish.time_in_force, TimeInForce::AtTheOpening | TimeInForce::AtTheClose);
-        ensure(!auction_only, NotImplemented)?;
         let allowed = new.self_trade_prevention != Some(SelfTradePrevention::Allow);
         ensure(wish.goes_together() && allowed, InvalidCombination)?;
-        ensure(phase_takes(instrument.phase, &wish), PhaseNotAllowed)?;
+        ensure(self.phase_takes(&wish), PhaseNotAllowed)?;
         self.judge_fields(&wish)?;
+        ensure(self.entry_breach(&wish).is_none(), OutsidePriceBand)?;
         self.judge_account(&wish, true)?;
         let order = self.made_of(new);
         let need = self.need(&order);
@@ -206,7 +199,11 @@ impl Model {
         if wish.order_type == OrderType::Stop && !self.has_trigger_that_it_needs(wish) {
             return None;
         }
-        let price = wish.shrinks_within.unwrap_or_else(|| self.worst_price(wish));
+        let mut price = wish.shrinks_within.unwrap_or_else(|| self.worst_price(wish));
+        if wish.order_type == OrderType::Market && wish.side == Side::Sell && self.stands(wish) {
+            // 5.2: or at the reference price, if that is higher.
+            price = [price, instrument.reference].into_iter().filter(|it| !it.is_absent()).max().unwrap_or(price);
+        }
         (!price.is_absent()).then(|| self.notional(wish.instrument, price, wish.quantity.0))
     }
 
@@ -234,9 +231,11 @@ impl Model {
             let open = self.orders.iter().filter(counted).count();
             ensure(!opens || (open as u64) < u64::from(limits.open_orders_max), AccountOpenOrdersLimit)?;
         }
+        let is_standing_market = wish.order_type == OrderType::Market && self.stands(wish);
+        let price = if is_standing_market { self.worst_price(wish) } else { wish.price };
         for (_, limits) in &both {
             let furthest = limits.price_deviation.furthest(wish.side, reference);
-            let within = wish.price.is_absent() || reference.is_absent() || !is_worse(wish.side, wish.price, furthest);
+            let within = price.is_absent() || reference.is_absent() || !is_worse(wish.side, price, furthest);
             ensure(within || shrinks, AccountPriceDeviation)?;
         }
         Ok(())
@@ -245,12 +244,15 @@ impl Model {
     /// Reasons 330 and 340: what the book would make of it.
     pub(super) fn judge_match(&self, order: &Order) -> Judged {
         use RejectReason::*;
-        if order.state == State::Waiting {
-            return Ok(());
-        }
-        let matching = phases::rules(self.instruments[&order.instrument].phase).matching;
+        let is_post_only = order.flags.contains(OrderFlags::POST_ONLY);
         let takes = self.would_take(order);
-        let may_take = !order.flags.contains(OrderFlags::POST_ONLY) && matching == phases::Matching::Yes;
+        match order.state {
+            State::Waiting | State::ForTheClose => return Ok(()),
+            // In a call orders may cross without matching.
+            State::Resting => return ensure(!is_post_only || !takes, PostOnlyWouldTake),
+            State::Incoming => {}
+        }
+        let may_take = !is_post_only && phases::matches_orders(self.instruments[&order.instrument].phase);
         ensure(may_take || !takes, PostOnlyWouldTake)?;
         let least = if order.time_in_force == TimeInForce::FillOrKill {
             order.quantity.0
@@ -262,23 +264,49 @@ impl Model {
         ensure(self.plan(order).traded() >= u128::from(least), CannotFill)
     }
 
-    /// The worst price that an order may trade at: its limit, or its protection (1.2, 3.9, 8.11).
+    /// Whether an order stands without matching (5.2), or waits for a call to do so (5.10).
+    fn stands(&self, wish: &Wish) -> bool {
+        wish.time_in_force == TimeInForce::AtTheClose || self.is_in_call(wish.instrument)
+    }
+
+    /// Where a new order stands at first, or one that an amend sends to the back.
+    pub(super) fn first_state(&self, instrument: InstrumentId, waits_for_stop: bool, at: TimeInForce) -> State {
+        if waits_for_stop {
+            State::Waiting
+        } else if at == TimeInForce::AtTheClose && !self.is_in_closing_call(instrument) {
+            State::ForTheClose
+        } else if self.is_in_call(instrument) {
+            State::Resting
+        } else {
+            State::Incoming
+        }
+    }
+
+    /// 6.2: what an order was measured from, before its refusal.
+    pub(super) fn tell_entry_breach(&mut self, wish: &Wish) {
+        let breach = self.entry_breach(wish).expect("a breach was found");
+        self.tell_breach(wish.instrument, OrderId::NONE, PriceBound::EntryBand, breach);
+    }
+
+    /// The best opposite price.
+    pub(super) fn best_opposite(&self, instrument: InstrumentId, side: Side) -> Price {
+        self.book(instrument, side.opposite()).first().map_or(Price::ABSENT, |best| best.price)
+    }
+
+    /// The worst price that an order may trade at: its limit, or its protection (1.2, 3.9, 5.2, 8.11).
     pub(super) fn worst_price(&self, wish: &Wish) -> Price {
         let protection = self.instruments[&wish.instrument].protection.market;
         match wish.order_type {
             OrderType::Limit | OrderType::StopLimit => wish.price,
             OrderType::Stop => protection.furthest(wish.side, wish.stop_price),
-            OrderType::Market => {
-                let opposite = self.book(wish.instrument, wish.side.opposite());
-                opposite.first().map_or(Price::ABSENT, |best| {
-                    self.within_account(
-                        wish.account,
-                        wish.instrument,
-                        wish.side,
-                        protection.furthest(wish.side, best.price),
-                    )
-                })
-            }
+            OrderType::Market if self.stands(wish) => self.worst_in_call(wish.instrument, wish.side),
+            OrderType::Market => match self.best_opposite(wish.instrument, wish.side) {
+                Price::ABSENT => Price::ABSENT,
+                best => {
+                    let bound = protection.furthest(wish.side, best);
+                    self.within_account(wish.account, wish.instrument, wish.side, bound)
+                }
+            },
         }
     }
 
@@ -333,8 +361,9 @@ impl Model {
             on_disconnect: new.on_disconnect,
             // 4.3: its own before its account's before its instrument's.
             mode: mode.unwrap_or(instrument.listing.self_trade_prevention),
-            state: if waits { State::Waiting } else { State::Incoming },
+            state: self.first_state(new.instrument, waits, new.time_in_force),
             rates: instrument.rates(account.fee_tier),
+            first_best: self.best_opposite(new.instrument, new.side),
             bound: self.worst_price(&wish),
             place: self.places + 1,
             maker: Role::default(),
@@ -361,19 +390,18 @@ impl Model {
             End::Gone => {}
             End::Prevented => self.cancel(id, CancelReason::SelfTradePrevention, ClientOrderId::NONE),
             End::FundsSpent => self.cancel(id, CancelReason::FundsRemainder, ClientOrderId::NONE),
-            End::Empty | End::Beyond if self.order(id).enters_as() == OrderType::Market => {
-                let beyond = plan.end == End::Beyond;
-                let reason = if beyond { CancelReason::MarketProtection } else { CancelReason::MarketRemainder };
-                self.cancel(id, reason, ClientOrderId::NONE);
+            End::Collared(breach) => self.stop_at_collar(id, breach),
+            End::Empty if self.order(id).enters_as() == OrderType::Market => {
+                self.cancel(id, CancelReason::MarketRemainder, ClientOrderId::NONE);
             }
-            End::Empty | End::Beyond if self.order(id).time_in_force == TimeInForce::ImmediateOrCancel => {
+            End::Beyond(price) if self.order(id).enters_as() == OrderType::Market => {
+                self.tell_market_protection(id, price);
+                self.cancel(id, CancelReason::MarketProtection, ClientOrderId::NONE);
+            }
+            End::Empty | End::Beyond(_) if self.order(id).time_in_force == TimeInForce::ImmediateOrCancel => {
                 self.cancel(id, CancelReason::ImmediateRemainder, ClientOrderId::NONE);
             }
-            End::Empty | End::Beyond => {
-                let order = self.order_mut(id);
-                order.state = State::Resting;
-                order.shown = order.tip();
-            }
+            End::Empty | End::Beyond(_) => self.stand(id),
         }
     }
 

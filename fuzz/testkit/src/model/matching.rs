@@ -2,12 +2,13 @@
 //!
 //! One plan serves what an order does and what FillOrKill and a minimum quantity count (4.6).
 
-use engine::event::{MatchPrevented, OrderRestated, RestatementReason, SelfMatch, Trade, TradeSide};
+use engine::event::{MatchPrevented, RestatementReason, SelfMatch, Trade, TradeSide};
 use engine::*;
 
 use super::Model;
 use super::entry::is_worse;
 use super::orders::{Order, State};
+use super::protection::Breach;
 
 /// One meeting of the incoming order with a resting one.
 #[derive(Debug, Clone, Copy)]
@@ -31,8 +32,10 @@ pub(super) enum End {
     FundsSpent,
     /// There is no opposite order any more.
     Empty,
-    /// The next opposite order is beyond its worst price.
-    Beyond,
+    /// The next opposite order, at this price, is beyond its worst price.
+    Beyond(Price),
+    /// The next match lies outside the collar (6.3).
+    Collared(Breach),
 }
 
 /// All that an incoming order does.
@@ -75,7 +78,10 @@ impl Model {
             }
             let Some(best) = queue.first_mut() else { break End::Empty };
             if order.bound.is_absent() || is_worse(order.side, best.price, order.bound) {
-                break End::Beyond;
+                break End::Beyond(best.price);
+            }
+            if let Some(breach) = self.collar_breach(order.instrument, best.price) {
+                break End::Collared(breach);
             }
             let is_prevented =
                 self.belong_together(order.account, best.account) && order.mode != SelfTradePrevention::Allow;
@@ -159,7 +165,7 @@ impl Model {
     }
 
     /// Rule 4: the same account, or the same group that is not none.
-    fn belong_together(&self, one: AccountId, other: AccountId) -> bool {
+    pub(super) fn belong_together(&self, one: AccountId, other: AccountId) -> bool {
         let group = |account| self.accounts[&account].stp_group;
         one == other || (!group(one).is_none() && group(one) == group(other))
     }
@@ -218,9 +224,9 @@ impl Model {
     }
 
     /// 1.10: the next tip goes to the back of its level.
-    fn refresh_tip(&mut self, id: OrderId) {
+    pub(super) fn refresh_tip(&mut self, id: OrderId) {
         let Some(order) = self.orders.iter().find(|order| order.id == id) else { return };
-        if order.state != State::Resting || order.shown > 0 || order.leaves == 0 {
+        if order.state != State::Resting || order.shown > 0 || order.tip() == 0 {
             return;
         }
         let place = self.next_place();
@@ -228,12 +234,6 @@ impl Model {
         order.shown = order.tip();
         order.place = place;
         self.restate(id, RestatementReason::DisplayRefreshed);
-    }
-
-    fn restate(&mut self, id: OrderId, reason: RestatementReason) {
-        let order = self.order(id).clone();
-        let report = self.report(order.account, order.session);
-        self.emit(OrderRestated { report, order: order.told(), display_quantity: order.display, reason });
     }
 
     /// 3.2, 3.4: one trade, at the resting order's price, the resting side numbered first.
@@ -268,12 +268,9 @@ impl Model {
             taker: self.trade_side(incoming, taker_fee),
         };
         self.emit(trade);
-        self.past_trades.push(PastTrade { trade, is_busted: false });
-        if self.past_trades.len() > engine::limits::TRADES_REMEMBERED as usize {
-            self.past_trades.remove(0);
-        }
+        self.keep_trade(PastTrade { trade, is_busted: false });
         self.elect(instrument, deed.price);
-        self.instruments.get_mut(&instrument).expect("a listed instrument").last_trade = deed.price;
+        self.instruments.get_mut(&instrument).expect("a listed instrument").traded = deed.price;
         if self.order(maker.id).leaves == 0 {
             self.end(maker.id, OrderStatus::Filled);
         } else {
@@ -281,7 +278,15 @@ impl Model {
         }
     }
 
-    fn trade_side(&mut self, id: OrderId, fee: i128) -> TradeSide {
+    /// 8.17: the last 16,384 can be busted.
+    pub(super) fn keep_trade(&mut self, past: PastTrade) {
+        self.past_trades.push(past);
+        if self.past_trades.len() > engine::limits::TRADES_REMEMBERED as usize {
+            self.past_trades.remove(0);
+        }
+    }
+
+    pub(super) fn trade_side(&mut self, id: OrderId, fee: i128) -> TradeSide {
         let order = self.order(id).clone();
         TradeSide {
             report: self.report(order.account, order.session),

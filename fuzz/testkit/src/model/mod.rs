@@ -7,12 +7,15 @@
 mod accounts;
 pub(crate) mod administration;
 mod amend;
+mod auction;
 mod calendar;
 mod cancel;
 mod entry;
 mod identity;
 mod matching;
 mod orders;
+mod phases;
+mod protection;
 mod sessions;
 mod stops;
 
@@ -23,9 +26,11 @@ use engine::event::*;
 use engine::instrument::{FeeRates, InstrumentLimits, Phase, PriceProtection};
 use engine::*;
 
+pub use auction::{Outcome, auction};
 pub use orders::{Order, State};
 
 use accounts::Account;
+use auction::Call;
 use calendar::Entry;
 use identity::Keys;
 use matching::PastTrade;
@@ -42,6 +47,10 @@ pub enum Flaw {
     FeesRoundedDown,
     /// An amend to less quantity loses priority.
     ReducingLosesPriority,
+    /// Of equally good auction prices the lowest is taken, whatever the reference price is.
+    ReferencePassedOver,
+    /// In an auction market orders trade last.
+    MarketOrdersLast,
 }
 
 impl Flaw {
@@ -50,6 +59,8 @@ impl Flaw {
         ("later_order_first", Self::LaterOrderFirst),
         ("fees_rounded_down", Self::FeesRoundedDown),
         ("reducing_loses_priority", Self::ReducingLosesPriority),
+        ("reference_passed_over", Self::ReferencePassedOver),
+        ("market_orders_last", Self::MarketOrdersLast),
     ];
 }
 
@@ -68,8 +79,14 @@ struct Instrument {
     fees: BTreeMap<u8, FeeRates>,
     /// What prices are measured from (6.1); absent until the first trade if the listing gave none.
     reference: Price,
-    /// The last trade's price: what may have elected a stop before it came (3.7).
-    last_trade: Price,
+    /// The last trade's price since the reference price moved; absent if nothing traded.
+    traded: Price,
+    /// The same of the last auction with a volume.
+    auctioned: Price,
+    /// The call that is pending (5.1).
+    call: Option<Call>,
+    /// When that call ends by itself, and in which phase (5.11, 6.4).
+    call_end: Option<(Timestamp, Phase)>,
 }
 
 /// The command that is being applied, and what it caused so far.
@@ -101,6 +118,8 @@ pub struct Model {
     /// The last trades, for busts (8.17).
     past_trades: Vec<PastTrade>,
     calendar: BTreeMap<(InstrumentId, u16), Entry>,
+    /// What random ends follow from (5.12).
+    seed: [u8; 32],
     keys: Keys,
     sessions: BTreeMap<SessionId, Session>,
     /// The last idempotency keys of administrators (10.7).
@@ -131,6 +150,7 @@ impl Model {
             trades: 0,
             past_trades: Vec::new(),
             calendar: BTreeMap::new(),
+            seed: [0; 32],
             keys: Keys::default(),
             sessions: BTreeMap::new(),
             requests: Vec::new(),
@@ -152,17 +172,10 @@ impl Model {
         if !self.admit(&command.value.body) {
             return Vec::new();
         }
-        let references = self.instruments.keys().copied().collect::<Vec<_>>();
         self.carry_out(&command.value.body);
         self.enter_elected();
-        // 6.1: the reference price moves between commands.
-        for instrument in references {
-            if let Some(instrument) = self.instruments.get_mut(&instrument)
-                && !instrument.last_trade.is_absent()
-            {
-                instrument.reference = instrument.last_trade;
-            }
-        }
+        self.follow_references();
+        self.tell_indicatives();
         std::mem::take(&mut self.turn.events)
     }
 
@@ -185,16 +198,23 @@ impl Model {
     pub fn next_deadline(&self) -> Timestamp {
         let losses = self.sessions.values().map(|session| session.cancel_at);
         let expiries = self.orders.iter().filter(|order| order.time_in_force == TimeInForce::GoodTillDate);
+        let calls = self.instruments.values().filter_map(|it| it.call_end.map(|(at, _)| at));
         let entries = self.calendar.values().map(|entry| entry.due);
-        losses.chain(expiries.map(|order| order.expire_at)).chain(entries).min().unwrap_or(Timestamp::NEVER)
+        losses
+            .chain(expiries.map(|order| order.expire_at))
+            .chain(calls)
+            .chain(entries)
+            .min()
+            .unwrap_or(Timestamp::NEVER)
     }
 
-    /// One side of a book, by priority.
+    /// One side of a book, by priority; market orders of a call are not in it.
     pub fn book(&self, instrument: InstrumentId, side: Side) -> Vec<Order> {
         let mut queue: Vec<Order> = self
             .orders
             .iter()
             .filter(|order| order.state == State::Resting && order.instrument == instrument && order.side == side)
+            .filter(|order| !order.price.is_absent())
             .cloned()
             .collect();
         queue.sort_by_key(|order| self.priority(order));

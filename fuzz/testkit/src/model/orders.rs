@@ -15,6 +15,8 @@ pub enum State {
     Resting,
     /// A stop that no trade elected yet.
     Waiting,
+    /// An AtTheClose order that waits for a closing call (5.10).
+    ForTheClose,
 }
 
 /// What an order paid in one fee role.
@@ -77,6 +79,8 @@ pub struct Order {
     pub state: State,
     /// The rates of its acceptance (8.6).
     pub(super) rates: FeeRates,
+    /// What its market protection is counted from, if it was entered as a Market order where orders match (6.5).
+    pub(super) first_best: Price,
     /// The worst price at which it may trade; absent for a Market order that met no opposite one.
     pub(super) bound: Price,
     /// Its place in queues: lower is earlier.
@@ -104,14 +108,22 @@ impl Order {
         }
     }
 
+    /// Whether it waits unseen for something to make it take part.
+    pub(super) fn waits(&self) -> bool {
+        matches!(self.state, State::Waiting | State::ForTheClose)
+    }
+
     /// Takes quantity out of a resting order's tip.
     pub(super) fn take_shown(&mut self, quantity: u64) {
         self.leaves -= quantity;
         self.shown -= quantity;
     }
 
-    /// What a fresh tip shows (1.10).
+    /// What a fresh tip shows (1.10). In a call market orders stand unseen (5.2).
     pub(super) fn tip(&self) -> u64 {
+        if self.state == State::Resting && self.order_type == OrderType::Market {
+            return 0;
+        }
         if self.display.is_absent() { self.leaves } else { self.display.0.min(self.leaves) }
     }
 
@@ -135,7 +147,7 @@ impl Order {
             leaves: Quantity(self.leaves),
             cumulative: Quantity(self.cumulative),
             prevented: Quantity(self.prevented),
-            shown: Quantity(if self.state == State::Waiting { 0 } else { self.shown }),
+            shown: Quantity(if self.waits() { 0 } else { self.shown }),
         }
     }
 }

@@ -196,6 +196,7 @@ impl Model {
                 .orders
                 .iter()
                 .filter(|order| order.session == id && dies_with_session(order.on_disconnect, agreed))
+                .filter(|order| self.may_leave(order))
                 .map(|order| order.id)
                 .collect();
             for victim in victims {

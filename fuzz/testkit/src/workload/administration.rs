@@ -9,10 +9,13 @@ use engine::*;
 
 use super::Workload;
 use super::venue::{ACCOUNTS, BTC, ETH, INSTRUMENTS, LATER_INSTRUMENTS, USD, listing, text};
+use crate::random::Random;
 use crate::stream::trade_of;
 
 const PHASES: [Phase; 6] =
     [Phase::Continuous, Phase::PostOnly, Phase::LimitOnly, Phase::CancelOnly, Phase::Halted, Phase::Closed];
+const CALLS: [Phase; 5] =
+    [Phase::PreOpen, Phase::OpeningCall, Phase::VolatilityCall, Phase::ClosingCall, Phase::NoCancel];
 
 impl Workload {
     /// Whether this command shall be wrong.
@@ -30,6 +33,7 @@ impl Workload {
             profile.listing,
             profile.key,
             profile.bust,
+            profile.protect,
         ];
         match self.random.weighted(&weights) {
             0 => self.balance(),
@@ -38,7 +42,8 @@ impl Workload {
             3 => self.setting(),
             4 => self.listing(),
             5 => self.key(),
-            _ => self.bust(),
+            6 => self.bust(),
+            _ => self.protect(),
         }
     }
 
@@ -73,8 +78,20 @@ impl Workload {
         }
     }
 
+    /// Mostly Continuous, or from any phase to any.
+    fn some_phase(&mut self) -> Phase {
+        if self.random.percent(self.profile.walk) {
+            return match self.random.below(10) {
+                0..=2 => Phase::Continuous,
+                3..=6 => self.random.one_of(&CALLS),
+                _ => self.random.one_of(Phase::ALL),
+            };
+        }
+        if self.random.percent(85) { Phase::Continuous } else { self.random.one_of(&PHASES) }
+    }
+
     fn phase(&mut self) -> CommandBody {
-        let phase = if self.random.percent(85) { Phase::Continuous } else { self.random.one_of(&PHASES) };
+        let phase = self.some_phase();
         let phase = if self.errs() { self.random.one_of(Phase::ALL) } else { phase };
         SetPhase { instrument: self.instrument(), phase, note: self.note() }.into()
     }
@@ -87,15 +104,18 @@ impl Workload {
         let mut at = Timestamp(self.now.0 + self.random.between(1, 300));
         let rollover = self.random.percent(50);
         let action = if rollover { CalendarAction::Rollover } else { CalendarAction::SetPhase };
-        let phase = if self.random.percent(85) { Phase::Continuous } else { self.random.one_of(&PHASES) };
+        let phase = self.some_phase();
         let mut phase = (!rollover).then_some(phase);
         let repeat = if self.random.percent(50) { self.random.between(1, 200) } else { 0 };
         let mut random_end = Nanoseconds(0);
+        if self.profile.walk > 0 && self.random.percent(40) {
+            random_end = Nanoseconds(self.random.below(if repeat == 0 { 100 } else { repeat }));
+        }
         if self.errs() {
             match self.random.below(4) {
                 0 => at = Timestamp(self.now.0.saturating_sub(self.random.below(3))),
                 1 => phase = if phase.is_some() { None } else { Some(Phase::Halted) },
-                2 => random_end = Nanoseconds(5),
+                2 => random_end = self.random.one_of(&[Nanoseconds(5), Nanoseconds(repeat), Nanoseconds(u64::MAX)]),
                 _ => phase = Some(self.random.one_of(Phase::ALL)),
             }
         }
@@ -142,13 +162,7 @@ impl Workload {
                     protection.market = self.random.one_of(&distances);
                 }
                 if self.errs() {
-                    match self.random.below(5) {
-                        0 => protection.entry_band = Distance::ticks(5),
-                        1 => protection.collar = Distance::ticks(5),
-                        2 => protection.collar_action = CollarAction::VolatilityCall,
-                        3 => protection.reference_source = ReferenceSource::LastAuction,
-                        _ => protection.call_duration = Nanoseconds(5),
-                    }
+                    protection = some_protection(&mut self.random);
                 }
                 SetPriceProtection { instrument: self.instrument(), protection, note }.into()
             }
@@ -169,6 +183,11 @@ impl Workload {
             }
             _ => self.account_limits(note),
         }
+    }
+
+    fn protect(&mut self) -> CommandBody {
+        let protection = some_protection(&mut self.random);
+        SetPriceProtection { instrument: self.instrument(), protection, note: self.note() }.into()
     }
 
     fn fees(&mut self, note: AdminNote) -> CommandBody {
@@ -241,7 +260,10 @@ impl Workload {
                 let fee_tier = if self.errs() { 9 } else { 1 };
                 OpenAccount { account, stp_group: StpGroup::NONE, self_trade_prevention: None, fee_tier, note }.into()
             }
-            4 => SetRandomSeed { seed: [3; 32], note }.into(),
+            4 => {
+                let byte = u8::try_from(self.random.below(256)).expect("a byte");
+                SetRandomSeed { seed: [byte; 32], note }.into()
+            }
             _ => SetBehaviour { version: u32::from(!self.errs()), note }.into(),
         }
     }
@@ -253,6 +275,10 @@ impl Workload {
         let mut new = ListInstrument { note, ..listing(instrument, base, quote, holds) };
         new.tick_decimals = u8::try_from(self.random.below(3)).expect("a small number");
         new.lot_decimals = u8::try_from(self.random.below(3)).expect("a small number");
+        if self.profile.walk > 0 {
+            new.phase = self.some_phase();
+            new.reference = self.random.one_of(&[Price::ABSENT, Price(100)]);
+        }
         if self.errs() {
             match self.random.below(8) {
                 0 => new.name = Text::EMPTY,
@@ -309,4 +335,46 @@ impl Workload {
         }
         BustTrade { instrument, trade_id, note }.into()
     }
+}
+
+/// A protection in which some of everything binds, around prices of a hundred.
+pub(super) fn some_protection(random: &mut Random) -> PriceProtection {
+    let distance = |random: &mut Random, nearest: u64, furthest: u64| match random.below(4) {
+        0 => Distance::UNLIMITED,
+        1 => Distance::parts_per_million(ticks(random, nearest, furthest) * 10_000),
+        _ => Distance::ticks(ticks(random, nearest, furthest)),
+    };
+    let mut protection = PriceProtection::DEFAULT;
+    if random.percent(40) {
+        protection.entry_band = distance(random, 2, 9);
+    }
+    if random.percent(60) {
+        protection.collar = distance(random, 0, 6);
+    }
+    if random.percent(40) {
+        protection.market = distance(random, 0, 5);
+    }
+    if random.percent(80) {
+        protection.auction = distance(random, 0, 9);
+    }
+    protection.collar_action = random.one_of(&[CollarAction::CancelRemainder, CollarAction::VolatilityCall]);
+    protection.reference_source = random.one_of(&[ReferenceSource::LastTrade, ReferenceSource::LastAuction]);
+    if random.percent(70) {
+        protection.call_duration = Nanoseconds(random.between(1, 300));
+    }
+    if random.percent(60) {
+        protection.call_random_end = Nanoseconds(random.between(1, 100));
+    }
+    if random.percent(3) {
+        protection.call_random_end = Nanoseconds(u64::MAX);
+    }
+    if random.percent(2) {
+        protection.entry_band = Distance { value: 3, ..Distance::UNLIMITED };
+        protection.call_duration = Nanoseconds(u64::MAX);
+    }
+    protection
+}
+
+fn ticks(random: &mut Random, nearest: u64, furthest: u64) -> u32 {
+    u32::try_from(random.between(nearest, furthest)).expect("a small number")
 }

@@ -12,6 +12,7 @@ mod venue;
 
 use std::collections::BTreeMap;
 
+use engine::instrument::Phase;
 use engine::{
     AccountId, ClientOrderId, Command, CommandBody, CommandHeader, Event, InstrumentId, KeyId, Nanoseconds, OrderId,
     OrderType, SessionId, Side, Timestamp, TradeId,
@@ -55,6 +56,7 @@ pub struct Workload {
     open: Vec<OrderId>,
     ended: Vec<OrderId>,
     trades: Vec<(InstrumentId, TradeId)>,
+    phases: BTreeMap<InstrumentId, Phase>,
     conversations: BTreeMap<SessionId, Conversation>,
     idempotency_keys: u64,
 }
@@ -76,6 +78,7 @@ impl Workload {
             open: Vec::new(),
             ended: Vec::new(),
             trades: Vec::new(),
+            phases: BTreeMap::new(),
             conversations: sessions::conversations(),
             idempotency_keys: 0,
         }
@@ -118,6 +121,7 @@ impl Workload {
             profile.balance
                 + profile.phase
                 + profile.calendar
+                + profile.protect
                 + profile.setting
                 + profile.listing
                 + profile.key
@@ -194,6 +198,12 @@ impl Workload {
                         }
                     }
                 }
+                Event::InstrumentListed(listed) => {
+                    self.phases.insert(listed.command.instrument, listed.command.phase);
+                }
+                Event::PhaseChanged(changed) => {
+                    self.phases.insert(changed.instrument, changed.to);
+                }
                 _ => {}
             }
         }
@@ -206,6 +216,13 @@ impl Workload {
             self.open.retain(|open| *open != id);
             self.ended.push(id);
         }
+    }
+
+    /// Whether orders gather in an instrument, as far as the stream knows.
+    fn gathers(&self, instrument: InstrumentId) -> bool {
+        use Phase::*;
+        let phase = self.phases.get(&instrument).copied().unwrap_or(Continuous);
+        matches!(phase, PreOpen | OpeningCall | VolatilityCall | ClosingCall | NoCancel)
     }
 
     /// An order to speak of: mostly an open one, sometimes one that ended.

@@ -66,6 +66,15 @@ impl Workload {
             order.quantity = Quantity(self.random.between(2, 25));
             order.display_quantity = Quantity(self.random.between(1, order.quantity.0));
         }
+        if self.gathers(instrument) && self.random.percent(90) {
+            self.make_gathering(&mut order);
+        }
+        if !order.order_type.is_stop() && self.random.percent(profile.in_auction) {
+            order.flags = OrderFlags::NONE;
+            order.display_quantity = Quantity::ABSENT;
+            order.expire_at = Timestamp::NONE;
+            order.time_in_force = self.random.one_of(&[TimeInForce::AtTheOpening, TimeInForce::AtTheClose]);
+        }
         let immediate = order.time_in_force == TimeInForce::ImmediateOrCancel && !order.quantity.is_absent();
         if immediate && self.random.percent(profile.minimum) {
             order.minimum_quantity = Quantity(self.random.between(1, order.quantity.0));
@@ -98,6 +107,18 @@ impl Workload {
             order.quantity = Quantity::ABSENT;
             let most = if self.random.percent(90) { 30_000 } else { 5_000_000 };
             order.funds = Amount(u128::from(self.random.between(1, most)));
+        }
+    }
+
+    /// What a call takes.
+    fn make_gathering(&mut self, order: &mut NewOrder) {
+        order.flags = OrderFlags::NONE;
+        if !order.time_in_force.rests() {
+            order.time_in_force = self.random.one_of(&[TimeInForce::GoodTillCancel, TimeInForce::Day]);
+        }
+        if !order.funds.is_absent() {
+            order.funds = Amount::ABSENT;
+            order.quantity = Quantity(self.quantity());
         }
     }
 
@@ -228,7 +249,7 @@ impl Workload {
         if waits && self.random.percent(40) {
             amend.stop_price = Price(self.random.between(PIVOT - 8, PIVOT + 8));
         }
-        if profile.stop > 0 && self.random.percent(12) {
+        if (profile.stop > 0 || profile.in_auction > 0) && self.random.percent(12) {
             let order_type = self.random.one_of(OrderType::ALL);
             amend.order_type = Some(order_type);
             let has_limit = matches!(order_type, OrderType::Limit | OrderType::StopLimit);

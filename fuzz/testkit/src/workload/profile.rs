@@ -23,6 +23,8 @@ pub struct Profile {
     pub phase: u64,
     /// Calendar entries.
     pub calendar: u64,
+    /// Price protections of every kind.
+    pub protect: u64,
     /// Fees, limits, protection, accounts' settings.
     pub setting: u64,
     /// Assets, listings, delistings, new accounts.
@@ -39,6 +41,8 @@ pub struct Profile {
     pub iceberg: u64,
     /// Of immediate orders: with a minimum quantity.
     pub minimum: u64,
+    /// Of limit and market orders: for the opening or the close.
+    pub in_auction: u64,
     /// Of market buys: by funds.
     pub funds: u64,
     /// Of limit orders: immediate or fill-or-kill.
@@ -49,6 +53,10 @@ pub struct Profile {
     pub expiring: u64,
     /// Of orders: with a mode of self-trade prevention of their own.
     pub own_mode: u64,
+    /// Of phases that are set: any, calls among them, and not mostly Continuous.
+    pub walk: u64,
+    /// Whether instruments have whole days in their calendars from the beginning.
+    pub days: bool,
     /// Whether accounts, groups and instruments prevent self-trades.
     pub prevention: bool,
     /// Of commands: through a session.
@@ -73,6 +81,7 @@ const PLAIN: Profile = Profile {
     balance: 2,
     phase: 1,
     calendar: 0,
+    protect: 0,
     setting: 2,
     listing: 0,
     key: 0,
@@ -81,11 +90,14 @@ const PLAIN: Profile = Profile {
     stop: 0,
     iceberg: 0,
     minimum: 0,
+    in_auction: 0,
     funds: 0,
     immediate: 18,
     post_only: 10,
     expiring: 0,
     own_mode: 0,
+    walk: 0,
+    days: false,
     prevention: false,
     through_session: 0,
     wrong: 4,
@@ -150,6 +162,65 @@ pub const PROFILES: &[Profile] = &[
         own_mode: 20,
         prevention: true,
         wrong: 8,
+        walk: 25,
+        in_auction: 5,
+        protect: 1,
+        ..PLAIN
+    },
+    Profile {
+        name: "auctions",
+        phase: 7,
+        walk: 90,
+        protect: 1,
+        market: 22,
+        in_auction: 18,
+        iceberg: 20,
+        stop: 8,
+        funds: 5,
+        immediate: 5,
+        post_only: 5,
+        amend: 22,
+        expiring: 10,
+        calendar: 1,
+        wrong: 3,
+        ..PLAIN
+    },
+    Profile {
+        name: "protection",
+        protect: 6,
+        phase: 3,
+        walk: 30,
+        stop: 20,
+        market: 18,
+        in_auction: 4,
+        iceberg: 12,
+        minimum: 20,
+        funds: 25,
+        own_mode: 15,
+        prevention: true,
+        time: 45,
+        wrong: 3,
+        ..PLAIN
+    },
+    Profile {
+        name: "day",
+        days: true,
+        protect: 1,
+        phase: 1,
+        walk: 40,
+        calendar: 1,
+        market: 15,
+        in_auction: 15,
+        stop: 15,
+        iceberg: 15,
+        expiring: 25,
+        immediate: 8,
+        post_only: 4,
+        session: 3,
+        through_session: 30,
+        bust: 1,
+        time: 60,
+        wrong: 3,
         ..PLAIN
     },
 ];

@@ -5,6 +5,7 @@ use engine::command::*;
 use engine::instrument::{FeeRates, Holds, Phase};
 use engine::*;
 
+use super::administration::some_protection;
 use super::{Profile, sessions};
 use crate::random::Random;
 
@@ -42,6 +43,40 @@ pub(super) fn listing(instrument: InstrumentId, base: AssetId, quote: AssetId, h
     }
 }
 
+/// How long a day is, in nanoseconds.
+const DAY: u64 = 6_000;
+
+/// An instrument's day, again and again: calls and their ends at random, continuous trading, a rollover.
+fn day(instrument: InstrumentId, random: &mut Random) -> Vec<SetCalendarEntry> {
+    use Phase::*;
+    let phases = [
+        (0, Some(PreOpen)),
+        (500, Some(OpeningCall)),
+        (900, Some(NoCancel)),
+        (1_100, Some(Continuous)),
+        (2_600, Some(VolatilityCall)),
+        (2_900, Some(random.one_of(&[Continuous, LimitOnly, PostOnly]))),
+        (4_000, Some(random.one_of(&[Continuous, Halted, CancelOnly]))),
+        (4_200, Some(ClosingCall)),
+        (4_800, Some(NoCancel)),
+        (5_000, Some(Closed)),
+        (5_300, None),
+    ];
+    let begins = 1_000_100 + random.below(800);
+    let entry = |(number, (after, phase)): (u16, (u64, Option<Phase>)), random_end: u64| SetCalendarEntry {
+        instrument,
+        entry: number,
+        action: if phase.is_some() { CalendarAction::SetPhase } else { CalendarAction::Rollover },
+        phase,
+        at: Timestamp(begins + after),
+        repeat: Nanoseconds(DAY),
+        random_end: Nanoseconds(random_end),
+        note: AdminNote::NONE,
+    };
+    let random_ends: Vec<u64> = phases.iter().map(|_| random.one_of(&[0, 1, 80, 300])).collect();
+    (11..).zip(phases).zip(random_ends).map(|(phase, random_end)| entry(phase, random_end)).collect()
+}
+
 /// The commands that open the venue, first one first.
 pub(super) fn opening(profile: &Profile, random: &mut Random) -> Vec<(CommandHeader, CommandBody)> {
     let note = AdminNote::NONE;
@@ -76,6 +111,18 @@ pub(super) fn opening(profile: &Profile, random: &mut Random) -> Vec<(CommandHea
         let taker = i32::try_from(random.below(4)).expect("a small rate") * 700;
         let maker = if random.percent(50) { -taker / 2 } else { taker / 3 };
         bodies.push(SetFees { instrument, tier: 0, rates: FeeRates { maker, taker }, note }.into());
+    }
+    if profile.protect > 0 {
+        for instrument in INSTRUMENTS {
+            let protection = some_protection(random);
+            bodies.push(SetPriceProtection { instrument, protection, note }.into());
+        }
+    }
+    if profile.days {
+        bodies.push(SetRandomSeed { seed: [7; 32], note }.into());
+        for instrument in INSTRUMENTS {
+            bodies.extend(day(instrument, random).into_iter().map(CommandBody::from));
+        }
     }
     let mut commands: Vec<_> = bodies.into_iter().map(|body| (CommandHeader::VENUE, body)).collect();
     commands.extend(sessions::opening());
