@@ -125,6 +125,10 @@ fn what_is_malformed_is_named_by_line_and_field() {
         (r#"{"op": "new", "side": "long"}"#, "field \"side\": \"long\" is not a side"),
         (r#"{"op": "time", "ns": "soon"}"#, "field \"ns\": \"soon\" is not nanoseconds"),
         (r#"{"op": "time", "ns": 4}"#, "field \"ns\": 4 is before 5"),
+        (r#"{"op": "protect", "instrument": "i", "collar": 5}"#, "field \"collar\": \"5\" is not a distance"),
+        (r#"{"op": "protect", "instrument": "i", "call_duration": "soon"}"#, "\"soon\" is not nanoseconds"),
+        (r#"{"op": "seed", "seed": "00"}"#, "field \"seed\": \"00\" is not 64 hexadecimal digits"),
+        (r#"{"op": "seed"}"#, "field \"seed\" is missing"),
         ("new", "not a JSON object"),
     ];
     for (line, message) in cases {
