@@ -140,6 +140,21 @@ fn what_is_malformed_is_named_by_line_and_field() {
 }
 
 #[test]
+fn what_falls_due_happens_when_time_comes_to_it() {
+    let script = r#"
+{"op": "instrument", "instrument": "X"}
+{"op": "calendar", "instrument": "X", "at": "5000", "phase": "halted"}
+{"op": "time", "ns": 4999}
+{"op": "time", "ns": 5000}
+{"op": "time", "ns": 6000}
+"#;
+    let found = lines(&String::from_utf8(run(script).stdout).unwrap());
+    let changed: Vec<_> = found.iter().filter(|line| line["event"] == "PhaseChanged").collect();
+    let [changed] = changed[..] else { panic!("{changed:?}") };
+    assert_eq!((&changed["time"], &changed["to"]), (&5_000.into(), &"Halted".into()));
+}
+
+#[test]
 fn an_instrument_that_only_matches_needs_neither_assets_nor_deposits() {
     let script = r#"
 {"op": "instrument", "instrument": "X"}
