@@ -46,7 +46,7 @@ pub(super) struct Operations {
 enum Entry {
     /// As it says.
     AsGiven,
-    /// So that it only rests: post-only where orders match.
+    /// So that it only rests: post-only where orders match, unless it is for an auction.
     Resting,
 }
 
@@ -168,14 +168,15 @@ impl Operations {
         let units = self.names.units(instrument);
         let client_order_id = self.order_named(line, "id");
         let order_type = line.parsed("type", "an order type", words::order_type)?.unwrap_or(OrderType::Limit);
+        let time_in_force = time_in_force(line)?.unwrap_or(default_time_in_force(order_type, units.phase));
         let order = NewOrder {
             account,
             instrument,
             client_order_id,
             side: line.parsed("side", "a side", words::side)?.ok_or("field \"side\" is missing")?,
             order_type,
-            time_in_force: time_in_force(line)?.unwrap_or(default_time_in_force(order_type, units.phase)),
-            flags: flags(line, entry, units)?,
+            time_in_force,
+            flags: flags(line, entry, time_in_force, units)?,
             self_trade_prevention: stp(line)?,
             on_disconnect: OnDisconnect::AsSession,
             price: price(line, "price", units.tick)?,
@@ -375,11 +376,17 @@ fn learn(names: &mut Names, event: &Event) {
     }
 }
 
-fn flags(line: &mut Line, entry: Entry, units: InstrumentUnits) -> Result<OrderFlags, String> {
+fn flags(
+    line: &mut Line,
+    entry: Entry,
+    time_in_force: TimeInForce,
+    units: InstrumentUnits,
+) -> Result<OrderFlags, String> {
+    let for_an_auction = matches!(time_in_force, TimeInForce::AtTheOpening | TimeInForce::AtTheClose);
     let post_only = match (line.flag("post_only")?, entry) {
         (Some(flag), _) => flag == Flag::Set,
         (None, Entry::AsGiven) => false,
-        (None, Entry::Resting) => orders_match(units.phase),
+        (None, Entry::Resting) => orders_match(units.phase) && !for_an_auction,
     };
     Ok(if post_only { OrderFlags::POST_ONLY } else { OrderFlags::NONE })
 }
