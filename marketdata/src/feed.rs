@@ -19,7 +19,7 @@ use bytes::Bytes;
 use engine::command::ListInstrument;
 use engine::event::{IndicativeChanged, InstrumentListed, Trade, TradeBusted, Uncrossed};
 use engine::instrument::{Phase, PhaseCause};
-use engine::{Engine, Event, EventHeader, InstrumentId, Quantity, Sequence, Side};
+use engine::{Engine, Event, EventHeader, Indicative, InstrumentId, Quantity, Sequence, Side};
 use wire::market_data::{
     self as messages, AuctionIndicative, AuctionResult, MarketByPrice, PriceLevel, PriceLevelChange,
     SecurityDefinition, SecurityStatus, SnapshotBegin, SnapshotEnd, SnapshotLevels,
@@ -103,6 +103,7 @@ impl Feed {
         for listing in engine.listings() {
             let phase = engine.phase(listing.instrument).expect("a listed instrument has a phase");
             feed.list(listing, phase, engine.last().time.into());
+            feed.recover_indicative(engine, listing.instrument);
         }
         feed.listed.clear();
         feed
@@ -314,18 +315,21 @@ impl Feed {
         let book = changed.instrument;
         let Some(instrument) = self.instruments.get_mut(&book) else { return };
         instrument.time = header.time.into();
-        let scale = instrument.scale;
-        let indicative = AuctionIndicative {
-            security_id: book.into(),
-            transact_time: header.time.into(),
-            journal_sequence: JournalSequence::present(header.id.sequence),
-            price: auction_price(scale, changed.price),
-            quantity: auction_quantity(scale, changed.volume),
-            surplus: auction_quantity(scale, changed.surplus),
-            surplus_side: changed.surplus_side.map(Into::into),
-        };
+        let journal_sequence = JournalSequence::present(header.id.sequence);
+        let indicative = auction_indicative(instrument, journal_sequence, changed);
         instrument.indicative = indicative.price.map(|_| indicative);
         self.message(book, &BOOK_LEVELS, &indicative);
+    }
+
+    /// What was told last before the venue was started anew; of which command is not known any more.
+    fn recover_indicative(&mut self, engine: &Engine, book: InstrumentId) {
+        let (Some(instrument), Some(pending)) = (self.instruments.get_mut(&book), engine.indicative(book)) else {
+            return;
+        };
+        let Indicative { price, volume, surplus_side, surplus } = pending;
+        let changed = IndicativeChanged { instrument: book, price, volume, surplus_side, surplus };
+        let indicative = auction_indicative(instrument, None, &changed);
+        instrument.indicative = indicative.price.map(|_| indicative);
     }
 
     fn auction(&mut self, header: &EventHeader, uncrossed: &Uncrossed) {
@@ -403,6 +407,22 @@ fn definition(listing: &ListInstrument, phase: Phase) -> SecurityDefinition {
         quantity_exponent: scale.quantity_exponent(),
         phase: phase.into(),
         ..SecurityDefinition::BLANK
+    }
+}
+
+fn auction_indicative(
+    instrument: &Instrument,
+    journal_sequence: Option<JournalSequence>,
+    changed: &IndicativeChanged,
+) -> AuctionIndicative {
+    AuctionIndicative {
+        security_id: changed.instrument.into(),
+        transact_time: instrument.time,
+        journal_sequence,
+        price: auction_price(instrument.scale, changed.price),
+        quantity: auction_quantity(instrument.scale, changed.volume),
+        surplus: auction_quantity(instrument.scale, changed.surplus),
+        surplus_side: changed.surplus_side.map(Into::into),
     }
 }
 
