@@ -8,11 +8,11 @@
 
 use std::path::Path;
 
-use engine::{Capacity, Command, CommandBody, Engine, Event, EventHeader, EventSink, Timestamp};
+use engine::{Capacity, Command, CommandBody, Engine, Event, EventHeader, EventSink, Stamp, Timestamp};
 use indicatif::{ProgressBar, ProgressStyle};
 use journal::{
-    Appender, BEFORE_FIRST, Digest, Discard, EventDigest, Journal, OpenError, Opened, Options, ReadError, Reader,
-    Sequencer, book_digest, state_digest,
+    Append, AppendError, Appender, BEFORE_FIRST, Digest, Discard, EventDigest, Journal, OpenError, Opened, Options,
+    ReadError, Reader, Sequencer, book_digest, state_digest,
 };
 
 use crate::failure::Failure;
@@ -70,7 +70,7 @@ impl Driver {
         self.time = self.time.max(at);
         self.output.latest.clear();
         let command = Command::from_venue(body);
-        self.step.submit(&mut self.engine, self.time, &[command], &mut self.output)?;
+        self.step.submit(&mut self.engine, self.time, Some(command), &mut self.output)?;
         Ok(&self.output.latest)
     }
 
@@ -78,7 +78,7 @@ impl Driver {
     pub fn advance(&mut self, to: Timestamp) -> Result<&[(EventHeader, Event)], Failure> {
         self.time = self.time.max(to);
         self.output.latest.clear();
-        self.step.submit(&mut self.engine, self.time, &[], &mut self.output)?;
+        self.step.submit(&mut self.engine, self.time, None, &mut self.output)?;
         Ok(&self.output.latest)
     }
 
@@ -124,17 +124,17 @@ impl Step {
         Ok(Self::Journalled { sequencer: Sequencer::new(appender, BEFORE_FIRST), journal })
     }
 
-    /// Applies `commands` at time `at`, after an AdvanceTime if that is due.
+    /// Applies `command`, if there is one, at time `at`, after an AdvanceTime if that is due.
     fn submit(
         &mut self,
         engine: &mut Engine,
         at: Timestamp,
-        commands: &[Command],
+        command: Option<Command>,
         output: &mut Output,
     ) -> Result<(), Failure> {
         match self {
-            Self::Unjournalled(sequencer) => sequencer.submit(engine, at, commands, output)?,
-            Self::Journalled { sequencer, .. } => sequencer.submit(engine, at, commands, output)?,
+            Self::Unjournalled(sequencer) => submit(sequencer, engine, at, command, output)?,
+            Self::Journalled { sequencer, .. } => submit(sequencer, engine, at, command, output)?,
             Self::Finished => return Err(Failure::Usage("the run has ended".to_owned())),
         };
         output.digest.applied(engine.last().sequence);
@@ -152,6 +152,19 @@ impl Step {
             Self::Unjournalled(_) | Self::Finished => Ok(()),
             Self::Journalled { sequencer, journal } => Ok(journal.close(sequencer.into_append(), event_digest)?),
         }
+    }
+}
+
+fn submit(
+    sequencer: &mut Sequencer<impl Append>,
+    engine: &mut Engine,
+    at: Timestamp,
+    command: Option<Command>,
+    output: &mut Output,
+) -> Result<Stamp, AppendError> {
+    match command {
+        Some(command) => sequencer.submit(engine, at, &[command], output),
+        None => sequencer.tick(engine, at, output),
     }
 }
 

@@ -125,6 +125,10 @@ fn what_is_malformed_is_named_by_line_and_field() {
         (r#"{"op": "new", "side": "long"}"#, "field \"side\": \"long\" is not a side"),
         (r#"{"op": "time", "ns": "soon"}"#, "field \"ns\": \"soon\" is not nanoseconds"),
         (r#"{"op": "time", "ns": 4}"#, "field \"ns\": 4 is before 5"),
+        (r#"{"op": "protect", "instrument": "i", "collar": 5}"#, "field \"collar\": \"5\" is not a distance"),
+        (r#"{"op": "protect", "instrument": "i", "call_duration": "soon"}"#, "\"soon\" is not nanoseconds"),
+        (r#"{"op": "seed", "seed": "00"}"#, "field \"seed\": \"00\" is not 64 hexadecimal digits"),
+        (r#"{"op": "seed"}"#, "field \"seed\" is missing"),
         ("new", "not a JSON object"),
     ];
     for (line, message) in cases {
@@ -133,6 +137,21 @@ fn what_is_malformed_is_named_by_line_and_field() {
         assert_eq!(output.status.code(), Some(2), "{line}");
         assert!(found.contains(":3: ") && found.contains(message), "{line}: {found}");
     }
+}
+
+#[test]
+fn what_falls_due_happens_when_time_comes_to_it() {
+    let script = r#"
+{"op": "instrument", "instrument": "X"}
+{"op": "calendar", "instrument": "X", "at": "5000", "phase": "halted"}
+{"op": "time", "ns": 4999}
+{"op": "time", "ns": 5000}
+{"op": "time", "ns": 6000}
+"#;
+    let found = lines(&String::from_utf8(run(script).stdout).unwrap());
+    let changed: Vec<_> = found.iter().filter(|line| line["event"] == "PhaseChanged").collect();
+    let [changed] = changed[..] else { panic!("{changed:?}") };
+    assert_eq!((&changed["time"], &changed["to"]), (&5_000.into(), &"Halted".into()));
 }
 
 #[test]
@@ -239,6 +258,65 @@ fn what_the_rulebook_has_can_be_said_in_a_script() {
             "BalanceChanged",
             "BalanceChanged",
             "InstrumentDelisted",
+        ]
+    );
+}
+
+/// The events of one kind that a script causes.
+fn events_of(script: &str, kind: &str) -> Vec<Value> {
+    let output = run(script);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let found = lines(&String::from_utf8(output.stdout).unwrap());
+    found.into_iter().filter(|line| line["event"] == kind).collect()
+}
+
+#[test]
+fn what_a_protection_does_not_say_stays_as_it_is() {
+    let script = r#"
+{"op": "instrument", "instrument": "X"}
+{"op": "protect", "instrument": "X", "collar": "5t", "collar_action": "volatility_call", "call_duration": 7}
+{"op": "protect", "instrument": "Y", "collar": "9t"}
+{"op": "protect", "instrument": "X", "market": "none", "reference_source": "last_auction"}
+"#;
+    let set = events_of(script, "PriceProtectionSet");
+    let fields = ["collar_unit", "market_unit", "collar_action", "reference_source"];
+    let said: Vec<_> = set.iter().map(|event| fields.map(|field| event[field].as_str().unwrap())).collect();
+    assert_eq!(
+        said,
+        [
+            ["Ticks", "PartsPerMillion", "VolatilityCall", "LastTrade"],
+            ["Ticks", "Unlimited", "VolatilityCall", "LastAuction"],
+        ]
+    );
+    let numbers = set.iter().map(|event| ["collar_value", "market_value", "call_duration"].map(|field| &event[field]));
+    assert_eq!(numbers.collect::<Vec<_>>(), [[5, 100_000, 7], [5, 0, 7]]);
+}
+
+#[test]
+fn an_order_is_entered_as_the_phase_allows() {
+    let script = r#"
+{"op": "instrument", "instrument": "X", "phase": "opening_call"}
+{"op": "account", "account": "a"}
+{"op": "new", "id": "market in a call", "account": "a", "instrument": "X", "side": "buy", "type": "market", "quantity": 1}
+{"op": "rest", "id": "rest in a call", "account": "a", "instrument": "X", "side": "buy", "price": 10, "quantity": 1}
+{"op": "phase", "instrument": "X", "phase": "continuous"}
+{"op": "new", "id": "market", "account": "a", "instrument": "X", "side": "buy", "type": "market", "quantity": 1}
+{"op": "rest", "id": "rest", "account": "a", "instrument": "X", "side": "buy", "price": 10, "quantity": 1}
+{"op": "rest", "id": "rest for the close", "account": "a", "instrument": "X", "side": "buy", "price": 10, "quantity": 1, "tif": "atc"}
+"#;
+    let accepted = events_of(script, "OrderAccepted");
+    let said: Vec<_> = accepted
+        .iter()
+        .map(|event| (event["id"].as_str().unwrap(), event["tif"].as_str().unwrap(), event["post_only"].is_boolean()))
+        .collect();
+    assert_eq!(
+        said,
+        [
+            ("market in a call", "GoodTillCancel", false),
+            ("rest in a call", "GoodTillCancel", false),
+            ("market", "ImmediateOrCancel", false),
+            ("rest", "GoodTillCancel", true),
+            ("rest for the close", "AtTheClose", false),
         ]
     );
 }

@@ -149,7 +149,10 @@ fn status(quantity: Quantity, leaves: Quantity, cumulative: Quantity) -> OrderSt
 /// Whether time ended an order; FIX tells that apart from a cancel.
 fn end_of(reason: engine::CancelReason, cumulative: Quantity) -> (ExecType, OrderStatus) {
     match reason {
-        engine::CancelReason::DayEnded | engine::CancelReason::Expired => (ExecType::Expired, OrderStatus::Expired),
+        engine::CancelReason::DayEnded
+        | engine::CancelReason::Expired
+        | engine::CancelReason::OpeningRemainder
+        | engine::CancelReason::ClosingRemainder => (ExecType::Expired, OrderStatus::Expired),
         // It bought what its funds paid for.
         engine::CancelReason::FundsRemainder if !cumulative.is_zero() => (ExecType::Cancelled, OrderStatus::Filled),
         _ => (ExecType::Cancelled, OrderStatus::Cancelled),

@@ -166,8 +166,9 @@ impl View {
             view.instruments.insert(listing.instrument, Instrument::listed(listing, phase));
             let instrument = listing.instrument;
             let resting = Side::BOTH.into_iter().flat_map(|side| engine.orders(instrument, side));
-            let waiting = Side::BOTH.into_iter().flat_map(|side| engine.stops(instrument, side));
-            for order in resting.chain(waiting) {
+            let stops = Side::BOTH.into_iter().flat_map(|side| engine.stops(instrument, side));
+            let in_call = Side::BOTH.into_iter().flat_map(|side| engine.market_orders(instrument, side));
+            for order in resting.chain(stops).chain(in_call).chain(engine.waiting_for_close(instrument)) {
                 view.opened(order.account, order.order_id, order.client_order_id, listing.instrument);
             }
         }
@@ -327,6 +328,13 @@ impl View {
 
 #[cfg(test)]
 mod tests {
+    use engine::command::{AdminNote, CommandBody, NewOrder, OpenAccount};
+    use engine::instrument::Holds;
+    use engine::{
+        Amount, Capacity, Command, OnDisconnect, OrderFlags, OrderType, SelfTradePrevention, Sequenced, Stamp,
+        StpGroup, TimeInForce, Timestamp,
+    };
+
     use super::*;
 
     #[test]
@@ -421,5 +429,71 @@ mod tests {
         view.opened(ACCOUNT, OrderId(5), NAME, BOOKS[0]);
         view.answered(&refused(&header(1, 1)), NAME);
         assert_eq!(named(&view, 1), Some(BOOKS[0]));
+    }
+
+    /// Orders that stand unseen, in a call or for the close, can be amended after a restart too.
+    #[test]
+    fn every_open_order_is_known_behind_a_restart() {
+        let mut engine = Engine::new(Capacity::SMALL);
+        let mut followed = View::default();
+        let book = InstrumentId(1);
+        let (account, note) = (AccountId(2), AdminNote::NONE);
+        let commands: [CommandBody; 7] = [
+            listing(book).into(),
+            OpenAccount { account, stp_group: StpGroup::NONE, self_trade_prevention: None, fee_tier: 0, note }.into(),
+            order(book, 11, OrderType::Limit, TimeInForce::GoodTillCancel).into(),
+            order(book, 12, OrderType::Market, TimeInForce::Day).into(),
+            order(book, 13, OrderType::Limit, TimeInForce::AtTheClose).into(),
+            order(book, 14, OrderType::Market, TimeInForce::AtTheClose).into(),
+            order(book, 15, OrderType::Stop, TimeInForce::GoodTillCancel).into(),
+        ];
+        for body in commands {
+            let stamp = Stamp { sequence: engine.last().sequence.next(), time: Timestamp(1) };
+            let mut events = Vec::new();
+            engine.apply(&Sequenced { stamp, value: Command::from_venue(body) }, &mut events);
+            events.iter().for_each(|(_, event)| followed.apply(event));
+        }
+        assert_eq!(followed.orders.len(), 5);
+        let recovered = View::of(&engine);
+        assert_eq!((recovered.orders, recovered.names), (followed.orders, followed.names));
+    }
+
+    fn listing(instrument: InstrumentId) -> ListInstrument {
+        ListInstrument {
+            instrument,
+            name: Text::new("X").unwrap(),
+            base: AssetId::NONE,
+            quote: AssetId::NONE,
+            tick: 1,
+            tick_decimals: 0,
+            lot: 1,
+            lot_decimals: 0,
+            reference: Price(100),
+            holds: Holds::Off,
+            self_trade_prevention: SelfTradePrevention::Allow,
+            phase: Phase::OpeningCall,
+            note: AdminNote::NONE,
+        }
+    }
+
+    fn order(instrument: InstrumentId, name: u64, order_type: OrderType, time_in_force: TimeInForce) -> NewOrder {
+        NewOrder {
+            account: AccountId(2),
+            instrument,
+            client_order_id: ClientOrderId(name),
+            side: Side::Buy,
+            order_type,
+            time_in_force,
+            flags: OrderFlags::NONE,
+            self_trade_prevention: None,
+            on_disconnect: OnDisconnect::AsSession,
+            price: if order_type == OrderType::Limit { Price(99) } else { Price::ABSENT },
+            quantity: Quantity(3),
+            funds: Amount::ABSENT,
+            stop_price: if order_type == OrderType::Stop { Price(101) } else { Price::ABSENT },
+            display_quantity: Quantity::ABSENT,
+            minimum_quantity: Quantity::ABSENT,
+            expire_at: Timestamp::NONE,
+        }
     }
 }

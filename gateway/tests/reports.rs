@@ -194,6 +194,12 @@ fn a_cancelled_and_an_expired_order() {
         (CancelReason::Requested, ExecType::Cancelled, wire::OrderStatus::Cancelled),
         (CancelReason::DayEnded, ExecType::Expired, wire::OrderStatus::Expired),
         (CancelReason::Expired, ExecType::Expired, wire::OrderStatus::Expired),
+        // The auction that it was for is over.
+        (CancelReason::OpeningRemainder, ExecType::Expired, wire::OrderStatus::Expired),
+        (CancelReason::ClosingRemainder, ExecType::Expired, wire::OrderStatus::Expired),
+        (CancelReason::AuctionRemainder, ExecType::Cancelled, wire::OrderStatus::Cancelled),
+        (CancelReason::Collar, ExecType::Cancelled, wire::OrderStatus::Cancelled),
+        (CancelReason::InsufficientFunds, ExecType::Cancelled, wire::OrderStatus::Cancelled),
     ] {
         let report = only(OrderCancelled {
             report: REPORT,
@@ -260,6 +266,40 @@ fn a_trade_for_both_sides() {
 }
 
 #[test]
+fn nobody_is_the_aggressor_of_an_auctions_trade() {
+    let side = |side, session| TradeSide {
+        report: Report { session: SessionId(session), ..REPORT },
+        order_id: OrderId(5),
+        client_order_id: ClientOrderId(11),
+        side,
+        order_price: Price::ABSENT,
+        order_quantity: Quantity(11),
+        leaves: Quantity(7),
+        cumulative: Quantity(4),
+        prevented: Quantity::ZERO,
+        fee: SignedAmount(50),
+    };
+    let found = reports(Trade {
+        instrument: BOOK,
+        trade_id: TradeId(61),
+        price: Price(400),
+        quantity: Quantity(4),
+        aggressor: None,
+        self_match: SelfMatch::No,
+        maker: side(Side::Buy, 7),
+        taker: side(Side::Sell, 9),
+    });
+    let told: Vec<_> = found.iter().map(|outgoing| (outgoing.recipient, execution(outgoing))).collect();
+    let [(first, buy), (second, sell)] = &told[..] else { panic!("{told:?}") };
+    assert_eq!((*first, *second), (Recipient::Session(SessionId(7)), Recipient::Session(SessionId(9))));
+    for (report, side) in [(buy, wire::Side::Buy), (sell, wire::Side::Sell)] {
+        assert_eq!((report.exec_type, report.side), (ExecType::Trade, Some(side)));
+        assert_eq!((report.aggressor, report.price), (None, None));
+        assert_eq!(report.last_price, Some(wire::Price(10_000)));
+    }
+}
+
+#[test]
 fn a_triggered_and_a_restated_order() {
     let report = only(OrderTriggered { report: REPORT, order: ORDER, elected_by: Price(8) });
     assert_eq!((report.exec_type, order_in(&report)), (ExecType::Triggered, ORDER));
@@ -268,6 +308,11 @@ fn a_triggered_and_a_restated_order() {
     let report = only(OrderRestated { report: REPORT, order: ORDER, display_quantity: Quantity(2), reason });
     assert_eq!((report.exec_type, order_in(&report)), (ExecType::Restated, ORDER));
     assert_eq!((report.restatement_reason, report.display_quantity), (Some(reason.into()), Some(wire::Quantity(20))));
+    let order = OrderState { time_in_force: TimeInForce::AtTheClose, ..ORDER };
+    let reason = RestatementReason::JoinedCall;
+    let report = only(OrderRestated { report: REPORT, order, display_quantity: Quantity::ABSENT, reason });
+    assert_eq!((report.exec_type, order_in(&report)), (ExecType::Restated, order));
+    assert_eq!((report.restatement_reason, report.display_quantity), (Some(reason.into()), None));
 }
 
 #[test]

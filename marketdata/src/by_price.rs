@@ -1,9 +1,10 @@
 //! MarketByPrice: quantity and number of orders at each price.
 //!
-//! What counts is what is shown: of an iceberg its tip, of a stop nothing until it is elected and rests.
+//! What counts is what is shown: of an iceberg its tip, of a stop nothing until it is elected and rests, of an order for
+//! the close nothing until it joins its call, of a market order in a call nothing.
 //!
 //! The feed follows events alone. Within one command a book may look crossed for a moment: an order is accepted before
-//! it trades. Changes are therefore taken between commands, one per level that is not what it was before the command.
+//! it trades. In a call it may be crossed for longer. Changes are therefore taken between commands, one per level that is not what it was before the command.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
@@ -84,6 +85,12 @@ impl ByPrice {
             Event::OrderRestated(restated) => self.set(&restated.order),
             Event::OrderTriggered(triggered) => self.set(&triggered.order),
             Event::OrderCancelled(cancelled) => self.close(cancelled.order.order_id),
+            Event::Trade(trade) if trade.aggressor.is_none() => {
+                // In an auction both rest. An iceberg may trade more than it shows; its next tip is told behind that.
+                for side in [&trade.maker, &trade.taker] {
+                    self.fill(side, |shown| shown - shown.min(trade.quantity));
+                }
+            }
             Event::Trade(trade) => {
                 self.fill(&trade.maker, |shown| shown - trade.quantity);
                 self.fill(&trade.taker, |shown| shown.min(trade.taker.leaves));
@@ -127,7 +134,7 @@ impl ByPrice {
 
     fn accept(&mut self, order: &OrderState) {
         let rests = order.order_type.has_price() && order.time_in_force.rests();
-        // A stop that waits shows nothing.
+        // What waits, for its stop price or the close, shows nothing.
         if rests && !order.shown.is_zero() {
             self.open(order.order_id, Open::of(order));
         }

@@ -6,10 +6,10 @@
 //! | level | increments |
 //! |---|---|
 //! | Trades | Trade, TradeCancel |
-//! | BestBidOffer | Trade, TradeCancel, BestBidOffer |
-//! | MarketByPrice | Trade, TradeCancel, MarketByPrice, BestBidOffer |
+//! | BestBidOffer | Trade, TradeCancel, BestBidOffer, AuctionIndicative |
+//! | MarketByPrice | Trade, TradeCancel, MarketByPrice, BestBidOffer, AuctionIndicative |
 //!
-//! Each carries SecurityDefinition and SecurityStatus too. A command's trades come in their order; its price levels come
+//! Each carries SecurityDefinition, SecurityStatus and AuctionResult too. A command's trades come in their order; its price levels come
 //! at its end, each once, and then the best prices if they are others than before. Numbers begin with the feed: a venue
 //! that was started anew has a new feed.
 
@@ -17,12 +17,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use engine::command::ListInstrument;
-use engine::event::{InstrumentListed, Trade, TradeBusted};
+use engine::event::{IndicativeChanged, InstrumentListed, Trade, TradeBusted, Uncrossed};
 use engine::instrument::{Phase, PhaseCause};
-use engine::{Engine, Event, EventHeader, InstrumentId, Quantity, Sequence, Side};
+use engine::{Engine, Event, EventHeader, Indicative, InstrumentId, Quantity, Sequence, Side};
 use wire::market_data::{
-    self as messages, MarketByPrice, PriceLevel, PriceLevelChange, SecurityDefinition, SecurityStatus, SnapshotBegin,
-    SnapshotEnd, SnapshotLevels,
+    self as messages, AuctionIndicative, AuctionResult, MarketByPrice, PriceLevel, PriceLevelChange,
+    SecurityDefinition, SecurityStatus, SnapshotBegin, SnapshotEnd, SnapshotLevels,
 };
 use wire::message::Flat;
 use wire::{
@@ -36,6 +36,9 @@ use crate::scale::Scale;
 
 /// The levels of detail that a feed has, each on a channel of its own per instrument.
 pub const LEVELS: [FeedLevel; 3] = [FeedLevel::Trades, FeedLevel::BestBidOffer, FeedLevel::MarketByPrice];
+
+/// The levels that tell what a book would do: best prices, and in a call how its auction would end.
+const BOOK_LEVELS: [FeedLevel; 2] = [FeedLevel::BestBidOffer, FeedLevel::MarketByPrice];
 
 /// The channel of an instrument at a level; `None` if no feed has it.
 pub fn channel_of(instrument: InstrumentId, level: FeedLevel) -> Option<ChannelId> {
@@ -76,7 +79,8 @@ pub struct Snapshot {
     pub channel_id: ChannelId,
     /// The number of the first message that it does not include.
     pub next_sequence: FeedSequence,
-    /// SecurityDefinition, SnapshotBegin, SnapshotLevels as often as needed, SnapshotEnd, each in a frame.
+    /// SecurityDefinition, SnapshotBegin, AuctionIndicative if there is an auction price, SnapshotLevels as often as
+    /// needed, SnapshotEnd, each in a frame.
     pub bytes: Bytes,
 }
 
@@ -85,6 +89,8 @@ struct Instrument {
     definition: SecurityDefinition,
     scale: Scale,
     best: BestPrices,
+    /// The last one, while there is an auction price.
+    indicative: Option<AuctionIndicative>,
     /// Of the last event that the public saw.
     time: wire::Timestamp,
 }
@@ -97,6 +103,7 @@ impl Feed {
         for listing in engine.listings() {
             let phase = engine.phase(listing.instrument).expect("a listed instrument has a phase");
             feed.list(listing, phase, engine.last().time.into());
+            feed.recover_indicative(engine, listing.instrument);
         }
         feed.listed.clear();
         feed
@@ -114,6 +121,8 @@ impl Feed {
             Event::PhaseChanged(changed) => self.status(header, changed.instrument, changed.to, changed.cause),
             Event::Trade(trade) => self.trade(header, trade),
             Event::TradeBusted(busted) => self.bust(header, busted),
+            Event::IndicativeChanged(changed) => self.indicative(header, changed),
+            Event::Uncrossed(uncrossed) => self.auction(header, uncrossed),
             Event::InstrumentDelisted(delisted) => {
                 self.status(header, delisted.instrument, Phase::Closed, PhaseCause::Listing);
             }
@@ -201,6 +210,9 @@ impl Feed {
                 phase,
             },
         );
+        if let Some(indicative) = instrument.indicative.filter(|_| BOOK_LEVELS.contains(&level)) {
+            append(&mut bytes, &indicative);
+        }
         for part in entries.chunks(entries_max::<SnapshotLevels>()) {
             append_grouped(&mut bytes, &SnapshotLevels { security_id }, part);
         }
@@ -241,7 +253,8 @@ impl Feed {
         let book = listing.instrument;
         let best = self.books.best(book);
         let definition = definition(listing, phase);
-        self.instruments.insert(book, Instrument { definition, scale: Scale::of(listing), best, time });
+        self.instruments
+            .insert(book, Instrument { definition, scale: Scale::of(listing), best, indicative: None, time });
         for channel_id in LEVELS.into_iter().filter_map(|level| channel_of(book, level)) {
             self.channels.entry(channel_id).or_insert_with(|| Packer::new(channel_id));
         }
@@ -252,6 +265,9 @@ impl Feed {
         let Some(instrument) = self.instruments.get_mut(&book) else { return };
         instrument.definition.phase = phase.into();
         instrument.time = header.time.into();
+        if cause == PhaseCause::Listing {
+            instrument.indicative = None;
+        }
         let status = SecurityStatus {
             security_id: book.into(),
             transact_time: header.time.into(),
@@ -295,6 +311,47 @@ impl Feed {
         self.message(book, &LEVELS, &cancel);
     }
 
+    fn indicative(&mut self, header: &EventHeader, changed: &IndicativeChanged) {
+        let book = changed.instrument;
+        let Some(instrument) = self.instruments.get_mut(&book) else { return };
+        instrument.time = header.time.into();
+        let journal_sequence = JournalSequence::present(header.id.sequence);
+        let indicative = auction_indicative(instrument, journal_sequence, changed);
+        instrument.indicative = indicative.price.map(|_| indicative);
+        self.message(book, &BOOK_LEVELS, &indicative);
+    }
+
+    /// What was told last before the venue was started anew; of which command is not known any more.
+    fn recover_indicative(&mut self, engine: &Engine, book: InstrumentId) {
+        let (Some(instrument), Some(pending)) = (self.instruments.get_mut(&book), engine.indicative(book)) else {
+            return;
+        };
+        let Indicative { price, volume, surplus_side, surplus } = pending;
+        let changed = IndicativeChanged { instrument: book, price, volume, surplus_side, surplus };
+        let indicative = auction_indicative(instrument, None, &changed);
+        instrument.indicative = indicative.price.map(|_| indicative);
+    }
+
+    fn auction(&mut self, header: &EventHeader, uncrossed: &Uncrossed) {
+        let book = uncrossed.instrument;
+        let Some(instrument) = self.instruments.get_mut(&book) else { return };
+        instrument.time = header.time.into();
+        instrument.indicative = None;
+        let scale = instrument.scale;
+        let result = AuctionResult {
+            security_id: book.into(),
+            transact_time: header.time.into(),
+            journal_sequence: JournalSequence::present(header.id.sequence),
+            price: auction_price(scale, uncrossed.price),
+            quantity: auction_quantity(scale, uncrossed.volume),
+            surplus: auction_quantity(scale, uncrossed.surplus),
+            event_index: EventIndex(header.id.index),
+            surplus_side: uncrossed.surplus_side.map(Into::into),
+            phase: uncrossed.phase.into(),
+        };
+        self.message(book, &LEVELS, &result);
+    }
+
     /// One instrument's levels that a command changed.
     fn levels(&mut self, header: &EventHeader, changes: &[LevelChange]) {
         let Some(&LevelChange { instrument: book, .. }) = changes.first() else { return };
@@ -317,7 +374,7 @@ impl Feed {
         }
         if best != best_before {
             let message = best_bid_offer(header, book, scale, best);
-            self.message(book, &[FeedLevel::BestBidOffer, FeedLevel::MarketByPrice], &message);
+            self.message(book, &BOOK_LEVELS, &message);
         }
     }
 
@@ -351,6 +408,31 @@ fn definition(listing: &ListInstrument, phase: Phase) -> SecurityDefinition {
         phase: phase.into(),
         ..SecurityDefinition::BLANK
     }
+}
+
+fn auction_indicative(
+    instrument: &Instrument,
+    journal_sequence: Option<JournalSequence>,
+    changed: &IndicativeChanged,
+) -> AuctionIndicative {
+    AuctionIndicative {
+        security_id: changed.instrument.into(),
+        transact_time: instrument.time,
+        journal_sequence,
+        price: auction_price(instrument.scale, changed.price),
+        quantity: auction_quantity(instrument.scale, changed.volume),
+        surplus: auction_quantity(instrument.scale, changed.surplus),
+        surplus_side: changed.surplus_side.map(Into::into),
+    }
+}
+
+fn auction_price(scale: Scale, price: engine::Price) -> Option<wire::Price> {
+    (!price.is_absent()).then(|| scale.price(price))
+}
+
+/// None is zero on the wire.
+fn auction_quantity(scale: Scale, quantity: Quantity) -> wire::Quantity {
+    if quantity.is_absent() { wire::Quantity(0) } else { scale.quantity(quantity) }
 }
 
 fn level_change(scale: Scale, change: &LevelChange) -> PriceLevelChange {

@@ -15,8 +15,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use wire::market_data::{
-    self as messages, BestBidOffer, GapNotice, MarketByPrice, MarketDataMessage, PriceLevel, PriceLevelChange,
-    SecurityDefinition, SecurityStatus, SnapshotBegin, SnapshotRequest, SubscribeReject, Trade, TradeCancel,
+    self as messages, AuctionIndicative, AuctionResult, BestBidOffer, GapNotice, MarketByPrice, MarketDataMessage,
+    PriceLevel, PriceLevelChange, SecurityDefinition, SecurityStatus, SnapshotBegin, SnapshotRequest, SubscribeReject,
+    Trade, TradeCancel,
 };
 use wire::{
     ChannelId, FeedLevel, FeedSequence, LevelCount, MessageCount, PacketFlags, RequestId, SecurityId, Timestamp,
@@ -33,7 +34,7 @@ pub enum Update {
     Definition(SecurityDefinition),
     /// An instrument's phase.
     Status(SecurityStatus),
-    /// A book was replaced by a snapshot.
+    /// A book was replaced by a snapshot. If an auction has a price there, its indicative follows; else there is none.
     Book {
         /// Of which instrument.
         security_id: SecurityId,
@@ -48,6 +49,10 @@ pub enum Update {
     Trade(Trade),
     /// A trade was reversed.
     TradeCancel(TradeCancel),
+    /// How an auction would end.
+    Indicative(AuctionIndicative),
+    /// An auction ended, and its indicative with it; its trades follow.
+    Auction(AuctionResult),
     /// Messages were missed; the snapshot that follows includes what they did to the book, but not their trades.
     Gap {
         /// On which channel.
@@ -168,12 +173,13 @@ impl Subscription {
         Ok(())
     }
 
-    /// Takes a snapshot: SecurityDefinition, SnapshotBegin, SnapshotLevels as often as needed, SnapshotEnd.
+    /// Takes a snapshot: SecurityDefinition, SnapshotBegin, AuctionIndicative if an auction has a price, SnapshotLevels
+    /// as often as needed, SnapshotEnd.
     ///
     /// # Errors
     /// If it is none. Nothing has changed then.
     pub fn snapshot(&mut self, bytes: &[u8]) -> Result<(), PacketError> {
-        let Snapshot { definition, begin, entries } = Snapshot::parse(bytes)?;
+        let Snapshot { definition, begin, indicative, entries } = Snapshot::parse(bytes)?;
         let (channel_id, security_id, last_sequence) = (begin.channel_id, begin.security_id, begin.last_sequence);
         let next = FeedSequence(last_sequence.0.checked_add(1).ok_or(PacketError::OutOfPlace)?);
         let channel = self.channels.entry(channel_id).or_default();
@@ -193,6 +199,7 @@ impl Subscription {
         self.books.insert(security_id, channel_id);
         self.updates.push_back(Update::Definition(definition));
         self.updates.push_back(Update::Book { security_id, last_sequence });
+        self.updates.extend(indicative.map(Update::Indicative));
         self.go_on(channel_id)?;
         self.look_for_gap(channel_id);
         Ok(())
@@ -331,6 +338,8 @@ impl Channel {
             }
             MarketDataMessage::Trade(trade) => Update::Trade(trade),
             MarketDataMessage::TradeCancel(cancel) => Update::TradeCancel(cancel),
+            MarketDataMessage::AuctionIndicative(indicative) => Update::Indicative(indicative),
+            MarketDataMessage::AuctionResult(result) => Update::Auction(result),
             MarketDataMessage::SecurityDefinition(definition) => Update::Definition(definition),
             MarketDataMessage::SecurityStatus(status) => Update::Status(status),
             // A newer venue's message keeps its number; what it means, this build cannot know.
@@ -344,6 +353,7 @@ impl Channel {
 struct Snapshot {
     definition: SecurityDefinition,
     begin: SnapshotBegin,
+    indicative: Option<AuctionIndicative>,
     entries: Vec<PriceLevel>,
 }
 
@@ -353,9 +363,12 @@ impl Snapshot {
         let mut next = || frames.next().unwrap_or(Err(PacketError::OutOfPlace));
         let MarketDataMessage::SecurityDefinition(definition) = next()? else { return Err(PacketError::OutOfPlace) };
         let MarketDataMessage::SnapshotBegin(begin) = next()? else { return Err(PacketError::OutOfPlace) };
-        let mut entries = Vec::new();
+        let (mut indicative, mut entries) = (None, Vec::new());
         let end = loop {
             match next()? {
+                MarketDataMessage::AuctionIndicative(found) if indicative.is_none() && entries.is_empty() => {
+                    indicative = Some(found);
+                }
                 MarketDataMessage::SnapshotLevels(_, levels) => {
                     for level in levels {
                         entries.push(level?);
@@ -369,7 +382,7 @@ impl Snapshot {
         let LevelCount(said) = entry_count;
         let same = (security_id, last_sequence) == (begin.security_id, begin.last_sequence);
         if same && said as usize == entries.len() && entry_count == begin.entry_count {
-            Ok(Self { definition, begin, entries })
+            Ok(Self { definition, begin, indicative, entries })
         } else {
             Err(PacketError::OutOfPlace)
         }

@@ -6,10 +6,12 @@ use std::collections::BTreeMap;
 
 use common::*;
 use engine::command::*;
+use engine::event::{IndicativeChanged, Uncrossed};
+use engine::instrument::Phase;
 use engine::*;
 use marketdata::packet::{self, PACKET_BYTES_MAX};
 use marketdata::{Feed, Packet, Patience, Subscription, Update, channel_of};
-use wire::market_data::MarketDataMessage;
+use wire::market_data::{AuctionIndicative, AuctionResult, MarketDataMessage};
 use wire::{FeedLevel, FeedSequence, PacketFlags, SecurityId};
 
 const NOW: wire::Timestamp = wire::Timestamp(7);
@@ -285,13 +287,114 @@ fn a_feed_of_a_recovered_engine_goes_on_with_its_books() {
     assert_eq!((definition.lot, definition.quantity_exponent), (wire::Quantity(10), wire::Exponent(-3)));
 }
 
+/// What a subscriber that joined at the beginning and one that joins now are told, at a level.
+fn told(venue: &mut Venue, level: FeedLevel, events: &[Event]) -> [Vec<Update>; 2] {
+    let mut subscription = Subscription::default();
+    subscription.snapshot(&venue.feed.snapshot(BOOKS[0], level, None).unwrap().bytes).unwrap();
+    core::iter::from_fn(|| subscription.next_update()).for_each(drop);
+    let id = EventId { sequence: venue.engine.last().sequence.next(), index: 0 };
+    for (index, event) in (0..).zip(events) {
+        let header = EventHeader { id: EventId { index, ..id }, time: Timestamp(9), received_at: Timestamp::NONE };
+        venue.feed.event(&header, event);
+    }
+    venue.feed.end_of_command();
+    for packet in venue.feed.packets(NOW) {
+        if Some(packet.channel_id) == channel_of(BOOKS[0], level) {
+            subscription.packet(packet.bytes).unwrap();
+        }
+    }
+    let mut late = Subscription::default();
+    late.snapshot(&venue.feed.snapshot(BOOKS[0], level, None).unwrap().bytes).unwrap();
+    [&mut subscription, &mut late].map(|it| core::iter::from_fn(|| it.next_update()).collect())
+}
+
+#[test]
+fn an_indicative_is_told_to_who_is_there_and_who_comes_until_the_auction_ends() {
+    let instrument = BOOKS[0];
+    let indicative = |price, volume, surplus_side, surplus| -> Event {
+        IndicativeChanged { instrument, price, volume, surplus_side, surplus }.into()
+    };
+    let expected = AuctionIndicative {
+        security_id: SecurityId(1),
+        transact_time: wire::Timestamp(9),
+        journal_sequence: Some(wire::JournalSequence(4)),
+        price: Some(wire::Price(100 * TICK)),
+        quantity: wire::Quantity(250 * LOT),
+        surplus: wire::Quantity(10 * LOT),
+        surplus_side: Some(wire::Side::Sell),
+    };
+    let changed = [indicative(Price(100), Quantity(250), Some(Side::Sell), Quantity(10))];
+    for level in [FeedLevel::BestBidOffer, FeedLevel::MarketByPrice] {
+        let mut venue = Venue::open();
+        let [live, late] = told(&mut venue, level, &changed);
+        assert_eq!(live, [Update::Indicative(expected)]);
+        assert!(
+            matches!(late[..], [Update::Definition(_), Update::Book { .. }, Update::Indicative(found)] if found == expected)
+        );
+
+        // Nothing would trade any more.
+        let [live, late] = told(&mut venue, level, &[indicative(Price::ABSENT, Quantity::ZERO, None, Quantity::ZERO)]);
+        let nothing = AuctionIndicative {
+            price: None,
+            quantity: wire::Quantity(0),
+            surplus: wire::Quantity(0),
+            surplus_side: None,
+            ..expected
+        };
+        assert_eq!(live, [Update::Indicative(nothing)]);
+        assert!(matches!(late[..], [Update::Definition(_), Update::Book { .. }]));
+
+        told(&mut venue, level, &changed);
+        let uncrossed = Uncrossed {
+            instrument,
+            phase: Phase::OpeningCall,
+            price: Price(100),
+            volume: Quantity(250),
+            surplus_side: Some(Side::Sell),
+            surplus: Quantity(10),
+        };
+        let [live, late] = told(&mut venue, level, &[uncrossed.into()]);
+        let result = AuctionResult {
+            security_id: SecurityId(1),
+            transact_time: wire::Timestamp(9),
+            journal_sequence: Some(wire::JournalSequence(4)),
+            price: expected.price,
+            quantity: expected.quantity,
+            surplus: expected.surplus,
+            event_index: wire::EventIndex(0),
+            surplus_side: expected.surplus_side,
+            phase: wire::Phase::OpeningCall,
+        };
+        assert_eq!(live, [Update::Auction(result)]);
+        assert!(matches!(late[..], [Update::Definition(_), Update::Book { .. }]));
+    }
+    // The tape alone tells results only.
+    let mut venue = Venue::open();
+    let [live, late] = told(&mut venue, FeedLevel::Trades, &changed);
+    assert!(live.is_empty() && matches!(late[..], [Update::Definition(_), Update::Book { .. }]));
+}
+
+#[test]
+fn volumes_beyond_the_wires_integers_are_the_greatest() {
+    let mut venue = Venue::open();
+    let changed = IndicativeChanged {
+        instrument: BOOKS[0],
+        price: Price(1),
+        volume: Quantity(u64::MAX - 2),
+        surplus_side: None,
+        surplus: Quantity::ZERO,
+    };
+    let [live, _] = told(&mut venue, FeedLevel::MarketByPrice, &[changed.into()]);
+    assert!(matches!(live[..], [Update::Indicative(found)] if found.quantity == wire::Quantity(i64::MAX)));
+}
+
 #[test]
 fn a_phase_is_told_and_a_peers_nonsense_is_an_error() {
     let mut venue = Venue::open();
     let mut subscription = Subscription::default();
     let snapshot = venue.feed.snapshot(BOOKS[0], FeedLevel::Trades, None).unwrap();
     subscription.snapshot(&snapshot.bytes).unwrap();
-    let halt = SetPhase { instrument: BOOKS[0], phase: engine::instrument::Phase::Halted, note: AdminNote::NONE };
+    let halt = SetPhase { instrument: BOOKS[0], phase: Phase::Halted, note: AdminNote::NONE };
     let packets = venue.apply(halt).0;
     let packet = packets.iter().find(|packet| packet.channel_id == snapshot.channel_id).unwrap();
     for end in 0..packet.bytes.len() {

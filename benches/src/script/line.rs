@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use engine::Timestamp;
+use engine::{Nanoseconds, Timestamp};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -49,6 +49,11 @@ impl Line {
     /// A field as nanoseconds since the epoch.
     pub(super) fn time(&mut self, name: &str) -> Result<Option<Timestamp>, String> {
         self.parsed(name, "nanoseconds", |text| text.parse().ok().map(Timestamp))
+    }
+
+    /// A field as a number of nanoseconds.
+    pub(super) fn duration(&mut self, name: &str) -> Result<Option<Nanoseconds>, String> {
+        self.parsed(name, "nanoseconds", |text| text.parse().ok().map(Nanoseconds))
     }
 
     /// A field as `true` or `false`.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use engine::command::ListInstrument;
-use engine::instrument::Phase;
+use engine::instrument::{Phase, PriceProtection};
 use engine::{AccountId, AssetId, ClientOrderId, InstrumentId, OrderId, StpGroup};
 
 use crate::decimal::Unit;
@@ -65,6 +65,7 @@ pub(super) struct Names {
     orders: Interner,
     decimals: HashMap<AssetId, u8>,
     units: HashMap<InstrumentId, InstrumentUnits>,
+    protections: HashMap<InstrumentId, PriceProtection>,
     /// Who used an order's name last.
     owners: HashMap<ClientOrderId, AccountId>,
     places: HashMap<(AccountId, ClientOrderId), InstrumentId>,
@@ -151,6 +152,15 @@ impl Names {
         if let Some(units) = self.units.get_mut(&instrument) {
             units.phase = phase;
         }
+    }
+
+    /// An instrument's price protection; the default if none was set.
+    pub(super) fn protection(&self, instrument: InstrumentId) -> PriceProtection {
+        self.protections.get(&instrument).copied().unwrap_or(PriceProtection::DEFAULT)
+    }
+
+    pub(super) fn protected(&mut self, instrument: InstrumentId, protection: PriceProtection) {
+        self.protections.insert(instrument, protection);
     }
 
     /// An order was sent. A name that its account uses already stays with the instrument that it was used for.

@@ -2,10 +2,10 @@
 
 use engine::command::{
     AddAsset, AdjustBalance, AdminNote, BustTrade, CalendarAction, CancelOrder, DelistInstrument, Deposit, KillSwitch,
-    ListInstrument, MassCancel, NewOrder, OpenAccount, ReplaceOrder, SetCalendarEntry, SetFees, SetPhase, Switch,
-    Withdraw,
+    ListInstrument, MassCancel, NewOrder, OpenAccount, ReplaceOrder, SetCalendarEntry, SetFees, SetPhase,
+    SetPriceProtection, SetRandomSeed, Switch, Withdraw,
 };
-use engine::instrument::{FeeRates, Holds, Phase};
+use engine::instrument::{Distance, FeeRates, Holds, Phase, PriceProtection};
 use engine::order::{OnDisconnect, OrderFlags, OrderType, SelfTradePrevention, TimeInForce};
 use engine::{
     AccountId, Amount, AssetId, ClientOrderId, CommandBody, Event, EventHeader, InstrumentId, Nanoseconds, OrderId,
@@ -46,7 +46,7 @@ pub(super) struct Operations {
 enum Entry {
     /// As it says.
     AsGiven,
-    /// So that it only rests: post-only where orders match.
+    /// So that it only rests: post-only where orders match, unless it is for an auction.
     Resting,
 }
 
@@ -80,6 +80,8 @@ impl Operations {
             "bust" => self.bust(line)?.into(),
             "delist" => self.delist(line)?.into(),
             "calendar" => self.calendar(line)?.into(),
+            "protect" => self.protect(line)?.into(),
+            "seed" => seed(line)?.into(),
             other => return Err(Trouble::Script(format!("field \"op\": {other:?} is not an operation"))),
         };
         line.finish()?;
@@ -166,14 +168,15 @@ impl Operations {
         let units = self.names.units(instrument);
         let client_order_id = self.order_named(line, "id");
         let order_type = line.parsed("type", "an order type", words::order_type)?.unwrap_or(OrderType::Limit);
+        let time_in_force = time_in_force(line)?.unwrap_or(default_time_in_force(order_type, units.phase));
         let order = NewOrder {
             account,
             instrument,
             client_order_id,
             side: line.parsed("side", "a side", words::side)?.ok_or("field \"side\" is missing")?,
             order_type,
-            time_in_force: time_in_force(line)?.unwrap_or(default_time_in_force(order_type)),
-            flags: flags(line, entry, units)?,
+            time_in_force,
+            flags: flags(line, entry, time_in_force, units)?,
             self_trade_prevention: stp(line)?,
             on_disconnect: OnDisconnect::AsSession,
             price: price(line, "price", units.tick)?,
@@ -287,17 +290,36 @@ impl Operations {
 
     fn calendar(&mut self, line: &mut Line) -> Result<SetCalendarEntry, String> {
         let phase = line.parsed("phase", "a phase", words::phase)?;
-        let repeat = line.parsed("repeat", "nanoseconds", |text| text.parse().ok().map(Nanoseconds))?;
         Ok(SetCalendarEntry {
             instrument: self.instrument_named(line),
             entry: line.parsed("entry", "a number", |text| text.parse().ok())?.unwrap_or(0),
             action: if phase.is_some() { CalendarAction::SetPhase } else { CalendarAction::Rollover },
             phase,
             at: line.time("at")?.ok_or("field \"at\" is missing")?,
-            repeat: repeat.unwrap_or(Nanoseconds::NONE),
-            random_end: Nanoseconds::NONE,
+            repeat: line.duration("repeat")?.unwrap_or(Nanoseconds::NONE),
+            random_end: line.duration("random_end")?.unwrap_or(Nanoseconds::NONE),
             note: AdminNote::NONE,
         })
+    }
+
+    fn protect(&mut self, line: &mut Line) -> Result<SetPriceProtection, String> {
+        let instrument = self.instrument_named(line);
+        let before = self.names.protection(instrument);
+        let protection = PriceProtection {
+            entry_band: distance(line, "entry_band", before.entry_band)?,
+            collar: distance(line, "collar", before.collar)?,
+            market: distance(line, "market", before.market)?,
+            auction: distance(line, "auction", before.auction)?,
+            collar_action: line
+                .parsed("collar_action", "cancel_remainder or volatility_call", words::declared)?
+                .unwrap_or(before.collar_action),
+            reference_source: line
+                .parsed("reference_source", "last_trade or last_auction", words::declared)?
+                .unwrap_or(before.reference_source),
+            call_duration: line.duration("call_duration")?.unwrap_or(before.call_duration),
+            call_random_end: line.duration("call_random_end")?.unwrap_or(before.call_random_end),
+        };
+        Ok(SetPriceProtection { instrument, protection, note: AdminNote::NONE })
     }
 
     /// The order that a line names, and whose it is: the account given, else who used the name last, else the first.
@@ -341,6 +363,7 @@ fn learn(names: &mut Names, event: &Event) {
         Event::AssetAdded(added) => names.asset_added(added.command.asset, added.command.decimals),
         Event::InstrumentListed(listed) => names.instrument_listed(&listed.command),
         Event::PhaseChanged(changed) => names.phase_changed(changed.instrument, changed.to),
+        Event::PriceProtectionSet(set) => names.protected(set.command.instrument, set.command.protection),
         Event::OrderAccepted(accepted) => {
             let order = &accepted.order;
             names.order_accepted(accepted.report.account, order.instrument, order.order_id, order.client_order_id);
@@ -353,22 +376,40 @@ fn learn(names: &mut Names, event: &Event) {
     }
 }
 
-fn flags(line: &mut Line, entry: Entry, units: InstrumentUnits) -> Result<OrderFlags, String> {
+fn flags(
+    line: &mut Line,
+    entry: Entry,
+    time_in_force: TimeInForce,
+    units: InstrumentUnits,
+) -> Result<OrderFlags, String> {
+    let for_an_auction = matches!(time_in_force, TimeInForce::AtTheOpening | TimeInForce::AtTheClose);
     let post_only = match (line.flag("post_only")?, entry) {
         (Some(flag), _) => flag == Flag::Set,
         (None, Entry::AsGiven) => false,
-        (None, Entry::Resting) => {
-            matches!(units.phase, Phase::Continuous | Phase::PostOnly | Phase::LimitOnly)
-        }
+        (None, Entry::Resting) => orders_match(units.phase) && !for_an_auction,
     };
     Ok(if post_only { OrderFlags::POST_ONLY } else { OrderFlags::NONE })
 }
 
-fn default_time_in_force(order_type: OrderType) -> TimeInForce {
+fn orders_match(phase: Phase) -> bool {
+    matches!(phase, Phase::Continuous | Phase::PostOnly | Phase::LimitOnly)
+}
+
+/// A market order that cannot match at once would be refused as ImmediateOrCancel; in a call it stands.
+fn default_time_in_force(order_type: OrderType, phase: Phase) -> TimeInForce {
     match order_type {
-        OrderType::Market => TimeInForce::ImmediateOrCancel,
-        OrderType::Limit | OrderType::Stop | OrderType::StopLimit => TimeInForce::GoodTillCancel,
+        OrderType::Market if orders_match(phase) => TimeInForce::ImmediateOrCancel,
+        OrderType::Market | OrderType::Limit | OrderType::Stop | OrderType::StopLimit => TimeInForce::GoodTillCancel,
     }
+}
+
+fn distance(line: &mut Line, field: &str, before: Distance) -> Result<Distance, String> {
+    Ok(line.parsed(field, "a distance, such as 5t, 50000ppm or none", words::distance)?.unwrap_or(before))
+}
+
+fn seed(line: &mut Line) -> Result<SetRandomSeed, String> {
+    let seed = line.parsed("seed", "64 hexadecimal digits", words::seed)?.ok_or("field \"seed\" is missing")?;
+    Ok(SetRandomSeed { seed, note: AdminNote::NONE })
 }
 
 fn time_in_force(line: &mut Line) -> Result<Option<TimeInForce>, String> {

@@ -4,7 +4,7 @@
 
 use engine::canonical::Code;
 use engine::command::{Direction, Switch};
-use engine::instrument::{Holds, Phase};
+use engine::instrument::{Distance, Holds, Phase};
 use engine::order::{OrderType, SelfTradePrevention, Side, TimeInForce};
 
 /// FIX 54.
@@ -70,8 +70,33 @@ pub(super) fn switch(text: &str) -> Option<Switch> {
     declared(text)
 }
 
+/// A distance from a price: `5t` are ticks, `50000ppm` parts per million of the price, `none` is no bound.
+pub(super) fn distance(text: &str) -> Option<Distance> {
+    // A sign is not passed over as it is in words.
+    let text = text.to_ascii_lowercase();
+    if text == "none" {
+        return Some(Distance::UNLIMITED);
+    }
+    match text.strip_suffix("ppm") {
+        Some(parts) => parts.parse().ok().map(Distance::parts_per_million),
+        None => text.strip_suffix('t')?.parse().ok().map(Distance::ticks),
+    }
+}
+
+/// 32 bytes in hexadecimal.
+pub(super) fn seed(text: &str) -> Option<[u8; 32]> {
+    let mut seed = [0; 32];
+    if text.len() != 2 * seed.len() || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    for (byte, digits) in seed.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+    }
+    Some(seed)
+}
+
 /// A code by the name that it is declared with.
-fn declared<T: Code>(text: &str) -> Option<T> {
+pub(super) fn declared<T: Code>(text: &str) -> Option<T> {
     let text = plain(text);
     (0..=u16::from(u8::MAX)).filter_map(T::from_code).find(|code| plain(code.name()) == text)
 }
@@ -87,6 +112,8 @@ fn plain(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use engine::instrument::{CollarAction, ReferenceSource};
+
     use super::*;
 
     #[test]
@@ -108,5 +135,30 @@ mod tests {
         assert_eq!(phase("OpeningCall"), Some(Phase::OpeningCall));
         assert_eq!(phase("lunch"), None);
         assert_eq!(side("long"), None);
+        assert_eq!(declared("volatility_call"), Some(CollarAction::VolatilityCall));
+        assert_eq!(declared("last_auction"), Some(ReferenceSource::LastAuction));
+        assert_eq!(declared::<CollarAction>("halt"), None);
+    }
+
+    #[test]
+    fn distances_name_what_they_are_counted_in() {
+        assert_eq!(distance("5t"), Some(Distance::ticks(5)));
+        assert_eq!(distance("50000PPM"), Some(Distance::parts_per_million(50_000)));
+        assert_eq!(distance("none"), Some(Distance::UNLIMITED));
+        for wrong in ["5", "t", "ppm", "0.5t", "-5t", "5%", "5 t", "4294967296t", ""] {
+            assert_eq!(distance(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_seed_is_sixty_four_hexadecimal_digits() {
+        let digits = "00ff".repeat(16);
+        let mut expected = [0; 32];
+        expected.iter_mut().skip(1).step_by(2).for_each(|byte| *byte = 0xff);
+        assert_eq!(seed(&digits), Some(expected));
+        assert_eq!(seed(&digits.to_uppercase()), Some(expected));
+        for wrong in ["", "00ff", &"0".repeat(63), &"0".repeat(65), &"+f".repeat(32), &"zz".repeat(32)] {
+            assert_eq!(seed(wrong), None, "{wrong}");
+        }
     }
 }

@@ -66,7 +66,7 @@ each!(order_entry: NewOrderSingle OrderCancelReplaceRequest OrderCancelRequest O
     OrderMassActionReport BusinessMessageReject SecurityDefinition TradingSessionStatus AccountBalance
     KillSwitchReport);
 each!(market_data: PacketHeader BestBidOffer Trade SecurityDefinition SecurityStatus BookChecksum AuctionIndicative
-    TradeCancel SnapshotBegin SnapshotEnd SubscribeAck SubscribeReject SnapshotRequest PacketRetransmitRequest GapNotice
+    TradeCancel AuctionResult SnapshotBegin SnapshotEnd SubscribeAck SubscribeReject SnapshotRequest PacketRetransmitRequest GapNotice
     ; MarketByPrice MarketByOrder SnapshotLevels SnapshotOrders Subscribe);
 
 fn decode(frame: Frame<'_>) {

@@ -320,6 +320,10 @@ pub enum TimeInForceArgument {
     Fok,
     /// Until the instrument's rollover.
     Day,
+    /// In the opening auction only.
+    Ato,
+    /// In the closing auction only.
+    Atc,
 }
 
 /// Exact, or an error: nothing is rounded on the way to the venue.

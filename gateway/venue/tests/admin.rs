@@ -221,6 +221,88 @@ fn what_an_administrator_changes_holds_for_traders() {
 }
 
 #[test]
+fn an_administrator_sets_up_a_day_with_auctions() {
+    let venue = Served::start();
+    let seed = "0f".repeat(32);
+    assert_eq!(venue.admin(&["venue", "seed", &seed])["command"]["seed"], seed);
+    let bounds = ["--entry-band", "20%", "--collar", "50000ppm", "--market", "500t", "--auction", "none"];
+    let calls = ["--collar-action", "volatility-call", "--reference-source", "last-auction"];
+    let times = ["--call-duration-seconds", "120", "--call-random-end-seconds", "0.5"];
+    let set = venue.admin(&[&["instrument", "protect", "BTC-USD"], &bounds[..], &calls[..], &times[..]].concat());
+    assert_eq!(set["command"]["protection"]["market"], json!({ "unit": "Ticks", "value": 500 }));
+    assert_eq!(set["command"]["protection"]["call_random_end"], 500_000_000);
+    let expected = json!({
+        "entry_band": "200000ppm", "collar": "50000ppm", "market": "500t", "auction": "none",
+        "collar_action": "VolatilityCall", "reference_source": "LastAuction",
+        "call_duration_seconds": "120", "call_random_end_seconds": "0.5",
+    });
+    assert_eq!(venue.admin(&["show", "instruments"])[0]["protection"], expected);
+    // What is left out goes back to its default.
+    venue.admin(&["instrument", "protect", "BTC-USD", "--collar", "5t"]);
+    let shown = &venue.admin(&["show", "instruments"])[0]["protection"];
+    assert_eq!(
+        (&shown["collar"], &shown["market"], &shown["entry_band"]),
+        (&json!("5t"), &json!("100000ppm"), &json!("none"))
+    );
+
+    fn calendar<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+        [&["instrument", "calendar"], arguments].concat()
+    }
+    let opening = ["set", "BTC-USD", "3", "--at", "2100-01-01T09:00:00Z", "--phase", "continuous"];
+    let set = venue.admin(&calendar(&[&opening[..], &["--random-end-seconds", "30"]].concat()));
+    assert_eq!(
+        (&set["event"], &set["command"]["at"]),
+        (&json!("CalendarEntrySet"), &json!(4_102_477_200_000_000_000_u64))
+    );
+    assert_eq!(
+        (&set["command"]["phase"], &set["command"]["random_end"]),
+        (&json!("Continuous"), &json!(30_000_000_000_u64))
+    );
+    let end = ["set", "BTC-USD", "4", "--at", "2100-01-01T19:00:00+01:00", "--repeat-seconds", "86400"];
+    let set = venue.admin(&calendar(&end));
+    assert_eq!((&set["command"]["action"], &set["command"]["phase"]), (&json!("Rollover"), &json!(null)));
+    assert_eq!(set["command"]["at"], 4_102_509_600_000_000_000_u64);
+    let past = ["set", "BTC-USD", "5", "--at", "2000-01-01T09:00:00Z"];
+    assert_eq!(venue.refused(&calendar(&past)), "CalendarEntryInvalid");
+    assert_eq!(venue.admin(&calendar(&["remove", "BTC-USD", "3"]))["event"], "CalendarEntryRemoved");
+    assert_eq!(venue.refused(&calendar(&["remove", "BTC-USD", "3"])), "UnknownCalendarEntry");
+    for phase in ["pre-open", "opening-call", "no-cancel", "closing-call", "volatility-call", "continuous"] {
+        assert_eq!(venue.admin(&["instrument", "phase", "BTC-USD", phase])["event"], "PhaseChanged");
+    }
+    venue.stop();
+}
+
+#[test]
+fn an_administrator_puts_right_what_went_wrong() {
+    let venue = Served::start();
+    let mut alice = venue.connect(&venue.key_file("alice"));
+    let mut bob = venue.connect(&venue.key_file("bob"));
+    let (bid, offer) = (order(2, 1, wire::Side::Buy, 6_400_000, 100), order(3, 1, wire::Side::Sell, 6_400_000, 100));
+    assert_eq!(sent(&mut alice, &bid).exec_type, ExecType::New);
+    assert_eq!(sent(&mut bob, &offer).exec_type, ExecType::New);
+    let trade = report(&mut alice);
+    let number = trade.trade_id.unwrap().0.to_string();
+    let busted = venue.admin(&["trade", "bust", "BTC-USD", &number]);
+    assert_eq!((&busted["event"], &busted["price"]), (&json!("TradeBusted"), &json!("64000")));
+    assert_eq!(report(&mut alice).exec_type, ExecType::TradeCancel);
+    // It stands no more.
+    assert_eq!(venue.refused(&["trade", "bust", "BTC-USD", &number]), "UnknownTrade");
+
+    let adjust = |direction, amount| {
+        let named = ["account", "adjust", "2", "--asset", "USD", "--direction", direction, "--amount", amount];
+        venue.admin(&named)["available"].as_str().unwrap().to_owned()
+    };
+    assert_eq!([adjust("credit", "2.5"), adjust("debit", "0.5")], ["100000002.5", "100000002"]);
+
+    assert_eq!(sent(&mut alice, &order(2, 3, wire::Side::Buy, 100, 100)).exec_type, ExecType::New);
+    let delisted = venue.admin(&["instrument", "delist", "ETH-BTC"]);
+    assert_eq!((&delisted["event"], &delisted["cancelled_count"]), (&json!("InstrumentDelisted"), &json!(1)));
+    assert_eq!(report(&mut alice).exec_type, ExecType::Cancelled);
+    assert_eq!(venue.admin(&["show", "instruments"]).as_array().unwrap().len(), 2);
+    venue.stop();
+}
+
+#[test]
 fn a_revoked_keys_session_ends_at_once_and_it_opens_no_other() {
     let venue = Served::start();
     let alice = venue.key_file("alice");
@@ -431,6 +513,19 @@ fn what_is_not_in_order_gets_a_clear_answer_and_changes_nothing() {
             "price_max: 0.005 has more than 2 digits",
         ),
         (other("/admin/v1/key/add", json!({ "number": 9, "public_key": "00" })), &administrator, 400, "public_key"),
+        (other("/admin/v1/venue/seed", json!({ "seed": "00" })), &administrator, 400, "seed: it is not 64"),
+        (
+            other("/admin/v1/instrument/protect", json!({ "instrument": "BTC-USD", "collar": "5" })),
+            &administrator,
+            400,
+            "no distance",
+        ),
+        (
+            other("/admin/v1/instrument/calendar/set", json!({ "instrument": "BTC-USD", "entry": 1, "at": "nine" })),
+            &administrator,
+            400,
+            "no time",
+        ),
         (other("/admin/v1/order/mass-cancel", json!({})), &administrator, 400, "everything"),
         (Raw::get("/admin/v1/balances?who=2"), &administrator, 400, "account=NUMBER"),
         (Raw::get("/admin/v1/balances"), &administrator, 400, "account=NUMBER"),
@@ -593,6 +688,8 @@ fn the_tool_says_what_is_missing() {
         (vec!["admin", "show", "balances"], 2, "--account is missing"),
         (vec!["admin", "instrument", "phase", "BTC-USD", "Open"], 2, "is none of"),
         (vec!["admin", "account", "deposit", "2", "--asset", "USD", "--amount", "much"], 2, "is no decimal"),
+        (vec!["admin", "instrument", "protect", "BTC-USD", "--collar", "5"], 2, "is no distance, such as 5t"),
+        (vec!["admin", "instrument", "calendar", "set", "BTC-USD", "1", "--at", "nine"], 2, "is no time"),
     ] {
         let output = Command::new(env!("CARGO_BIN_EXE_rialto")).args(&arguments).output().unwrap();
         let error = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -7,8 +7,14 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use client::rustls::pki_types::pem::PemObject;
+use client::rustls::pki_types::{CertificateDer, ServerName};
+use client::{Client, Credentials, Incoming, Options, Resume, Trust};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use venue::data_folder::KeyFile;
+use wire::order_entry::{ExecutionReport, NewOrderSingle, OrderEntryMessage};
+use wire::{Block, ExecType};
 
 /// No wait of a test takes longer.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -164,6 +170,103 @@ fn orders_are_answered_and_seen() {
     let (said, code) = answer(&data, "alice", &format!("cancel --order-id {id}"));
     let cancelled = ["outcome", "status", "cancel_reason", "text"].map(|field| said[field].as_str().unwrap());
     assert_eq!((cancelled, code), (["accepted", "Cancelled", "Requested", "its owner asked"], Some(0)));
+    venue.running.terminate();
+}
+
+/// A session of a demo account, which stays open.
+fn connect(data: &TempDir, venue: &Venue, name: &str) -> Client {
+    let path = data.path().join("keys").join(format!("{name}.json"));
+    let key = KeyFile::read(&path).unwrap();
+    let certificate = CertificateDer::from_pem_file(data.path().join("certificate.pem")).unwrap();
+    let trust = Trust::certificate(ServerName::try_from("localhost").unwrap(), certificate).unwrap();
+    let credentials = Credentials {
+        session: wire::SessionId(key.session.into()),
+        key: wire::KeyId(key.key.into()),
+        signing_key: key.signing_key(&path).unwrap(),
+    };
+    let (address, resume) = (venue.door("order_entry").parse().unwrap(), Resume::Anew(wire::SessionVersion(1)));
+    Client::connect(address, &trust, credentials, Options::DEFAULT, resume).unwrap()
+}
+
+fn limit(account: u64, side: wire::Side, price: i64, quantity: i64) -> NewOrderSingle {
+    NewOrderSingle {
+        account: wire::AccountId(account),
+        security_id: wire::SecurityId(1),
+        price: Some(wire::Price(price)),
+        order_quantity: Some(wire::Quantity(quantity)),
+        side,
+        order_type: wire::OrderType::Limit,
+        time_in_force: wire::TimeInForce::GoodTillCancel,
+        on_disconnect: wire::OnDisconnect::AsSession,
+        ..NewOrderSingle::BLANK
+    }
+}
+
+/// The next execution report; instruments and their phases are passed over.
+fn report(client: &mut Client) -> ExecutionReport {
+    loop {
+        match client.receive().unwrap() {
+            Incoming::Message(OrderEntryMessage::ExecutionReport(report)) => return report,
+            Incoming::Message(
+                OrderEntryMessage::SecurityDefinition(_) | OrderEntryMessage::TradingSessionStatus(_),
+            ) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn an_auction_is_reported_to_both_sides_and_seen() {
+    let data = tempfile::tempdir().unwrap();
+    let venue = Venue::start(data.path(), &[]);
+    let enter = |phase: &str| {
+        let mut command = rialto(&["admin", "instrument", "phase", "BTC-USD", phase, "--reason", "a test", "--data"]);
+        assert_eq!(command.arg(data.path()).output().unwrap().status.code(), Some(0), "{phase}");
+    };
+    let [mut alice, mut bob] = ["alice", "bob"].map(|name| connect(&data, &venue, name));
+    let watching = watch(&data, "BTC-USD", &[]);
+    watching.update(|update| update["update"] == "book");
+    enter("opening-call");
+
+    // At 64000 and at 64001 sixty trade and forty more are bid: the higher one.
+    alice.send(&limit(2, wire::Side::Buy, 6_400_100, 100_000_000)).unwrap();
+    bob.send(&limit(3, wire::Side::Sell, 6_400_000, 60_000_000)).unwrap();
+    let opening = NewOrderSingle {
+        time_in_force: wire::TimeInForce::AtTheOpening,
+        ..limit(3, wire::Side::Sell, 6_400_200, 10_000_000)
+    };
+    bob.send(&opening).unwrap();
+    assert_eq!([report(&mut alice).exec_type, report(&mut bob).exec_type], [ExecType::New; 2]);
+    assert_eq!(report(&mut bob).exec_type, ExecType::New);
+    let outcome = |update: &Value| ["price", "volume", "surplus", "surplus_side"].map(|field| update[field].clone());
+    let expected = [json!("64001.00"), json!("0.6"), json!("0.4"), json!("buy")];
+    assert_eq!(outcome(&watching.update(|update| update["update"] == "indicative")), expected);
+    // Who comes now is told with the book.
+    let late = watch(&data, "BTC-USD", &[]);
+    let seen = late.update(|update| update["update"] == "indicative" || update["update"] == "levels");
+    assert_eq!(outcome(&seen), expected);
+
+    enter("continuous");
+    let (bought, sold) = (report(&mut alice), report(&mut bob));
+    for report in [&bought, &sold] {
+        assert_eq!((report.exec_type, report.aggressor), (ExecType::Trade, None));
+        let last = (report.last_price, report.last_quantity);
+        assert_eq!(last, (Some(wire::Price(6_400_100)), Some(wire::Quantity(60_000_000))));
+    }
+    assert_eq!((bought.leaves_quantity, sold.leaves_quantity), (wire::Quantity(40_000_000), wire::Quantity(0)));
+    let ended = report(&mut bob);
+    assert_eq!((ended.exec_type, ended.order_status), (ExecType::Expired, Some(wire::OrderStatus::Expired)));
+    assert_eq!(ended.cancel_reason.and_then(|reason| reason.name()), Some("OpeningRemainder"));
+    for feed in [&watching, &late] {
+        let result = feed.update(|update| update["update"] == "auction");
+        assert_eq!((outcome(&result), &result["phase"]), (expected.clone(), &json!("OpeningCall")));
+        let trade = feed.update(|update| update["update"] == "trade");
+        assert_eq!(
+            ["price", "quantity", "aggressor"].map(|field| &trade[field]),
+            [&json!("64001.00"), &json!("0.6"), &Value::Null]
+        );
+        assert_eq!(feed.update(|update| update["update"] == "phase")["phase"], "Continuous");
+    }
     venue.running.terminate();
 }
 

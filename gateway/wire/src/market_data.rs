@@ -248,6 +248,31 @@ block! {
 }
 
 block! {
+    /// An auction ended; its trades follow.
+    pub struct AuctionResult, 56 bytes {
+        /// Which instrument.
+        @0 "SecurityID"(48) security_id: SecurityId,
+        /// The core's time of the event.
+        @8 "TransactTime"(60) transact_time: Timestamp,
+        /// The command that caused it; absent: none is journalled.
+        @16 "JournalSequence"(20006) journal_sequence: Option<JournalSequence>,
+        /// The auction price; absent: nothing traded.
+        @24 "MDEntryPx"(270) price: Option<Price>,
+        /// How much traded.
+        @32 "MDEntrySize"(271) quantity: Quantity,
+        /// How much more one side had.
+        @40 "SurplusQty"(20312) surplus: Quantity,
+        /// Its place among that command's events.
+        @48 "JournalEventIndex"(20007) event_index: EventIndex,
+        /// The side that had more; absent: neither.
+        @52 "Side"(54) surplus_side: Option<Side>,
+        /// The phase in which it ended.
+        @53 "SecurityTradingStatus"(326) phase: Phase,
+    }
+    reserved { @54 "Reserved1"(39001): Reserved<2>, }
+}
+
+block! {
     /// A whole book follows.
     pub struct SnapshotBegin, 48 bytes {
         /// Which instrument.
@@ -442,6 +467,8 @@ schema! {
         AuctionIndicative = 309,
         /// A trade was reversed: it stands no more.
         TradeCancel = 310,
+        /// An auction ended; its trades follow.
+        AuctionResult = 311,
         /// A whole book follows.
         SnapshotBegin = 321,
         /// The book is whole.

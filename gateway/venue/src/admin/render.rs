@@ -49,6 +49,7 @@ impl Units {
             Event::BalanceChanged(event) => of_asset(event.asset),
             Event::InstrumentListed(event) => Self { tick: None, lot: None, ..of_instrument(event.command.instrument) },
             Event::InstrumentLimitsSet(event) => of_instrument(event.command.instrument),
+            Event::TradeBusted(event) => of_instrument(event.instrument),
             _ => Self::default(),
         }
     }

@@ -5,17 +5,19 @@
 //! refused here.
 
 use clap::Args;
-use engine::command::{self, AccountLimits, AdminNote, CommandBody, KeyKind, Role, Switch};
-use engine::instrument::{Distance, FeeRates, Holds, InstrumentLimits, Phase};
+use engine::command::{self, AccountLimits, AdminNote, CalendarAction, CommandBody, Direction, KeyKind, Role, Switch};
+use engine::instrument::{
+    CollarAction, Distance, FeeRates, Holds, InstrumentLimits, Phase, PriceProtection, ReferenceSource,
+};
 use engine::{
-    AccountId, Amount, AssetId, ClientOrderId, InstrumentId, KeyId, Price, Quantity, RejectReason, SelfTradePrevention,
-    SessionId, Side, StpGroup, Text,
+    AccountId, Amount, AssetId, ClientOrderId, InstrumentId, KeyId, Nanoseconds, Price, Quantity, RejectReason,
+    SelfTradePrevention, SessionId, Side, StpGroup, Text, TradeId,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::signature::bytes;
-use super::value::{CodeText, DecimalText, NameOrNumber, Off};
+use super::value::{CodeText, DecimalText, DistanceText, NameOrNumber, Off, SecondsText, TimeText};
 use super::view::{AdminView, Instrument};
 
 /// A change and why it is made: the body of every request that changes something.
@@ -170,11 +172,102 @@ changes! {
         taker_basis_points: DecimalText,
     }
 
+    /// Protect an instrument's prices. Distances are `5t` (ticks), `2.5%`, `25000ppm` or `none`; what is left out goes
+    /// back to its default.
+    "instrument/protect" SetPriceProtection {
+        /// Which, by name or number.
+        instrument: NameOrNumber,
+        /// How far from the reference price a limit may be against its own interest; left out: none.
+        #[arg(long)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        entry_band: Option<DistanceText>,
+        /// How far from the reference price an order may trade; left out: none.
+        #[arg(long)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        collar: Option<DistanceText>,
+        /// How far through the best opposite price a market order may trade; left out: 10%.
+        #[arg(long)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        market: Option<DistanceText>,
+        /// How far from the reference price an auction may end; left out: none.
+        #[arg(long)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        auction: Option<DistanceText>,
+        /// What a trade outside the collar does: `CancelRemainder`, which is the default, or `VolatilityCall`.
+        #[arg(long)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        collar_action: Option<CodeText<CollarAction>>,
+        /// What moves the reference price: `LastTrade`, which is the default, or `LastAuction`.
+        #[arg(long)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reference_source: Option<CodeText<ReferenceSource>>,
+        /// How long a volatility call lasts; left out: until the phase is changed.
+        #[arg(long)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        call_duration_seconds: Option<SecondsText>,
+        /// At most how much longer, at random; left out: nothing.
+        #[arg(long)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        call_random_end_seconds: Option<SecondsText>,
+    }
+
+    /// Add or change an entry of an instrument's calendar.
+    "instrument/calendar/set" SetCalendarEntry {
+        /// Of this instrument, by name or number.
+        instrument: NameOrNumber,
+        /// The entry's number; an entry that has it is replaced.
+        entry: u16,
+        /// When, first: `2026-11-25T09:00:00Z`.
+        #[arg(long)]
+        at: TimeText,
+        /// To which phase; left out: the trading day ends.
+        #[arg(long)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        phase: Option<CodeText<Phase>>,
+        /// How long until it is due again; left out: never.
+        #[arg(long)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        repeat_seconds: Option<SecondsText>,
+        /// At most how much later, at random; left out: nothing.
+        #[arg(long)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        random_end_seconds: Option<SecondsText>,
+    }
+
+    /// Remove an entry of an instrument's calendar.
+    "instrument/calendar/remove" RemoveCalendarEntry {
+        /// Of this instrument, by name or number.
+        instrument: NameOrNumber,
+        /// The entry's number.
+        entry: u16,
+    }
+
+    /// Delist an instrument, for ever: its orders are cancelled.
+    "instrument/delist" DelistInstrument {
+        /// Which, by name or number.
+        instrument: NameOrNumber,
+    }
+
+    /// Reverse a trade: amounts and fees go back, the orders stay as they are.
+    "trade/bust" BustTrade {
+        /// Of this instrument, by name or number.
+        instrument: NameOrNumber,
+        /// The trade's number.
+        trade: u64,
+    }
+
+    /// Seed what is drawn at random from now on, such as when a call ends.
+    "venue/seed" SetRandomSeed {
+        /// 64 hexadecimal digits.
+        seed: String,
+    }
+
     /// Change an instrument's phase.
     "instrument/phase" SetPhase {
         /// Which, by name or number.
         instrument: NameOrNumber,
-        /// To what: `Continuous`, `PostOnly`, `LimitOnly`, `CancelOnly`, `Halted`, `Closed` …
+        /// To what: `PreOpen`, `OpeningCall`, `VolatilityCall`, `ClosingCall`, `NoCancel`, `Continuous`, `PostOnly`,
+        /// `LimitOnly`, `CancelOnly`, `Halted`, `Closed`.
         phase: CodeText<Phase>,
     }
 
@@ -268,6 +361,21 @@ changes! {
         #[arg(long)]
         asset: NameOrNumber,
         /// How much, in whole units: `1000.50`.
+        #[arg(long)]
+        amount: DecimalText,
+    }
+
+    /// Correct a balance.
+    "account/adjust" AdjustBalance {
+        /// Whose.
+        account: u32,
+        /// Of what, by name or number.
+        #[arg(long)]
+        asset: NameOrNumber,
+        /// More or less: `credit` or `debit`.
+        #[arg(long)]
+        direction: CodeText<Direction>,
+        /// By how much, in whole units: `1000.50`.
         #[arg(long)]
         amount: DecimalText,
     }
@@ -424,6 +532,74 @@ impl SetFees {
     }
 }
 
+impl SetPriceProtection {
+    fn command(&self, view: &AdminView, note: AdminNote) -> Result<CommandBody, Invalid> {
+        let default = PriceProtection::DEFAULT;
+        let distance = |given: Option<DistanceText>, default| given.map_or(default, |given| given.0);
+        let protection = PriceProtection {
+            entry_band: distance(self.entry_band, default.entry_band),
+            collar: distance(self.collar, default.collar),
+            market: distance(self.market, default.market),
+            auction: distance(self.auction, default.auction),
+            collar_action: self.collar_action.map_or(default.collar_action, |action| action.0),
+            reference_source: self.reference_source.map_or(default.reference_source, |source| source.0),
+            call_duration: duration(self.call_duration_seconds),
+            call_random_end: duration(self.call_random_end_seconds),
+        };
+        let instrument = instrument(view, &self.instrument)?;
+        Ok(command::SetPriceProtection { instrument, protection, note }.into())
+    }
+}
+
+impl SetCalendarEntry {
+    fn command(&self, view: &AdminView, note: AdminNote) -> Result<CommandBody, Invalid> {
+        let phase = self.phase.map(|phase| phase.0);
+        let entry = command::SetCalendarEntry {
+            instrument: instrument(view, &self.instrument)?,
+            entry: self.entry,
+            action: if phase.is_some() { CalendarAction::SetPhase } else { CalendarAction::Rollover },
+            phase,
+            at: self.at.0,
+            repeat: duration(self.repeat_seconds),
+            random_end: duration(self.random_end_seconds),
+            note,
+        };
+        Ok(entry.into())
+    }
+}
+
+/// None is no time at all.
+fn duration(seconds: Option<SecondsText>) -> Nanoseconds {
+    seconds.map_or(Nanoseconds::NONE, |seconds| seconds.0)
+}
+
+impl RemoveCalendarEntry {
+    fn command(&self, view: &AdminView, note: AdminNote) -> Result<CommandBody, Invalid> {
+        let instrument = instrument(view, &self.instrument)?;
+        Ok(command::RemoveCalendarEntry { instrument, entry: self.entry, note }.into())
+    }
+}
+
+impl DelistInstrument {
+    fn command(&self, view: &AdminView, note: AdminNote) -> Result<CommandBody, Invalid> {
+        Ok(command::DelistInstrument { instrument: instrument(view, &self.instrument)?, note }.into())
+    }
+}
+
+impl BustTrade {
+    fn command(&self, view: &AdminView, note: AdminNote) -> Result<CommandBody, Invalid> {
+        let instrument = instrument(view, &self.instrument)?;
+        Ok(command::BustTrade { instrument, trade_id: TradeId(self.trade), note }.into())
+    }
+}
+
+impl SetRandomSeed {
+    fn command(&self, _: &AdminView, note: AdminNote) -> Result<CommandBody, Invalid> {
+        let seed = bytes(&self.seed).ok_or_else(|| invalid("seed", "it is not 64 hexadecimal digits"))?;
+        Ok(command::SetRandomSeed { seed, note }.into())
+    }
+}
+
 impl SetPhase {
     fn command(&self, view: &AdminView, note: AdminNote) -> Result<CommandBody, Invalid> {
         set_phase(view, &self.instrument, self.phase.0, note)
@@ -492,6 +668,14 @@ impl Withdraw {
     fn command(&self, view: &AdminView, note: AdminNote) -> Result<CommandBody, Invalid> {
         let (asset, amount) = transfer(view, &self.asset, self.amount)?;
         Ok(command::Withdraw { account: AccountId(self.account), asset, amount, note }.into())
+    }
+}
+
+impl AdjustBalance {
+    fn command(&self, view: &AdminView, note: AdminNote) -> Result<CommandBody, Invalid> {
+        let (asset, amount) = transfer(view, &self.asset, self.amount)?;
+        let (account, direction) = (AccountId(self.account), self.direction.0);
+        Ok(command::AdjustBalance { account, asset, direction, amount, note }.into())
     }
 }
 

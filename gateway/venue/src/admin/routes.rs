@@ -32,9 +32,10 @@ use serde_json::{Value, json};
 use super::desk::{Answer, Desk, NotSubmitted};
 use super::render;
 use super::requests::{
-    AddAsset, AddKey, Change, Deposit, Envelope, GrantRole, Halt, Invalid, Kill, ListInstrument, MassCancel,
-    ModifyAccount, OpenAccount, Resume, RevokeKey, RevokeRole, SetAccountLimits, SetFees, SetInstrumentLimits,
-    SetPhase, Unblock, Withdraw, text,
+    AddAsset, AddKey, AdjustBalance, BustTrade, Change, DelistInstrument, Deposit, Envelope, GrantRole, Halt, Invalid,
+    Kill, ListInstrument, MassCancel, ModifyAccount, OpenAccount, RemoveCalendarEntry, Resume, RevokeKey, RevokeRole,
+    SetAccountLimits, SetCalendarEntry, SetFees, SetInstrumentLimits, SetPhase, SetPriceProtection, SetRandomSeed,
+    Unblock, Withdraw, text,
 };
 use super::signature::{KEY_HEADER, REQUEST_HEADER, SIGNATURE_HEADER, SignedRequest, TIME_HEADER, TIME_TOLERANCE_NS};
 use super::view::AdminView;
@@ -69,14 +70,20 @@ pub(crate) fn router(door: Door) -> Router {
         .route(ListInstrument::PATH, post(change::<ListInstrument>))
         .route(SetInstrumentLimits::PATH, post(change::<SetInstrumentLimits>))
         .route(SetFees::PATH, post(change::<SetFees>))
+        .route(SetPriceProtection::PATH, post(change::<SetPriceProtection>))
+        .route(SetCalendarEntry::PATH, post(change::<SetCalendarEntry>))
+        .route(RemoveCalendarEntry::PATH, post(change::<RemoveCalendarEntry>))
         .route(SetPhase::PATH, post(change::<SetPhase>))
         .route(Halt::PATH, post(change::<Halt>))
         .route(Resume::PATH, post(change::<Resume>))
+        .route(DelistInstrument::PATH, post(change::<DelistInstrument>))
+        .route(BustTrade::PATH, post(change::<BustTrade>))
         .route(OpenAccount::PATH, post(change::<OpenAccount>))
         .route(ModifyAccount::PATH, post(change::<ModifyAccount>))
         .route(SetAccountLimits::PATH, post(change::<SetAccountLimits>))
         .route(Deposit::PATH, post(change::<Deposit>))
         .route(Withdraw::PATH, post(change::<Withdraw>))
+        .route(AdjustBalance::PATH, post(change::<AdjustBalance>))
         .route(Kill::PATH, post(change::<Kill>))
         .route(Unblock::PATH, post(change::<Unblock>))
         .route(MassCancel::PATH, post(change::<MassCancel>))
@@ -84,6 +91,7 @@ pub(crate) fn router(door: Door) -> Router {
         .route(RevokeKey::PATH, post(change::<RevokeKey>))
         .route(GrantRole::PATH, post(change::<GrantRole>))
         .route(RevokeRole::PATH, post(change::<RevokeRole>))
+        .route(SetRandomSeed::PATH, post(change::<SetRandomSeed>))
         .with_state(door)
 }
 

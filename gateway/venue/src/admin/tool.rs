@@ -13,9 +13,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::requests::{
-    AddAsset, AddKey, Change, Deposit, Envelope, GrantRole, Halt, Kill, ListInstrument, MassCancel, ModifyAccount,
-    OpenAccount, Resume, RevokeKey, RevokeRole, SetAccountLimits, SetFees, SetInstrumentLimits, SetPhase, Unblock,
-    Withdraw,
+    AddAsset, AddKey, AdjustBalance, BustTrade, Change, DelistInstrument, Deposit, Envelope, GrantRole, Halt, Kill,
+    ListInstrument, MassCancel, ModifyAccount, OpenAccount, RemoveCalendarEntry, Resume, RevokeKey, RevokeRole,
+    SetAccountLimits, SetCalendarEntry, SetFees, SetInstrumentLimits, SetPhase, SetPriceProtection, SetRandomSeed,
+    Unblock, Withdraw,
 };
 use super::signature::{KEY_HEADER, REQUEST_HEADER, SIGNATURE_HEADER, SignedRequest, TIME_HEADER};
 use crate::data_folder::{DataFolderError, KeyFile, random};
@@ -72,9 +73,15 @@ pub enum AdminCommand {
     /// Orders.
     #[command(subcommand)]
     Order(OrderCommand),
+    /// Trades.
+    #[command(subcommand)]
+    Trade(TradeCommand),
     /// Keys.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// The venue as a whole.
+    #[command(subcommand)]
+    Venue(VenueCommand),
 }
 
 /// Say what there is.
@@ -120,12 +127,42 @@ pub enum InstrumentCommand {
     Limits(SetInstrumentLimits),
     /// Set the fee rates of orders that are accepted from now on.
     Fees(SetFees),
+    /// Protect an instrument's prices. What is left out goes back to its default.
+    Protect(SetPriceProtection),
+    /// An instrument's calendar: what happens at which time.
+    #[command(subcommand)]
+    Calendar(CalendarCommand),
     /// Change an instrument's phase.
     Phase(SetPhase),
     /// Halt an instrument: orders may only leave or shrink.
     Halt(Halt),
     /// Resume continuous trading in an instrument.
     Resume(Resume),
+    /// Delist an instrument, for ever: its orders are cancelled.
+    Delist(DelistInstrument),
+}
+
+/// What can be done with an instrument's calendar.
+#[derive(Debug, Subcommand)]
+pub enum CalendarCommand {
+    /// Add or change an entry.
+    Set(SetCalendarEntry),
+    /// Remove an entry.
+    Remove(RemoveCalendarEntry),
+}
+
+/// What can be done with trades.
+#[derive(Debug, Subcommand)]
+pub enum TradeCommand {
+    /// Reverse a trade: amounts and fees go back, the orders stay as they are.
+    Bust(BustTrade),
+}
+
+/// What can be done with the venue as a whole.
+#[derive(Debug, Subcommand)]
+pub enum VenueCommand {
+    /// Seed what is drawn at random from now on, such as when a call ends.
+    Seed(SetRandomSeed),
 }
 
 /// What can be done with accounts.
@@ -141,6 +178,8 @@ pub enum AccountCommand {
     Deposit(Deposit),
     /// Take an amount out of the venue.
     Withdraw(Withdraw),
+    /// Correct a balance.
+    Adjust(AdjustBalance),
     /// Block an account and cancel everything it has.
     Kill(Kill),
     /// Lift an account's kill switch.
@@ -230,17 +269,24 @@ fn answer(AdminArguments { caller, command }: &AdminArguments) -> Result<Answer,
         AdminCommand::Instrument(Instrument::List(change)) => caller.change(change),
         AdminCommand::Instrument(Instrument::Limits(change)) => caller.change(change),
         AdminCommand::Instrument(Instrument::Fees(change)) => caller.change(change),
+        AdminCommand::Instrument(Instrument::Protect(change)) => caller.change(change),
+        AdminCommand::Instrument(Instrument::Calendar(CalendarCommand::Set(change))) => caller.change(change),
+        AdminCommand::Instrument(Instrument::Calendar(CalendarCommand::Remove(change))) => caller.change(change),
         AdminCommand::Instrument(Instrument::Phase(change)) => caller.change(change),
         AdminCommand::Instrument(Instrument::Halt(change)) => caller.change(change),
         AdminCommand::Instrument(Instrument::Resume(change)) => caller.change(change),
+        AdminCommand::Instrument(Instrument::Delist(change)) => caller.change(change),
         AdminCommand::Account(Account::Open(change)) => caller.change(change),
         AdminCommand::Account(Account::Modify(change)) => caller.change(change),
         AdminCommand::Account(Account::Limits(change)) => caller.change(change),
         AdminCommand::Account(Account::Deposit(change)) => caller.change(change),
         AdminCommand::Account(Account::Withdraw(change)) => caller.change(change),
+        AdminCommand::Account(Account::Adjust(change)) => caller.change(change),
         AdminCommand::Account(Account::Kill(change)) => caller.change(change),
         AdminCommand::Account(Account::Unblock(change)) => caller.change(change),
         AdminCommand::Order(OrderCommand::MassCancel(change)) => caller.change(change),
+        AdminCommand::Trade(TradeCommand::Bust(change)) => caller.change(change),
+        AdminCommand::Venue(VenueCommand::Seed(change)) => caller.change(change),
         AdminCommand::Key(Key::New(new)) => new_key(new),
         AdminCommand::Key(Key::Add(change)) => caller.change(change),
         AdminCommand::Key(Key::Revoke(change)) => caller.change(change),

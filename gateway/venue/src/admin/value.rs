@@ -1,9 +1,11 @@
-//! Values as an administrator writes them: decimals, names of codes, names of things.
+//! Values as an administrator writes them: decimals, distances, times, names of codes, names of things.
 
 use core::fmt;
 use core::str::FromStr;
 
 use engine::canonical::Code;
+use engine::instrument::{Distance, DistanceUnit};
+use engine::{Nanoseconds, Timestamp};
 use rust_decimal::Decimal;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -66,6 +68,87 @@ impl FromStr for DecimalText {
 impl fmt::Display for DecimalText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// How far from a price something may be: `5t` are ticks, `2.5%` or `25000ppm` parts of the price, `none` is no bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DistanceText(pub Distance);
+
+impl FromStr for DistanceText {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts_of_percent = |percent: &str| {
+            let value = percent.parse::<DecimalText>().ok()?.in_units(4).ok()?;
+            u32::try_from(value).ok().map(Distance::parts_per_million)
+        };
+        let count = |digits: &str| digits.parse::<u32>().ok();
+        let distance = if text == "none" {
+            Some(Distance::UNLIMITED)
+        } else if let Some(ticks) = text.strip_suffix('t') {
+            count(ticks).map(Distance::ticks)
+        } else if let Some(parts) = text.strip_suffix("ppm") {
+            count(parts).map(Distance::parts_per_million)
+        } else {
+            text.strip_suffix('%').and_then(parts_of_percent)
+        };
+        distance.map(Self).ok_or_else(|| format!("{text:?} is no distance, such as 5t, 2.5%, 25000ppm or none"))
+    }
+}
+
+impl fmt::Display for DistanceText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.unit {
+            DistanceUnit::Unlimited => f.write_str("none"),
+            DistanceUnit::Ticks => write!(f, "{}t", self.0.value),
+            DistanceUnit::PartsPerMillion => write!(f, "{}ppm", self.0.value),
+        }
+    }
+}
+
+/// A moment: `2026-11-25T09:00:00Z`, or with another offset from UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimeText(pub Timestamp);
+
+impl FromStr for TimeText {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let moment: jiff::Timestamp = text.parse().map_err(|error| format!("{text:?} is no time: {error}"))?;
+        let since_1970 = u64::try_from(moment.as_nanosecond());
+        since_1970.map(|since| Self(Timestamp(since))).map_err(|_| format!("{text:?} is out of range"))
+    }
+}
+
+impl fmt::Display for TimeText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_nanosecond(self.0.0.into()) {
+            Ok(moment) => moment.fmt(f),
+            Err(_) => self.0.0.fmt(f),
+        }
+    }
+}
+
+/// How long, in seconds, to the nanosecond: `120`, `0.5`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SecondsText(pub Nanoseconds);
+
+impl FromStr for SecondsText {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let nanoseconds = text.parse::<DecimalText>().ok().and_then(|seconds| seconds.in_units(9).ok());
+        let nanoseconds = nanoseconds.and_then(|count| u64::try_from(count).ok());
+        nanoseconds
+            .map(|count| Self(Nanoseconds(count)))
+            .ok_or_else(|| format!("{text:?} is no number of seconds with at most nine digits behind the point"))
+    }
+}
+
+impl fmt::Display for SecondsText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&decimal(self.0.0.into(), 9))
     }
 }
 
@@ -135,6 +218,9 @@ macro_rules! text_in_json {
 }
 text_in_json! {
     DecimalText;
+    DistanceText;
+    TimeText;
+    SecondsText;
     CodeText<T>, T;
     NameOrNumber;
 }
@@ -172,6 +258,43 @@ mod tests {
         assert_eq!(decimal(7, 0), "7");
         assert_eq!(decimal(u128::MAX, 0), "340282366920938463463374607431768211455");
         assert_eq!(signed_decimal(-5, 2), "-0.05");
+    }
+
+    #[test]
+    fn a_distance_names_what_it_is_counted_in() {
+        let cases = [
+            ("none", Distance::UNLIMITED, "none"),
+            ("5t", Distance::ticks(5), "5t"),
+            ("2.5%", Distance::parts_per_million(25_000), "25000ppm"),
+            ("0.0001%", Distance::parts_per_million(1), "1ppm"),
+            ("25000ppm", Distance::parts_per_million(25_000), "25000ppm"),
+        ];
+        for (text, distance, shown) in cases {
+            let found: DistanceText = text.parse().unwrap();
+            assert_eq!((found.0, found.to_string().as_str()), (distance, shown));
+        }
+        for text in ["", "5", "t", "%", "-5%", "0.00001%", "5.5t", "-1t", "4294967296t", "429496.7296%", "5 %"] {
+            assert!(text.parse::<DistanceText>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn times_and_durations_are_told_to_the_nanosecond() {
+        let moment: TimeText = "1970-01-02T01:00:00.000000001+01:00".parse().unwrap();
+        assert_eq!(
+            (moment.0, moment.to_string().as_str()),
+            (Timestamp(86_400_000_000_001), "1970-01-02T00:00:00.000000001Z")
+        );
+        for text in
+            ["", "tomorrow", "2026-11-25", "2026-11-25T09:00:00", "1969-12-31T23:59:59Z", "9999-01-01T00:00:00Z"]
+        {
+            assert!(text.parse::<TimeText>().is_err(), "{text}");
+        }
+        let half: SecondsText = "0.5".parse().unwrap();
+        assert_eq!((half.0, half.to_string().as_str()), (Nanoseconds(500_000_000), "0.5"));
+        for text in ["", "-1", "0.0000000001", "18446744073.709551616", "2 min"] {
+            assert!(text.parse::<SecondsText>().is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use engine::command::{
     AccountLimits, AddAsset, AdminNote, DisconnectReason, ListInstrument, ModifyAccount, OpenAccount, Role, Switch,
 };
 use engine::event::{Trade, TradeSide};
-use engine::instrument::{DistanceUnit, FeeRates, Holds, InstrumentLimits, Phase};
+use engine::instrument::{DistanceUnit, FeeRates, Holds, InstrumentLimits, Phase, PriceProtection};
 use engine::limits::FEE_TIERS;
 use engine::{
     AccountId, Amount, AssetId, Event, EventHeader, EventSink, InstrumentId, KeyId, Quantity, SelfTradePrevention,
@@ -20,7 +20,7 @@ use engine::{
 };
 use serde_json::{Value, json};
 
-use super::value::{NameOrNumber, decimal, signed_decimal};
+use super::value::{DistanceText, NameOrNumber, SecondsText, decimal, signed_decimal};
 
 /// What the operator sees.
 #[derive(Debug)]
@@ -40,6 +40,7 @@ pub(crate) struct Instrument {
     pub(crate) listing: ListInstrument,
     phase: Phase,
     limits: InstrumentLimits,
+    protection: PriceProtection,
     fees: [Option<FeeRates>; FEE_TIERS as usize],
     quote_units: u64,
     base_units: u64,
@@ -126,6 +127,7 @@ impl AdminView {
                     listing: listed.command,
                     phase: listed.command.phase,
                     limits: InstrumentLimits::DEFAULT,
+                    protection: PriceProtection::DEFAULT,
                     fees: [None; FEE_TIERS as usize],
                     quote_units: listed.quote_units,
                     base_units: listed.base_units,
@@ -138,6 +140,9 @@ impl AdminView {
             Event::InstrumentLimitsSet(set) => {
                 self.with_instrument(set.command.instrument, |instrument| instrument.limits = set.command.limits);
             }
+            Event::PriceProtectionSet(set) => self.with_instrument(set.command.instrument, |instrument| {
+                instrument.protection = set.command.protection;
+            }),
             Event::FeesSet(set) => self.with_instrument(set.command.instrument, |instrument| {
                 if let Some(rates) = instrument.fees.get_mut(usize::from(set.command.tier)) {
                     *rates = Some(set.command.rates);
@@ -310,7 +315,7 @@ impl AdminView {
     }
 
     fn instrument_json(&self, instrument: &Instrument) -> Value {
-        let Instrument { listing, phase, limits, fees, .. } = instrument;
+        let Instrument { listing, phase, limits, protection, fees, .. } = instrument;
         let price =
             |price: engine::Price| decimal(u128::from(price.0) * u128::from(listing.tick), listing.tick_decimals);
         let quantity = |lots: Quantity| decimal(u128::from(lots.0) * u128::from(listing.lot), listing.lot_decimals);
@@ -338,6 +343,7 @@ impl AdminView {
                 "notional_min": notional(limits.notional_min),
                 "notional_max": notional(limits.notional_max),
             },
+            "protection": protection_json(protection),
         })
     }
 
@@ -397,6 +403,21 @@ impl AdminView {
     }
 }
 
+/// As `instrument protect` takes it.
+fn protection_json(protection: &PriceProtection) -> Value {
+    let PriceProtection { collar_action, reference_source, call_duration, call_random_end, .. } = *protection;
+    json!({
+        "entry_band": DistanceText(protection.entry_band).to_string(),
+        "collar": DistanceText(protection.collar).to_string(),
+        "market": DistanceText(protection.market).to_string(),
+        "auction": DistanceText(protection.auction).to_string(),
+        "collar_action": collar_action.name(),
+        "reference_source": reference_source.name(),
+        "call_duration_seconds": SecondsText(call_duration).to_string(),
+        "call_random_end_seconds": SecondsText(call_random_end).to_string(),
+    })
+}
+
 /// What an administrator did is answered by the event that says so.
 pub(crate) fn note_of(event: &Event) -> Option<(KeyId, AdminNote)> {
     Some(match event {
@@ -410,6 +431,9 @@ pub(crate) fn note_of(event: &Event) -> Option<(KeyId, AdminNote)> {
         Event::PriceProtectionSet(event) => (event.author, event.command.note),
         Event::FeesSet(event) => (event.author, event.command.note),
         Event::PhaseChanged(event) => (event.author, event.note),
+        Event::CalendarEntrySet(event) => (event.author, event.command.note),
+        Event::CalendarEntryRemoved(event) => (event.author, event.command.note),
+        Event::TradeBusted(event) => (event.author, event.note),
         Event::AccountOpened(event) => (event.author, event.command.note),
         Event::AccountModified(event) => (event.author, event.command.note),
         Event::AccountLimitsSet(event) => (event.author, event.command.note),

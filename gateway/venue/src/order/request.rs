@@ -275,5 +275,7 @@ fn time_in_force(tif: TimeInForceArgument) -> TimeInForce {
         TimeInForceArgument::Ioc => TimeInForce::ImmediateOrCancel,
         TimeInForceArgument::Fok => TimeInForce::FillOrKill,
         TimeInForceArgument::Day => TimeInForce::Day,
+        TimeInForceArgument::Ato => TimeInForce::AtTheOpening,
+        TimeInForceArgument::Atc => TimeInForce::AtTheClose,
     }
 }

@@ -3,7 +3,7 @@
 use client::market_data::{BookLevel, Update};
 use serde_json::{Map, Value, json};
 use wire::market_data::SecurityDefinition;
-use wire::{Exponent, Timestamp};
+use wire::{Exponent, Side, Timestamp};
 
 use super::Seen;
 use super::market::event_time;
@@ -51,6 +51,8 @@ impl Lines {
             Update::BestBidOffer(_) => "best",
             Update::Trade(_) => "trade",
             Update::TradeCancel(_) => "trade_cancel",
+            Update::Indicative(_) => "indicative",
+            Update::Auction(_) => "auction",
             Update::Gap { .. } => "gap",
             Update::GapNotice(_) => "gap_notice",
             Update::Rejected(_) => "rejected",
@@ -89,13 +91,28 @@ impl Lines {
                 add("trade_id", trade.trade_id.0.into());
                 add("price", self.price(trade.price.0));
                 add("quantity", self.quantity(trade.quantity.0));
-                add("aggressor", trade.aggressor.map(|side| format!("{side:?}").to_lowercase()).into());
+                add("aggressor", side(trade.aggressor));
             }
             Update::TradeCancel(cancel) => {
                 add("journal_sequence", cancel.journal_sequence.map(|sequence| sequence.0).into());
                 add("trade_id", cancel.trade_id.0.into());
                 add("price", self.price(cancel.price.0));
                 add("quantity", self.quantity(cancel.quantity.0));
+            }
+            Update::Indicative(indicative) => {
+                add("journal_sequence", indicative.journal_sequence.map(|sequence| sequence.0).into());
+                add("price", indicative.price.map(|price| self.price(price.0)).into());
+                add("volume", self.quantity(indicative.quantity.0));
+                add("surplus", self.quantity(indicative.surplus.0));
+                add("surplus_side", side(indicative.surplus_side));
+            }
+            Update::Auction(result) => {
+                add("journal_sequence", result.journal_sequence.map(|sequence| sequence.0).into());
+                add("phase", format!("{:?}", result.phase).into());
+                add("price", result.price.map(|price| self.price(price.0)).into());
+                add("volume", self.quantity(result.quantity.0));
+                add("surplus", self.quantity(result.surplus.0));
+                add("surplus_side", side(result.surplus_side));
             }
             Update::Gap { from, count, .. } => {
                 add("from", from.0.into());
@@ -130,4 +147,8 @@ impl Lines {
         let exponent = self.definition.as_ref().map_or(Exponent(0), |definition| definition.quantity_exponent);
         decimal::short_text(mantissa, exponent).into()
     }
+}
+
+fn side(side: Option<Side>) -> Value {
+    side.map(|side| format!("{side:?}").to_lowercase()).into()
 }

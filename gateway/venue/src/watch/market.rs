@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use client::market_data::{BookLevel, GapCounters, Update};
-use wire::market_data::{SecurityDefinition, Trade};
-use wire::{Exponent, Phase, Price, Side, Timestamp};
+use wire::market_data::{AuctionIndicative, AuctionResult, SecurityDefinition, Trade};
+use wire::{Exponent, Phase, PhaseCause, Price, Side, Timestamp};
 
 use super::Seen;
 use super::latency::Latency;
@@ -34,6 +34,10 @@ pub(crate) struct Market {
     /// Newest first.
     pub(crate) trades: VecDeque<Trade>,
     pub(crate) last: Option<Last>,
+    /// How the call's auction would end; none: it has no price.
+    pub(crate) indicative: Option<AuctionIndicative>,
+    /// How the last auction ended.
+    pub(crate) auction: Option<AuctionResult>,
     pub(crate) gaps: GapCounters,
     /// From earlier connections.
     gaps_before: GapCounters,
@@ -75,6 +79,8 @@ impl Market {
             offers: Vec::new(),
             trades: VecDeque::new(),
             last: None,
+            indicative: None,
+            auction: None,
             gaps: GapCounters::default(),
             gaps_before: GapCounters::default(),
             connections: 0,
@@ -124,12 +130,23 @@ impl Market {
                 self.phase = Some(definition.phase);
                 self.definition = Some(definition);
             }
-            Update::Status(status) => self.phase = Some(status.phase),
+            Update::Status(status) => {
+                self.phase = Some(status.phase);
+                if status.cause == Some(PhaseCause::Listing) {
+                    self.indicative = None;
+                }
+            }
+            Update::Indicative(indicative) => self.indicative = indicative.price.map(|_| indicative),
+            Update::Auction(result) => {
+                self.indicative = None;
+                self.auction = Some(result);
+            }
+            // Its indicative, if it has one, follows.
+            Update::Book { .. } => self.indicative = None,
             Update::Trade(trade) => self.traded(trade),
             // What is no trade any more does not stay on the tape.
             Update::TradeCancel(cancel) => self.trades.retain(|trade| trade.trade_id != cancel.trade_id),
-            Update::Book { .. }
-            | Update::Levels(..)
+            Update::Levels(..)
             | Update::BestBidOffer(_)
             | Update::Gap { .. }
             | Update::GapNotice(_)
@@ -152,6 +169,13 @@ impl Market {
         self.definition
             .as_ref()
             .map_or((Exponent(0), Exponent(0)), |definition| (definition.price_exponent, definition.quantity_exponent))
+    }
+
+    /// Whether an auction is to be expected rather than trades.
+    pub(crate) fn is_in_call(&self) -> bool {
+        use Phase::{ClosingCall, NoCancel, OpeningCall, PreOpen, VolatilityCall};
+        let calls = [PreOpen, OpeningCall, VolatilityCall, ClosingCall, NoCancel];
+        self.indicative.is_some() || self.phase.is_some_and(|phase| calls.contains(&phase))
     }
 
     /// A side's levels, best first.
@@ -180,6 +204,8 @@ pub(crate) fn event_time(update: &Update) -> Option<Timestamp> {
         Update::Trade(trade) => Some(trade.transact_time),
         Update::TradeCancel(cancel) => Some(cancel.transact_time),
         Update::Status(status) => Some(status.transact_time),
+        Update::Indicative(indicative) => Some(indicative.transact_time),
+        Update::Auction(result) => Some(result.transact_time),
         Update::Definition(_)
         | Update::Book { .. }
         | Update::Gap { .. }

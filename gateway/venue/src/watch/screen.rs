@@ -1,10 +1,10 @@
 //! The picture of a market. A function of the market, the size and the time.
 //!
 //! ```text
-//!   BTC-USD  Continuous   last …                                 header
+//!   BTC-USD  Continuous   last …   auction …                     header
 //!   ┌ book ──────────────────┐┌ trades ───────────┐
 //!   │ offers, best lowest    ││ newest highest    │
-//!   │ ── spread ──           ││                   │
+//!   │ ── spread, or auction ─││                   │
 //!   │ bids, best highest     ││                   │
 //!   └────────────────────────┘└───────────────────┘
 //!   latency, gaps                                                footer
@@ -19,8 +19,8 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Paragraph};
 use rust_decimal::Decimal;
-use wire::market_data::Trade;
-use wire::{Exponent, Phase, Side, Timestamp};
+use wire::market_data::{AuctionIndicative, AuctionResult, Trade};
+use wire::{Exponent, Phase, Price, Quantity, Side, Timestamp};
 
 use super::latency::{Latency, Percentiles};
 use super::market::{Link, Market, Tick};
@@ -39,7 +39,7 @@ const EIGHTHS: [char; 8] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉', '�
 pub(crate) fn draw(frame: &mut Frame<'_>, market: &Market, now: Timestamp) {
     let [header, body, footer] =
         Layout::vertical([Constraint::Length(2), Constraint::Min(0), Constraint::Length(2)]).areas(frame.area());
-    frame.render_widget(Paragraph::new(vec![title(market), best(market)]), header);
+    frame.render_widget(Paragraph::new(vec![title(market), outlook(market)]), header);
     let wide = body.width >= 2 * TAPE_COLUMNS - 10;
     let tape_columns = if wide { TAPE_COLUMNS } else { 0 };
     let [ladder, tape] = Layout::horizontal([Constraint::Min(0), Constraint::Length(tape_columns)]).areas(body);
@@ -72,7 +72,47 @@ fn title(market: &Market) -> Line<'static> {
         spans.push(Span::styled("   last ", QUIET));
         spans.push(Span::styled(decimal::text(last.price.0, prices) + arrow, STRONG.fg(color)));
     }
+    if let Some(AuctionResult { price: Some(price), quantity, .. }) = market.auction {
+        spans.push(Span::styled("   auction ", QUIET));
+        spans.push(Span::raw(at(market, price, quantity)));
+    }
     Line::from(spans)
+}
+
+/// What the next trades will be at: in a call the auction's, else the best prices.
+fn outlook(market: &Market) -> Line<'static> {
+    if !market.is_in_call() {
+        return best(market);
+    }
+    let mut spans = vec![Span::styled(" auction ", QUIET)];
+    let Some(AuctionIndicative { price: Some(price), quantity, surplus, surplus_side, .. }) = market.indicative else {
+        spans.push(Span::styled("no price yet", QUIET));
+        return Line::from(spans);
+    };
+    spans.push(Span::styled(at(market, price, quantity), STRONG.fg(Color::Yellow)));
+    if let Some((side, color)) = surplus_side.and_then(taking) {
+        let (_, quantities) = market.exponents();
+        spans.push(Span::styled("   surplus ", QUIET));
+        spans.push(Span::styled(
+            format!("{side} {}", decimal::short_text(surplus.0, quantities)),
+            Style::new().fg(color),
+        ));
+    }
+    Line::from(spans)
+}
+
+/// A price, and how much trades at it.
+fn at(market: &Market, price: Price, quantity: Quantity) -> String {
+    let (prices, quantities) = market.exponents();
+    format!("{} × {}", decimal::text(price.0, prices), decimal::short_text(quantity.0, quantities))
+}
+
+fn taking(side: Side) -> Option<(&'static str, Color)> {
+    match side {
+        Side::Buy => Some(("buy", BID)),
+        Side::Sell => Some(("sell", OFFER)),
+        Side::NonRepresentable => None,
+    }
 }
 
 fn best(market: &Market) -> Line<'static> {
@@ -180,7 +220,11 @@ impl Columns {
     }
 
     fn middle(&self, market: &Market) -> Line<'static> {
-        let text = spread(market).map_or_else(|| "one side is empty".to_owned(), |spread| format!("spread {spread}"));
+        let text = match market.indicative.and_then(|indicative| indicative.price) {
+            Some(price) => format!("auction {}", decimal::text(price.0, self.prices)),
+            None if market.is_in_call() => "no auction price".to_owned(),
+            None => spread(market).map_or_else(|| "one side is empty".to_owned(), |spread| format!("spread {spread}")),
+        };
         let Self { price, .. } = *self;
         Line::styled(format!(" {:>price$}  {text}", "──"), QUIET)
     }
@@ -226,9 +270,8 @@ fn draw_tape(frame: &mut Frame<'_>, market: &Market, area: Rect) {
         vec![Line::styled(format!(" {:<12}  {:<4} {:>12} {:>11}", "time, UTC", "", "price", "quantity"), QUIET)];
     lines.extend(shown.into_iter().map(|trade| {
         let (side, color) = match trade.aggressor {
-            Some(Side::Buy) => ("buy", BID),
-            Some(Side::Sell) => ("sell", OFFER),
-            Some(Side::NonRepresentable) | None => ("", Color::Reset),
+            Some(side) => taking(side).unwrap_or(("", Color::Reset)),
+            None => ("auct", Color::Yellow),
         };
         let price = decimal::text(trade.price.0, prices);
         let quantity = padded(&decimal::short_text(trade.quantity.0, quantities), decimals);
@@ -312,7 +355,7 @@ mod tests {
     use ratatui::backend::TestBackend;
     use ratatui::buffer::Buffer;
     use wire::market_data::SecurityDefinition;
-    use wire::{Block as _, EventIndex, FeedSequence, OrderCount, Price, Quantity, SecurityId, Symbol16, TradeId};
+    use wire::{Block as _, EventIndex, FeedSequence, OrderCount, SecurityId, Symbol16, TradeId};
 
     use crate::watch::Seen;
 
@@ -339,6 +382,11 @@ mod tests {
             event_index: EventIndex(0),
             aggressor: Some(aggressor),
         })
+    }
+
+    fn status(phase: Phase) -> Update {
+        let status = wire::market_data::SecurityStatus { phase, ..wire::market_data::SecurityStatus::BLANK };
+        Update::Status(status)
     }
 
     /// Two bids, one offer, and two trades, of an instrument with two and eight decimals.
@@ -402,6 +450,52 @@ mod tests {
         let color_at = |column, row| buffer[(column, row)].fg;
         assert_eq!((color_at(2, 5), color_at(2, 7)), (OFFER, BID));
         assert_eq!((color_at(70, 4), color_at(70, 5)), (BID, OFFER));
+    }
+
+    #[test]
+    fn a_call_shows_how_its_auction_would_end_and_then_how_it_did() {
+        let mut market = market();
+        let bids = vec![level(6_400_100, 300_000_000, 1), level(6_399_900, 200_000_000, 11)];
+        let offers = vec![level(6_400_000, 250_000_000, 2), level(6_400_050, 100_000_000, 1)];
+        market.update(seen(status(Phase::OpeningCall), None), TIME);
+        let shown = rows(&drawn(&market, 100, 12));
+        assert_eq!(shown[0], " BTC-USD  OpeningCall   last 64000.50 ▲");
+        assert_eq!(shown[1], " auction no price yet");
+
+        let book = Update::Book { security_id: SecurityId(1), last_sequence: FeedSequence(9) };
+        let indicative = AuctionIndicative {
+            price: Some(Price(6_400_050)),
+            quantity: Quantity(300_000_000),
+            surplus: Quantity(50_000_000),
+            surplus_side: Some(Side::Sell),
+            ..AuctionIndicative::BLANK
+        };
+        market.update(seen(book, Some([bids, offers])), TIME);
+        market.update(seen(Update::Indicative(indicative), None), TIME);
+        let shown = rows(&drawn(&market, 100, 12));
+        assert_eq!(shown[1], " auction 64000.50 × 3   surplus sell 0.5");
+        // The best bid is above the best offer.
+        for (row, expected) in [(4, "64000.50"), (5, "64000.00"), (6, "      ──  auction 64000.50"), (7, "64001.00")]
+        {
+            assert!(shown[row].contains(expected), "{}", shown[row]);
+        }
+
+        let result = AuctionResult {
+            price: Some(Price(6_400_050)),
+            quantity: Quantity(300_000_000),
+            surplus: Quantity(50_000_000),
+            surplus_side: Some(Side::Sell),
+            phase: Phase::OpeningCall,
+            ..AuctionResult::BLANK
+        };
+        let Update::Trade(print) = trade(6_400_050, 300_000_000, Side::Buy, 9) else { unreachable!("it is a trade") };
+        market.update(seen(Update::Auction(result), None), TIME);
+        market.update(seen(Update::Trade(Trade { aggressor: None, ..print }), None), TIME);
+        market.update(seen(status(Phase::Continuous), None), TIME);
+        let shown = rows(&drawn(&market, 100, 12));
+        assert_eq!(shown[0], " BTC-USD  Continuous   last 64000.50 ▲   auction 64000.50 × 3");
+        assert!(shown[1].starts_with(" bid 64001.00 × 3   offer 64000.00 × 2.5"), "{}", shown[1]);
+        assert!(shown[4].contains("03:04:05.687  auct     64000.50       3.000"), "{}", shown[4]);
     }
 
     #[test]
