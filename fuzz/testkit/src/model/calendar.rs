@@ -142,5 +142,6 @@ impl Model {
 /// 7.3: shorter than the interval, and within time.
 fn has_valid_random_end(set: &SetCalendarEntry) -> bool {
     let repeats = set.repeat != Nanoseconds::NONE;
-    set.at.0.checked_add(set.random_end.0).is_some() && (!repeats || set.random_end < set.repeat)
+    set.at.0.checked_add(set.random_end.0).is_some_and(|due| due < u64::MAX)
+        && (!repeats || set.random_end < set.repeat)
 }
