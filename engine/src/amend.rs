@@ -35,7 +35,7 @@ impl Engine {
             Ok(amendment) => amendment,
         };
         let slot = amendment.slot;
-        let Order { cumulative, prevented, session, instrument, place, order_type, .. } = self.orders.arena[slot];
+        let Order { cumulative, prevented, session, instrument, place, .. } = self.orders.arena[slot];
         if amendment.terms.quantity <= cumulative + prevented {
             let requester = self.requester(turn, session);
             self.cancel(turn, slot, CancelReason::AmendedToFilled, requester, replace.client_order_id);
@@ -47,10 +47,10 @@ impl Engine {
         let original_client_order_id = self.rename(slot, replace.client_order_id);
         self.report_replaced(turn, slot, priority, original_client_order_id);
         if priority == Priority::Lost {
-            // An elected StopLimit stays elected.
-            match place == Place::Book && amendment.terms.order_type == order_type {
-                true => self.work(turn, slot),
-                false => self.enter(turn, slot),
+            // What stood goes on to stand: an elected StopLimit stays elected, what joined a call stays in it.
+            match place {
+                Place::Book | Place::Market => self.work(turn, slot),
+                Place::Nowhere | Place::Stops | Place::Close => self.enter(turn, slot),
             }
             self.finish_trading(turn, instrument);
         }
@@ -59,8 +59,11 @@ impl Engine {
     fn change(&mut self, amendment: &Amendment, priority: Priority) {
         let Amendment { slot, terms, limit } = *amendment;
         let Order { place, instrument, .. } = self.orders.arena[slot];
-        let unseen = place != Place::Book && self.market(instrument).hides(terms.order_type, terms.time_in_force)
-            || terms.order_type == OrderType::Market && self.market(instrument).gathers();
+        let market = self.market(instrument);
+        let unseen = match place {
+            Place::Book | Place::Market => terms.order_type == OrderType::Market && market.gathers(),
+            Place::Nowhere | Place::Stops | Place::Close => market.hides(terms.order_type, terms.time_in_force),
+        };
         if priority == Priority::Lost {
             self.displace(slot);
         }

@@ -14,7 +14,7 @@ use crate::fees::{LiquidityRole, fee_increase, lots_for};
 use crate::instrument::ReferenceSource;
 use crate::market::Market;
 use crate::order::{OrderStatus, OrderType, SelfTradePrevention, Side, TimeInForce};
-use crate::protection::{Passed, passed};
+use crate::protection::Passed;
 use crate::reject::{CancelReason, RejectReason};
 use crate::risk::{Exposure, held_asset};
 use crate::self_trade::Prevention;
@@ -232,13 +232,13 @@ impl Engine {
     /// Trades an incoming order against the book as far as its limit reaches.
     fn take<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, taker: Slot) -> Taken {
         let Order { instrument, side, limit, .. } = self.orders.arena[taker];
+        let collar = self.market(instrument).collar();
         while let Some(maker) = self.market(instrument).book.best(&self.orders, side.opposite()) {
             let price = self.orders.arena[maker].limit;
             if !crosses(side, limit, price) {
                 return Taken::Remains;
             }
-            let market = self.market(instrument);
-            if let Some(passed) = passed(market.protection.collar, market.reference, price) {
+            if let Some(passed) = collar.passed(price) {
                 return Taken::Outside(passed);
             }
             let prevention = self.prevention(maker, taker);

@@ -24,21 +24,39 @@ pub(crate) struct Passed {
     pub(crate) price: Price,
 }
 
-/// The bound that a price passes, on either side, if it passes one. Nothing is measured from no price.
-pub(crate) fn passed(distance: Distance, reference: Price, price: Price) -> Option<Passed> {
-    if reference.is_absent() {
-        return None;
+/// The prices within a distance of another.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Band {
+    reference: Price,
+    lowest: Price,
+    highest: Price,
+}
+
+impl Band {
+    /// Around a price; without one, all prices.
+    fn around(reference: Price, distance: Distance) -> Self {
+        let distance = if reference.is_absent() { Distance::UNLIMITED } else { distance };
+        Self { reference, lowest: distance.below(reference), highest: distance.above(reference) }
     }
-    let (lowest, highest) = (distance.below(reference), distance.above(reference));
-    let limit = if price < lowest { lowest } else { highest };
-    (!(lowest..=highest).contains(&price)).then_some(Passed { reference, limit, price })
+
+    /// The bound that a price passes, on either side, if it passes one.
+    pub(crate) fn passed(&self, price: Price) -> Option<Passed> {
+        let &Self { reference, lowest, highest } = self;
+        let limit = if price < lowest { lowest } else { highest };
+        (!(lowest..=highest).contains(&price)).then_some(Passed { reference, limit, price })
+    }
 }
 
 impl Market {
+    /// Where orders may match.
+    pub(crate) fn collar(&self) -> Band {
+        Band::around(self.reference, self.protection.collar)
+    }
+
     /// The worst price at which a market order may trade in an auction.
     pub(crate) fn worst_in_auction(&self, side: Side) -> Price {
-        let band = if self.reference.is_absent() { Distance::UNLIMITED } else { self.protection.auction };
-        band.furthest(side, self.reference)
+        let band = Band::around(self.reference, self.protection.auction);
+        if side == Side::Buy { band.highest } else { band.lowest }
     }
 
     /// The bound of the entry band that an order's limit passes. That of a StopLimit that waits counts from its stop
@@ -66,7 +84,7 @@ impl Engine {
     /// The bound of the auction band that an auction price passes.
     pub(crate) fn outside_auction_band(&self, instrument: InstrumentId, price: Price) -> Option<Passed> {
         let market = self.market(instrument);
-        passed(market.protection.auction, market.reference, price)
+        Band::around(market.reference, market.protection.auction).passed(price)
     }
 
     /// Says what price protection did.

@@ -6,9 +6,8 @@ use crate::book::arena::{Order, Slot};
 use crate::engine::Engine;
 use crate::event::{EventSink, MatchPrevented, Requester, RestatementReason};
 use crate::limits::TIPS_MAX;
-use crate::market::Market;
 use crate::order::{SelfTradePrevention, Side};
-use crate::protection::passed;
+use crate::protection::Band;
 use crate::reject::CancelReason;
 use crate::risk::{Exposure, held_asset};
 use crate::turn::Turn;
@@ -36,9 +35,9 @@ pub(crate) struct Walk {
 }
 
 impl Walk {
-    /// Whether it goes on to a price of an instrument: within its limit and the collar.
-    fn reaches(&self, market: &Market, price: Price) -> bool {
-        crosses(self.side, self.limit, price) && passed(market.protection.collar, market.reference, price).is_none()
+    /// Whether it goes on to a price: within its limit and the collar.
+    fn reaches(&self, collar: &Band, price: Price) -> bool {
+        crosses(self.side, self.limit, price) && collar.passed(price).is_none()
     }
 }
 
@@ -139,9 +138,10 @@ impl Engine {
             return within_reach >= u128::from(enough.0);
         }
         let market = self.market(walk.instrument);
+        let collar = market.collar();
         let (mut left, mut traded) = (u128::from(walk.quantity.0), 0);
         for (price, _, level) in market.book.levels(&self.orders, walk.side.opposite()) {
-            if left == 0 || traded >= u128::from(enough.0) || !walk.reaches(market, price) {
+            if left == 0 || traded >= u128::from(enough.0) || !walk.reaches(&collar, price) {
                 break;
             }
             let met = self.walk_level(walk, level, left);
@@ -154,9 +154,10 @@ impl Engine {
     /// What rests within an order's reach, up to what is enough.
     fn quantity_within_reach(&self, walk: &Walk, enough: Quantity) -> u128 {
         let market = self.market(walk.instrument);
+        let collar = market.collar();
         let mut sum = 0;
         for (price, open, _) in market.book.levels(&self.orders, walk.side.opposite()) {
-            if sum >= u128::from(enough.0) || !walk.reaches(market, price) {
+            if sum >= u128::from(enough.0) || !walk.reaches(&collar, price) {
                 break;
             }
             sum += open;

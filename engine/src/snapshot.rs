@@ -524,9 +524,9 @@ impl Engine {
     fn check_order(&self, market: &Market, order: &OrderRecord, place: Place) -> Result<(), SnapshotError> {
         let waits_for_close = market.waits_for_close(order.time_in_force);
         let belongs = match place {
-            Place::Book => order.order_type.has_price() && !waits_for_close,
+            Place::Book => order.order_type.has_price(),
             Place::Stops | Place::Nowhere => order.order_type.is_stop(),
-            Place::Market => order.order_type == OrderType::Market && market.call.is_some() && !waits_for_close,
+            Place::Market => order.order_type == OrderType::Market && market.call.is_some(),
             Place::Close => matches!(order.order_type, OrderType::Limit | OrderType::Market) && waits_for_close,
         };
         let for_auction = order.time_in_force.is_for_auction();

@@ -263,7 +263,8 @@ impl Engine {
     fn check_new_place(&self, market: &Market, order: &Order, terms: &Terms) -> Result<(), RejectReason> {
         let may_not_take = terms.is_post_only() || rules(market.phase).matching == Matching::No && !market.gathers();
         let works = !terms.order_type.is_stop() || !order.waits() && terms.order_type == order.order_type;
-        if works && market.waits_for_close(terms.time_in_force) {
+        let stood = matches!(order.place, Place::Book | Place::Market);
+        if works && !stood && market.waits_for_close(terms.time_in_force) {
             return Ok(());
         }
         if works && terms.order_type.has_price() {

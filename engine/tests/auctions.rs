@@ -467,3 +467,25 @@ fn a_venue_restored_in_a_call_goes_on_the_same() {
         assert_eq!(venue.snapshot(), restored.snapshot());
     }
 }
+
+#[test]
+fn what_joined_a_call_stands_though_the_call_is_turned_into_another() {
+    let mut venue = call(100);
+    go_to(&mut venue, Phase::ClosingCall);
+    let close = TimeInForce::AtTheClose;
+    venue.expect_accepted(order(Side::Buy, 0, 3).named(1).lasting(close));
+    venue.expect_accepted(order(Side::Buy, 99, 3).named(2).lasting(close));
+    go_to(&mut venue, Phase::VolatilityCall);
+    // Amends that lose priority: to more, to another type and back.
+    venue.expect_accepted(ReplaceOrder { quantity: Quantity(4), ..replace(1) });
+    venue.expect_accepted(ReplaceOrder { order_type: Some(OrderType::Market), ..replace(2) });
+    venue.expect_accepted(ReplaceOrder { order_type: Some(OrderType::Limit), price: Price(98), ..replace(1) });
+    assert_eq!(venue.engine.waiting_for_close(CALLED).count(), 0);
+    let market: Vec<u64> = venue.engine.market_orders(CALLED, Side::Buy).map(|o| o.client_order_id.0).collect();
+    let limits: Vec<_> = venue.engine.orders(CALLED, Side::Buy).map(|o| (o.client_order_id.0, o.shown.0)).collect();
+    assert_eq!((market, limits), (vec![2], vec![(1, 4)]));
+    let restored = Engine::read_snapshot(&venue.snapshot()).unwrap();
+    assert_eq!(restored.indicative(CALLED), venue.engine.indicative(CALLED));
+    venue.expect_accepted(order(Side::Sell, 98, 5).by(BOB).named(3));
+    assert_eq!(trades(&go_to(&mut venue, Phase::Continuous)), [(2, 3, 98, 3), (1, 3, 98, 2)]);
+}
