@@ -5,8 +5,8 @@ mod common;
 
 use common::*;
 use engine::command::*;
-use engine::event::{IndicativeChanged, Uncrossed};
-use engine::instrument::Phase;
+use engine::event::{IndicativeChanged, RestatementReason, Uncrossed};
+use engine::instrument::{CollarAction, Distance, Phase, PhaseCause, PriceProtection};
 use engine::*;
 use marketdata::{Feed, Subscription, Update, channel_of};
 use wire::FeedLevel;
@@ -105,7 +105,16 @@ fn a_subscribers_book_is_the_engines_through_calls_and_auctions() {
         println!("seed {seed}");
         let mut random = Random(seed);
         let mut venue = Venue::open();
-        let (mut crossed, mut auctions, mut joined) = (0, 0, 0);
+        let (mut crossed, mut auctions, mut joined, mut interrupted) = (0, 0, 0, 0);
+        for instrument in BOOKS.into_iter().filter(|_| seed % 2 == 0) {
+            // What would trade too far away interrupts trading, and the rest of the order stands in the call.
+            let protection = PriceProtection {
+                collar: Distance::ticks(3),
+                collar_action: CollarAction::VolatilityCall,
+                ..PriceProtection::DEFAULT
+            };
+            venue.apply(SetPriceProtection { instrument, protection, note: AdminNote::NONE });
+        }
         for name in 1..=1_500 {
             let (events, updates) = venue.apply(command_with_calls(&mut random, name));
             for book in BOOKS {
@@ -116,13 +125,18 @@ fn a_subscribers_book_is_the_engines_through_calls_and_auctions() {
             for event in &events {
                 match event {
                     Event::Uncrossed(Uncrossed { volume, .. }) => auctions += u64::from(!volume.is_zero()),
-                    Event::OrderRestated(_) => joined += 1,
+                    Event::OrderRestated(restated) => {
+                        joined += u64::from(restated.reason == RestatementReason::JoinedCall)
+                    }
+                    Event::PhaseChanged(changed) => interrupted += u64::from(changed.cause == PhaseCause::Collar),
                     _ => {}
                 }
             }
             assert_eq!(auction_updates(&updates), auction_events(&events), "seed {seed}, command {name}");
         }
-        assert!(crossed > 50 && auctions > 5 && joined > 5, "seed {seed}: {crossed}, {auctions}, {joined}");
+        let counts = (crossed, auctions, joined, interrupted);
+        assert!(crossed > 50 && auctions > 5 && joined > 5, "seed {seed}: {counts:?}");
+        assert_eq!(interrupted > 5, seed % 2 == 0, "seed {seed}: {counts:?}");
     }
 }
 

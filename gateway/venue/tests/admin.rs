@@ -262,10 +262,22 @@ fn an_administrator_sets_up_a_day_with_auctions() {
     let set = venue.admin(&calendar(&end));
     assert_eq!((&set["command"]["action"], &set["command"]["phase"]), (&json!("Rollover"), &json!(null)));
     assert_eq!(set["command"]["at"], 4_102_509_600_000_000_000_u64);
+    let shown = json!([
+        {
+            "entry": 3, "at": "2100-01-01T09:00:00Z", "phase": "Continuous",
+            "repeat_seconds": null, "random_end_seconds": "30",
+        },
+        {
+            "entry": 4, "at": "2100-01-01T18:00:00Z", "phase": null,
+            "repeat_seconds": "86400", "random_end_seconds": null,
+        },
+    ]);
+    assert_eq!(venue.admin(&["show", "instruments"])[0]["calendar"], shown);
     let past = ["set", "BTC-USD", "5", "--at", "2000-01-01T09:00:00Z"];
     assert_eq!(venue.refused(&calendar(&past)), "CalendarEntryInvalid");
     assert_eq!(venue.admin(&calendar(&["remove", "BTC-USD", "3"]))["event"], "CalendarEntryRemoved");
     assert_eq!(venue.refused(&calendar(&["remove", "BTC-USD", "3"])), "UnknownCalendarEntry");
+    assert_eq!(venue.admin(&["show", "instruments"])[0]["calendar"].as_array().unwrap().len(), 1);
     for phase in ["pre-open", "opening-call", "no-cancel", "closing-call", "volatility-call", "continuous"] {
         assert_eq!(venue.admin(&["instrument", "phase", "BTC-USD", phase])["event"], "PhaseChanged");
     }

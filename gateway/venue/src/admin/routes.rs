@@ -307,6 +307,11 @@ async fn balances(State(door): State<Door>, request: Request) -> Response {
     door.answered(outcome)
 }
 
+async fn instruments(State(door): State<Door>, request: Request) -> Response {
+    let outcome = door.read(request, |view, after| view.instruments(after, wall_clock())).await;
+    door.answered(outcome)
+}
+
 /// Declares a handler that reads one list.
 macro_rules! reads {
     ($($name:ident)*) => {$(
@@ -316,4 +321,4 @@ macro_rules! reads {
         }
     )*};
 }
-reads! { assets instruments accounts keys sessions }
+reads! { assets accounts keys sessions }

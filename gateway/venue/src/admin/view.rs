@@ -9,18 +9,19 @@ use std::ops::Bound;
 
 use engine::canonical::Code;
 use engine::command::{
-    AccountLimits, AddAsset, AdminNote, DisconnectReason, ListInstrument, ModifyAccount, OpenAccount, Role, Switch,
+    AccountLimits, AddAsset, AdminNote, DisconnectReason, ListInstrument, ModifyAccount, OpenAccount, Role,
+    SetCalendarEntry, Switch,
 };
 use engine::event::{Trade, TradeSide};
 use engine::instrument::{DistanceUnit, FeeRates, Holds, InstrumentLimits, Phase, PriceProtection};
 use engine::limits::FEE_TIERS;
 use engine::{
-    AccountId, Amount, AssetId, Event, EventHeader, EventSink, InstrumentId, KeyId, Quantity, SelfTradePrevention,
-    SessionId, SessionState, SessionVersion, Side, StpGroup,
+    AccountId, Amount, AssetId, Event, EventHeader, EventSink, InstrumentId, KeyId, Nanoseconds, Quantity,
+    SelfTradePrevention, SessionId, SessionState, SessionVersion, Side, StpGroup, Timestamp,
 };
 use serde_json::{Value, json};
 
-use super::value::{DistanceText, NameOrNumber, SecondsText, decimal, signed_decimal};
+use super::value::{DistanceText, NameOrNumber, SecondsText, TimeText, decimal, signed_decimal};
 
 /// What the operator sees.
 #[derive(Debug)]
@@ -41,6 +42,8 @@ pub(crate) struct Instrument {
     phase: Phase,
     limits: InstrumentLimits,
     protection: PriceProtection,
+    /// As they were set; those that are over among them.
+    calendar: BTreeMap<u16, SetCalendarEntry>,
     fees: [Option<FeeRates>; FEE_TIERS as usize],
     quote_units: u64,
     base_units: u64,
@@ -128,6 +131,7 @@ impl AdminView {
                     phase: listed.command.phase,
                     limits: InstrumentLimits::DEFAULT,
                     protection: PriceProtection::DEFAULT,
+                    calendar: BTreeMap::new(),
                     fees: [None; FEE_TIERS as usize],
                     quote_units: listed.quote_units,
                     base_units: listed.base_units,
@@ -142,6 +146,12 @@ impl AdminView {
             }
             Event::PriceProtectionSet(set) => self.with_instrument(set.command.instrument, |instrument| {
                 instrument.protection = set.command.protection;
+            }),
+            Event::CalendarEntrySet(set) => self.with_instrument(set.command.instrument, |instrument| {
+                instrument.calendar.insert(set.command.entry, set.command);
+            }),
+            Event::CalendarEntryRemoved(removed) => self.with_instrument(removed.command.instrument, |instrument| {
+                instrument.calendar.remove(&removed.command.entry);
             }),
             Event::FeesSet(set) => self.with_instrument(set.command.instrument, |instrument| {
                 if let Some(rates) = instrument.fees.get_mut(usize::from(set.command.tier)) {
@@ -310,12 +320,13 @@ impl AdminView {
         )
     }
 
-    pub(crate) fn instruments(&self, after: u32) -> Value {
-        rows(&self.instruments, InstrumentId(after), |_, instrument| self.instrument_json(instrument))
+    /// `now` tells which entries of calendars are over.
+    pub(crate) fn instruments(&self, after: u32, now: Timestamp) -> Value {
+        rows(&self.instruments, InstrumentId(after), |_, instrument| self.instrument_json(instrument, now))
     }
 
-    fn instrument_json(&self, instrument: &Instrument) -> Value {
-        let Instrument { listing, phase, limits, protection, fees, .. } = instrument;
+    fn instrument_json(&self, instrument: &Instrument, now: Timestamp) -> Value {
+        let Instrument { listing, phase, limits, protection, calendar, fees, .. } = instrument;
         let price =
             |price: engine::Price| decimal(u128::from(price.0) * u128::from(listing.tick), listing.tick_decimals);
         let quantity = |lots: Quantity| decimal(u128::from(lots.0) * u128::from(listing.lot), listing.lot_decimals);
@@ -344,6 +355,7 @@ impl AdminView {
                 "notional_max": notional(limits.notional_max),
             },
             "protection": protection_json(protection),
+            "calendar": calendar.values().filter_map(|entry| entry_json(entry, now)).collect::<Vec<_>>(),
         })
     }
 
@@ -418,6 +430,25 @@ fn protection_json(protection: &PriceProtection) -> Value {
     })
 }
 
+/// An entry as `instrument calendar set` takes it, with the time when it is due next; nothing if it is over.
+fn entry_json(entry: &SetCalendarEntry, now: Timestamp) -> Option<Value> {
+    let SetCalendarEntry { entry: number, phase, repeat, random_end, .. } = *entry;
+    let missed = (now.0.saturating_sub(entry.at.0)).checked_div(repeat.0);
+    let at = match missed {
+        Some(missed) if now >= entry.at => entry.at.0.saturating_add(repeat.0.saturating_mul(missed.saturating_add(1))),
+        None if now.0 >= entry.at.0.saturating_add(random_end.0) => return None,
+        Some(_) | None => entry.at.0,
+    };
+    let seconds = |duration: Nanoseconds| (!duration.is_none()).then(|| SecondsText(duration).to_string());
+    Some(json!({
+        "entry": number,
+        "at": TimeText(Timestamp(at)).to_string(),
+        "phase": phase.map(Code::name),
+        "repeat_seconds": seconds(repeat),
+        "random_end_seconds": seconds(random_end),
+    }))
+}
+
 /// What an administrator did is answered by the event that says so.
 pub(crate) fn note_of(event: &Event) -> Option<(KeyId, AdminNote)> {
     Some(match event {
@@ -453,10 +484,10 @@ mod tests {
     use super::*;
     use crate::data_folder::DataFolder;
     use crate::demo;
-    use engine::command::{CommandBody, Deposit, NewOrder, Withdraw};
+    use engine::command::{CalendarAction, CommandBody, Deposit, NewOrder, Withdraw};
     use engine::{
         Capacity, ClientOrderId, Command, Engine, OnDisconnect, OrderFlags, OrderType, Price, Sequence, Sequenced,
-        Stamp, TimeInForce, Timestamp,
+        Stamp, TimeInForce,
     };
 
     const ACCOUNTS: u32 = 4;
@@ -508,6 +539,31 @@ mod tests {
             minimum_quantity: Quantity::ABSENT,
             expire_at: Timestamp::NONE,
         }
+    }
+
+    #[test]
+    fn an_entry_is_shown_with_its_next_time_until_it_is_over() {
+        let once = SetCalendarEntry {
+            instrument: InstrumentId(1),
+            entry: 3,
+            action: CalendarAction::SetPhase,
+            phase: Some(Phase::Continuous),
+            at: Timestamp(10_000_000_000),
+            repeat: Nanoseconds::NONE,
+            random_end: Nanoseconds(5_000_000_000),
+            note: AdminNote::NONE,
+        };
+        let shown = |entry: &SetCalendarEntry, seconds: u64| {
+            let row = entry_json(entry, Timestamp(seconds * 1_000_000_000))?;
+            row["at"].as_str().map(str::to_owned)
+        };
+        let at = |text: &str| Some(format!("1970-01-01T00:00:{text}Z"));
+        // It may be due up to five seconds later.
+        assert_eq!([9, 14, 15].map(|now| shown(&once, now)), [at("10"), at("10"), None]);
+        let often = SetCalendarEntry { repeat: Nanoseconds(20_000_000_000), ..once };
+        assert_eq!([9, 10, 29, 30].map(|now| shown(&often, now)), [at("10"), at("30"), at("30"), at("50")]);
+        let never_over = SetCalendarEntry { at: Timestamp(u64::MAX - 1), ..once };
+        assert!(shown(&never_over, 9).is_some());
     }
 
     #[test]
