@@ -8,11 +8,12 @@ use engine::canonical::Code;
 use engine::command::AdvanceTime;
 use engine::event::{Event, EventHeader, EventKind, OrderState};
 use engine::{
-    AccountId, Capacity, Command, Engine, EventId, OrderId, RejectReason, Sequence, Sequenced, Side, Stamp, Timestamp,
+    AccountId, Capacity, Command, Engine, EventId, InstrumentId, OrderId, RejectReason, RestingOrder, Sequence,
+    Sequenced, Side, Stamp, Timestamp,
 };
 
 use crate::auditor::Auditor;
-use crate::model::{Flaw, Model};
+use crate::model::{Flaw, Model, Order};
 use crate::random::Random;
 use crate::show;
 use crate::stream::{References, Step};
@@ -259,7 +260,26 @@ impl Pair {
         Engine::read_snapshot(&bytes).map_err(|error| self.difference("snapshot refused", format!("{error:?}")))
     }
 
-    /// Balances, books, phases and deadlines of both; and the engine's own audit.
+    /// Orders that stand in no book, what prices are measured from, and how a call would end.
+    fn compare_calls(&self, instrument: InstrumentId) -> Result<(), Difference> {
+        let ids = |orders: &mut dyn Iterator<Item = RestingOrder>| -> Vec<(OrderId, u64)> {
+            orders.map(|it| (self.model_id(it.order_id), it.leaves.0)).collect()
+        };
+        let of_model =
+            |orders: Vec<Order>| -> Vec<(OrderId, u64)> { orders.iter().map(|it| (it.id, it.leaves)).collect() };
+        for side in Side::BOTH {
+            let market = ids(&mut self.engine.market_orders(instrument, side));
+            self.ensure_equal("market orders", &market, &of_model(self.model.market_orders(instrument, side)))?;
+        }
+        let waiting = ids(&mut self.engine.waiting_for_close(instrument));
+        self.ensure_equal("waiting for the close", &waiting, &of_model(self.model.waiting_for_close(instrument)))?;
+        let indicative = self.engine.indicative(instrument);
+        let indicative = indicative.map(|it| (it.price, it.volume, it.surplus_side, it.surplus));
+        self.ensure_equal("indicative", &indicative, &self.model.told_of_call(instrument))?;
+        self.ensure_equal("reference price", &self.engine.reference(instrument), &self.model.reference(instrument))
+    }
+
+    /// Balances, books, calls, phases and deadlines of both; and the engine's own audit.
     pub fn compare_states(&self) -> Result<(), Difference> {
         if let Err(broken) = self.engine.audit() {
             return Err(self.difference("engine audit", broken.to_owned()));
@@ -282,6 +302,7 @@ impl Pair {
         }
         for instrument in self.model.instrument_ids() {
             self.ensure_equal("phase", &self.engine.phase(instrument), &self.model.phase(instrument))?;
+            self.compare_calls(instrument)?;
             for side in Side::BOTH {
                 let of_engine: Vec<_> = self
                     .engine

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use common::{Done, Named, Venue, as_it_is, flat};
 use engine::canonical::FieldValue;
 use engine::command::{AdminNote, SetPriceProtection};
-use engine::instrument::{Distance, PriceProtection};
+use engine::instrument::{Distance, Phase, PriceProtection};
 use engine::{AccountId, Command, CommandBody, Engine, Event, InstrumentId, OrderType, Price, Side};
 use testkit::stream::Step;
 use testkit::workload::{Workload, profile};
@@ -66,7 +66,10 @@ fn has_mirror(body: &mut CommandBody) -> Option<()> {
         }
         CommandBody::SetPhase(phase) => {
             phase.instrument = FREE;
-            Some(())
+            // An auction numbers its buyers first, and without a reference price it prefers the lower one.
+            use Phase::*;
+            let is_call = matches!(phase.phase, PreOpen | OpeningCall | VolatilityCall | ClosingCall | NoCancel);
+            (!is_call).then_some(())
         }
         CommandBody::CancelOrder(_) | CommandBody::MassCancel(_) | CommandBody::KillSwitch(_) => Some(()),
         body => is_opening(body).then_some(()),

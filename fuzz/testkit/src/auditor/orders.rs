@@ -165,13 +165,12 @@ impl Auditor {
         self.accepted += 1;
         let place = self.next_place();
         let funds = (!wish.funds.is_absent()).then(|| i128::try_from(wish.funds.0).unwrap_or(i128::MAX));
-        let is_stop = wish.order_type.is_stop();
         let mut order = Order {
             account: report.account,
             session: report.session,
             age: self.accepted,
             place,
-            stand: self.first_stand(told.instrument, is_stop, told.time_in_force),
+            stand: self.first_stand(&told),
             state: told,
             mode: event.self_trade_prevention,
             stop_price: wish.stop_price,
@@ -201,11 +200,12 @@ impl Auditor {
         self.orders.insert(id, order);
     }
 
-    /// 5.2, 5.10: where an order stands that enters, or that an amend sends to the back.
-    fn first_stand(&self, instrument: InstrumentId, waits: bool, time_in_force: TimeInForce) -> Stand {
-        match self.call(instrument) {
-            _ if waits => Stand::Waiting,
-            call if time_in_force == TimeInForce::AtTheClose && call != Some(CallKind::Closing) => Stand::ForTheClose,
+    /// 5.2, 5.10: where an order stands that enters.
+    fn first_stand(&self, order: &OrderState) -> Stand {
+        let for_the_close = order.time_in_force == TimeInForce::AtTheClose;
+        match self.call(order.instrument) {
+            _ if order.order_type.is_stop() => Stand::Waiting,
+            call if for_the_close && call != Some(CallKind::Closing) => Stand::ForTheClose,
             Some(_) => Stand::Resting,
             None => Stand::Incoming,
         }
@@ -294,8 +294,12 @@ impl Auditor {
             after.place = self.next_place();
             after.first_best = self.best_opposite(after.state.instrument, after.state.side);
             after.bound = self.bound(&after)?;
-            let waits = before.stand == Stand::Waiting && after.state.order_type.is_stop();
-            after.stand = self.first_stand(after.state.instrument, waits, tif_after);
+            after.stand = match before.stand {
+                Stand::Waiting if after.state.order_type.is_stop() => Stand::Waiting,
+                Stand::ForTheClose => Stand::ForTheClose,
+                _ if self.call(after.state.instrument).is_some() => Stand::Resting,
+                _ => Stand::Incoming,
+            };
             after.state.shown = after.tip();
         } else {
             // 2.12: a larger display quantity shows from the next tip on, a smaller one at once.

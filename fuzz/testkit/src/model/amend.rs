@@ -180,8 +180,12 @@ impl Model {
         }
         after.first_best = self.best_opposite(order.instrument, order.side);
         after.bound = self.worst_price(wish);
-        let waits = wish.order_type.is_stop() && order.state == State::Waiting;
-        after.state = self.first_state(order.instrument, waits, wish.time_in_force);
+        after.state = match order.state {
+            State::Waiting if wish.order_type.is_stop() => State::Waiting,
+            State::ForTheClose => State::ForTheClose,
+            _ if self.is_in_call(order.instrument) => State::Resting,
+            _ => State::Incoming,
+        };
         after.shown = after.tip();
         (after, Priority::Lost)
     }

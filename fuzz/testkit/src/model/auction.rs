@@ -27,7 +27,7 @@ pub(super) struct Call {
 }
 
 /// Price, volume and surplus as they are told.
-type Told = (Price, Quantity, Option<Side>, Quantity);
+pub type Told = (Price, Quantity, Option<Side>, Quantity);
 
 impl Call {
     pub(super) fn new(kind: CallKind) -> Self {
@@ -141,6 +141,11 @@ impl Model {
         let only_market = book.iter().all(|it| it.1.is_absent());
         let passed_over = self.flaw == Flaw::ReferencePassedOver && !only_market;
         auction(&book, if passed_over { Price::ABSENT } else { reference })
+    }
+
+    /// What is told of a pending call now: price, volume, side and quantity of the surplus.
+    pub fn told_of_call(&self, instrument: InstrumentId) -> Option<Told> {
+        self.is_in_call(instrument).then(|| self.indicative(instrument).told())
     }
 
     /// 5.5: once for a command, behind all its other events, by instrument.
@@ -328,10 +333,7 @@ impl Model {
 
     /// 5.10: waiting AtTheClose orders join, in the order in which they came to wait.
     fn join_close(&mut self, instrument: InstrumentId) {
-        let waits = |order: &&Order| order.instrument == instrument && order.state == State::ForTheClose;
-        let mut waiting: Vec<Order> = self.orders.iter().filter(waits).cloned().collect();
-        waiting.sort_by_key(|order| order.place);
-        for order in waiting {
+        for order in self.waiting_for_close(instrument) {
             let is_market = order.order_type == OrderType::Market;
             if is_market && self.hold_at_worst(order.id).is_err() {
                 self.cancel(order.id, CancelReason::InsufficientFunds, ClientOrderId::NONE);

@@ -269,13 +269,13 @@ impl Model {
         wish.time_in_force == TimeInForce::AtTheClose || self.is_in_call(wish.instrument)
     }
 
-    /// Where a new order stands at first, or one that an amend sends to the back.
-    pub(super) fn first_state(&self, instrument: InstrumentId, waits_for_stop: bool, at: TimeInForce) -> State {
-        if waits_for_stop {
+    /// Where a new order stands at first.
+    fn first_state(&self, new: &NewOrder) -> State {
+        if new.order_type.is_stop() {
             State::Waiting
-        } else if at == TimeInForce::AtTheClose && !self.is_in_closing_call(instrument) {
+        } else if new.time_in_force == TimeInForce::AtTheClose && !self.is_in_closing_call(new.instrument) {
             State::ForTheClose
-        } else if self.is_in_call(instrument) {
+        } else if self.is_in_call(new.instrument) {
             State::Resting
         } else {
             State::Incoming
@@ -335,7 +335,6 @@ impl Model {
         let account = &self.accounts[&new.account];
         let instrument = &self.instruments[&new.instrument];
         let leaves = if new.quantity.is_absent() { 0 } else { new.quantity.0 };
-        let waits = matches!(new.order_type, OrderType::Stop | OrderType::StopLimit);
         let mode = new.self_trade_prevention.or(account.self_trade_prevention);
         let mut order = Order {
             id: OrderId(self.orders_accepted + 1),
@@ -361,7 +360,7 @@ impl Model {
             on_disconnect: new.on_disconnect,
             // 4.3: its own before its account's before its instrument's.
             mode: mode.unwrap_or(instrument.listing.self_trade_prevention),
-            state: self.first_state(new.instrument, waits, new.time_in_force),
+            state: self.first_state(new),
             rates: instrument.rates(account.fee_tier),
             first_best: self.best_opposite(new.instrument, new.side),
             bound: self.worst_price(&wish),

@@ -26,7 +26,7 @@ use engine::event::*;
 use engine::instrument::{FeeRates, InstrumentLimits, Phase, PriceProtection};
 use engine::*;
 
-pub use auction::{Outcome, auction};
+pub use auction::{Outcome, Told, auction};
 pub use orders::{Order, State};
 
 use accounts::Account;
@@ -219,6 +219,27 @@ impl Model {
             .collect();
         queue.sort_by_key(|order| self.priority(order));
         queue
+    }
+
+    /// One side's market orders of a pending call, by time.
+    pub fn market_orders(&self, instrument: InstrumentId, side: Side) -> Vec<Order> {
+        let stands = |order: &&Order| order.side == side && order.stands_as_market(instrument);
+        let mut queue: Vec<Order> = self.orders.iter().filter(stands).cloned().collect();
+        queue.sort_by_key(|order| order.place);
+        queue
+    }
+
+    /// AtTheClose orders that wait for a closing call, in the order in which they came to wait.
+    pub fn waiting_for_close(&self, instrument: InstrumentId) -> Vec<Order> {
+        let waits = |order: &&Order| order.instrument == instrument && order.state == State::ForTheClose;
+        let mut queue: Vec<Order> = self.orders.iter().filter(waits).cloned().collect();
+        queue.sort_by_key(|order| order.place);
+        queue
+    }
+
+    /// What prices are measured from.
+    pub fn reference(&self, instrument: InstrumentId) -> Option<Price> {
+        self.instruments.get(&instrument).map(|instrument| instrument.reference)
     }
 
     /// Open orders, oldest acceptance first.

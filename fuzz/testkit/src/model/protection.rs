@@ -137,8 +137,8 @@ impl Model {
 
     /// 5.13: standing market orders hold at the worst price of now, oldest in the queue first, or end.
     fn hold_anew(&mut self, instrument: InstrumentId) {
-        let mut standing: Vec<Order> =
-            self.orders.iter().filter(|it| it.stands_as_market(instrument)).cloned().collect();
+        let standing = Side::BOTH.into_iter().flat_map(|side| self.market_orders(instrument, side));
+        let mut standing: Vec<Order> = standing.collect();
         standing.sort_by_key(|order| order.place);
         for order in standing {
             if self.hold_at_worst(order.id).is_err() {
