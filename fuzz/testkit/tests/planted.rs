@@ -41,3 +41,15 @@ fn a_planted_flaw_is_found_and_shrunk_to_a_few_commands() {
         assert!(lines.lines().count() >= count, "every command is a line:\n{lines}");
     }
 }
+
+#[test]
+fn planted_flaws_of_auctions_are_found() {
+    for flaw in [Flaw::ReferencePassedOver, Flaw::MarketOrdersLast] {
+        let options = Options { flaw, ..Options::default() };
+        let profile = profile("auctions").expect("a profile");
+        let found = (7..17).map(|seed| run(profile, seed, 1_500, options)).find(|run| run.difference.is_some());
+        let found = found.unwrap_or_else(|| panic!("{flaw:?} is not found"));
+        let without_it = run_caught(&found.steps, Options::default());
+        assert!(without_it.is_ok(), "without {flaw:?} nothing differs: {}", without_it.expect_err("a difference"));
+    }
+}
