@@ -27,6 +27,12 @@ struct Arguments {
     /// Distinct limits, around 100,000 ticks.
     #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(2..=100_000))]
     limits: u64,
+    /// Read the clock around each change, for percentiles; the readings count.
+    #[arg(long)]
+    each: bool,
+    /// In continuous trading instead, with bids below and offers above: what the same changes cost without a call.
+    #[arg(long)]
+    continuous: bool,
     /// Of the stream.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -60,6 +66,7 @@ struct Call {
     counts: Counts,
     random: fastrand::Rng,
     limits: u64,
+    crosses: bool,
     /// Names of orders that are open, in no order.
     open: Vec<ClientOrderId>,
     names: u64,
@@ -79,6 +86,7 @@ impl Call {
             counts: Counts::default(),
             random: fastrand::Rng::with_seed(arguments.seed),
             limits: arguments.limits,
+            crosses: !arguments.continuous,
             open: Vec::with_capacity(arguments.orders as usize + 1),
             names: 0,
         };
@@ -95,7 +103,7 @@ impl Call {
             reference: Price(100_000),
             holds: Holds::Off,
             self_trade_prevention: SelfTradePrevention::Allow,
-            phase: Phase::OpeningCall,
+            phase: if arguments.continuous { Phase::Continuous } else { Phase::OpeningCall },
             note,
         });
         let self_trade_prevention = None;
@@ -112,15 +120,20 @@ impl Call {
         call
     }
 
-    fn limit(&mut self) -> Price {
-        Price(100_000 - self.limits / 2 + self.random.u64(0..self.limits))
+    fn limit(&mut self, side: Side) -> Price {
+        let step = self.random.u64(0..self.limits);
+        Price(match side {
+            _ if self.crosses => 100_000 - self.limits / 2 + step,
+            Side::Buy => 100_000 - step / 2,
+            Side::Sell => 100_001 + step / 2,
+        })
     }
 
     fn enter(&mut self) {
         self.names += 1;
         let (client_order_id, side) = (ClientOrderId(self.names), Side::BOTH[usize::from(self.random.bool())]);
-        let is_market = self.random.u8(0..50) == 0;
-        let price = if is_market { Price::ABSENT } else { self.limit() };
+        let is_market = self.random.u8(0..50) == 0 && self.crosses;
+        let price = if is_market { Price::ABSENT } else { self.limit(side) };
         let quantity = Quantity(self.random.u64(1..=100));
         self.open.push(client_order_id);
         self.apply(NewOrder {
@@ -202,26 +215,29 @@ fn main() -> ExitCode {
     println!("{processor}, {cores} cores, commit {commit}, closed loop");
     let mut call = Call::begin(&arguments);
     let told = call.counts.indicatives;
-    let mut each = Histogram::<u64>::new(3).expect("three digits");
+    let mut each = Histogram::<u64>::new_with_bounds(1, 1_000_000_000, 3).expect("three digits");
     let begun = Instant::now();
     for turn in 0..arguments.changes {
-        let before = Instant::now();
+        let before = arguments.each.then(Instant::now);
         call.change(turn);
-        each.saturating_record(before.elapsed().as_nanos() as u64);
+        if let Some(before) = before {
+            each.saturating_record(before.elapsed().as_nanos() as u64);
+        }
     }
     let spent = begun.elapsed();
     if arguments.changes > 0 {
-        println!(
-            "{} orders at {} limits, {} changes: {:.0} ns each (p50 {}, p99 {}, p99.9 {}; a clock reading included), {} outlooks told",
-            arguments.orders,
-            arguments.limits,
-            arguments.changes,
-            spent.as_nanos() as f64 / f64::from(arguments.changes),
-            each.value_at_quantile(0.5),
-            each.value_at_quantile(0.99),
-            each.value_at_quantile(0.999),
-            call.counts.indicatives - told,
-        );
+        let (orders, limits, changes) = (arguments.orders, arguments.limits, arguments.changes);
+        let (mean, told) = (spent.as_nanos() as f64 / f64::from(changes), call.counts.indicatives - told);
+        println!("{orders} orders at {limits} limits, {changes} changes: {mean:.0} ns each, {told} outlooks told");
+        if arguments.each {
+            let [p50, p99, p999] = [0.5, 0.99, 0.999].map(|quantile| each.value_at_quantile(quantile));
+            println!("p50 {p50} ns, p99 {p99} ns, p99.9 {p999} ns, max {} ns, two clock readings included", each.max());
+        }
+    }
+    if arguments.continuous {
+        return ExitCode::SUCCESS;
+    }
+    if arguments.changes > 0 {
         let begun = Instant::now();
         const TIMES: u32 = 20;
         for _ in 0..TIMES {
