@@ -399,7 +399,7 @@ fn auctions_of_the_model_are_too() {
 }
 
 #[test]
-#[ignore = "takes minutes: for --release"]
+#[ignore = "a million books: for --release"]
 fn auctions_of_many_more_crossed_books_are_those_of_a_brute_force() {
     check_books(3, 1_000_000, || Engine::new(CAPACITY));
 }

@@ -86,10 +86,8 @@ impl Model {
         let Some(parts) = i128::try_from(cumulative).ok().and_then(|notional| notional.checked_mul(rate.into())) else {
             return i128::MAX / 4;
         };
-        let due = match self.flaw {
-            Flaw::FeesRoundedDown => parts.div_euclid(1_000_000),
-            _ => divided_up(parts, 1_000_000),
-        };
+        let down = self.flaw == Flaw::FeesRoundedDown;
+        let due = if down { parts.div_euclid(1_000_000) } else { divided_up(parts, 1_000_000) };
         due - role.charged
     }
 
