@@ -3,7 +3,6 @@
 //! Closed loop, one thread, the engine alone, holds off. Instructions are counted from outside: `perf stat -e
 //! instructions:u` of a run with changes less one without, divided by their number.
 
-use std::hint::black_box;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -191,22 +190,6 @@ impl Call {
             _ => self.cancel(),
         }
     }
-
-    /// The auction's volume from all levels anew: what each change would cost without the call's sums.
-    fn recompute(&self) -> u128 {
-        let side = |side| self.engine.levels(INSTRUMENT, side).map(|level| (level.price, level.quantity));
-        let (bids, offers): (Vec<_>, Vec<_>) = (side(Side::Buy).collect(), side(Side::Sell).collect());
-        let (mut sold, mut offered, mut best) = (0, offers.iter().peekable(), 0);
-        let mut bought: u128 = bids.iter().map(|level| level.1).sum();
-        for &(price, quantity) in bids.iter().rev() {
-            while let Some(&(_, more)) = offered.next_if(|level| level.0 <= price) {
-                sold += more;
-            }
-            best = bought.min(sold).max(best);
-            bought -= quantity;
-        }
-        best
-    }
 }
 
 fn main() -> ExitCode {
@@ -236,14 +219,6 @@ fn main() -> ExitCode {
     }
     if arguments.continuous {
         return ExitCode::SUCCESS;
-    }
-    if arguments.changes > 0 {
-        let begun = Instant::now();
-        const TIMES: u32 = 20;
-        for _ in 0..TIMES {
-            black_box(call.recompute());
-        }
-        println!("from all levels anew: {:.0} ns", begun.elapsed().as_nanos() as f64 / f64::from(TIMES));
     }
     let begun = Instant::now();
     call.apply(SetPhase { instrument: INSTRUMENT, phase: Phase::Continuous, note: AdminNote::NONE });
