@@ -38,6 +38,18 @@ fn a_fill_moves_base_and_quote_and_gives_back_the_better_price() {
 }
 
 #[test]
+fn a_fill_counts_in_units_of_the_assets() {
+    let mut venue = Venue::open();
+    let instrument = InstrumentId(3);
+    // A lot is 5 units of BTC, so that one tick times one lot is 5 units of USD.
+    venue.expect_accepted(ListInstrument { lot: 5, ..listing(instrument, Holds::On) });
+    venue.expect_accepted(NewOrder { instrument, ..limit(Side::Sell, 100, 4).by(BOB) });
+    venue.expect_accepted(NewOrder { instrument, ..limit(Side::Buy, 100, 3) });
+    assert_eq!(venue.balances(BOB), [ENDOWMENT - 20, 5, ENDOWMENT + 1_500, 0]);
+    assert_eq!(venue.balances(ALICE), [ENDOWMENT + 15, 0, ENDOWMENT - 1_500, 0]);
+}
+
+#[test]
 fn a_buy_also_holds_the_worst_fee_and_a_unit_per_role() {
     let mut venue = Venue::open();
     venue.expect_accepted(set_fees(1_000, 2_500));

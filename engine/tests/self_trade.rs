@@ -144,6 +144,25 @@ fn fill_or_kill_walks_as_the_match_would() {
         let refused = reasons(&book().apply(order));
         assert_eq!(refused, if can { vec![] } else { vec![RejectReason::CannotFill] }, "{mode:?}");
     }
+    // Of 6 dc prevents 3: 2 trade at 100 and 1 at 101.
+    for (minimum, can) in [(3, true), (4, false)] {
+        let order = NewOrder {
+            minimum_quantity: Quantity(minimum),
+            ..limit(Side::Buy, 101, 6).named(9).preventing(Decrement).lasting(TimeInForce::ImmediateOrCancel)
+        };
+        assert_eq!(reasons(&book().apply(order)).is_empty(), can, "{minimum}");
+    }
+    // What co cancels at 100 is not made up for beyond the limit.
+    let within = NewOrder { price: Price(100), ..fill_or_kill(5, CancelResting) };
+    assert_eq!(told(&book().apply(within)), ["refused 9: CannotFill"]);
+    // Where own orders may trade they count.
+    let allowed = NewOrder { self_trade_prevention: None, ..fill_or_kill(10, CancelBoth) };
+    assert_eq!(told(&book().apply(allowed)), ["new 9", "trade 1 9 2@100", "trade 2 9 3@100", "trade 3 9 5@101"]);
+    // Levels before that of the own order are met whole.
+    let mut venue = book();
+    venue.expect_accepted(ReplaceOrder { price: Price(102), ..replace(2) });
+    let across = NewOrder { price: Price(102), ..fill_or_kill(7, CancelIncoming) };
+    assert_eq!(told(&venue.apply(across)), ["new 9", "trade 1 9 2@100", "trade 3 9 5@101"]);
 }
 
 #[test]
@@ -269,6 +288,9 @@ fn a_group_is_one_owner() {
     }
     venue.expect_accepted(limit(Side::Sell, 100, 1).by(BOB).named(1));
     venue.expect_accepted(limit(Side::Sell, 100, 1).by(CAROL).named(2));
+    // Alice has no order, but the group has.
+    let fill_or_kill = limit(Side::Buy, 100, 2).named(4).preventing(CancelResting).lasting(TimeInForce::FillOrKill);
+    assert_eq!(told(&venue.apply(fill_or_kill)), ["refused 4: CannotFill"]);
     let events = venue.expect_accepted(limit(Side::Buy, 100, 1).named(3).preventing(CancelResting));
     assert_eq!(
         told(&events),
