@@ -152,6 +152,18 @@ fn fill_or_kill_walks_as_the_match_would() {
         };
         assert_eq!(reasons(&book().apply(order)).is_empty(), can, "{minimum}");
     }
+    // What a level without own orders trades is gone at the next: of 5 dc trades 2 at 99 and prevents 3 at 100.
+    for (minimum, can) in [(2, true), (3, false)] {
+        let mut venue = Venue::open();
+        venue.expect_accepted(limit(Side::Sell, 99, 2).by(BOB).named(1));
+        venue.expect_accepted(limit(Side::Sell, 100, 3).named(2));
+        venue.expect_accepted(limit(Side::Sell, 100, 5).by(CAROL).named(3));
+        let order = NewOrder {
+            minimum_quantity: Quantity(minimum),
+            ..limit(Side::Buy, 100, 5).named(9).preventing(Decrement).lasting(TimeInForce::ImmediateOrCancel)
+        };
+        assert_eq!(reasons(&venue.apply(order)).is_empty(), can, "{minimum}");
+    }
     // What co cancels at 100 is not made up for beyond the limit.
     let within = NewOrder { price: Price(100), ..fill_or_kill(5, CancelResting) };
     assert_eq!(told(&book().apply(within)), ["refused 9: CannotFill"]);
@@ -346,8 +358,11 @@ fn prevented_quantity_is_no_trade() {
     assert_eq!(venue.stops(Side::Buy), [(5, 100)], "no stop is elected");
     assert_eq!(venue.balances(AccountId::FEES)[2], 0, "no fee is paid");
     // An amend counts what was prevented like what was filled.
+    // An amend counts what was prevented like what was filled.
+    venue.expect_accepted(ReplaceOrder { quantity: Quantity(4), ..replace(2) });
+    assert_eq!(venue.side(Side::Buy), [(2, 100, 1)]);
     let events = venue.apply(ReplaceOrder { quantity: Quantity(3), ..replace(2) });
-    assert_eq!(told(&events), ["cancel 2 of 2: AmendedToFilled"]);
+    assert_eq!(told(&events), ["cancel 1 of 2: AmendedToFilled"]);
 }
 
 #[test]
