@@ -238,6 +238,13 @@ fn many_small_tips_are_counted_like_few_large_ones() {
     }
     let events = venue.expect_accepted(minimum(3_002, 3_000));
     assert_eq!(trades(&events).iter().map(|trade| trade.3).sum::<u64>(), 3_000);
+    assert_eq!(trades(&events).iter().map(|trade| trade.3).sum::<u64>(), 3_000);
+    // Ten thousand tips are the most there may be, and the last one counts too.
+    let mut venue = Venue::open();
+    venue.expect_accepted(limit(Side::Sell, 10, 10_000).by(BOB).named(1).showing(1));
+    venue.expect_accepted(limit(Side::Sell, 10, 1).named(2));
+    let events = venue.expect_accepted(NewOrder { price: Price(10), ..minimum(10_001, 10_000) });
+    assert_eq!(trades(&events).len(), 10_000);
 }
 
 #[test]
