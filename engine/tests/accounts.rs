@@ -38,6 +38,18 @@ fn a_fill_moves_base_and_quote_and_gives_back_the_better_price() {
 }
 
 #[test]
+fn a_fill_counts_in_units_of_the_assets() {
+    let mut venue = Venue::open();
+    let instrument = InstrumentId(3);
+    // A lot is 5 units of BTC, so that one tick times one lot is 5 units of USD.
+    venue.expect_accepted(ListInstrument { lot: 5, ..listing(instrument, Holds::On) });
+    venue.expect_accepted(NewOrder { instrument, ..limit(Side::Sell, 100, 4).by(BOB) });
+    venue.expect_accepted(NewOrder { instrument, ..limit(Side::Buy, 100, 3) });
+    assert_eq!(venue.balances(BOB), [ENDOWMENT - 20, 5, ENDOWMENT + 1_500, 0]);
+    assert_eq!(venue.balances(ALICE), [ENDOWMENT + 15, 0, ENDOWMENT - 1_500, 0]);
+}
+
+#[test]
 fn a_buy_also_holds_the_worst_fee_and_a_unit_per_role() {
     let mut venue = Venue::open();
     venue.expect_accepted(set_fees(1_000, 2_500));
@@ -240,12 +252,24 @@ fn the_price_deviation_is_counted_from_the_last_trade() {
     });
     // Nothing has traded: nothing to deviate from.
     venue.expect_accepted(limit(Side::Buy, 1, 1).named(1));
+    venue.expect_accepted(limit(Side::Sell, 1_000, 1).named(4));
     venue.expect_accepted(limit(Side::Sell, 100, 1).by(BOB));
     venue.expect_accepted(limit(Side::Buy, 100, 1).by(CAROL));
     assert_eq!(reasons(&venue.apply(limit(Side::Buy, 106, 1))), [RejectReason::AccountPriceDeviation]);
     assert_eq!(reasons(&venue.apply(limit(Side::Sell, 94, 1))), [RejectReason::AccountPriceDeviation]);
     venue.expect_accepted(limit(Side::Buy, 105, 1).named(2));
     venue.expect_accepted(limit(Side::Buy, 1, 1).named(3));
+    // Where nobody bids a market order reaches nothing, however far it may go.
+    let mut venue = Venue::open();
+    venue.expect_accepted(limit(Side::Sell, 100, 1).by(BOB));
+    venue.expect_accepted(limit(Side::Buy, 100, 1).by(CAROL));
+    venue.expect_accepted(SetAccountLimits {
+        account: ALICE,
+        instrument: InstrumentId::NONE,
+        limits,
+        note: AdminNote::NONE,
+    });
+    assert_eq!(told(&venue.apply(market(Side::Sell, 1).named(5))), ["new 5", "cancel 1 of 5: MarketRemainder"]);
 }
 
 #[test]
@@ -296,4 +320,34 @@ fn limits_for_one_instrument_bind_beside_the_accounts() {
     assert_eq!(told(&venue.apply(limit(Side::Buy, 10, 1).named(7))), ["refused 7: AccountOpenOrdersLimit"]);
     venue.expect_accepted(set(BTC_USD, AccountLimits::DEFAULT));
     venue.expect_accepted(limit(Side::Buy, 10, 1).named(7));
+}
+
+#[test]
+fn an_account_has_limits_of_its_own_in_sixteen_instruments_at_most() {
+    let mut venue = Venue::empty(Capacity { instruments: 17, ..Capacity::SMALL });
+    for account in [ALICE, BOB] {
+        venue.expect_accepted(open_account(account));
+    }
+    for instrument in 1..=17 {
+        let listed = listing(InstrumentId(instrument), Holds::Off);
+        venue.expect_accepted(ListInstrument { base: AssetId::NONE, quote: AssetId::NONE, ..listed });
+    }
+    let set = |account, instrument, most| SetAccountLimits {
+        account,
+        instrument: InstrumentId(instrument),
+        limits: AccountLimits { quantity_max: Quantity(most), ..AccountLimits::DEFAULT },
+        note: AdminNote::NONE,
+    };
+    for instrument in 1..=16 {
+        venue.expect_accepted(set(ALICE, instrument, 10));
+        venue.expect_accepted(set(BOB, instrument, 20));
+    }
+    assert_eq!(reasons(&venue.apply(set(ALICE, 17, 10))), [RejectReason::CapacityFull]);
+    // What is set may change, and binds whom it was set for.
+    venue.expect_accepted(set(ALICE, 16, 5));
+    for (account, most) in [(ALICE, 5), (BOB, 20)] {
+        let order = |quantity| NewOrder { instrument: InstrumentId(16), ..limit(Side::Buy, 1, quantity).by(account) };
+        venue.expect_accepted(order(most));
+        assert_eq!(reasons(&venue.apply(order(most + 1))), [RejectReason::AccountQuantityLimit]);
+    }
 }

@@ -48,6 +48,12 @@ fn a_new_name_keeps_priority_and_the_order_id() {
     let Event::OrderRejected(rejected) = events[0] else { panic!("{events:?}") };
     assert_eq!(rejected.reason, RejectReason::DuplicateClientOrderId);
     assert_eq!((rejected.original_order_id, rejected.original_status), (id, Some(OrderStatus::Replaced)));
+    assert_eq!((rejected.original_order_id, rejected.original_status), (id, Some(OrderStatus::Replaced)));
+    // Nor may another order take it, and the refusal says whose it was.
+    venue.expect_accepted(limit(Side::Buy, 1, 1).named(5));
+    let events = venue.apply(ReplaceOrder { client_order_id: ClientOrderId(1), ..replace(5) });
+    let Event::CancelRejected(rejected) = events[0] else { panic!("{events:?}") };
+    assert_eq!((rejected.reason, rejected.duplicate_of), (RejectReason::DuplicateClientOrderId, id));
 }
 
 #[test]

@@ -92,6 +92,9 @@ fn the_auction_price_is_that_of_every_worked_row() {
         (&[(0, 100), (101, 50)], &[(100, 120), (0, 10)], 100, Some((101, 130))),
         (&[(0, 100)], &[(0, 70)], 100, Some((100, 70))),
         (&[(99, 100)], &[(101, 100)], 100, None),
+        // More volume at one limit, less surplus at the other: volume decides.
+        (&[(102, 5), (100, 5)], &[(100, 4), (102, 16)], 100, Some((102, 5))),
+        (&[(102, 4), (100, 16)], &[(100, 5), (102, 5)], 102, Some((100, 5))),
         // Without a reference price: the lower end of what is equally good; market orders alone have no price.
         (&[(103, 300)], &[(99, 300)], 0, Some((99, 300))),
         (&[(0, 100)], &[(0, 70)], 0, None),
@@ -119,6 +122,42 @@ fn the_auction_price_is_that_of_every_worked_row() {
             assert!(bid.is_none() || ask.is_none() || bid < ask);
         }
     }
+}
+
+#[test]
+fn between_two_equally_good_limits_the_surplus_is_that_at_the_price() {
+    // At 101 three hundred buys meet two hundred sells, at 104 it is the other way round, in between both have two.
+    for (reference, outlook) in [
+        (100, "101@200 Buy 100"),
+        (101, "101@200 Buy 100"),
+        (102, "102@200"),
+        (103, "103@200"),
+        (104, "104@200 Sell 100"),
+        (110, "104@200 Sell 100"),
+        (0, "101@200 Buy 100"),
+    ] {
+        let mut venue = call(reference);
+        for (side, price, quantity) in
+            [(Side::Buy, 105, 200), (Side::Buy, 101, 100), (Side::Sell, 99, 200), (Side::Sell, 104, 100)]
+        {
+            venue.expect_accepted(order(side, price, quantity));
+        }
+        assert_eq!(story(&go_to(&mut venue, Phase::Continuous))[0], format!("uncrossed {outlook}"), "{reference}");
+    }
+}
+
+#[test]
+fn a_surplus_of_more_than_64_bits_is_told_as_the_most_that_can_be_told() {
+    let mut venue = Venue::empty(Capacity { orders: 20_000, ..Capacity::SMALL });
+    let listed = ListInstrument { base: AssetId::NONE, quote: AssetId::NONE, ..listing(CALLED, Holds::Off) };
+    venue.expect_accepted(ListInstrument { phase: Phase::OpeningCall, ..listed });
+    venue.expect_accepted(open_account(ALICE));
+    // 18,447 × 10^15 is more than 2^64.
+    for _ in 0..18_447 {
+        venue.engine_only(order(Side::Buy, 1, Quantity::MAX.0));
+    }
+    let events = venue.expect_accepted(order(Side::Sell, 1, 1));
+    assert_eq!(story(&events)[1], "indicative 1@1 Buy 18446744073709551613");
 }
 
 #[test]
@@ -428,6 +467,31 @@ fn an_auction_outside_its_band_goes_on_once_then_halts() {
         story(&go_to(&mut venue, Phase::Continuous)),
         ["AuctionBand 94 beyond 95 from 100", "OpeningCall to Halted: AuctionBand"]
     );
+}
+
+#[test]
+fn calls_end_by_their_time_whichever_was_begun_first() {
+    let mut venue = Venue::open();
+    for (instrument, call_duration) in [(3, 3_000), (4, 1_000), (5, 2_000)] {
+        let instrument = InstrumentId(instrument);
+        let listed = ListInstrument { reference: Price(100), ..listing(instrument, Holds::Off) };
+        venue.expect_accepted(ListInstrument { phase: Phase::OpeningCall, ..listed });
+        let call_duration = Nanoseconds(call_duration);
+        let protection = PriceProtection { auction: Distance::ticks(5), call_duration, ..PriceProtection::DEFAULT };
+        venue.expect_accepted(SetPriceProtection { instrument, protection, note: AdminNote::NONE });
+        for side in Side::BOTH {
+            venue.expect_accepted(NewOrder { instrument, ..order(side, 106, 5) });
+        }
+        venue.expect_accepted(set_phase(instrument, Phase::Continuous));
+    }
+    assert_eq!(venue.engine.next_deadline(), Timestamp(2_000));
+    let halted = |event: &Event| match event {
+        Event::PhaseChanged(changed) => Some((changed.instrument.0, changed.to)),
+        _ => None,
+    };
+    let events = venue.advance(5_000);
+    let halted: Vec<_> = events.iter().filter_map(halted).collect();
+    assert_eq!(halted, [(4, Phase::Halted), (5, Phase::Halted), (3, Phase::Halted)]);
 }
 
 #[test]

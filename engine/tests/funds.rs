@@ -121,9 +121,10 @@ fn what_it_became_is_remembered() {
 fn funds_are_counted_without_holds_too() {
     let mut venue = Venue::open();
     let unsettled = |order: NewOrder| NewOrder { instrument: UNSETTLED, ..order };
-    venue.expect_accepted(unsettled(limit(Side::Sell, 100, 5).by(BOB).named(1)));
+    venue.expect_accepted(unsettled(limit(Side::Sell, 100, 1).by(BOB).named(1)));
+    venue.expect_accepted(unsettled(limit(Side::Sell, 100, 5).by(BOB).named(3)));
     let events = venue.expect_accepted(unsettled(by_funds(350).named(2)));
-    assert_eq!(told(&events), ["new 2", "trade 1 2 3@100", "cancel 0 of 2: FundsRemainder"]);
+    assert_eq!(told(&events), ["new 2", "trade 1 2 1@100", "trade 3 2 2@100", "cancel 0 of 2: FundsRemainder"]);
     assert_eq!(venue.balances(ALICE), [ENDOWMENT, 0, ENDOWMENT, 0]);
 }
 

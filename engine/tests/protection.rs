@@ -65,6 +65,13 @@ fn the_entry_band_refuses_what_is_priced_against_its_own_interest() {
         (vec![(band, 100, 110, 111)], vec![RejectReason::OutsidePriceBand])
     );
     venue.expect_accepted(amend(110));
+    // An elected StopLimit's counts from the reference price: the stop at 105 is elected by 110.
+    let mut venue = protected(TEN);
+    venue.expect_accepted(stop_limit(Side::Buy, 105, 106, 5).named(1));
+    venue.expect_accepted(limit(Side::Sell, 110, 1).by(BOB));
+    venue.expect_accepted(limit(Side::Buy, 110, 1).by(CAROL));
+    venue.expect_accepted(amend(120));
+    assert_eq!(bounds(&venue.apply(amend(121))), [(band, 110, 120, 121)]);
     // Without a reference price there is nothing to measure from.
     let mut venue = Venue::open();
     venue.expect_accepted(SetPriceProtection { instrument: BTC_USD, protection: TEN, note: AdminNote::NONE });
@@ -131,11 +138,43 @@ fn the_collar_may_interrupt_trading_for_a_call_that_ends_by_itself() {
     assert_eq!(phase_changes(&events), [ended]);
     assert_eq!(told(&events), ["trade 9 3 4@106", "triggered 7 by 106", "trade 3 7 3@106"]);
     // What would not rest is cancelled; without a duration the call does not end by itself.
-    let mut venue = collared(CollarAction::VolatilityCall, 0);
-    let events = venue.apply(market(Side::Buy, 10).named(9));
-    assert_eq!(told(&events), ["new 9", "trade 1 9 4@104", "trade 2 9 2@105", "cancel 4 of 9: Collar"]);
-    assert_eq!(phase_changes(&events), [interrupted]);
-    assert_eq!(venue.engine.next_deadline(), Timestamp::NEVER);
+    for order in [market(Side::Buy, 10), limit(Side::Buy, 110, 10).lasting(TimeInForce::ImmediateOrCancel)] {
+        let mut venue = collared(CollarAction::VolatilityCall, 0);
+        let events = venue.apply(order.named(9));
+        assert_eq!(told(&events), ["new 9", "trade 1 9 4@104", "trade 2 9 2@105", "cancel 4 of 9: Collar"]);
+        assert_eq!(phase_changes(&events), [interrupted]);
+        assert_eq!(venue.engine.next_deadline(), Timestamp::NEVER);
+    }
+}
+
+#[test]
+fn a_stop_that_is_elected_and_stopped_at_the_collar_without_room_ends() {
+    let mut venue = Venue::empty(Capacity { price_blocks: 2, ..Capacity::SMALL });
+    let listed = ListInstrument { base: AssetId::NONE, quote: AssetId::NONE, ..listing(BTC_USD, Holds::Off) };
+    venue.expect_accepted(ListInstrument { reference: Price(1_000_000), ..listed });
+    let protection = PriceProtection {
+        collar: Distance::ticks(5),
+        collar_action: CollarAction::VolatilityCall,
+        ..PriceProtection::DEFAULT
+    };
+    venue.expect_accepted(SetPriceProtection { instrument: BTC_USD, protection, note: AdminNote::NONE });
+    for account in [ALICE, BOB, CAROL] {
+        venue.expect_accepted(open_account(account));
+    }
+    // Two stops share one block of stop prices, the offers share the other: the stop that is elected would rest far from
+    // both, and the other one keeps its block.
+    venue.expect_accepted(stop_limit(Side::Buy, 1_000_000, 2_000_000, 1).named(1));
+    venue.expect_accepted(stop_limit(Side::Buy, 1_000_001, 2_000_000, 1).named(2));
+    venue.expect_accepted(limit(Side::Sell, 1_000_000, 1).by(BOB).named(3));
+    venue.expect_accepted(limit(Side::Sell, 1_000_006, 1).by(BOB).named(4));
+    let buy = limit(Side::Buy, 1_000_000, 1).by(CAROL).named(5).lasting(TimeInForce::ImmediateOrCancel);
+    let events = venue.apply(buy);
+    assert_eq!(
+        told(&events),
+        ["new 5", "trade 3 5 1@1000000", "triggered 1 by 1000000", "cancel 1 of 1: CapacityFull"]
+    );
+    assert_eq!(bounds(&events), [(PriceBound::Collar, 1_000_000, 1_000_005, 1_000_006)]);
+    assert_eq!(venue.stops(Side::Buy), [(2, 1_000_001)]);
 }
 
 #[test]

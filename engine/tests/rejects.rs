@@ -223,6 +223,8 @@ fn of_administration() -> Vec<Case> {
             CalendarEntryInvalid,
             SetCalendarEntry { repeat: Nanoseconds(5), random_end: Nanoseconds(5), ..rollover(9_999) },
         ),
+        case(CalendarEntryInvalid, rollover(u64::MAX)),
+        case(CalendarEntryInvalid, SetCalendarEntry { random_end: Nanoseconds(5), ..rollover(u64::MAX - 5) }),
         case(DuplicateRequest, Deposit { note: repeated(), ..deposit(ALICE, USD, 1) })
             .after(Deposit { note: repeated(), ..deposit(ALICE, USD, 1) }),
         case(UnknownAsset, deposit(ALICE, AssetId(7), 1)),

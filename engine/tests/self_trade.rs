@@ -144,6 +144,37 @@ fn fill_or_kill_walks_as_the_match_would() {
         let refused = reasons(&book().apply(order));
         assert_eq!(refused, if can { vec![] } else { vec![RejectReason::CannotFill] }, "{mode:?}");
     }
+    // Of 6 dc prevents 3: 2 trade at 100 and 1 at 101.
+    for (minimum, can) in [(3, true), (4, false)] {
+        let order = NewOrder {
+            minimum_quantity: Quantity(minimum),
+            ..limit(Side::Buy, 101, 6).named(9).preventing(Decrement).lasting(TimeInForce::ImmediateOrCancel)
+        };
+        assert_eq!(reasons(&book().apply(order)).is_empty(), can, "{minimum}");
+    }
+    // What a level without own orders trades is gone at the next: of 5 dc trades 2 at 99 and prevents 3 at 100.
+    for (minimum, can) in [(2, true), (3, false)] {
+        let mut venue = Venue::open();
+        venue.expect_accepted(limit(Side::Sell, 99, 2).by(BOB).named(1));
+        venue.expect_accepted(limit(Side::Sell, 100, 3).named(2));
+        venue.expect_accepted(limit(Side::Sell, 100, 5).by(CAROL).named(3));
+        let order = NewOrder {
+            minimum_quantity: Quantity(minimum),
+            ..limit(Side::Buy, 100, 5).named(9).preventing(Decrement).lasting(TimeInForce::ImmediateOrCancel)
+        };
+        assert_eq!(reasons(&venue.apply(order)).is_empty(), can, "{minimum}");
+    }
+    // What co cancels at 100 is not made up for beyond the limit.
+    let within = NewOrder { price: Price(100), ..fill_or_kill(5, CancelResting) };
+    assert_eq!(told(&book().apply(within)), ["refused 9: CannotFill"]);
+    // Where own orders may trade they count.
+    let allowed = NewOrder { self_trade_prevention: None, ..fill_or_kill(10, CancelBoth) };
+    assert_eq!(told(&book().apply(allowed)), ["new 9", "trade 1 9 2@100", "trade 2 9 3@100", "trade 3 9 5@101"]);
+    // Levels before that of the own order are met whole.
+    let mut venue = book();
+    venue.expect_accepted(ReplaceOrder { price: Price(102), ..replace(2) });
+    let across = NewOrder { price: Price(102), ..fill_or_kill(7, CancelIncoming) };
+    assert_eq!(told(&venue.apply(across)), ["new 9", "trade 1 9 2@100", "trade 3 9 5@101"]);
 }
 
 #[test]
@@ -207,6 +238,13 @@ fn many_small_tips_are_counted_like_few_large_ones() {
     }
     let events = venue.expect_accepted(minimum(3_002, 3_000));
     assert_eq!(trades(&events).iter().map(|trade| trade.3).sum::<u64>(), 3_000);
+    assert_eq!(trades(&events).iter().map(|trade| trade.3).sum::<u64>(), 3_000);
+    // Ten thousand tips are the most there may be, and the last one counts too.
+    let mut venue = Venue::open();
+    venue.expect_accepted(limit(Side::Sell, 10, 10_000).by(BOB).named(1).showing(1));
+    venue.expect_accepted(limit(Side::Sell, 10, 1).named(2));
+    let events = venue.expect_accepted(NewOrder { price: Price(10), ..minimum(10_001, 10_000) });
+    assert_eq!(trades(&events).len(), 10_000);
 }
 
 #[test]
@@ -269,6 +307,9 @@ fn a_group_is_one_owner() {
     }
     venue.expect_accepted(limit(Side::Sell, 100, 1).by(BOB).named(1));
     venue.expect_accepted(limit(Side::Sell, 100, 1).by(CAROL).named(2));
+    // Alice has no order, but the group has.
+    let fill_or_kill = limit(Side::Buy, 100, 2).named(4).preventing(CancelResting).lasting(TimeInForce::FillOrKill);
+    assert_eq!(told(&venue.apply(fill_or_kill)), ["refused 4: CannotFill"]);
     let events = venue.expect_accepted(limit(Side::Buy, 100, 1).named(3).preventing(CancelResting));
     assert_eq!(
         told(&events),
@@ -324,8 +365,11 @@ fn prevented_quantity_is_no_trade() {
     assert_eq!(venue.stops(Side::Buy), [(5, 100)], "no stop is elected");
     assert_eq!(venue.balances(AccountId::FEES)[2], 0, "no fee is paid");
     // An amend counts what was prevented like what was filled.
+    // An amend counts what was prevented like what was filled.
+    venue.expect_accepted(ReplaceOrder { quantity: Quantity(4), ..replace(2) });
+    assert_eq!(venue.side(Side::Buy), [(2, 100, 1)]);
     let events = venue.apply(ReplaceOrder { quantity: Quantity(3), ..replace(2) });
-    assert_eq!(told(&events), ["cancel 2 of 2: AmendedToFilled"]);
+    assert_eq!(told(&events), ["cancel 1 of 2: AmendedToFilled"]);
 }
 
 #[test]

@@ -200,6 +200,28 @@ fn a_cascade_of_a_thousand_stops_ends() {
 }
 
 #[test]
+fn an_elected_stop_limit_keeps_its_limit() {
+    // Alice may go five ticks from the reference, which is 100 when her order comes and 90 when it is elected.
+    let mut venue = Venue::open();
+    let trade_at = |venue: &mut Venue, price| {
+        venue.expect_accepted(limit(Side::Sell, price, 1).by(BOB));
+        venue.expect_accepted(limit(Side::Buy, price, 1).by(CAROL))
+    };
+    trade_at(&mut venue, 100);
+    let limits = AccountLimits { price_deviation: Distance::ticks(5), ..AccountLimits::DEFAULT };
+    venue.expect_accepted(SetAccountLimits {
+        account: ALICE,
+        instrument: InstrumentId::NONE,
+        limits,
+        note: AdminNote::NONE,
+    });
+    venue.expect_accepted(stop_limit(Side::Buy, 104, 105, 1).named(1));
+    trade_at(&mut venue, 90);
+    trade_at(&mut venue, 104);
+    assert_eq!(venue.side(Side::Buy), [(1, 105, 1)]);
+}
+
+#[test]
 fn a_cascade_does_not_move_the_reference_price() {
     // Alice may go two ticks from the reference. The command trades at 100 and its cascade at 103; within it the
     // reference is still none, after it 103.
