@@ -132,3 +132,11 @@ fn delayed_entries_of_one_time_act_by_instrument() {
         [(Phase::Closed, PhaseCause::Calendar), (Phase::Halted, PhaseCause::Calendar)]
     );
 }
+
+#[test]
+fn a_restored_venue_keeps_its_calendar() {
+    let mut venue = Venue::open();
+    venue.expect_accepted(entry(1, 2_000, Some(Phase::Halted)));
+    let mut restored = Venue { engine: Engine::read_snapshot(&venue.snapshot()).unwrap(), time: venue.time };
+    assert_eq!(phases(&restored.advance(2_000)), [(Phase::Halted, PhaseCause::Calendar)]);
+}
