@@ -19,16 +19,13 @@ impl Engine {
     pub(crate) fn replace_order<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, replace: &ReplaceOrder) {
         let amendment = match self.check_replace(turn, replace) {
             Err(reason) => {
-                if let Some(slot) = self.find_order(replace.account, replace.order_id, replace.original_client_order_id)
+                let (account, id, name) = (replace.account, replace.order_id, replace.original_client_order_id);
+                if reason == RejectReason::OutsidePriceBand
+                    && let Some(slot) = self.find_order(account, id, name)
                 {
                     let order = self.orders.arena[slot];
-                    self.tell_refused_price(
-                        turn,
-                        order.instrument,
-                        &Terms::amended(&order, replace),
-                        order.waits(),
-                        reason,
-                    );
+                    let terms = Terms::amended(&order, replace);
+                    self.tell_refused_price(turn, order.instrument, &terms, order.waits());
                 }
                 return self.reject_replace(turn, replace, reason);
             }

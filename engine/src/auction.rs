@@ -7,12 +7,11 @@
 
 use core::cmp::Reverse;
 
+use crate::book::Orders;
 use crate::book::arena::{Order, Place, Slot};
 use crate::book::curve::{Curve, Nodes, Point, Sums, told};
 use crate::engine::Engine;
-use crate::event::{
-    EventSink, IndicativeChanged, OrderRestated, Requester, RestatementReason, SelfMatch, Trade, Uncrossed,
-};
+use crate::event::{EventSink, IndicativeChanged, OrderRestated, Requester, RestatementReason, Uncrossed};
 use crate::fees::LiquidityRole;
 use crate::market::{ListingStatus, Market};
 use crate::order::{OrderStatus, OrderType, Side, TimeInForce};
@@ -20,7 +19,7 @@ use crate::phases::{Entry, rules};
 use crate::reject::CancelReason;
 use crate::risk::{Exposure, held_asset};
 use crate::turn::Turn;
-use crate::{AccountId, Amount, ClientOrderId, InstrumentId, Price, Quantity};
+use crate::{Amount, ClientOrderId, InstrumentId, Price, Quantity};
 
 /// How an auction would end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,14 +109,14 @@ fn into(lowest: Price, highest: Price, reference: Price) -> Price {
 
 impl Market {
     /// How a pending call would end now.
-    fn outcome<'a>(&'a self, orders: &'a crate::book::Orders) -> Option<Outcome> {
+    fn outcome(&self, orders: &Orders) -> Option<Outcome> {
         let (curve, nodes) = self.book.call(orders)?;
         outcome(curve, nodes, self.reference)
     }
 
     /// Whether what was told of a pending call is true, and a call is pending where orders gather, and none where they
     /// match.
-    pub(crate) fn is_told(&self, orders: &crate::book::Orders) -> bool {
+    pub(crate) fn is_told(&self, orders: &Orders) -> bool {
         let told = self.call.is_none_or(|call| call.told == self.indicative(orders));
         let gathered = self.call.is_some() == self.book.call(orders).is_some();
         let fits = match rules(self.phase).entry {
@@ -129,7 +128,7 @@ impl Market {
     }
 
     /// As [`Market::outcome`], as it is told.
-    pub(crate) fn indicative(&self, orders: &crate::book::Orders) -> Indicative {
+    pub(crate) fn indicative(&self, orders: &Orders) -> Indicative {
         self.outcome(orders).map_or(Indicative::NONE, |outcome| outcome.told())
     }
 }
@@ -211,23 +210,8 @@ impl Engine {
 
     /// Trades a quantity between a buy and a sell at the auction price.
     fn cross<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, pair: [Slot; 2], price: Price, quantity: Quantity) {
-        let [buy, sell] = pair;
-        let [buyers, sellers] = pair.map(|slot| self.fill(slot, LiquidityRole::Taker, price, quantity));
-        let instrument = self.orders.arena[buy].instrument;
-        self.collect_fees(instrument, buyers + sellers);
-        self.last_trade = self.last_trade.next();
-        let trade = Trade {
-            instrument,
-            trade_id: self.last_trade,
-            price,
-            quantity,
-            aggressor: None,
-            self_match: if self.belong_together(buy, sell) { SelfMatch::Yes } else { SelfMatch::No },
-            maker: self.trade_side(turn, buy, buyers),
-            taker: self.trade_side(turn, sell, sellers),
-        };
-        self.tape.print(&trade);
-        turn.emit(trade);
+        let fees = pair.map(|slot| self.fill(slot, LiquidityRole::Taker, price, quantity));
+        self.print(turn, pair, fees, price, quantity, None);
         for slot in pair {
             if self.orders.arena[slot].leaves.is_zero() {
                 self.end_order(slot, OrderStatus::Filled);
@@ -313,15 +297,6 @@ impl Engine {
         }
         self.orders.arena[slot].limit = limit;
         Ok(())
-    }
-
-    /// Gives the fee account what a trade's sides paid.
-    pub(crate) fn collect_fees(&mut self, instrument: InstrumentId, fees: i128) {
-        let market = self.market(instrument);
-        if market.settles() {
-            let quote = market.quote();
-            self.ledger.credit(AccountId::FEES, quote, fees);
-        }
     }
 }
 

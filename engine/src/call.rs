@@ -1,10 +1,10 @@
 //! Calls and changes of phase (rules 5.1, 5.10 to 5.12 and 7.5): when orders gather, and how that ends.
 //!
 //! ```text
-//!   PreOpen, OpeningCall ──► opening call ─┐
+//!   PreOpen, OpeningCall ──► opening call ────┐
 //!   VolatilityCall ────────► volatility call ─┼─► Continuous, PostOnly, LimitOnly: uncross
-//!   ClosingCall ───────────► closing call ─┘    └► Closed: uncross of a closing call
-//!                                               └► outside the auction band: once more, then Halted
+//!   ClosingCall ───────────► closing call ────┘   Closed: uncross of a closing call
+//!                                                 outside the auction band: it goes on once, then Halted
 //! ```
 
 use alloc::vec::Vec;

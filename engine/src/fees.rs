@@ -36,16 +36,14 @@ pub(crate) fn fee_increase(before: u128, more: u128, rate: i32) -> i128 {
 
 /// The most lots that `funds` pay for, fee included, for an order that traded `before`: `lot` is one lot's notional.
 ///
-/// The estimate is off by the rounding of two fees at most, which a lot of one unit or more covers in a step or two.
+/// The estimate never costs more than the funds: a fee on more is rounded up by less than one unit, and funds are whole.
+/// It is short by the rounding of two fees at most, which a lot of one unit or more covers in a step or two.
 pub(crate) fn lots_for(funds: u128, lot: u128, before: u128, rate: i32) -> u64 {
     if lot > funds {
         return 0;
     }
     let cost = |lots: u128| lots * lot + fee_increase(before, lots * lot, rate).unsigned_abs();
     let mut lots = funds * MILLION / (lot * (MILLION + u128::from(rate.unsigned_abs())));
-    while lots > 0 && cost(lots) > funds {
-        lots -= 1;
-    }
     while cost(lots + 1) <= funds {
         lots += 1;
     }

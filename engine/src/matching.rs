@@ -42,7 +42,9 @@ impl Engine {
     pub(crate) fn new_order<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, order: &NewOrder) {
         match self.check_new_order(turn, order) {
             Err(reason) => {
-                self.tell_refused_price(turn, order.instrument, &Terms::of_new(order), true, reason);
+                if reason == RejectReason::OutsidePriceBand {
+                    self.tell_refused_price(turn, order.instrument, &Terms::of_new(order), true);
+                }
                 self.reject_order(turn, order, reason);
             }
             Ok(entrant) => {
@@ -75,7 +77,8 @@ impl Engine {
 
     /// Lets an incoming order take what it can, then rests or ends it.
     pub(crate) fn match_and_rest<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, slot: Slot) {
-        let met = self.best_opposite(slot);
+        let is_market = self.orders.arena[slot].order_type == OrderType::Market;
+        let met = is_market.then(|| self.best_opposite(slot)).flatten();
         let reason = match self.take(turn, slot) {
             Taken::Ended => return,
             Taken::Filled => return self.end_order(slot, OrderStatus::Filled),
@@ -284,32 +287,52 @@ impl Engine {
         price: Price,
         quantity: Quantity,
     ) {
-        let maker_fee = self.fill(maker, LiquidityRole::Maker, price, quantity);
-        let taker_fee = self.fill(taker, LiquidityRole::Taker, price, quantity);
-        let instrument = self.orders.arena[taker].instrument;
+        let fees = [
+            self.fill(maker, LiquidityRole::Maker, price, quantity),
+            self.fill(taker, LiquidityRole::Taker, price, quantity),
+        ];
+        let Order { instrument, side, .. } = self.orders.arena[taker];
         let market = self.market_mut(instrument);
         if market.protection.reference_source == ReferenceSource::LastTrade {
             market.next_reference = price;
         }
-        self.collect_fees(instrument, maker_fee + taker_fee);
+        self.print(turn, [maker, taker], fees, price, quantity, Some(side));
+        match self.orders.arena[maker].leaves.is_zero() {
+            true => self.end_order(maker, OrderStatus::Filled),
+            false => self.refresh(turn, maker),
+        }
+        self.elect(instrument, price);
+    }
+
+    /// Tells a trade that was settled, and remembers it; the maker's side is numbered first.
+    pub(crate) fn print<S: EventSink>(
+        &mut self,
+        turn: &mut Turn<'_, S>,
+        [maker, taker]: [Slot; 2],
+        [maker_fee, taker_fee]: [i128; 2],
+        price: Price,
+        quantity: Quantity,
+        aggressor: Option<Side>,
+    ) {
+        let instrument = self.orders.arena[maker].instrument;
+        let market = self.market(instrument);
+        if market.settles() {
+            let quote = market.quote();
+            self.ledger.credit(AccountId::FEES, quote, maker_fee + taker_fee);
+        }
         self.last_trade = self.last_trade.next();
         let trade = Trade {
             instrument,
             trade_id: self.last_trade,
             price,
             quantity,
-            aggressor: Some(self.orders.arena[taker].side),
+            aggressor,
             self_match: if self.belong_together(maker, taker) { SelfMatch::Yes } else { SelfMatch::No },
             maker: self.trade_side(turn, maker, maker_fee),
             taker: self.trade_side(turn, taker, taker_fee),
         };
         self.tape.print(&trade);
         turn.emit(trade);
-        match self.orders.arena[maker].leaves.is_zero() {
-            true => self.end_order(maker, OrderStatus::Filled),
-            false => self.refresh(turn, maker),
-        }
-        self.elect(instrument, price);
     }
 
     /// Shows the next tip of a resting order of which nothing is shown any more, at the back of its level.

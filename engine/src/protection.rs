@@ -9,7 +9,7 @@ use crate::instrument::{CollarAction, Distance};
 use crate::market::Market;
 use crate::order::{OrderType, Side};
 use crate::phases::{Entry, rules};
-use crate::reject::{CancelReason, RejectReason};
+use crate::reject::CancelReason;
 use crate::turn::Turn;
 use crate::validate::{Terms, crosses};
 use crate::{ClientOrderId, InstrumentId, OrderId, Price};
@@ -100,18 +100,15 @@ impl Engine {
         turn.emit(PriceBoundReached { instrument, order_id, bound, reference, limit, price });
     }
 
-    /// Says which bound of the entry band a refused order passed, if it was refused for that.
+    /// Says which bound of the entry band a refused order passed.
     pub(crate) fn tell_refused_price<S: EventSink>(
         &mut self,
         turn: &mut Turn<'_, S>,
         instrument: InstrumentId,
         terms: &Terms,
         waits: bool,
-        reason: RejectReason,
     ) {
-        if reason == RejectReason::OutsidePriceBand
-            && let Some(passed) = self.market(instrument).outside_entry_band(terms, waits)
-        {
+        if let Some(passed) = self.market(instrument).outside_entry_band(terms, waits) {
             self.tell_bound(turn, instrument, OrderId::NONE, PriceBound::EntryBand, passed);
         }
     }
