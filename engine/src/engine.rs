@@ -173,6 +173,16 @@ impl Engine {
         self.audit().expect("every command leaves the venue consistent");
     }
 
+    /// Applies commands that wait together, each as [`Engine::apply`] does.
+    ///
+    /// # Panics
+    /// As [`Engine::apply`] does.
+    pub fn apply_batch(&mut self, commands: &[Sequenced<Command>], sink: &mut impl EventSink) {
+        for command in commands {
+            self.apply(command, sink);
+        }
+    }
+
     fn dispatch<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, body: &CommandBody) {
         let kind = body.kind();
         match body {
