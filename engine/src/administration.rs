@@ -166,7 +166,7 @@ impl Engine {
         let open_orders = || market.book.all(&self.orders);
         let unset = fees[0].is_none().then_some(FeeRates::ZERO);
         let tiers = || fees.iter().flatten().copied().chain(unset);
-        let rates = || tiers().chain(open_orders().map(|slot| self.orders.arena[slot].rates));
+        let rates = || tiers().chain(open_orders().map(|slot| self.orders.arena.details(slot).rates));
         let highest_rebate = rates().map(|rates| -rates.maker).max().unwrap_or(0);
         let lowest_taker = rates().map(|rates| rates.taker).min().unwrap_or(0);
         if highest_rebate > lowest_taker {

@@ -3,7 +3,7 @@
 //! Priority is lost on another price, type or stop price and on more quantity, and kept otherwise. The new quantity
 //! counts what is already filled; no more than that cancels the rest. An amend that crosses matches at once.
 
-use crate::book::arena::{NIL, Order, Place, Slot};
+use crate::book::arena::{Extras, NIL, Order, Place, Slot};
 use crate::command::{CommandKind, ReplaceOrder};
 use crate::engine::Engine;
 use crate::event::{CancelRejected, EventSink, OrderReplaced, Priority};
@@ -12,7 +12,7 @@ use crate::reject::{CancelReason, RejectReason};
 use crate::risk::{Exposure, held_asset};
 use crate::turn::Turn;
 use crate::validate::{Amendment, Terms};
-use crate::{ClientOrderId, OrderId, Quantity};
+use crate::{ClientOrderId, OrderId};
 
 impl Engine {
     /// Amends an order.
@@ -23,22 +23,22 @@ impl Engine {
                 if reason == RejectReason::OutsidePriceBand
                     && let Some(slot) = self.find_order(account, id, name)
                 {
-                    let order = self.orders.arena[slot];
-                    let terms = Terms::amended(&order, replace);
-                    self.tell_refused_price(turn, order.instrument, &terms, order.waits());
+                    let terms = Terms::amended(&self.orders.arena, slot, replace);
+                    let Order { instrument, place, .. } = self.orders.arena[slot];
+                    self.tell_refused_price(turn, instrument, &terms, place == Place::Stops);
                 }
                 return self.reject_replace(turn, replace, reason);
             }
             Ok(amendment) => amendment,
         };
         let slot = amendment.slot;
-        let Order { cumulative, prevented, session, instrument, place, .. } = self.orders.arena[slot];
-        if amendment.terms.quantity <= cumulative + prevented {
+        let Order { session, instrument, place, .. } = self.orders.arena[slot];
+        if amendment.terms.quantity <= self.orders.arena.gone(slot) {
             let requester = self.requester(turn, session);
             self.cancel(turn, slot, CancelReason::AmendedToFilled, requester, replace.client_order_id);
             return;
         }
-        let keeps_priority = amendment.terms.keeps_priority(&Terms::of(&self.orders.arena[slot]));
+        let keeps_priority = amendment.terms.keeps_priority(&Terms::of(&self.orders.arena, slot));
         let priority = if keeps_priority { Priority::Kept } else { Priority::Lost };
         self.change(&amendment, priority);
         let original_client_order_id = self.rename(slot, replace.client_order_id);
@@ -47,7 +47,7 @@ impl Engine {
             // What stood goes on to stand: an elected StopLimit stays elected, what joined a call stays in it.
             match place {
                 Place::Book | Place::Market => self.work(turn, slot),
-                Place::Nowhere | Place::Stops | Place::Close => self.enter(turn, slot),
+                _ => self.enter(turn, slot),
             }
             self.finish_trading(turn, instrument);
         }
@@ -59,63 +59,67 @@ impl Engine {
         let market = self.market(instrument);
         let unseen = match place {
             Place::Book | Place::Market => terms.order_type == OrderType::Market && market.gathers(),
-            Place::Nowhere | Place::Stops | Place::Close => market.hides(terms.order_type, terms.time_in_force),
+            _ => market.hides(terms.order_type, terms.time_in_force),
         };
         if priority == Priority::Lost {
             self.displace(slot);
         }
         self.change_expiry(slot, &terms);
-        let order = &mut self.orders.arena[slot];
-        let market = self.markets.get_mut(order.instrument.0).expect("an order's instrument is listed");
-        let before = Exposure::of(order);
+        let arena = &mut self.orders.arena;
+        let market = self.markets.get_mut(instrument.0).expect("an order's instrument is listed");
+        let before = Exposure::of(arena, slot);
+        let (shown, gone) = (arena.shown(slot), arena.gone(slot));
+        let order = &mut arena[slot];
         order.order_type = terms.order_type;
         order.limit = limit;
-        order.stop_price = terms.stop_price;
-        order.quantity = terms.quantity;
-        order.leaves = terms.quantity - order.cumulative - order.prevented;
-        order.display = terms.display;
-        order.shown = match priority {
-            Priority::Kept => order.shown.min(order.next_tip()),
-            Priority::Lost if unseen => Quantity::ZERO,
-            Priority::Lost => order.next_tip(),
-        };
-        let (after, order) = (Exposure::of(order), *order);
-        if order.place != Place::Nowhere {
+        order.leaves = terms.quantity - gone;
+        if terms.stop_price != arena.extras(slot).stop_price {
+            arena.extras_mut(slot).stop_price = terms.stop_price;
+        }
+        arena.set_display(slot, terms.display);
+        match priority {
+            Priority::Kept => arena.show_at_most(slot, shown),
+            Priority::Lost if unseen => arena.hide(slot),
+            Priority::Lost => arena.show(slot),
+        }
+        let (after, place) = (Exposure::of(arena, slot), arena[slot].place);
+        if place != Place::Nowhere {
             market.book.reduce(&mut self.orders, slot, before.leaves - after.leaves);
         }
         if market.settles() {
-            let asset = held_asset(market, order.side);
+            let asset = held_asset(market, before.side);
+            let Order { account, .. } = self.orders.arena[slot];
             self.ledger
-                .change_hold(order.account, asset, before.hold(market), after.hold(market))
+                .change_hold(account, asset, before.hold(market), after.hold(market))
                 .expect("funds were checked");
         }
     }
 
     /// Gives the order its new time in force and expiry.
     fn change_expiry(&mut self, slot: Slot, terms: &Terms) {
-        let order = &mut self.orders.arena[slot];
-        if (order.time_in_force, order.expire_at) == (terms.time_in_force, terms.expire_at) {
+        let (Order { time_in_force, .. }, extras) = (self.orders.arena[slot], self.orders.arena.extras(slot));
+        if (time_in_force, extras.expire_at) == (terms.time_in_force, terms.expire_at) {
             return;
         }
-        if order.expiry_index != NIL {
+        if extras.expiry_index != NIL {
             self.expiries.remove(&mut self.orders.arena, slot);
         }
-        let order = &mut self.orders.arena[slot];
-        order.time_in_force = terms.time_in_force;
-        order.expire_at = terms.expire_at;
-        if order.time_in_force == TimeInForce::GoodTillDate {
+        self.orders.arena[slot].time_in_force = terms.time_in_force;
+        self.orders.arena.extras_mut(slot).expire_at = terms.expire_at;
+        if terms.time_in_force == TimeInForce::GoodTillDate {
             self.expiries.insert(&mut self.orders.arena, slot);
         }
     }
 
     /// Gives the order its new name; the old one stays taken for a while.
     fn rename(&mut self, slot: Slot, name: ClientOrderId) -> ClientOrderId {
-        let order = &mut self.orders.arena[slot];
-        let old = order.client_order_id;
+        let details = self.orders.arena.details_mut(slot);
+        let old = details.client_order_id;
         if !name.is_none() && name != old {
-            order.client_order_id = name;
-            self.names.close(order.account, old, order.id, OrderStatus::Replaced);
-            self.names.open(order.account, name, order.id);
+            details.client_order_id = name;
+            let Order { account, id, .. } = self.orders.arena[slot];
+            self.names.close(account, old, id, OrderStatus::Replaced);
+            self.names.open(account, name, id);
         }
         old
     }
@@ -127,7 +131,8 @@ impl Engine {
         priority: Priority,
         original_client_order_id: ClientOrderId,
     ) {
-        let Order { account, session, stop_price, display, expire_at, .. } = self.orders.arena[slot];
+        let Order { account, session, .. } = self.orders.arena[slot];
+        let Extras { stop_price, display, expire_at, .. } = *self.orders.arena.extras(slot);
         let report = self.report(turn, account, session);
         let requester = self.requester(turn, session);
         turn.emit(OrderReplaced {

@@ -11,7 +11,7 @@ use crate::book::Orders;
 use crate::book::arena::{Order, Place, Slot};
 use crate::book::curve::{Curve, Nodes, Point, Sums, told};
 use crate::engine::Engine;
-use crate::event::{EventSink, IndicativeChanged, OrderRestated, Requester, RestatementReason, Uncrossed};
+use crate::event::{EventSink, IndicativeChanged, Requester, RestatementReason, Uncrossed};
 use crate::fees::LiquidityRole;
 use crate::market::{ListingStatus, Market};
 use crate::order::{OrderStatus, OrderType, Side, TimeInForce};
@@ -225,7 +225,7 @@ impl Engine {
         let market = self.markets.get(instrument.0).expect("the instrument was checked");
         let arena = &self.orders.arena;
         self.victims.extend(market.book.gathered(&self.orders).filter(|&slot| remainder(&arena[slot]).is_some()));
-        self.victims.sort_unstable_by_key(|&slot| (remainder(&arena[slot]), arena[slot].accepted));
+        self.victims.sort_unstable_by_key(|&slot| (remainder(&arena[slot]), arena.details(slot).accepted));
         for at in 0..self.victims.len() {
             let slot = self.victims[at];
             if let Some(reason) = remainder(&self.orders.arena[slot]) {
@@ -241,17 +241,11 @@ impl Engine {
             match self.joins(slot) {
                 Err(reason) => self.cancel(turn, slot, reason, Requester::NOBODY, ClientOrderId::NONE),
                 Ok(place) => {
-                    let order = &mut self.orders.arena[slot];
-                    order.shown = if place == Place::Book { order.next_tip() } else { Quantity::ZERO };
-                    let Order { account, session, display, .. } = *order;
+                    if place == Place::Book {
+                        self.orders.arena.show(slot);
+                    }
                     self.place(slot, place);
-                    let (report, reason) = (self.report(turn, account, session), RestatementReason::JoinedCall);
-                    turn.emit(OrderRestated {
-                        report,
-                        order: self.order_state(slot),
-                        display_quantity: display,
-                        reason,
-                    });
+                    self.restate(turn, slot, RestatementReason::JoinedCall);
                 }
             }
         }
@@ -289,7 +283,7 @@ impl Engine {
         if market.settles() && side == Side::Buy {
             let worth = market.notional(limit, leaves).filter(|&worth| worth <= Amount::MAX.0);
             worth.ok_or(CancelReason::InsufficientFunds)?;
-            let before = Exposure::of(&self.orders.arena[slot]);
+            let before = Exposure::of(&self.orders.arena, slot);
             let after = Exposure { limit, ..before };
             let (asset, before, after) = (held_asset(market, side), before.hold(market), after.hold(market));
             let changed = self.ledger.change_hold(account, asset, before, after);

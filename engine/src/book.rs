@@ -9,12 +9,13 @@ pub(crate) mod curve;
 pub(crate) mod index;
 pub(crate) mod ladder;
 pub(crate) mod level;
+mod pieces;
 
 use alloc::vec::Vec;
 
 use arena::{Arena, Place, Slot};
 use curve::{Curve, Nodes};
-use ladder::{By, First, Ladder, Pool};
+use ladder::{First, Ladder, Pool};
 use level::{Chain, Queue};
 
 use crate::order::Side;
@@ -47,12 +48,12 @@ impl Orders {
 /// Stops stand in the order in which a trade elects them: buys by ascending, sells by descending stop price.
 #[derive(Debug)]
 pub(crate) struct Book {
-    bids: Ladder,
-    asks: Ladder,
-    stop_buys: Ladder,
-    stop_sells: Ladder,
-    market_buys: Queue,
-    market_sells: Queue,
+    /// By side: bids and offers.
+    resting: [Ladder; 2],
+    /// By side: buys and sells.
+    stops: [Ladder; 2],
+    /// By side: buys and sells.
+    market: [Queue; 2],
     closing: Queue,
     /// What a pending call has gathered.
     call: Option<Curve>,
@@ -63,44 +64,38 @@ pub(crate) struct Book {
 impl Book {
     pub(crate) fn new() -> Self {
         Self {
-            bids: Ladder::new(First::Highest, By::Limit),
-            asks: Ladder::new(First::Lowest, By::Limit),
-            stop_buys: Ladder::new(First::Lowest, By::StopPrice),
-            stop_sells: Ladder::new(First::Highest, By::StopPrice),
-            market_buys: Queue::EMPTY,
-            market_sells: Queue::EMPTY,
+            resting: [First::Highest, First::Lowest].map(Ladder::new),
+            stops: [First::Lowest, First::Highest].map(Ladder::new),
+            market: [Queue::EMPTY; 2],
             closing: Queue::EMPTY,
             call: None,
             is_stirred: false,
         }
     }
 
+    #[inline]
     fn ladder(&self, place: Place, side: Side) -> &Ladder {
-        match (place, side) {
-            (Place::Book, Side::Buy) => &self.bids,
-            (Place::Book, Side::Sell) => &self.asks,
-            (Place::Stops, Side::Buy) => &self.stop_buys,
-            (Place::Stops, Side::Sell) => &self.stop_sells,
-            (Place::Nowhere | Place::Market | Place::Close, _) => unreachable!("only a priced order has a ladder"),
+        match place {
+            Place::Book => &self.resting[side.index()],
+            Place::Stops => &self.stops[side.index()],
+            _ => unreachable!("only a priced order has a ladder"),
         }
     }
 
+    #[inline]
     fn ladder_mut(&mut self, place: Place, side: Side) -> &mut Ladder {
-        match (place, side) {
-            (Place::Book, Side::Buy) => &mut self.bids,
-            (Place::Book, Side::Sell) => &mut self.asks,
-            (Place::Stops, Side::Buy) => &mut self.stop_buys,
-            (Place::Stops, Side::Sell) => &mut self.stop_sells,
-            (Place::Nowhere | Place::Market | Place::Close, _) => unreachable!("only a priced order has a ladder"),
+        match place {
+            Place::Book => &mut self.resting[side.index()],
+            Place::Stops => &mut self.stops[side.index()],
+            _ => unreachable!("only a priced order has a ladder"),
         }
     }
 
     fn queue_mut(&mut self, place: Place, side: Side) -> &mut Queue {
-        match (place, side) {
-            (Place::Market, Side::Buy) => &mut self.market_buys,
-            (Place::Market, Side::Sell) => &mut self.market_sells,
-            (Place::Close, _) => &mut self.closing,
-            (Place::Nowhere | Place::Book | Place::Stops, _) => unreachable!("only an unpriced order has a queue"),
+        match place {
+            Place::Market => &mut self.market[side.index()],
+            Place::Close => &mut self.closing,
+            _ => unreachable!("only an unpriced order has a queue"),
         }
     }
 
@@ -142,6 +137,7 @@ impl Book {
     }
 
     /// So much more of an order takes part in a pending call.
+    #[inline]
     fn gather(&mut self, orders: &mut Orders, slot: Slot, quantity: Quantity) {
         let Some(curve) = &mut self.call else { return };
         let order = &orders.arena[slot];
@@ -149,12 +145,13 @@ impl Book {
         match order.place {
             Place::Book => curve.add(&mut orders.nodes, order.side, order.limit, quantity),
             Place::Market => curve.add_market(order.side, quantity),
-            Place::Nowhere | Place::Stops | Place::Close => return,
+            Place::Vacant | Place::Nowhere | Place::Stops | Place::Close => return,
         }
         self.stir(orders, instrument);
     }
 
     /// So much less of an order takes part in a pending call.
+    #[inline]
     fn scatter(&mut self, orders: &mut Orders, slot: Slot, quantity: Quantity) {
         let Some(curve) = self.call.as_mut().filter(|_| !quantity.is_zero()) else { return };
         let order = &orders.arena[slot];
@@ -162,19 +159,33 @@ impl Book {
         match order.place {
             Place::Book => curve.take(&mut orders.nodes, order.side, order.limit, quantity),
             Place::Market => curve.take_market(order.side, quantity),
-            Place::Nowhere | Place::Stops | Place::Close => return,
+            Place::Vacant | Place::Nowhere | Place::Stops | Place::Close => return,
         }
         self.stir(orders, instrument);
     }
 
     /// The order of a side that trades next.
+    #[inline]
     pub(crate) fn best(&self, orders: &Orders, side: Side) -> Option<Slot> {
-        self.ladder(Place::Book, side).best(&orders.pool)
+        self.resting[side.index()].best(&orders.pool)
     }
 
     /// The best price of a side.
-    pub(crate) fn best_price(&self, orders: &Orders, side: Side) -> Option<Price> {
-        self.best(orders, side).map(|slot| orders.arena[slot].limit)
+    #[inline]
+    pub(crate) fn best_price(&self, side: Side) -> Option<Price> {
+        self.resting[side.index()].best_price()
+    }
+
+    /// Whether an incoming order on `side` with this limit would trade at once.
+    #[inline]
+    pub(crate) fn would_take(&self, side: Side, limit: Price) -> bool {
+        self.resting[side.opposite().index()].reaches(limit)
+    }
+
+    /// Whether any stop waits.
+    #[inline]
+    pub(crate) fn has_stops(&self) -> bool {
+        !self.stops.iter().all(Ladder::is_empty)
     }
 
     /// The stop of a side that is elected next.
@@ -183,16 +194,14 @@ impl Book {
     }
 
     /// Whether an order finds room there at this price.
+    #[inline]
     pub(crate) fn has_room(&self, orders: &Orders, place: Place, side: Side, price: Price) -> bool {
         self.ladder(place, side).has_room(&orders.pool, price)
     }
 
     /// The market order of a side that trades next in a call.
     pub(crate) fn next_market(&self, side: Side) -> Option<Slot> {
-        match side {
-            Side::Buy => self.market_buys.first(),
-            Side::Sell => self.market_sells.first(),
-        }
+        self.market[side.index()].first()
     }
 
     /// The order that has waited longest for the closing call.
@@ -201,22 +210,29 @@ impl Book {
     }
 
     /// Puts an order behind all others at its place.
+    #[inline]
     pub(crate) fn insert(&mut self, orders: &mut Orders, place: Place, slot: Slot) {
         let order = &mut orders.arena[slot];
         debug_assert!(order.place == Place::Nowhere);
         order.place = place;
         let (side, leaves) = (order.side, order.leaves);
         match place {
-            Place::Book | Place::Stops => {
-                self.ladder_mut(place, side).insert(&mut orders.pool, &mut orders.arena, slot);
+            Place::Book => {
+                let (ladder, price) = (&mut self.resting[side.index()], order.limit);
+                ladder.insert(&mut orders.pool, &mut orders.arena, slot, price);
+            }
+            Place::Stops => {
+                let (ladder, price) = (&mut self.stops[side.index()], orders.arena.extras(slot).stop_price);
+                ladder.insert(&mut orders.pool, &mut orders.arena, slot, price);
             }
             Place::Market | Place::Close => self.queue_mut(place, side).push(&mut orders.arena, Chain::Level, slot),
-            Place::Nowhere => {}
+            Place::Vacant | Place::Nowhere => {}
         }
         self.gather(orders, slot, leaves);
     }
 
     /// An order has so much less open, and keeps its place.
+    #[inline]
     pub(crate) fn reduce(&mut self, orders: &mut Orders, slot: Slot, by: Quantity) {
         let (place, side) = (orders.arena[slot].place, orders.arena[slot].side);
         if let Place::Book | Place::Stops = place {
@@ -232,6 +248,7 @@ impl Book {
     }
 
     /// Takes an order out, from wherever it stands.
+    #[inline]
     pub(crate) fn remove(&mut self, orders: &mut Orders, slot: Slot) {
         let order = &orders.arena[slot];
         let (place, side, leaves) = (order.place, order.side, order.leaves);
@@ -241,7 +258,7 @@ impl Book {
                 self.ladder_mut(place, side).remove(&mut orders.pool, &mut orders.arena, slot);
             }
             Place::Market | Place::Close => self.queue_mut(place, side).remove(&mut orders.arena, Chain::Level, slot),
-            Place::Nowhere => {}
+            Place::Vacant | Place::Nowhere => {}
         }
         orders.arena[slot].place = Place::Nowhere;
     }
@@ -258,8 +275,7 @@ impl Book {
 
     /// A side's market orders in a call, by priority.
     pub(crate) fn market_orders<'a>(&self, orders: &'a Orders, side: Side) -> impl Iterator<Item = Slot> + use<'a> {
-        let queue = if side == Side::Buy { self.market_buys } else { self.market_sells };
-        queue.iter(&orders.arena, Chain::Level)
+        self.market[side.index()].iter(&orders.arena, Chain::Level)
     }
 
     /// The orders that wait for the closing call, longest first.
@@ -299,18 +315,22 @@ impl Book {
         let mut count = 0;
         for (place, side) in Side::BOTH.into_iter().flat_map(|side| [(Place::Book, side), (Place::Stops, side)]) {
             let ladder = self.ladder(place, side);
-            count += ladder.check(&orders.pool, &orders.arena)?;
+            let price = |slot| match place {
+                Place::Stops => orders.arena.extras(slot).stop_price,
+                _ => orders.arena[slot].limit,
+            };
+            count += ladder.check(&orders.pool, &orders.arena, price)?;
             let astray = |slot| {
-                let order = &orders.arena[slot];
-                let shown = if place == Place::Book { order.shown } else { Quantity(1) };
-                order.place != place || order.side != side || shown.is_zero() || order.shown > order.next_tip()
+                let (order, shown) = (&orders.arena[slot], orders.arena.shown(slot));
+                let hidden = place == Place::Book && shown.is_zero();
+                order.place != place || order.side != side || hidden || shown > orders.arena.next_tip(slot)
             };
             if ladder.orders(&orders.pool, &orders.arena).any(astray) {
                 return Err("an order stands where it should not, or shows what it should not");
             }
         }
         count += self.check_queues(orders)?;
-        match (&self.call, self.best_price(orders, Side::Buy), self.best_price(orders, Side::Sell)) {
+        match (&self.call, self.best_price(Side::Buy), self.best_price(Side::Sell)) {
             (None, Some(bid), Some(ask)) if bid >= ask => Err("the book is crossed"),
             _ => Ok(count),
         }
@@ -318,8 +338,8 @@ impl Book {
 
     fn check_queues(&self, orders: &Orders) -> Result<u32, &'static str> {
         let queues = [
-            (Place::Market, Some(Side::Buy), &self.market_buys),
-            (Place::Market, Some(Side::Sell), &self.market_sells),
+            (Place::Market, Some(Side::Buy), &self.market[Side::Buy.index()]),
+            (Place::Market, Some(Side::Sell), &self.market[Side::Sell.index()]),
             (Place::Close, None, &self.closing),
         ];
         let mut count = 0;
@@ -327,7 +347,8 @@ impl Book {
             count += queue.check(&orders.arena, Chain::Level).ok_or("a queue's links disagree")?;
             let astray = |slot| {
                 let order = &orders.arena[slot];
-                order.place != place || side.is_some_and(|side| order.side != side) || !order.shown.is_zero()
+                let seen = !orders.arena.shown(slot).is_zero();
+                order.place != place || side.is_some_and(|side| order.side != side) || seen
             };
             if queue.iter(&orders.arena, Chain::Level).any(astray) {
                 return Err("an order waits where it should not, or is seen");

@@ -241,7 +241,8 @@ impl Engine {
         let mut order = self.order_state(slot);
         let cancelled = core::mem::replace(&mut order.leaves, Quantity::ZERO);
         order.shown = Quantity::ZERO;
-        let Order { account, session, funds: cancelled_funds, .. } = self.orders.arena[slot];
+        let Order { account, session, .. } = self.orders.arena[slot];
+        let cancelled_funds = self.orders.arena.extras(slot).funds;
         self.end_order(slot, ended_status(reason, order.cumulative));
         let report = self.report(turn, account, session);
         turn.emit(OrderCancelled {

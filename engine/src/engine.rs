@@ -349,21 +349,22 @@ impl Engine {
     }
 
     pub(crate) fn order_state(&self, slot: Slot) -> OrderState {
-        let order = &self.orders.arena[slot];
+        let arena = &self.orders.arena;
+        let (order, details) = (&arena[slot], arena.details(slot));
         OrderState {
             instrument: order.instrument,
             order_id: order.id,
-            client_order_id: order.client_order_id,
+            client_order_id: details.client_order_id,
             side: order.side,
             order_type: order.order_type,
             time_in_force: order.time_in_force,
             flags: order.flags,
             price: order.price(),
-            quantity: order.quantity,
+            quantity: arena.quantity(slot),
             leaves: order.leaves,
-            cumulative: order.cumulative,
-            prevented: order.prevented,
-            shown: order.shown,
+            cumulative: details.cumulative,
+            prevented: arena.extras(slot).prevented,
+            shown: arena.shown(slot),
         }
     }
 }
@@ -466,8 +467,7 @@ impl Engine {
     /// status, or one of the account's last 32 that ended with a name.
     pub fn order_status(&self, account: AccountId, id: OrderId, name: ClientOrderId) -> Option<(OrderId, OrderStatus)> {
         if let Some(slot) = self.find_order(account, id, name) {
-            let order = &self.orders.arena[slot];
-            return Some((order.id, order.status()));
+            return Some((self.orders.arena[slot].id, self.orders.arena.status(slot)));
         }
         if id.is_none() {
             let (id, status) = self.original(account, name);
@@ -492,14 +492,14 @@ impl Engine {
         let market = self.markets.get(instrument.0);
         let levels = market.into_iter().flat_map(move |market| market.book.levels(&self.orders, side));
         levels.map(|(price, quantity, orders)| {
-            let shown = orders.clone().map(|slot| u128::from(self.orders.arena[slot].shown.0)).sum();
+            let shown = orders.clone().map(|slot| u128::from(self.orders.arena.shown(slot).0)).sum();
             LevelSummary { price, quantity, shown, order_count: orders.count() as u32 }
         })
     }
 
     /// The best price of a side.
     pub fn best_price(&self, instrument: InstrumentId, side: Side) -> Option<Price> {
-        self.markets.get(instrument.0)?.book.best_price(&self.orders, side)
+        self.markets.get(instrument.0)?.book.best_price(side)
     }
 
     /// An open order.
@@ -508,19 +508,20 @@ impl Engine {
     }
 
     fn resting(&self, slot: Slot) -> RestingOrder {
-        let order = &self.orders.arena[slot];
+        let arena = &self.orders.arena;
+        let (order, details) = (&arena[slot], arena.details(slot));
         RestingOrder {
             order_id: order.id,
             account: order.account,
-            client_order_id: order.client_order_id,
+            client_order_id: details.client_order_id,
             side: order.side,
             order_type: order.order_type,
             time_in_force: order.time_in_force,
             price: order.price(),
-            stop_price: order.stop_price,
+            stop_price: arena.extras(slot).stop_price,
             leaves: order.leaves,
-            shown: order.shown,
-            cumulative: order.cumulative,
+            shown: arena.shown(slot),
+            cumulative: details.cumulative,
         }
     }
 
@@ -614,9 +615,9 @@ impl Engine {
         let orders = self.accounts.get(account.0).map(|account| account.orders);
         let slots = orders.into_iter().flat_map(|orders| orders.iter(&self.orders.arena, Chain::Account));
         slots
-            .map(|slot| (&self.orders.arena[slot], self.market_of(slot)))
-            .filter(|(order, market)| market.settles() && held_asset(market, order.side) == asset)
-            .map(|(order, market)| Exposure::of(order).hold(market))
+            .map(|slot| (Exposure::of(&self.orders.arena, slot), self.market_of(slot)))
+            .filter(|(exposure, market)| market.settles() && held_asset(market, exposure.side) == asset)
+            .map(|(exposure, market)| exposure.hold(market))
             .sum()
     }
 }

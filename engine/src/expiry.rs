@@ -32,23 +32,23 @@ impl Expiries {
 
     /// When the next order expires.
     pub(crate) fn deadline(&self, arena: &Arena) -> Timestamp {
-        self.first().map_or(Timestamp::NEVER, |slot| arena[slot].expire_at)
+        self.first().map_or(Timestamp::NEVER, |slot| arena.extras(slot).expire_at)
     }
 
     /// Adds an order that has an expiry and is not here.
     pub(crate) fn insert(&mut self, arena: &mut Arena, slot: Slot) {
         let index = self.heap.len();
         self.heap.push(slot);
-        arena[slot].expiry_index = index as u32;
+        arena.extras_mut(slot).expiry_index = index as u32;
         self.rise(arena, index);
     }
 
     /// Takes an order out.
     pub(crate) fn remove(&mut self, arena: &mut Arena, slot: Slot) {
-        let index = core::mem::replace(&mut arena[slot].expiry_index, NIL) as usize;
+        let index = core::mem::replace(&mut arena.extras_mut(slot).expiry_index, NIL) as usize;
         self.heap.swap_remove(index);
         if let Some(&moved) = self.heap.get(index) {
-            arena[moved].expiry_index = index as u32;
+            arena.extras_mut(moved).expiry_index = index as u32;
             self.sink(arena, index);
             self.rise(arena, index);
         }
@@ -78,14 +78,14 @@ impl Expiries {
     }
 
     fn key(&self, arena: &Arena, index: usize) -> (Timestamp, Sequence) {
-        let order = &arena[self.heap[index]];
-        (order.expire_at, order.accepted)
+        let slot = self.heap[index];
+        (arena.extras(slot).expire_at, arena.details(slot).accepted)
     }
 
     fn swap(&mut self, arena: &mut Arena, one: usize, other: usize) {
         self.heap.swap(one, other);
         for index in [one, other] {
-            arena[self.heap[index]].expiry_index = index as u32;
+            arena.extras_mut(self.heap[index]).expiry_index = index as u32;
         }
     }
 
@@ -93,7 +93,7 @@ impl Expiries {
     pub(crate) fn check(&self, arena: &Arena) -> Option<u32> {
         let agrees = |(index, &slot): (usize, &Slot)| {
             arena.is_open(slot)
-                && arena[slot].expiry_index as usize == index
+                && arena.extras(slot).expiry_index as usize == index
                 && arena[slot].time_in_force == TimeInForce::GoodTillDate
                 && (index == 0 || self.key(arena, (index - 1) / 2) <= self.key(arena, index))
         };
@@ -124,6 +124,6 @@ impl Engine {
         let market = self.markets.get(instrument.0).expect("the instrument was checked");
         self.victims.extend(market.book.all(&self.orders));
         let arena = &self.orders.arena;
-        self.victims.sort_unstable_by_key(|&slot| arena[slot].accepted);
+        self.victims.sort_unstable_by_key(|&slot| arena.details(slot).accepted);
     }
 }

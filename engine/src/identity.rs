@@ -59,6 +59,11 @@ impl OrderId {
         Self(generation << Self::SLOT_BITS | slot as u64)
     }
 
+    /// The same slot's next handle; its generation is not the last.
+    pub(crate) const fn in_next_generation(self) -> Self {
+        Self(self.0 + (1 << Self::SLOT_BITS))
+    }
+
     /// The slot.
     pub const fn slot(self) -> u32 {
         (self.0 & ((1 << Self::SLOT_BITS) - 1)) as u32

@@ -1,8 +1,8 @@
 //! Continuous matching (rule 3): price, then time, at the resting order's price.
 
-use crate::book::arena::{NIL, Order, Place, Slot};
+use crate::book::arena::{Details, Extras, Order, Place, Slot, Traits};
 use crate::book::index::Named;
-use crate::book::level::{Chain, Links};
+use crate::book::level::Chain;
 use crate::call::CallKind;
 use crate::command::NewOrder;
 use crate::engine::Engine;
@@ -19,7 +19,7 @@ use crate::reject::{CancelReason, RejectReason};
 use crate::risk::{Exposure, held_asset};
 use crate::self_trade::Prevention;
 use crate::turn::Turn;
-use crate::validate::{Entrant, Terms, crosses};
+use crate::validate::{Entrant, Terms, crosses, is_ordinary};
 use crate::{AccountId, Amount, ClientOrderId, InstrumentId, OrderId, Price, Quantity, SignedAmount};
 
 /// How an incoming order's matching came to its end.
@@ -97,7 +97,8 @@ impl Engine {
 
     /// Says where a market order's protection stopped it: counted from what it met first, or from its stop price.
     fn tell_protection<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, slot: Slot, met: Option<Price>) {
-        let Order { id, instrument, order_type, limit, stop_price, .. } = self.orders.arena[slot];
+        let Order { id, instrument, order_type, limit, .. } = self.orders.arena[slot];
+        let stop_price = self.orders.arena.extras(slot).stop_price;
         let from = if order_type == OrderType::Stop { Some(stop_price) } else { met };
         if let (Some(reference), Some(price)) = (from, self.best_opposite(slot)) {
             self.tell_bound(turn, instrument, id, PriceBound::Market, Passed { reference, limit, price });
@@ -107,7 +108,7 @@ impl Engine {
     /// The best price that an order could meet.
     fn best_opposite(&self, slot: Slot) -> Option<Price> {
         let Order { instrument, side, .. } = self.orders.arena[slot];
-        self.market(instrument).book.best_price(&self.orders, side.opposite())
+        self.market(instrument).book.best_price(side.opposite())
     }
 
     /// Why what is left of an incoming order does not rest; `None` if it does.
@@ -155,51 +156,43 @@ impl Engine {
     /// The order that has a name already, and what has become of it.
     pub(crate) fn original(&self, account: AccountId, name: ClientOrderId) -> (OrderId, Option<OrderStatus>) {
         match self.names.find(account, name) {
-            Some(Named::Open(id)) => (id, self.orders.arena.find(id).map(|slot| self.orders.arena[slot].status())),
+            Some(Named::Open(id)) => (id, self.orders.arena.find(id).map(|slot| self.orders.arena.status(slot))),
             Some(Named::Closed(id, status)) => (id, Some(status)),
             None => (OrderId::NONE, None),
         }
     }
 
     fn accept<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, order: &NewOrder, entrant: &Entrant) -> Slot {
-        let unseen = self.market(order.instrument).hides(order.order_type, order.time_in_force);
-        let slot = self.orders.arena.insert(Order {
-            id: OrderId::NONE,
-            limit: entrant.limit,
-            leaves: entrant.leaves,
-            shown: Quantity::ZERO,
-            block: NIL,
-            place: Place::Nowhere,
-            instrument: order.instrument,
-            account: order.account,
-            session: turn.header.session,
-            side: order.side,
-            order_type: order.order_type,
-            time_in_force: order.time_in_force,
-            flags: order.flags,
-            on_disconnect: order.on_disconnect,
-            self_trade_prevention: entrant.mode,
-            client_order_id: order.client_order_id,
-            quantity: order.quantity,
-            cumulative: Quantity::ZERO,
-            prevented: Quantity::ZERO,
-            display: order.display_quantity,
-            funds: order.funds,
-            stop_price: order.stop_price,
-            expire_at: order.expire_at,
-            expiry_index: NIL,
-            accepted: turn.stamp.sequence,
-            rates: entrant.rates,
-            maker_notional: 0,
-            taker_notional: 0,
-            links: [Links::NONE; _],
-        });
-        let entered = &mut self.orders.arena[slot];
-        entered.shown = if unseen { Quantity::ZERO } else { entered.next_tip() };
-        self.link(slot);
         let market = self.market(order.instrument);
-        if market.settles() {
-            let asset = held_asset(market, order.side);
+        let (unseen, settles) = (market.hides(order.order_type, order.time_in_force), market.settles());
+        let asset = held_asset(market, order.side);
+        let slot = self.orders.arena.insert(
+            Order {
+                limit: entrant.limit,
+                leaves: entrant.leaves,
+                account: order.account,
+                session: turn.header.session,
+                instrument: order.instrument,
+                side: order.side,
+                order_type: order.order_type,
+                time_in_force: order.time_in_force,
+                flags: order.flags,
+                self_trade_prevention: entrant.mode,
+                on_disconnect: order.on_disconnect,
+                traits: Traits::ENTERING,
+                ..Order::BLANK
+            },
+            Details {
+                client_order_id: order.client_order_id,
+                accepted: turn.stamp.sequence,
+                rates: entrant.rates,
+                ..Details::BLANK
+            },
+        );
+        if !is_ordinary(order) {
+            self.note_extras(slot, order, unseen);
+        }
+        if settles {
             self.ledger.change_hold(order.account, asset, 0, entrant.hold).expect("funds were checked");
         }
         let report = self.answer(turn, order.account);
@@ -217,24 +210,56 @@ impl Engine {
         slot
     }
 
-    /// Names a new open order, puts it behind its account's and its session's others, and notes when it expires.
+    /// Notes what only some new orders have.
+    fn note_extras(&mut self, slot: Slot, order: &NewOrder, unseen: bool) {
+        let arena = &mut self.orders.arena;
+        let extras =
+            Extras { funds: order.funds, stop_price: order.stop_price, expire_at: order.expire_at, ..Extras::NONE };
+        if extras != Extras::NONE {
+            *arena.extras_mut(slot) = extras;
+        }
+        arena[slot].traits.set(Traits::FUNDS, !order.funds.is_absent());
+        arena.set_display(slot, order.display_quantity);
+        if unseen { arena.hide(slot) } else { arena.show(slot) }
+    }
+
+    /// Names an open order, puts it behind its account's and its session's others, and notes when it expires.
     pub(crate) fn link(&mut self, slot: Slot) {
-        let Order { id, account, session, client_order_id, instrument, time_in_force, .. } = self.orders.arena[slot];
-        self.names.open(account, client_order_id, id);
-        self.count_open(account, instrument, 1);
-        let account = self.accounts.get_mut(account.0).expect("an order's account is open");
-        account.orders.push(&mut self.orders.arena, Chain::Account, slot);
+        let arena = &mut self.orders.arena;
+        arena[slot].traits.set(Traits::ENTERING, false);
+        let Order { id, account, session, instrument, time_in_force, .. } = arena[slot];
+        self.names.open(account, arena.details(slot).client_order_id, id);
+        let owner = self.accounts.get_mut(account.0).expect("an order's account is open");
+        owner.orders.push(arena, Chain::Account, slot);
         if let Some(session) = self.sessions.get_mut(session) {
-            session.orders.push(&mut self.orders.arena, Chain::Session, slot);
+            session.orders.push(arena, Chain::Session, slot);
         }
         if time_in_force == TimeInForce::GoodTillDate {
-            self.expiries.insert(&mut self.orders.arena, slot);
+            self.expiries.insert(arena, slot);
         }
+        self.count_open(account, instrument, 1);
+    }
+
+    fn unlink(&mut self, slot: Slot) {
+        let arena = &mut self.orders.arena;
+        let Order { account, session, instrument, time_in_force, .. } = arena[slot];
+        let owner = self.accounts.get_mut(account.0).expect("an order's account is open");
+        owner.orders.remove(arena, Chain::Account, slot);
+        if let Some(session) = self.sessions.get_mut(session) {
+            session.orders.remove(arena, Chain::Session, slot);
+        }
+        if time_in_force == TimeInForce::GoodTillDate {
+            self.expiries.remove(arena, slot);
+        }
+        self.count_open(account, instrument, -1);
     }
 
     /// Trades an incoming order against the book as far as its limit reaches.
     fn take<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, taker: Slot) -> Taken {
         let Order { instrument, side, limit, .. } = self.orders.arena[taker];
+        if !self.market(instrument).book.would_take(side, limit) {
+            return Taken::Remains;
+        }
         let collar = self.market(instrument).collar();
         while let Some(maker) = self.market(instrument).book.best(&self.orders, side.opposite()) {
             let price = self.orders.arena[maker].limit;
@@ -258,7 +283,7 @@ impl Engine {
             }
             let order = &self.orders.arena[taker];
             match order.is_by_funds() {
-                true if order.funds == Amount::ZERO => return Taken::Spent,
+                true if self.orders.arena.extras(taker).funds == Amount::ZERO => return Taken::Spent,
                 false if order.leaves.is_zero() => return Taken::Filled,
                 _ => {}
             }
@@ -268,14 +293,16 @@ impl Engine {
 
     /// How much two orders would trade: what the resting one shows and the incoming one has left or can pay for.
     fn match_quantity(&self, maker: Slot, taker: Slot, price: Price, prevention: SelfTradePrevention) -> Quantity {
-        let shown = self.orders.arena[maker].shown;
+        let shown = self.orders.arena.shown(maker);
         let order = &self.orders.arena[taker];
         if !order.is_by_funds() {
             return shown.min(order.leaves);
         }
         let lot = self.market(order.instrument).checked_notional(price, Quantity(1));
-        let rate = if prevention == SelfTradePrevention::Decrement { 0 } else { order.rates.taker };
-        shown.min(Quantity(lots_for(order.funds.0, lot, order.taker_notional, rate)))
+        let Details { rates, .. } = self.orders.arena.details(taker);
+        let rate = if prevention == SelfTradePrevention::Decrement { 0 } else { rates.taker };
+        let Extras { funds, taker_notional, .. } = *self.orders.arena.extras(taker);
+        shown.min(Quantity(lots_for(funds.0, lot, taker_notional, rate)))
     }
 
     /// Trades a quantity between two orders, at the resting order's price.
@@ -337,12 +364,11 @@ impl Engine {
 
     /// Shows the next tip of a resting order of which nothing is shown any more, at the back of its level.
     pub(crate) fn refresh<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, slot: Slot) {
-        let order = &mut self.orders.arena[slot];
-        if order.place != Place::Book || !order.shown.is_zero() {
+        let Order { place, traits, instrument, .. } = self.orders.arena[slot];
+        if !traits.has(Traits::ICEBERG) || place != Place::Book || !self.orders.arena.shown(slot).is_zero() {
             return;
         }
-        order.shown = order.next_tip();
-        let Order { instrument, .. } = *order;
+        self.orders.arena.show(slot);
         let market = self.markets.get_mut(instrument.0).expect("an order's instrument is listed");
         market.book.send_back(&mut self.orders, slot);
         self.restate(turn, slot, RestatementReason::DisplayRefreshed);
@@ -350,60 +376,67 @@ impl Engine {
 
     /// Tells an order's owner that it changed without his doing.
     pub(crate) fn restate<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, slot: Slot, reason: RestatementReason) {
-        let Order { account, session, display, .. } = self.orders.arena[slot];
+        let Order { account, session, .. } = self.orders.arena[slot];
+        let display_quantity = self.orders.arena.extras(slot).display;
         let report = self.report(turn, account, session);
-        turn.emit(OrderRestated { report, order: self.order_state(slot), display_quantity: display, reason });
+        turn.emit(OrderRestated { report, order: self.order_state(slot), display_quantity, reason });
     }
 
     /// Takes a quantity off what an order has open and shows: it traded or was prevented.
     pub(crate) fn take_off(&mut self, slot: Slot, quantity: Quantity) {
-        let order = &mut self.orders.arena[slot];
-        if order.is_by_funds() {
-            return;
-        }
-        order.leaves -= quantity;
-        if order.place == Place::Nowhere {
-            order.shown = order.shown.min(order.leaves);
+        let Order { place, traits, instrument, .. } = self.orders.arena[slot];
+        if traits.has(Traits::FUNDS) {
             return;
         }
         // In an auction an iceberg trades beyond what it shows.
-        order.shown -= quantity.min(order.shown);
-        let market = self.markets.get_mut(order.instrument.0).expect("an order's instrument is listed");
+        let shown = self.orders.arena.shown(slot);
+        self.orders.arena[slot].leaves -= quantity;
+        if place == Place::Nowhere {
+            return self.orders.arena.show_at_most(slot, shown);
+        }
+        self.orders.arena.show_at_most(slot, shown - quantity.min(shown));
+        let market = self.markets.get_mut(instrument.0).expect("an order's instrument is listed");
         market.book.reduce(&mut self.orders, slot, quantity);
     }
 
     /// Moves one order's quantity, hold and balances for a fill; its fee.
     pub(crate) fn fill(&mut self, slot: Slot, role: LiquidityRole, price: Price, quantity: Quantity) -> i128 {
-        let before = Exposure::of(&self.orders.arena[slot]);
-        self.take_off(slot, quantity);
-        let order = &mut self.orders.arena[slot];
-        order.cumulative += quantity;
-        let market = self.markets.get(order.instrument.0).expect("an order's instrument is listed");
-        if !market.settles() {
-            if order.is_by_funds() {
-                order.funds.0 -= market.checked_notional(price, quantity);
+        let Order { account, instrument, side, traits, .. } = self.orders.arena[slot];
+        let by_funds = traits.has(Traits::FUNDS);
+        if !self.market(instrument).settles() {
+            self.take_off(slot, quantity);
+            self.orders.arena.details_mut(slot).cumulative += quantity;
+            if by_funds {
+                let spent = self.market(instrument).checked_notional(price, quantity);
+                self.orders.arena.extras_mut(slot).funds.0 -= spent;
             }
             return 0;
         }
+        let before = Exposure::of(&self.orders.arena, slot);
+        self.take_off(slot, quantity);
+        let arena = &mut self.orders.arena;
+        arena.details_mut(slot).cumulative += quantity;
+        let market = self.markets.get(instrument.0).expect("an order's instrument is listed");
         let notional = market.checked_notional(price, quantity);
+        let extras = arena.extras_mut(slot);
         let (traded, rate) = match role {
-            LiquidityRole::Maker => (&mut order.maker_notional, order.rates.maker),
-            LiquidityRole::Taker => (&mut order.taker_notional, order.rates.taker),
+            LiquidityRole::Maker => (&mut extras.maker_notional, before.rates.maker),
+            LiquidityRole::Taker => (&mut extras.taker_notional, before.rates.taker),
         };
         let fee = fee_increase(*traded, notional, rate);
         *traded += notional;
         let quote = i128::try_from(notional).expect("notionals are bounded");
-        if order.is_by_funds() {
+        if by_funds {
             let spent = quote + fee;
-            order.funds.0 -= u128::try_from(spent).expect("a taker's fee is never negative");
+            extras.funds.0 -= u128::try_from(spent).expect("a taker's fee is never negative");
         }
-        let (account, after) = (order.account, Exposure::of(order));
-        let held = held_asset(market, before.side);
+        let after = Exposure::of(arena, slot);
+        let held = held_asset(market, side);
         self.ledger
             .change_hold(account, held, before.hold(market), after.hold(market))
             .expect("a fill shrinks the hold");
         let base = i128::from(quantity.0) * i128::from(market.units.base);
-        let (base, quote) = match before.side {
+        let (base, quote) = match side {
             Side::Buy => (base, -quote),
             Side::Sell => (-base, quote),
         };
@@ -413,33 +446,39 @@ impl Engine {
     }
 
     pub(crate) fn trade_side<S: EventSink>(&mut self, turn: &Turn<'_, S>, slot: Slot, fee: i128) -> TradeSide {
-        let order = self.orders.arena[slot];
+        let Order { account, session, .. } = self.orders.arena[slot];
+        let report = self.report(turn, account, session);
+        let arena = &self.orders.arena;
+        let (order, details) = (&arena[slot], arena.details(slot));
         TradeSide {
-            report: self.report(turn, order.account, order.session),
+            report,
             order_id: order.id,
-            client_order_id: order.client_order_id,
+            client_order_id: details.client_order_id,
             side: order.side,
             order_price: order.price(),
-            order_quantity: order.quantity,
+            order_quantity: arena.quantity(slot),
             leaves: order.leaves,
-            cumulative: order.cumulative,
-            prevented: order.prevented,
+            cumulative: details.cumulative,
+            prevented: arena.extras(slot).prevented,
             fee: SignedAmount(fee),
         }
     }
 
-    /// Puts an order into its book or among its stops, behind all others at its price.
+    /// Puts an order into its book or among those that wait, behind all others at its price.
     pub(crate) fn place(&mut self, slot: Slot, place: Place) {
-        let instrument = self.orders.arena[slot].instrument;
+        let Order { instrument, traits, .. } = self.orders.arena[slot];
+        if traits.has(Traits::ENTERING) {
+            self.link(slot);
+        }
         let market = self.markets.get_mut(instrument.0).expect("an order's instrument is listed");
         market.book.insert(&mut self.orders, place, slot);
     }
 
     /// Takes an order out of wherever it stands.
     pub(crate) fn displace(&mut self, slot: Slot) {
-        let order = &self.orders.arena[slot];
-        if order.place != Place::Nowhere {
-            let market = self.markets.get_mut(order.instrument.0).expect("an order's instrument is listed");
+        let Order { place, instrument, .. } = self.orders.arena[slot];
+        if place != Place::Nowhere {
+            let market = self.markets.get_mut(instrument.0).expect("an order's instrument is listed");
             market.book.remove(&mut self.orders, slot);
         }
     }
@@ -447,22 +486,16 @@ impl Engine {
     /// Ends an order: its hold is released and its slot freed. It may rest or not.
     pub(crate) fn end_order(&mut self, slot: Slot, status: OrderStatus) {
         self.displace(slot);
-        let order = self.orders.arena[slot];
-        let market = self.market(order.instrument);
+        let Order { id, account, instrument, side, traits, .. } = self.orders.arena[slot];
+        let market = self.market(instrument);
         if market.settles() {
-            let (asset, hold) = (held_asset(market, order.side), Exposure::of(&order).hold(market));
-            self.ledger.change_hold(order.account, asset, hold, 0).expect("releasing needs nothing");
+            let (asset, hold) = (held_asset(market, side), Exposure::of(&self.orders.arena, slot).hold(market));
+            self.ledger.change_hold(account, asset, hold, 0).expect("releasing needs nothing");
         }
-        if order.expiry_index != NIL {
-            self.expiries.remove(&mut self.orders.arena, slot);
+        if !traits.has(Traits::ENTERING) {
+            self.unlink(slot);
         }
-        self.count_open(order.account, order.instrument, -1);
-        let account = self.accounts.get_mut(order.account.0).expect("an order's account is open");
-        account.orders.remove(&mut self.orders.arena, Chain::Account, slot);
-        if let Some(session) = self.sessions.get_mut(order.session) {
-            session.orders.remove(&mut self.orders.arena, Chain::Session, slot);
-        }
-        self.names.close(order.account, order.client_order_id, order.id, status);
+        self.names.close(account, self.orders.arena.details(slot).client_order_id, id, status);
         self.orders.arena.remove(slot);
     }
 }

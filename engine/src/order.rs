@@ -16,6 +16,14 @@ impl Side {
     /// Bids first.
     pub const BOTH: [Self; 2] = [Self::Buy, Self::Sell];
 
+    /// Its place in a pair by side.
+    pub(crate) const fn index(self) -> usize {
+        match self {
+            Self::Buy => 0,
+            Self::Sell => 1,
+        }
+    }
+
     /// The other side.
     #[must_use]
     pub const fn opposite(self) -> Self {

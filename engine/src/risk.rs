@@ -1,7 +1,7 @@
 //! What an order holds, and what an account may do (rule 8).
 
 use crate::accounts::Account;
-use crate::book::arena::Order;
+use crate::book::arena::{Arena, Slot};
 use crate::command::AccountLimits;
 use crate::engine::Engine;
 use crate::fees::fee_bound;
@@ -25,15 +25,17 @@ pub(crate) struct Exposure {
 }
 
 impl Exposure {
-    pub(crate) fn of(order: &Order) -> Self {
+    #[inline]
+    pub(crate) fn of(arena: &Arena, slot: Slot) -> Self {
+        let (order, details, extras) = (&arena[slot], arena.details(slot), arena.extras(slot));
         Self {
             side: order.side,
             limit: order.limit,
             leaves: order.leaves,
-            funds: order.funds,
-            rates: order.rates,
-            maker_notional: order.maker_notional,
-            taker_notional: order.taker_notional,
+            funds: extras.funds,
+            rates: details.rates,
+            maker_notional: extras.maker_notional,
+            taker_notional: extras.taker_notional,
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! The incoming order's mode decides, at the moment of the match that would be. What traded before stands.
 
-use crate::book::arena::{Order, Slot};
+use crate::book::arena::{Arena, Order, Slot};
 use crate::engine::Engine;
 use crate::event::{EventSink, MatchPrevented, Requester, RestatementReason};
 use crate::limits::TIPS_MAX;
@@ -105,16 +105,18 @@ impl Engine {
 
     /// Takes prevented quantity away from an order; with nothing left it ends.
     fn decrement<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, slot: Slot, price: Price, quantity: Quantity) {
-        let before = Exposure::of(&self.orders.arena[slot]);
+        let before = Exposure::of(&self.orders.arena, slot);
         self.take_off(slot, quantity);
-        let order = &mut self.orders.arena[slot];
-        order.prevented += quantity;
+        let order = self.orders.arena[slot];
         let market = self.markets.get(order.instrument.0).expect("an order's instrument is listed");
+        let extras = self.orders.arena.extras_mut(slot);
+        extras.prevented += quantity;
         if order.is_by_funds() {
-            order.funds.0 -= market.checked_notional(price, quantity);
+            extras.funds.0 -= market.checked_notional(price, quantity);
         }
-        let Order { account, leaves, .. } = *order;
-        let (after, has_ended) = (Exposure::of(order), leaves.is_zero() && !order.is_by_funds());
+        let Order { account, leaves, .. } = order;
+        let after = Exposure::of(&self.orders.arena, slot);
+        let has_ended = leaves.is_zero() && !order.is_by_funds();
         if market.settles() {
             let asset = held_asset(market, before.side);
             self.ledger
@@ -182,7 +184,7 @@ impl Engine {
             SelfTradePrevention::Allow | SelfTradePrevention::CancelResting => Met::all(others, left),
             SelfTradePrevention::CancelIncoming | SelfTradePrevention::CancelBoth => {
                 // First tips only: the own order ends the walk before a second one is met.
-                let shown = |slot: Slot| u128::from(self.orders.arena[slot].shown.0);
+                let shown = |slot: Slot| u128::from(self.orders.arena.shown(slot).0);
                 let before: u128 = level.take_while(|&slot| !is_own(slot)).map(shown).sum();
                 Met { traded: before.min(left), left: 0 }
             }
@@ -200,7 +202,7 @@ impl Engine {
         is_own: &impl Fn(Slot) -> bool,
         left: u128,
     ) -> u128 {
-        let met = |slot: Slot, turns: u64| u128::from(met_after(&self.orders.arena[slot], turns).0);
+        let met = |slot: Slot, turns: u64| u128::from(met_after(&self.orders.arena, slot, turns).0);
         let all_met = |turns: u64| -> u128 { level.clone().map(|slot| met(slot, turns)).sum() };
         // A display quantity that was amended may leave less than a whole tip shown: one turn more.
         let (mut whole, mut enough) = (0, TIPS_MAX + 1);
@@ -223,10 +225,10 @@ impl Engine {
 }
 
 /// How much of a resting order is met in so many turns at the front of its level: what it shows, then a tip each.
-fn met_after(order: &Order, turns: u64) -> Quantity {
+fn met_after(arena: &Arena, slot: Slot, turns: u64) -> Quantity {
     let Some(refreshed) = turns.checked_sub(1) else { return Quantity::ZERO };
-    let tips = refreshed.saturating_mul(order.display.0);
-    Quantity(order.shown.0.saturating_add(tips).min(order.leaves.0))
+    let tips = refreshed.saturating_mul(arena.extras(slot).display.0);
+    Quantity(arena.shown(slot).0.saturating_add(tips).min(arena[slot].leaves.0))
 }
 
 /// What became of a walk through one level.

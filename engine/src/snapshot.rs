@@ -15,8 +15,7 @@
 use alloc::vec::Vec;
 
 use crate::accounts::{Account, Asset, Balance, LimitsInInstrument};
-use crate::book::arena::{Arena, NIL, Order, Place, Slot};
-use crate::book::level::{CHAIN_COUNT, Links};
+use crate::book::arena::{Arena, Details, Extras, Order, Place, Slot};
 use crate::bust::{Print, Tape};
 use crate::calendar::Entry;
 use crate::call::{Call, CallEnd, CallKind, Prolonged};
@@ -215,15 +214,12 @@ impl Engine {
     pub fn write_book(&self, out: &mut impl ByteSink) {
         for (id, market) in self.markets.iter() {
             InstrumentId(id).encode(out);
-            self.write_ladders(out, market, |order, out| {
-                BookRecord {
-                    account: order.account,
-                    client_order_id: order.client_order_id,
-                    limit: order.limit,
-                    stop_price: order.stop_price,
-                    leaves: order.leaves,
-                }
-                .encode(out);
+            self.write_ladders(out, market, |slot, out| {
+                let arena = &self.orders.arena;
+                let Order { account, limit, leaves, .. } = arena[slot];
+                let client_order_id = arena.details(slot).client_order_id;
+                let stop_price = arena.extras(slot).stop_price;
+                BookRecord { account, client_order_id, limit, stop_price, leaves }.encode(out);
             });
         }
         for (id, _) in self.accounts.iter() {
@@ -234,25 +230,17 @@ impl Engine {
 
     /// Lists an instrument's bids, asks, waiting buy stops and sell stops, market buys and sells, and what waits for the
     /// close.
-    fn write_ladders<O: ByteSink>(&self, out: &mut O, market: &Market, write: impl Fn(&Order, &mut O)) {
+    fn write_ladders<O: ByteSink>(&self, out: &mut O, market: &Market, write: impl Fn(Slot, &mut O)) {
         for side in Side::BOTH {
-            write_list(
-                out,
-                || market.book.orders(&self.orders, side),
-                |slot, out| write(&self.orders.arena[slot], out),
-            );
+            write_list(out, || market.book.orders(&self.orders, side), &write);
         }
         for side in Side::BOTH {
-            write_list(out, || market.book.stops(&self.orders, side), |slot, out| write(&self.orders.arena[slot], out));
+            write_list(out, || market.book.stops(&self.orders, side), &write);
         }
         for side in Side::BOTH {
-            write_list(
-                out,
-                || market.book.market_orders(&self.orders, side),
-                |slot, out| write(&self.orders.arena[slot], out),
-            );
+            write_list(out, || market.book.market_orders(&self.orders, side), &write);
         }
-        write_list(out, || market.book.waiting(&self.orders), |slot, out| write(&self.orders.arena[slot], out));
+        write_list(out, || market.book.waiting(&self.orders), &write);
     }
 
     fn write_balances(&self, out: &mut impl ByteSink, account: AccountId) {
@@ -331,7 +319,7 @@ impl Engine {
                 .encode(out);
                 let fees = || (0..).zip(&market.fees).filter_map(|(tier, rates)| Some((tier, (*rates)?)));
                 write_list(out, fees, |(tier, rates), out| FeesRecord { tier, rates }.encode(out));
-                self.write_ladders(out, market, |order, out| order_record(order).encode(out));
+                self.write_ladders(out, market, |slot, out| order_record(&self.orders.arena, slot).encode(out));
             },
         );
     }
@@ -479,7 +467,7 @@ impl Engine {
         Ok(())
     }
 
-    fn read_markets(&mut self, input: &mut Reader<'_>) -> Result<Vec<(Place, Order)>, SnapshotError> {
+    fn read_markets(&mut self, input: &mut Reader<'_>) -> Result<Vec<Restored>, SnapshotError> {
         let mut books = Vec::new();
         for _ in 0..input.read::<u32>()? {
             let record: MarketRecord = input.read()?;
@@ -512,7 +500,7 @@ impl Engine {
                 read_list(input, |order: OrderRecord| {
                     ensure(side.is_none_or(|side| order.side == side), "an order's side")?;
                     self.check_order(&market, &order, place)?;
-                    books.push((place, open_order(&order, id)));
+                    books.push(Restored { place, instrument: id, record: order });
                     Ok(())
                 })?;
             }
@@ -525,7 +513,7 @@ impl Engine {
         let waits_for_close = market.waits_for_close(order.time_in_force);
         let belongs = match place {
             Place::Book => order.order_type.has_price(),
-            Place::Stops | Place::Nowhere => order.order_type.is_stop(),
+            Place::Stops | Place::Nowhere | Place::Vacant => order.order_type.is_stop(),
             Place::Market => order.order_type == OrderType::Market && market.call.is_some(),
             Place::Close => matches!(order.order_type, OrderType::Limit | OrderType::Market) && waits_for_close,
         };
@@ -548,7 +536,7 @@ impl Engine {
         ensure(order.rates.is_valid(), "an order's rates")
     }
 
-    fn read_slots(&mut self, input: &mut Reader<'_>, books: &[(Place, Order)]) -> Result<(), SnapshotError> {
+    fn read_slots(&mut self, input: &mut Reader<'_>, books: &[Restored]) -> Result<(), SnapshotError> {
         let mut generations = Vec::new();
         read_list(input, |generation: u64| {
             ensure((1..=OrderId::GENERATION_MAX).contains(&generation), "a generation")?;
@@ -557,8 +545,8 @@ impl Engine {
         })?;
         let arena = Arena::restore(self.capacity.orders, &generations);
         self.orders.arena = arena.ok_or(SnapshotError::Inconsistent("more slots than the capacity"))?;
-        for (_, order) in books {
-            let slot = self.orders.arena.restore_order(*order);
+        for restored in books {
+            let slot = restored.open(&mut self.orders.arena);
             slot.ok_or(SnapshotError::Inconsistent("an order's id"))?;
         }
         let mut listed = alloc::vec![false; generations.len()];
@@ -662,19 +650,19 @@ impl Engine {
     }
 
     /// Rests the orders in the given order, and links them to their accounts and sessions, oldest first.
-    fn restore_orders(&mut self, books: &[(Place, Order)]) -> Result<(), SnapshotError> {
-        for (place, order) in books {
-            let slot = order.id.slot();
-            let market = self.markets.get_mut(order.instrument.0).expect("read with its orders");
+    fn restore_orders(&mut self, books: &[Restored]) -> Result<(), SnapshotError> {
+        for &Restored { place, instrument, ref record } in books {
+            let slot = record.order_id.slot();
+            let market = self.markets.get_mut(instrument.0).expect("read with its orders");
             let has_room = match place {
-                Place::Book => market.book.has_room(&self.orders, *place, order.side, order.limit),
-                Place::Stops => market.book.has_room(&self.orders, *place, order.side, order.stop_price),
-                Place::Nowhere | Place::Market | Place::Close => true,
+                Place::Book => market.book.has_room(&self.orders, place, record.side, record.limit),
+                Place::Stops => market.book.has_room(&self.orders, place, record.side, record.stop_price),
+                Place::Vacant | Place::Nowhere | Place::Market | Place::Close => true,
             };
             ensure(has_room, "more prices than the capacity")?;
-            market.book.insert(&mut self.orders, *place, slot);
+            market.book.insert(&mut self.orders, place, slot);
         }
-        let mut by_age: Vec<&Order> = books.iter().map(|(_, order)| order).collect();
+        let mut by_age: Vec<&OrderRecord> = books.iter().map(|restored| &restored.record).collect();
         by_age.sort_unstable_by_key(|order| order.accepted);
         ensure(by_age.windows(2).all(|pair| pair[0].accepted < pair[1].accepted), "two orders of one command")?;
         for order in by_age {
@@ -682,7 +670,7 @@ impl Engine {
             ensure(!taken || order.client_order_id.is_none(), "an order's name")?;
             let lost = !order.session.is_none() && self.sessions.get(order.session).is_none();
             ensure(!lost, "an order's session")?;
-            self.link(order.id.slot());
+            self.link(order.order_id.slot());
         }
         Ok(())
     }
@@ -709,12 +697,13 @@ impl ByteSink for Comparison<'_> {
     }
 }
 
-fn order_record(order: &Order) -> OrderRecord {
+fn order_record(arena: &Arena, slot: Slot) -> OrderRecord {
+    let (order, details, extras) = (&arena[slot], arena.details(slot), arena.extras(slot));
     OrderRecord {
         order_id: order.id,
         account: order.account,
         session: order.session,
-        client_order_id: order.client_order_id,
+        client_order_id: details.client_order_id,
         side: order.side,
         order_type: order.order_type,
         time_in_force: order.time_in_force,
@@ -722,52 +711,69 @@ fn order_record(order: &Order) -> OrderRecord {
         on_disconnect: order.on_disconnect,
         self_trade_prevention: order.self_trade_prevention,
         limit: order.limit,
-        stop_price: order.stop_price,
-        quantity: order.quantity,
-        display: order.display,
-        shown: order.shown,
+        stop_price: extras.stop_price,
+        quantity: arena.quantity(slot),
+        display: extras.display,
+        shown: arena.shown(slot),
         leaves: order.leaves,
-        cumulative: order.cumulative,
-        prevented: order.prevented,
-        expire_at: order.expire_at,
-        accepted: order.accepted,
-        rates: order.rates,
-        maker_notional: Amount(order.maker_notional),
-        taker_notional: Amount(order.taker_notional),
+        cumulative: details.cumulative,
+        prevented: extras.prevented,
+        expire_at: extras.expire_at,
+        accepted: details.accepted,
+        rates: details.rates,
+        maker_notional: Amount(extras.maker_notional),
+        taker_notional: Amount(extras.taker_notional),
     }
 }
 
-fn open_order(record: &OrderRecord, instrument: InstrumentId) -> Order {
-    Order {
-        id: record.order_id,
-        limit: record.limit,
-        leaves: record.leaves,
-        shown: record.shown,
-        block: NIL,
-        place: Place::Nowhere,
-        instrument,
-        account: record.account,
-        session: record.session,
-        side: record.side,
-        order_type: record.order_type,
-        time_in_force: record.time_in_force,
-        flags: record.flags,
-        on_disconnect: record.on_disconnect,
-        self_trade_prevention: record.self_trade_prevention,
-        client_order_id: record.client_order_id,
-        quantity: record.quantity,
-        cumulative: record.cumulative,
-        prevented: record.prevented,
-        display: record.display,
-        funds: Amount::ABSENT,
-        stop_price: record.stop_price,
-        expire_at: record.expire_at,
-        expiry_index: NIL,
-        accepted: record.accepted,
-        rates: record.rates,
-        maker_notional: record.maker_notional.0,
-        taker_notional: record.taker_notional.0,
-        links: [Links::NONE; CHAIN_COUNT],
+/// An open order as it is read, and where it stood.
+struct Restored {
+    place: Place,
+    instrument: InstrumentId,
+    record: OrderRecord,
+}
+
+impl Restored {
+    /// Opens it in its slot, so far nowhere; `None` if the slot is not for it.
+    fn open(&self, arena: &mut Arena) -> Option<Slot> {
+        let Self { place, instrument, ref record } = *self;
+        let order = Order {
+            id: record.order_id,
+            limit: record.limit,
+            leaves: record.leaves,
+            instrument,
+            account: record.account,
+            session: record.session,
+            side: record.side,
+            order_type: record.order_type,
+            time_in_force: record.time_in_force,
+            flags: record.flags,
+            on_disconnect: record.on_disconnect,
+            self_trade_prevention: record.self_trade_prevention,
+            ..Order::BLANK
+        };
+        let details = Details {
+            client_order_id: record.client_order_id,
+            cumulative: record.cumulative,
+            accepted: record.accepted,
+            rates: record.rates,
+            ..Details::BLANK
+        };
+        let extras = Extras {
+            prevented: record.prevented,
+            stop_price: record.stop_price,
+            expire_at: record.expire_at,
+            maker_notional: record.maker_notional.0,
+            taker_notional: record.taker_notional.0,
+            ..Extras::NONE
+        };
+        let slot = arena.restore_order(order, details, extras)?;
+        arena.set_display(slot, record.display);
+        arena.show_at_most(slot, record.shown);
+        if place != Place::Book {
+            arena.hide(slot);
+        }
+        Some(slot)
     }
 }
 

@@ -25,9 +25,12 @@ pub(crate) struct Elected {
 impl Engine {
     /// Elects what a trade at this price reaches: buys by ascending, then sells by descending stop price, then by time.
     pub(crate) fn elect(&mut self, instrument: InstrumentId, by: Price) {
+        if !self.market(instrument).book.has_stops() {
+            return;
+        }
         for side in Side::BOTH {
             while let Some(slot) = self.market(instrument).book.next_stop(&self.orders, side) {
-                if !reaches(side, by, self.orders.arena[slot].stop_price) {
+                if !reaches(side, by, self.orders.arena.extras(slot).stop_price) {
                     break;
                 }
                 self.displace(slot);
@@ -48,9 +51,8 @@ impl Engine {
                 continue;
             }
             self.tighten(slot);
-            let order = &mut self.orders.arena[slot];
-            order.shown = order.next_tip();
-            let Order { account, session, .. } = *order;
+            self.orders.arena.show(slot);
+            let Order { account, session, .. } = self.orders.arena[slot];
             let report = self.report(turn, account, session);
             turn.emit(OrderTriggered { report, order: self.order_state(slot), elected_by: by });
             self.match_and_rest(turn, slot);
@@ -72,7 +74,7 @@ impl Engine {
             Side::Buy => limit.min(allowed),
             Side::Sell => limit.max(allowed),
         };
-        let before = Exposure::of(&self.orders.arena[slot]);
+        let before = Exposure::of(&self.orders.arena, slot);
         let after = Exposure { limit: tightened, ..before };
         self.orders.arena[slot].limit = tightened;
         let market = self.market(instrument);

@@ -3,8 +3,7 @@
 //! A new order and what an amend makes of one are judged by the same checks, over [`Terms`].
 
 use crate::accounts::Account;
-use crate::book::Book;
-use crate::book::arena::{Order, Place, Slot};
+use crate::book::arena::{Arena, Order, Place, Slot};
 use crate::call::CallKind;
 use crate::command::{NewOrder, ReplaceOrder, Switch};
 use crate::directory::Right;
@@ -79,26 +78,27 @@ impl Terms {
     }
 
     /// An open order's, as they are.
-    pub(crate) fn of(order: &Order) -> Self {
+    pub(crate) fn of(arena: &Arena, slot: Slot) -> Self {
+        let (order, extras) = (&arena[slot], arena.extras(slot));
         Self {
             side: order.side,
             order_type: order.order_type,
             time_in_force: order.time_in_force,
             flags: order.flags,
             price: order.price(),
-            quantity: order.quantity,
-            funds: order.funds,
-            stop_price: order.stop_price,
-            display: order.display,
+            quantity: arena.quantity(slot),
+            funds: extras.funds,
+            stop_price: extras.stop_price,
+            display: extras.display,
             minimum: Quantity::ABSENT,
-            expire_at: order.expire_at,
+            expire_at: extras.expire_at,
         }
     }
 
     /// An open order's with what an amend says. What the new type or time in force does not have is dropped, unless the
     /// amend itself says it.
-    pub(crate) fn amended(order: &Order, replace: &ReplaceOrder) -> Self {
-        let before = Self::of(order);
+    pub(crate) fn amended(arena: &Arena, slot: Slot, replace: &ReplaceOrder) -> Self {
+        let before = Self::of(arena, slot);
         let order_type = replace.order_type.unwrap_or(before.order_type);
         let time_in_force = replace.time_in_force.unwrap_or(before.time_in_force);
         let quantity = if replace.quantity.is_absent() { before.quantity } else { replace.quantity };
@@ -185,7 +185,7 @@ impl Engine {
         let own_mode = order.self_trade_prevention.or(account.self_trade_prevention);
         let mode = market.self_trade_prevention(own_mode);
         let entrant = self.check_available(market, account, order.account, terms, limit, mode)?;
-        if terms.is_post_only() && self.would_take(&market.book, terms.side, limit) {
+        if terms.is_post_only() && market.book.would_take(terms.side, limit) {
             return Err(RejectReason::PostOnlyWouldTake);
         }
         if let Some(enough) = insists_on(terms) {
@@ -214,14 +214,14 @@ impl Engine {
         self.check_right(turn, Right::Trade(replace.account))?;
         let account = self.trading_account(replace.account)?;
         let slot = self.find_order(replace.account, replace.order_id, replace.original_client_order_id);
-        let order = slot.map(|slot| &self.orders.arena[slot]);
-        let own_name = order.map_or(replace.original_client_order_id, |order| order.client_order_id);
+        let arena = &self.orders.arena;
+        let own_name = slot.map_or(replace.original_client_order_id, |slot| arena.details(slot).client_order_id);
         if replace.client_order_id != own_name {
             self.check_name_is_free(replace.account, replace.client_order_id)?;
         }
-        let (Some(slot), Some(order)) = (slot, order) else { return Err(RejectReason::UnknownOrder) };
-        let market = self.market_of(slot);
-        let (before, terms) = (Terms::of(order), &Terms::amended(order, replace));
+        let slot = slot.ok_or(RejectReason::UnknownOrder)?;
+        let (order, market) = (&arena[slot], self.market_of(slot));
+        let (before, terms) = (Terms::of(arena, slot), &Terms::amended(arena, slot, replace));
         check_change(order, terms)?;
         check_combination(terms)?;
         check_amend(market, &before, terms)?;
@@ -250,9 +250,9 @@ impl Engine {
             check_entry_band(market, terms, order.waits())?;
             bounds.check_size(terms.quantity, notional)?;
             check_deviation(market, &bounds, terms, limit)?;
-            self.check_amended_available(market, order, terms, limit)?;
+            self.check_amended_available(market, slot, terms, limit)?;
         }
-        let leaves = Quantity(terms.quantity.0.saturating_sub(order.cumulative.0 + order.prevented.0));
+        let leaves = Quantity(terms.quantity.0.saturating_sub(arena.gone(slot).0));
         if !shrinks && !leaves.is_zero() {
             self.check_new_place(market, order, terms)?;
         }
@@ -268,7 +268,7 @@ impl Engine {
             return Ok(());
         }
         if works && terms.order_type.has_price() {
-            if may_not_take && self.would_take(&market.book, terms.side, terms.price) {
+            if may_not_take && market.book.would_take(terms.side, terms.price) {
                 return Err(RejectReason::PostOnlyWouldTake);
             }
             if !market.book.has_room(&self.orders, Place::Book, terms.side, terms.price) {
@@ -311,7 +311,7 @@ impl Engine {
                 market.worst_in_auction(side)
             }
             OrderType::Market => {
-                let Some(best) = market.book.best_price(&self.orders, side.opposite()) else { return Price::ZERO };
+                let Some(best) = market.book.best_price(side.opposite()) else { return Price::ZERO };
                 let protected = protection.furthest(side, best);
                 match side {
                     _ if market.reference.is_absent() => protected,
@@ -347,26 +347,22 @@ impl Engine {
     fn check_amended_available(
         &self,
         market: &Market,
-        order: &Order,
+        slot: Slot,
         terms: &Terms,
         limit: Price,
     ) -> Result<(), RejectReason> {
         if !market.settles() {
             return Ok(());
         }
-        let leaves = Quantity(terms.quantity.0.saturating_sub(order.cumulative.0 + order.prevented.0));
-        let before = Exposure::of(order);
+        let leaves = Quantity(terms.quantity.0.saturating_sub(self.orders.arena.gone(slot).0));
+        let before = Exposure::of(&self.orders.arena, slot);
         let after = Exposure { limit, leaves, ..before };
-        let available = self.ledger.balance(order.account, held_asset(market, order.side)).available.0;
+        let account = self.orders.arena[slot].account;
+        let available = self.ledger.balance(account, held_asset(market, before.side)).available.0;
         if available + before.hold(market) < after.hold(market) {
             return Err(RejectReason::InsufficientFunds);
         }
         Ok(())
-    }
-
-    /// Whether an order with this limit would trade at once.
-    pub(crate) fn would_take(&self, book: &Book, side: Side, limit: Price) -> bool {
-        book.best_price(&self.orders, side.opposite()).is_some_and(|best| crosses(side, limit, best))
     }
 }
 
@@ -376,6 +372,20 @@ pub(crate) fn crosses(side: Side, limit: Price, price: Price) -> bool {
         Side::Buy => price <= limit,
         Side::Sell => price >= limit,
     }
+}
+
+/// Whether a new order is a plain limit order: everything of it is shown, and nothing is asked but price and quantity.
+pub(crate) fn is_ordinary(order: &NewOrder) -> bool {
+    let lasts =
+        matches!(order.time_in_force, TimeInForce::Day | TimeInForce::GoodTillCancel | TimeInForce::ImmediateOrCancel);
+    let absent = order.funds.0 == Amount::ABSENT.0
+        && order.stop_price.0 & order.display_quantity.0 & order.minimum_quantity.0 == u64::MAX
+        && order.expire_at.is_none();
+    lasts
+        && absent
+        && order.order_type == OrderType::Limit
+        && order.flags == OrderFlags::NONE
+        && order.self_trade_prevention.is_none()
 }
 
 /// What has to trade at once for an order to be accepted, if anything has to.

@@ -1,12 +1,14 @@
 //! Orders by handle.
 //!
 //! An order lives in a slot. Its id is the slot and the slot's generation, so that cancel and amend need no search and
-//! an old id never names a new order. Free slots are reused last-in first-out, which keeps the slots in use few and
+//! an old id never names a new order. What matching touches lies in one cache line a slot, apart from the rest. Free slots are reused last-in first-out, which keeps the slots in use few and
 //! warm. A slot whose generations are used up is retired.
 
 use alloc::vec::Vec;
 
-use super::level::Links;
+use super::ladder::LevelAt;
+use super::level::{Chain, Links};
+use super::pieces::Pieces;
 use crate::identity::{AccountId, ClientOrderId, InstrumentId, OrderId, Sequence, SessionId};
 use crate::instrument::FeeRates;
 use crate::order::{OnDisconnect, OrderFlags, OrderStatus, OrderType, SelfTradePrevention, Side, TimeInForce};
@@ -18,9 +20,12 @@ pub(crate) type Slot = u32;
 /// No slot.
 pub(crate) const NIL: Slot = Slot::MAX;
 
-/// Where an open order stands.
+/// Where a slot's order stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 pub(crate) enum Place {
+    /// The slot has no order.
+    Vacant,
     /// Nowhere: it is being entered, amended or ended.
     Nowhere,
     /// In the book, by its limit.
@@ -33,39 +38,90 @@ pub(crate) enum Place {
     Close,
 }
 
-/// An open order.
+/// What of an open order is needed to keep priority and to match: one cache line.
+///
+/// What only reports and owners need is in its [`Details`], and what only some orders have in its [`Extras`].
 #[derive(Debug, Clone, Copy)]
+#[repr(C, align(64))]
 pub(crate) struct Order {
-    /// Handle; its generation is the slot's.
+    /// Handle; its generation is the slot's, or will be when a vacant slot is used next.
     pub(crate) id: OrderId,
     /// How far it may trade: its limit, or a market order's protection.
     pub(crate) limit: Price,
     /// What may still trade; zero for a funds order.
     pub(crate) leaves: Quantity,
-    /// What of the leaves is shown; zero unless it rests at a price.
-    pub(crate) shown: Quantity,
-    /// The block of its ladder that it stands in; meaningless while it stands nowhere.
-    pub(crate) block: u32,
-    pub(crate) place: Place,
-    pub(crate) instrument: InstrumentId,
+    /// Its neighbours in its level.
+    pub(crate) in_level: Links,
+    /// Its neighbours among its account's orders.
+    pub(crate) in_account: Links,
     pub(crate) account: AccountId,
     pub(crate) session: SessionId,
+    pub(crate) instrument: InstrumentId,
+    /// The level that it stands in; meaningless unless it stands in a ladder.
+    pub(crate) level: LevelAt,
+    pub(crate) place: Place,
     pub(crate) side: Side,
     pub(crate) order_type: OrderType,
     pub(crate) time_in_force: TimeInForce,
     pub(crate) flags: OrderFlags,
-    pub(crate) on_disconnect: OnDisconnect,
     /// The mode of its acceptance, for when it is the incoming order.
     pub(crate) self_trade_prevention: SelfTradePrevention,
+    pub(crate) on_disconnect: OnDisconnect,
+    pub(crate) traits: Traits,
+}
+
+const _: () = assert!(size_of::<Order>() == 64, "an order is one cache line");
+
+/// What sets an order apart from one of which everything is shown and which has a quantity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
+pub(crate) struct Traits(u8);
+
+impl Traits {
+    pub(crate) const NONE: Self = Self(0);
+    /// It has funds instead of a quantity.
+    pub(crate) const FUNDS: Self = Self(1);
+    /// It shows a part at a time.
+    pub(crate) const ICEBERG: Self = Self(2);
+    /// Nothing of it is shown: it waits, or gathers as a market order.
+    pub(crate) const UNSEEN: Self = Self(4);
+    /// It is the incoming order, and not yet among its account's and its session's.
+    pub(crate) const ENTERING: Self = Self(8);
+
+    pub(crate) const fn has(self, one: Self) -> bool {
+        self.0 & one.0 != 0
+    }
+
+    pub(crate) const fn set(&mut self, one: Self, on: bool) {
+        self.0 = if on { self.0 | one.0 } else { self.0 & !one.0 };
+    }
+}
+
+/// What of an open order only reports and owners need.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Details {
     pub(crate) client_order_id: ClientOrderId,
-    /// Order quantity; absent for a funds order.
-    pub(crate) quantity: Quantity,
     /// What has traded.
     pub(crate) cumulative: Quantity,
-    /// What self-trade prevention took away.
-    pub(crate) prevented: Quantity,
+    /// The command that entered it; unique among open orders.
+    pub(crate) accepted: Sequence,
+    /// The rates of its acceptance.
+    pub(crate) rates: FeeRates,
+    /// Its neighbours among its session's orders.
+    pub(crate) in_session: Links,
+    /// Its extras, [`NIL`] if it has none.
+    pub(crate) extras: u32,
+}
+
+/// What only some orders have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Extras {
     /// What each tip shows; absent: everything.
     pub(crate) display: Quantity,
+    /// What is shown of an order that shows a part at a time.
+    pub(crate) shown: Quantity,
+    /// What self-trade prevention took away.
+    pub(crate) prevented: Quantity,
     /// What a funds order may still spend; absent for others.
     pub(crate) funds: Amount,
     /// Trigger; absent unless Stop or StopLimit.
@@ -74,41 +130,36 @@ pub(crate) struct Order {
     pub(crate) expire_at: Timestamp,
     /// Its place among the orders that expire, [`NIL`] if it does not.
     pub(crate) expiry_index: u32,
-    /// The command that entered it; unique among open orders.
-    pub(crate) accepted: Sequence,
-    /// The rates of its acceptance.
-    pub(crate) rates: FeeRates,
     /// What it traded as maker, in the quote asset's smallest unit.
     pub(crate) maker_notional: u128,
     /// What it traded as taker.
     pub(crate) taker_notional: u128,
-    /// Its neighbours in the queues that it stands in, by [`super::level::Chain`].
-    pub(crate) links: [Links; super::level::CHAIN_COUNT],
+}
+
+impl Extras {
+    /// An ordinary order's.
+    pub(crate) const NONE: Self = Self {
+        display: Quantity::ABSENT,
+        shown: Quantity::ZERO,
+        prevented: Quantity::ZERO,
+        funds: Amount::ABSENT,
+        stop_price: Price::ABSENT,
+        expire_at: Timestamp::NONE,
+        expiry_index: NIL,
+        maker_notional: 0,
+        taker_notional: 0,
+    };
 }
 
 impl Order {
-    /// What became of it, while it is open or at the moment it ends with nothing left.
-    pub(crate) fn status(&self) -> OrderStatus {
-        match (self.leaves.is_zero(), self.cumulative.is_zero()) {
-            (true, _) if !self.is_by_funds() => OrderStatus::Filled,
-            (_, true) => OrderStatus::New,
-            (_, false) => OrderStatus::PartiallyFilled,
-        }
-    }
-
     /// Whether it has funds instead of a quantity.
     pub(crate) fn is_by_funds(&self) -> bool {
-        !self.funds.is_absent()
+        self.traits.has(Traits::FUNDS)
     }
 
     /// Whether a trade has to elect it before it does anything.
     pub(crate) fn waits(&self) -> bool {
         self.place == Place::Stops
-    }
-
-    /// What the next tip shows.
-    pub(crate) fn next_tip(&self) -> Quantity {
-        self.display.min(self.leaves)
     }
 
     /// The price its owner gave.
@@ -120,19 +171,12 @@ impl Order {
     }
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Cell {
-    /// Of the order that is or was here last; from 1.
-    generation: u64,
-    /// Meaningful while `open`.
-    order: Order,
-    open: bool,
-}
-
 /// All open orders of the venue.
 #[derive(Debug)]
 pub(crate) struct Arena {
-    cells: Vec<Cell>,
+    orders: Vec<Order>,
+    details: Vec<Details>,
+    extras: Pieces<Extras>,
     free: Vec<Slot>,
     capacity: u32,
     open_count: u32,
@@ -141,7 +185,9 @@ pub(crate) struct Arena {
 impl Arena {
     pub(crate) fn new(capacity: u32) -> Self {
         Self {
-            cells: Vec::with_capacity(capacity as usize),
+            orders: Vec::with_capacity(capacity as usize),
+            details: Vec::with_capacity(capacity as usize),
+            extras: Pieces::new(capacity),
             free: Vec::with_capacity(capacity as usize),
             capacity,
             open_count: 0,
@@ -149,8 +195,9 @@ impl Arena {
     }
 
     /// Whether another order fits.
+    #[inline]
     pub(crate) fn has_room(&self) -> bool {
-        !self.free.is_empty() || self.cells.len() < self.capacity as usize
+        !self.free.is_empty() || self.orders.len() < self.capacity as usize
     }
 
     /// Open orders.
@@ -158,57 +205,194 @@ impl Arena {
         self.open_count
     }
 
-    /// Puts `order` into a slot and names it.
+    /// Puts an order into a slot and names it.
     ///
     /// # Panics
     /// Without room: the caller asks [`Arena::has_room`] first, because a full venue is a reject and not a fault.
-    pub(crate) fn insert(&mut self, mut order: Order) -> Slot {
+    #[inline]
+    pub(crate) fn insert(&mut self, mut order: Order, details: Details) -> Slot {
         self.open_count += 1;
         if let Some(slot) = self.free.pop() {
-            let cell = &mut self.cells[slot as usize];
-            order.id = OrderId::from_parts(slot, cell.generation);
-            cell.order = order;
-            cell.open = true;
+            let cell = &mut self.orders[slot as usize];
+            order.id = cell.id;
+            *cell = order;
+            self.details[slot as usize] = details;
             return slot;
         }
-        assert!(self.cells.len() < self.capacity as usize, "the caller checked for room");
-        let slot = self.cells.len() as Slot;
+        assert!(self.orders.len() < self.capacity as usize, "the caller checked for room");
+        let slot = self.orders.len() as Slot;
         order.id = OrderId::from_parts(slot, 1);
-        self.cells.push(Cell { generation: 1, order, open: true });
+        self.orders.push(order);
+        self.details.push(details);
         slot
     }
 
     /// Frees a slot; its id names nothing from now on.
+    #[inline]
     pub(crate) fn remove(&mut self, slot: Slot) {
-        let cell = &mut self.cells[slot as usize];
-        debug_assert!(cell.open);
-        cell.open = false;
         self.open_count -= 1;
-        if cell.generation < OrderId::GENERATION_MAX {
-            cell.generation += 1;
+        let extras = self.details[slot as usize].extras;
+        if extras != NIL {
+            self.extras.give_back(extras);
+        }
+        let order = &mut self.orders[slot as usize];
+        debug_assert!(order.place != Place::Vacant);
+        order.place = Place::Vacant;
+        if order.id.generation() < OrderId::GENERATION_MAX {
+            order.id = order.id.in_next_generation();
             self.free.push(slot);
         }
     }
 
     /// The slot of an open order.
+    #[inline]
     pub(crate) fn find(&self, id: OrderId) -> Option<Slot> {
-        let cell = self.cells.get(id.slot() as usize)?;
-        (cell.open && cell.generation == id.generation()).then_some(id.slot())
+        let order = self.orders.get(id.slot() as usize)?;
+        (order.id == id && order.place != Place::Vacant).then_some(id.slot())
     }
 
     /// Whether the slot holds an open order.
     pub(crate) fn is_open(&self, slot: Slot) -> bool {
-        self.cells.get(slot as usize).is_some_and(|cell| cell.open)
+        self.orders.get(slot as usize).is_some_and(|order| order.place != Place::Vacant)
+    }
+
+    /// What reports and owners need of an open order.
+    #[inline]
+    pub(crate) fn details(&self, slot: Slot) -> &Details {
+        &self.details[slot as usize]
+    }
+
+    /// As [`Arena::details`].
+    #[inline]
+    pub(crate) fn details_mut(&mut self, slot: Slot) -> &mut Details {
+        &mut self.details[slot as usize]
+    }
+
+    /// What only some orders have.
+    #[inline]
+    pub(crate) fn extras(&self, slot: Slot) -> &Extras {
+        match self.details[slot as usize].extras {
+            NIL => &Extras::NONE,
+            at => &self.extras[at],
+        }
+    }
+
+    /// As [`Arena::extras`]; the order has some from now on.
+    #[inline]
+    pub(crate) fn extras_mut(&mut self, slot: Slot) -> &mut Extras {
+        let details = &mut self.details[slot as usize];
+        if details.extras == NIL {
+            details.extras = self.extras.take(|| Extras::NONE);
+            self.extras[details.extras] = Extras::NONE;
+        }
+        &mut self.extras[details.extras]
+    }
+
+    /// What the next tip shows.
+    #[inline]
+    pub(crate) fn next_tip(&self, slot: Slot) -> Quantity {
+        let order = &self[slot];
+        match order.traits.has(Traits::ICEBERG) {
+            true => self.extras(slot).display.min(order.leaves),
+            false => order.leaves,
+        }
+    }
+
+    /// What of the leaves is shown.
+    #[inline]
+    pub(crate) fn shown(&self, slot: Slot) -> Quantity {
+        let order = &self[slot];
+        match order.traits {
+            Traits::NONE => order.leaves,
+            traits if traits.has(Traits::UNSEEN) => Quantity::ZERO,
+            traits if traits.has(Traits::ICEBERG) => self.extras(slot).shown,
+            _ => order.leaves,
+        }
+    }
+
+    /// Shows the next tip.
+    #[inline]
+    pub(crate) fn show(&mut self, slot: Slot) {
+        self[slot].traits.set(Traits::UNSEEN, false);
+        self.show_at_most(slot, Quantity::MAX);
+    }
+
+    /// Shows nothing.
+    pub(crate) fn hide(&mut self, slot: Slot) {
+        self[slot].traits.set(Traits::UNSEEN, true);
+    }
+
+    /// Shows so much of the next tip of an order that is seen.
+    #[inline]
+    pub(crate) fn show_at_most(&mut self, slot: Slot, shown: Quantity) {
+        if self[slot].traits.has(Traits::ICEBERG) {
+            let tip = self.next_tip(slot);
+            self.extras_mut(slot).shown = tip.min(shown);
+        }
+    }
+
+    /// Lets each tip show so much; absent: everything.
+    pub(crate) fn set_display(&mut self, slot: Slot, display: Quantity) {
+        if display != self.extras(slot).display {
+            self.extras_mut(slot).display = display;
+            self[slot].traits.set(Traits::ICEBERG, !display.is_absent());
+        }
+    }
+
+    /// Order quantity; absent for a funds order.
+    #[inline]
+    pub(crate) fn quantity(&self, slot: Slot) -> Quantity {
+        let order = &self[slot];
+        match order.is_by_funds() {
+            true => Quantity::ABSENT,
+            false => order.leaves + self.gone(slot),
+        }
+    }
+
+    /// What has traded or was prevented.
+    #[inline]
+    pub(crate) fn gone(&self, slot: Slot) -> Quantity {
+        self.details(slot).cumulative + self.extras(slot).prevented
+    }
+
+    /// What became of an order, while it is open or at the moment it ends with nothing left.
+    pub(crate) fn status(&self, slot: Slot) -> OrderStatus {
+        let order = &self[slot];
+        match (order.leaves.is_zero(), self.details(slot).cumulative.is_zero()) {
+            (true, _) if !order.is_by_funds() => OrderStatus::Filled,
+            (_, true) => OrderStatus::New,
+            (_, false) => OrderStatus::PartiallyFilled,
+        }
+    }
+
+    /// An order's neighbours in a chain.
+    #[inline]
+    pub(super) fn links(&self, chain: Chain, slot: Slot) -> Links {
+        match chain {
+            Chain::Level => self.orders[slot as usize].in_level,
+            Chain::Account => self.orders[slot as usize].in_account,
+            Chain::Session => self.details[slot as usize].in_session,
+        }
+    }
+
+    /// As [`Arena::links`].
+    #[inline]
+    pub(super) fn links_mut(&mut self, chain: Chain, slot: Slot) -> &mut Links {
+        match chain {
+            Chain::Level => &mut self.orders[slot as usize].in_level,
+            Chain::Account => &mut self.orders[slot as usize].in_account,
+            Chain::Session => &mut self.details[slot as usize].in_session,
+        }
     }
 
     /// Slots ever used.
     pub(crate) fn used(&self) -> u32 {
-        self.cells.len() as u32
+        self.orders.len() as u32
     }
 
     /// The generation that the slot has now, or will have when it is used next.
     pub(crate) fn generation(&self, slot: Slot) -> u64 {
-        self.cells[slot as usize].generation
+        self.orders[slot as usize].id.generation()
     }
 
     /// Free slots, the next to be used last.
@@ -216,35 +400,39 @@ impl Arena {
         &self.free
     }
 
-    /// An arena with these generations, all slots closed and none free; `None` beyond the capacity.
+    /// An arena with these generations, all slots vacant and none free; `None` beyond the capacity.
     pub(crate) fn restore(capacity: u32, generations: &[u64]) -> Option<Self> {
         let mut arena = Self::new(capacity);
         if generations.len() > capacity as usize {
             return None;
         }
-        for &generation in generations {
-            arena.cells.push(Cell { generation, order: VACANT, open: false });
+        for (slot, &generation) in (0..).zip(generations) {
+            let id = OrderId::from_parts(slot, generation);
+            arena.orders.push(Order { id, place: Place::Vacant, ..Order::BLANK });
+            arena.details.push(Details::BLANK);
         }
         Some(arena)
     }
 
-    /// Opens the slot that `order.id` names; `None` unless it is closed and of that generation.
-    pub(crate) fn restore_order(&mut self, order: Order) -> Option<Slot> {
+    /// Opens the slot that `order.id` names; `None` unless it is vacant and of that generation.
+    pub(crate) fn restore_order(&mut self, order: Order, details: Details, extras: Extras) -> Option<Slot> {
         let slot = order.id.slot();
-        let cell = self.cells.get_mut(slot as usize)?;
-        if cell.open || cell.generation != order.id.generation() {
+        let cell = self.orders.get_mut(slot as usize)?;
+        if cell.place != Place::Vacant || cell.id != order.id {
             return None;
         }
-        cell.order = order;
-        cell.open = true;
+        *cell = order;
+        self.details[slot as usize] = details;
+        if extras != Extras::NONE {
+            *self.extras_mut(slot) = extras;
+        }
         self.open_count += 1;
         Some(slot)
     }
 
-    /// Makes a closed slot the next to be used; `None` unless it is closed.
+    /// Makes a vacant slot the next to be used; `None` unless it is vacant.
     pub(crate) fn restore_free(&mut self, slot: Slot) -> Option<()> {
-        let cell = self.cells.get(slot as usize)?;
-        if cell.open || self.free.len() >= self.capacity as usize {
+        if slot >= self.used() || self.is_open(slot) || self.free.len() >= self.capacity as usize {
             return None;
         }
         self.free.push(slot);
@@ -255,66 +443,76 @@ impl Arena {
 impl core::ops::Index<Slot> for Arena {
     type Output = Order;
 
+    #[inline]
     fn index(&self, slot: Slot) -> &Order {
-        let cell = &self.cells[slot as usize];
-        debug_assert!(cell.open);
-        &cell.order
+        let order = &self.orders[slot as usize];
+        debug_assert!(order.place != Place::Vacant);
+        order
     }
 }
 
 impl core::ops::IndexMut<Slot> for Arena {
+    #[inline]
     fn index_mut(&mut self, slot: Slot) -> &mut Order {
-        let cell = &mut self.cells[slot as usize];
-        debug_assert!(cell.open);
-        &mut cell.order
+        let order = &mut self.orders[slot as usize];
+        debug_assert!(order.place != Place::Vacant);
+        order
     }
 }
 
-const VACANT: Order = Order {
-    id: OrderId::NONE,
-    limit: Price::ZERO,
-    leaves: Quantity::ZERO,
-    shown: Quantity::ZERO,
-    block: NIL,
-    place: Place::Nowhere,
-    instrument: InstrumentId::NONE,
-    account: AccountId::NONE,
-    session: SessionId::NONE,
-    side: Side::Buy,
-    order_type: OrderType::Limit,
-    time_in_force: TimeInForce::GoodTillCancel,
-    flags: OrderFlags::NONE,
-    on_disconnect: OnDisconnect::AsSession,
-    self_trade_prevention: SelfTradePrevention::Allow,
-    client_order_id: ClientOrderId::NONE,
-    quantity: Quantity::ZERO,
-    cumulative: Quantity::ZERO,
-    prevented: Quantity::ZERO,
-    display: Quantity::ABSENT,
-    funds: Amount::ABSENT,
-    stop_price: Price::ABSENT,
-    expire_at: Timestamp::NONE,
-    expiry_index: NIL,
-    accepted: Sequence::NONE,
-    rates: FeeRates::ZERO,
-    maker_notional: 0,
-    taker_notional: 0,
-    links: [Links::NONE; super::level::CHAIN_COUNT],
-};
+impl Order {
+    /// What an order starts from.
+    pub(crate) const BLANK: Self = Self {
+        id: OrderId::NONE,
+        limit: Price::ZERO,
+        leaves: Quantity::ZERO,
+        in_level: Links::NONE,
+        in_account: Links::NONE,
+        account: AccountId::NONE,
+        session: SessionId::NONE,
+        instrument: InstrumentId::NONE,
+        level: NIL,
+        place: Place::Nowhere,
+        side: Side::Buy,
+        order_type: OrderType::Limit,
+        time_in_force: TimeInForce::GoodTillCancel,
+        flags: OrderFlags::NONE,
+        self_trade_prevention: SelfTradePrevention::Allow,
+        on_disconnect: OnDisconnect::AsSession,
+        traits: Traits::NONE,
+    };
+}
+
+impl Details {
+    /// What an order starts from.
+    pub(crate) const BLANK: Self = Self {
+        client_order_id: ClientOrderId::NONE,
+        cumulative: Quantity::ZERO,
+        accepted: Sequence::NONE,
+        rates: FeeRates::ZERO,
+        in_session: Links::NONE,
+        extras: NIL,
+    };
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn insert(arena: &mut Arena) -> Slot {
+        arena.insert(Order::BLANK, Details::BLANK)
+    }
+
     #[test]
     fn slots_are_reused_last_in_first_out_with_a_new_generation() {
         let mut arena = Arena::new(3);
-        let slots = [arena.insert(VACANT), arena.insert(VACANT), arena.insert(VACANT)];
+        let slots = [insert(&mut arena), insert(&mut arena), insert(&mut arena)];
         assert_eq!(slots, [0, 1, 2]);
         assert!(!arena.has_room());
         arena.remove(0);
         arena.remove(2);
-        let slot = arena.insert(VACANT);
+        assert_eq!(arena.find(OrderId::from_parts(2, 2)), None, "a name that is not given yet names nothing");
+        let slot = insert(&mut arena);
         assert_eq!(arena[slot].id, OrderId::from_parts(2, 2));
         assert_eq!(arena.find(OrderId::from_parts(2, 1)), None);
         assert_eq!(arena.find(OrderId::from_parts(2, 2)), Some(2));
@@ -325,8 +523,19 @@ mod tests {
     fn an_exhausted_slot_is_retired() {
         let mut arena = Arena::restore(1, &[OrderId::GENERATION_MAX]).unwrap();
         arena.restore_free(0).unwrap();
-        let slot = arena.insert(VACANT);
+        let slot = insert(&mut arena);
         arena.remove(slot);
         assert!(!arena.has_room());
+    }
+
+    #[test]
+    fn extras_are_new_for_each_order() {
+        let mut arena = Arena::new(1);
+        let slot = insert(&mut arena);
+        arena.extras_mut(slot).prevented = Quantity(7);
+        arena.remove(slot);
+        let slot = insert(&mut arena);
+        assert_eq!(*arena.extras(slot), Extras::NONE);
+        assert_eq!(arena.extras_mut(slot).prevented, Quantity::ZERO);
     }
 }

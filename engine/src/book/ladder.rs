@@ -19,6 +19,7 @@ use alloc::vec::Vec;
 
 use super::arena::{Arena, NIL, Order, Slot};
 use super::level::{Chain, Queue};
+use super::pieces::Pieces;
 use crate::{Amount, Price, Quantity};
 
 /// Keys in a block, children of a node.
@@ -33,6 +34,7 @@ const HEIGHT_MAX: u32 = KEY_BITS / FANOUT_BITS - 1;
 const _: () = assert!(Price::MAX.0 < KEY_MAX, "every price has a key on both sides");
 const _: () = assert!(KEY_BITS.is_multiple_of(FANOUT_BITS));
 
+/// 64 neighbouring levels, without the levels themselves.
 #[derive(Debug)]
 struct Block {
     /// Key without its last six bits.
@@ -44,8 +46,10 @@ struct Block {
     previous: u32,
     /// The next worse block.
     next: u32,
-    levels: [Level; FANOUT],
 }
+
+/// Where a level lies: its block, and its place in that.
+pub(crate) type LevelAt = u32;
 
 /// The orders at one price, and how much they have open together: more than 64 bits, if they are many and large.
 #[derive(Debug, Clone, Copy)]
@@ -65,64 +69,58 @@ struct Node {
     children: [u32; FANOUT],
 }
 
-/// The blocks and nodes of all ladders of the venue.
+/// The blocks, levels and nodes of all ladders of the venue. What is given back is empty.
 #[derive(Debug)]
 pub(crate) struct Pool {
     blocks: Pieces<Block>,
+    /// 64 a block.
+    levels: Vec<Level>,
     nodes: Pieces<Node>,
-}
-
-/// Reusable pieces by number.
-#[derive(Debug)]
-struct Pieces<T> {
-    pieces: Vec<T>,
-    free: Vec<u32>,
-    capacity: u32,
-}
-
-impl<T> Pieces<T> {
-    fn new(capacity: u32) -> Self {
-        Self { pieces: Vec::with_capacity(capacity as usize), free: Vec::with_capacity(capacity as usize), capacity }
-    }
-
-    fn available(&self) -> usize {
-        self.free.len() + (self.capacity as usize - self.pieces.len())
-    }
-
-    fn take(&mut self, piece: T) -> u32 {
-        if let Some(at) = self.free.pop() {
-            self.pieces[at as usize] = piece;
-            return at;
-        }
-        assert!(self.pieces.len() < self.capacity as usize, "the caller checked for room");
-        self.pieces.push(piece);
-        (self.pieces.len() - 1) as u32
-    }
-
-    fn give_back(&mut self, at: u32) {
-        self.free.push(at);
-    }
-}
-
-impl<T> core::ops::Index<u32> for Pieces<T> {
-    type Output = T;
-
-    fn index(&self, at: u32) -> &T {
-        &self.pieces[at as usize]
-    }
-}
-
-impl<T> core::ops::IndexMut<u32> for Pieces<T> {
-    fn index_mut(&mut self, at: u32) -> &mut T {
-        &mut self.pieces[at as usize]
-    }
 }
 
 impl Pool {
     /// Room for `blocks` blocks of prices, and for as many nodes as can stand above them.
     pub(crate) fn new(blocks: u32) -> Self {
         let nodes = blocks.saturating_mul(HEIGHT_MAX).saturating_add(2 * HEIGHT_MAX);
-        Self { blocks: Pieces::new(blocks), nodes: Pieces::new(nodes) }
+        let levels = Vec::with_capacity(blocks as usize * FANOUT);
+        Self { blocks: Pieces::new(blocks), levels, nodes: Pieces::new(nodes) }
+    }
+
+    fn take_block(&mut self, number: u64) -> u32 {
+        let at = self.blocks.take(|| Block { number, occupied: 0, parent: NIL, previous: NIL, next: NIL });
+        self.blocks[at] = Block { number, occupied: 0, parent: NIL, previous: NIL, next: NIL };
+        let end = (at as usize + 1) * FANOUT;
+        if self.levels.len() < end {
+            self.levels.resize(end, Level::EMPTY);
+        }
+        at
+    }
+
+    fn take_node(&mut self) -> u32 {
+        let at = self.nodes.take(|| Node { occupied: 0, parent: NIL, children: [NIL; FANOUT] });
+        self.nodes[at].parent = NIL;
+        at
+    }
+
+    fn give_back_node(&mut self, at: u32) {
+        self.nodes[at].occupied = 0;
+        self.nodes.give_back(at);
+    }
+
+    #[inline]
+    fn level(&self, at: LevelAt) -> &Level {
+        &self.levels[at as usize]
+    }
+
+    #[inline]
+    fn level_mut(&mut self, at: LevelAt) -> &mut Level {
+        &mut self.levels[at as usize]
+    }
+
+    /// The block's first occupied level.
+    #[inline]
+    fn first_level(&self, block: u32) -> LevelAt {
+        block << FANOUT_BITS | self.blocks[block].occupied.trailing_zeros()
     }
 }
 
@@ -133,18 +131,15 @@ pub(crate) enum First {
     Lowest,
 }
 
-/// Which of an order's prices a ladder goes by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum By {
-    Limit,
-    StopPrice,
-}
-
 /// One side of one book, or of its stops.
 #[derive(Debug)]
 pub(crate) struct Ladder {
-    first_price: First,
-    by: By,
+    /// The key of the best level; none is greater than that of no level.
+    best_key: u64,
+    /// The best level; meaningless without one.
+    best: LevelAt,
+    /// What turns a price into its key: nothing, or every bit.
+    mask: u64,
     /// A block if `height` is 0, else a node.
     root: u32,
     /// Nodes between the root, included, and a block.
@@ -157,13 +152,8 @@ pub(crate) struct Ladder {
     last: u32,
 }
 
-fn key(first: First, price: Price) -> u64 {
-    debug_assert!(price.0 <= Price::MAX.0);
-    match first {
-        First::Highest => KEY_MAX - price.0,
-        First::Lowest => price.0,
-    }
-}
+/// The best key of a ladder without levels.
+const NO_KEY: u64 = u64::MAX;
 
 /// The child of a node at `height` under which the block lies.
 fn child_index(number: u64, height: u32) -> usize {
@@ -171,73 +161,112 @@ fn child_index(number: u64, height: u32) -> usize {
 }
 
 impl Ladder {
-    pub(crate) fn new(first_price: First, by: By) -> Self {
-        Self { first_price, by, root: NIL, height: 0, prefix: 0, first: NIL, last: NIL }
+    pub(crate) fn new(first: First) -> Self {
+        let mask = if first == First::Highest { KEY_MAX } else { 0 };
+        Self { best_key: NO_KEY, best: NIL, mask, root: NIL, height: 0, prefix: 0, first: NIL, last: NIL }
     }
 
-    fn key(&self, order: &Order) -> u64 {
-        key(
-            self.first_price,
-            match self.by {
-                By::Limit => order.limit,
-                By::StopPrice => order.stop_price,
-            },
-        )
+    #[inline]
+    fn key(&self, price: Price) -> u64 {
+        debug_assert!(price.0 <= Price::MAX.0);
+        price.0 ^ self.mask
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.best_key == NO_KEY
+    }
+
+    /// The best price.
+    #[inline]
+    pub(crate) fn best_price(&self) -> Option<Price> {
+        (!self.is_empty()).then_some(Price(self.best_key ^ self.mask))
+    }
+
+    /// Whether the best price is at least as good as this one.
+    #[inline]
+    pub(crate) fn reaches(&self, price: Price) -> bool {
+        self.best_key <= self.key(price)
     }
 
     /// The order whose turn is next.
+    #[inline]
     pub(crate) fn best(&self, pool: &Pool) -> Option<Slot> {
-        let block = (self.first != NIL).then(|| &pool.blocks[self.first])?;
-        block.levels[block.occupied.trailing_zeros() as usize].queue.first()
+        if self.is_empty() { None } else { pool.level(self.best).queue.first() }
     }
 
     /// Whether an order at this price finds room.
+    #[inline]
     pub(crate) fn has_room(&self, pool: &Pool, price: Price) -> bool {
-        pool.blocks.available() > 0 || self.find(pool, key(self.first_price, price) >> FANOUT_BITS).is_some()
+        pool.blocks.available() > 0 || self.find(pool, self.key(price) >> FANOUT_BITS).is_some()
     }
 
-    /// Puts an order at the back of its level.
-    pub(crate) fn insert(&mut self, pool: &mut Pool, arena: &mut Arena, slot: Slot) {
-        let key = self.key(&arena[slot]);
+    /// Puts an order at the back of the level of this price.
+    #[inline]
+    pub(crate) fn insert(&mut self, pool: &mut Pool, arena: &mut Arena, slot: Slot, price: Price) {
+        let key = self.key(price);
         let block = self.find_or_insert(pool, key >> FANOUT_BITS);
-        let index = key as usize & (FANOUT - 1);
-        arena[slot].block = block;
-        let block = &mut pool.blocks[block];
-        block.occupied |= 1 << index;
-        block.levels[index].quantity.0 += u128::from(arena[slot].leaves.0);
-        block.levels[index].queue.push(arena, Chain::Level, slot);
+        let index = key as u32 & (FANOUT as u32 - 1);
+        let at = block << FANOUT_BITS | index;
+        let order = &mut arena[slot];
+        order.level = at;
+        let leaves = order.leaves;
+        let level = pool.level_mut(at);
+        level.quantity.0 += u128::from(leaves.0);
+        if level.queue.is_empty() {
+            pool.blocks[block].occupied |= 1 << index;
+            if key < self.best_key {
+                (self.best_key, self.best) = (key, at);
+            }
+        }
+        pool.level_mut(at).queue.push(arena, Chain::Level, slot);
     }
 
     /// Takes a resting order out.
+    #[inline]
     pub(crate) fn remove(&mut self, pool: &mut Pool, arena: &mut Arena, slot: Slot) {
-        let at = core::mem::replace(&mut arena[slot].block, NIL);
-        let index = self.key(&arena[slot]) as usize & (FANOUT - 1);
-        let block = &mut pool.blocks[at];
-        block.levels[index].quantity.0 -= u128::from(arena[slot].leaves.0);
-        block.levels[index].queue.remove(arena, Chain::Level, slot);
-        if block.levels[index].queue.is_empty() {
-            block.occupied &= !(1 << index);
-            if block.occupied == 0 {
-                self.remove_block(pool, at);
-            }
+        let Order { level: at, leaves, .. } = arena[slot];
+        let level = pool.level_mut(at);
+        level.quantity.0 -= u128::from(leaves.0);
+        level.queue.remove(arena, Chain::Level, slot);
+        if level.queue.is_empty() {
+            self.vacate(pool, at);
+        }
+    }
+
+    /// A level has no order any more.
+    fn vacate(&mut self, pool: &mut Pool, at: LevelAt) {
+        let at_block = at >> FANOUT_BITS;
+        let block = &mut pool.blocks[at_block];
+        block.occupied &= !(1 << (at & (FANOUT as u32 - 1)));
+        let (occupied, next) = (block.occupied, block.next);
+        if self.best == at {
+            let better = if occupied == 0 { next } else { at_block };
+            (self.best_key, self.best) = match better {
+                NIL => (NO_KEY, NIL),
+                better => {
+                    let best = pool.first_level(better);
+                    let number = pool.blocks[better].number;
+                    (number << FANOUT_BITS | u64::from(best & (FANOUT as u32 - 1)), best)
+                }
+            };
+        }
+        if occupied == 0 {
+            self.remove_block(pool, at_block);
         }
     }
 
     /// An order has so much less open.
+    #[inline]
     pub(crate) fn reduce(&self, pool: &mut Pool, arena: &Arena, slot: Slot, by: Quantity) {
-        self.level_mut(pool, arena, slot).quantity.0 -= u128::from(by.0);
+        pool.level_mut(arena[slot].level).quantity.0 -= u128::from(by.0);
     }
 
     /// An order goes to the back of its level.
     pub(crate) fn send_back(&self, pool: &mut Pool, arena: &mut Arena, slot: Slot) {
-        let queue = &mut self.level_mut(pool, arena, slot).queue;
+        let queue = &mut pool.level_mut(arena[slot].level).queue;
         queue.remove(arena, Chain::Level, slot);
         queue.push(arena, Chain::Level, slot);
-    }
-
-    fn level_mut<'a>(&self, pool: &'a mut Pool, arena: &Arena, slot: Slot) -> &'a mut Level {
-        let index = self.key(&arena[slot]) as usize & (FANOUT - 1);
-        &mut pool.blocks[arena[slot].block].levels[index]
     }
 
     /// The levels, best first: the orders, and how much they have open together.
@@ -250,7 +279,7 @@ impl Ladder {
                 if occupied != 0 {
                     let index = occupied.trailing_zeros();
                     rest = u64::MAX.checked_shl(index + 1).unwrap_or(0);
-                    let level = &block.levels[index as usize];
+                    let level = pool.level(at << FANOUT_BITS | index);
                     return Some((level.queue, level.quantity.0));
                 }
                 (at, rest) = (block.next, u64::MAX);
@@ -281,7 +310,7 @@ impl Ladder {
 
     fn find_or_insert(&mut self, pool: &mut Pool, number: u64) -> u32 {
         if self.root == NIL {
-            let block = pool.blocks.take(Block::new(number));
+            let block = pool.take_block(number);
             (self.root, self.height, self.prefix) = (block, 0, number);
             (self.first, self.last) = (block, block);
             return block;
@@ -302,7 +331,7 @@ impl Ladder {
 
     /// Puts a node above the root.
     fn grow(&mut self, pool: &mut Pool) {
-        let root = pool.nodes.take(Node::new());
+        let root = pool.take_node();
         attach(pool, root, self.height + 1, (self.prefix & (FANOUT as u64 - 1)) as usize, self.root);
         self.root = root;
         self.height += 1;
@@ -312,11 +341,11 @@ impl Ladder {
     /// Makes the block `number` and the nodes that lead to it below the node `at`, which has none on that path.
     fn insert_below(&mut self, pool: &mut Pool, number: u64, mut at: u32, mut height: u32) -> u32 {
         while height > 1 {
-            let node = pool.nodes.take(Node::new());
+            let node = pool.take_node();
             attach(pool, at, height, child_index(number, height), node);
             (at, height) = (node, height - 1);
         }
-        let block = pool.blocks.take(Block::new(number));
+        let block = pool.take_block(number);
         attach(pool, at, 1, child_index(number, 1), block);
         self.link(pool, block);
         block
@@ -345,7 +374,7 @@ impl Ladder {
     }
 
     fn remove_block(&mut self, pool: &mut Pool, block: u32) {
-        let Block { number, previous, next, mut parent, .. } = pool.blocks[block];
+        let &Block { number, previous, next, mut parent, .. } = &pool.blocks[block];
         self.join(pool, previous, next);
         pool.blocks.give_back(block);
         let mut height = 1;
@@ -357,7 +386,7 @@ impl Ladder {
                 return;
             }
             let above = node.parent;
-            pool.nodes.give_back(parent);
+            pool.give_back_node(parent);
             (parent, height) = (above, height + 1);
         }
         self.root = NIL;
@@ -369,7 +398,7 @@ impl Ladder {
             let node = &pool.nodes[self.root];
             let index = node.occupied.trailing_zeros();
             let child = node.children[index as usize];
-            pool.nodes.give_back(self.root);
+            pool.give_back_node(self.root);
             self.root = child;
             self.height -= 1;
             self.prefix = self.prefix << FANOUT_BITS | u64::from(index);
@@ -378,7 +407,13 @@ impl Ladder {
     }
 
     /// Checks the tree, the bitmaps and the neighbours against one another; the number of orders, or what is wrong.
-    pub(crate) fn check(&self, pool: &Pool, arena: &Arena) -> Result<u32, &'static str> {
+    pub(crate) fn check(&self, pool: &Pool, arena: &Arena, price: impl Fn(Slot) -> Price) -> Result<u32, &'static str> {
+        let first = (self.first != NIL).then(|| pool.first_level(self.first));
+        let best = first
+            .map_or(NO_KEY, |at| pool.blocks[self.first].number << FANOUT_BITS | u64::from(at & (FANOUT as u32 - 1)));
+        if (best, first.unwrap_or(self.best)) != (self.best_key, self.best) {
+            return Err("a ladder's best level is not the best");
+        }
         let (mut previous, mut at, mut count) = (NIL, self.first, 0);
         while at != NIL {
             let block = &pool.blocks[at];
@@ -388,7 +423,9 @@ impl Ladder {
             if previous != NIL && pool.blocks[previous].number >= block.number {
                 return Err("blocks are out of order");
             }
-            for (index, level) in block.levels.iter().enumerate() {
+            for index in 0..FANOUT as u32 {
+                let at_level = at << FANOUT_BITS | index;
+                let level = pool.level(at_level);
                 if level.queue.is_empty() == (block.occupied & 1 << index != 0) {
                     return Err("a bitmap disagrees with its levels");
                 }
@@ -399,8 +436,8 @@ impl Ladder {
                     return Err("a level's quantity is not that of its orders");
                 }
                 for slot in level.queue.iter(arena, Chain::Level) {
-                    let key = self.key(&arena[slot]);
-                    if key != block.number << FANOUT_BITS | index as u64 || arena[slot].block != at {
+                    let key = self.key(price(slot));
+                    if key != block.number << FANOUT_BITS | u64::from(index) || arena[slot].level != at_level {
                         return Err("an order is not at its price");
                     }
                 }
@@ -411,18 +448,6 @@ impl Ladder {
             return Err("a ladder's ends are wrong");
         }
         Ok(count)
-    }
-}
-
-impl Block {
-    fn new(number: u64) -> Self {
-        Self { number, occupied: 0, parent: NIL, previous: NIL, next: NIL, levels: [Level::EMPTY; FANOUT] }
-    }
-}
-
-impl Node {
-    fn new() -> Self {
-        Self { occupied: 0, parent: NIL, children: [NIL; FANOUT] }
     }
 }
 
@@ -443,7 +468,7 @@ fn set_parent(pool: &mut Pool, child: u32, height: u32, parent: u32) {
 
 /// The next worse block in the tree, by way of the first ancestor that has a child behind.
 fn worse_neighbour(pool: &Pool, block: u32) -> u32 {
-    let Block { number, mut parent, .. } = pool.blocks[block];
+    let &Block { number, mut parent, .. } = &pool.blocks[block];
     let mut height = 1;
     while parent != NIL {
         let node = &pool.nodes[parent];

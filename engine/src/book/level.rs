@@ -7,18 +7,14 @@ use super::arena::{Arena, NIL, Slot};
 
 /// Which of an order's links a queue is threaded through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(usize)]
 pub(crate) enum Chain {
     /// The price level that the order rests at, by priority.
-    Level = 0,
+    Level,
     /// The account's open orders, oldest first.
-    Account = 1,
+    Account,
     /// The session's open orders, oldest first.
-    Session = 2,
+    Session,
 }
-
-/// How many queues an order can stand in.
-pub(crate) const CHAIN_COUNT: usize = 3;
 
 /// An order's neighbours in one queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,35 +37,39 @@ pub(crate) struct Queue {
 impl Queue {
     pub(crate) const EMPTY: Self = Self { first: NIL, last: NIL };
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.first == NIL
     }
 
     /// The order at the front.
+    #[inline]
     pub(crate) fn first(&self) -> Option<Slot> {
         (self.first != NIL).then_some(self.first)
     }
 
     /// Puts an order at the back.
+    #[inline]
     pub(crate) fn push(&mut self, arena: &mut Arena, chain: Chain, slot: Slot) {
-        arena[slot].links[chain as usize] = Links { previous: self.last, next: NIL };
+        *arena.links_mut(chain, slot) = Links { previous: self.last, next: NIL };
         match self.last {
             NIL => self.first = slot,
-            last => arena[last].links[chain as usize].next = slot,
+            last => arena.links_mut(chain, last).next = slot,
         }
         self.last = slot;
     }
 
     /// Takes an order out, wherever it stands.
+    #[inline]
     pub(crate) fn remove(&mut self, arena: &mut Arena, chain: Chain, slot: Slot) {
-        let Links { previous, next } = arena[slot].links[chain as usize];
+        let Links { previous, next } = arena.links(chain, slot);
         match previous {
             NIL => self.first = next,
-            previous => arena[previous].links[chain as usize].next = next,
+            previous => arena.links_mut(chain, previous).next = next,
         }
         match next {
             NIL => self.last = previous,
-            next => arena[next].links[chain as usize].previous = previous,
+            next => arena.links_mut(chain, next).previous = previous,
         }
     }
 
@@ -78,7 +78,7 @@ impl Queue {
         let mut slot = self.first;
         core::iter::from_fn(move || {
             let current = (slot != NIL).then_some(slot)?;
-            slot = arena[current].links[chain as usize].next;
+            slot = arena.links(chain, current).next;
             Some(current)
         })
     }
@@ -87,10 +87,10 @@ impl Queue {
     pub(crate) fn check(&self, arena: &Arena, chain: Chain) -> Option<u32> {
         let (mut previous, mut slot, mut count) = (NIL, self.first, 0);
         while slot != NIL {
-            if !arena.is_open(slot) || arena[slot].links[chain as usize].previous != previous || count > arena.used() {
+            if !arena.is_open(slot) || arena.links(chain, slot).previous != previous || count > arena.used() {
                 return None;
             }
-            (previous, slot, count) = (slot, arena[slot].links[chain as usize].next, count + 1);
+            (previous, slot, count) = (slot, arena.links(chain, slot).next, count + 1);
         }
         (previous == self.last).then_some(count)
     }
