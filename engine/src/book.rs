@@ -40,6 +40,12 @@ impl Orders {
             stirred: Vec::with_capacity(capacity.instruments as usize),
         }
     }
+
+    /// Whether a call has changed since the indicative prices were last looked at.
+    #[inline]
+    pub(crate) fn is_stirred(&self) -> bool {
+        !self.stirred.is_empty()
+    }
 }
 
 /// The open orders of one instrument: those that rest, the stops that wait to be elected, the market orders of a call,
@@ -197,6 +203,12 @@ impl Book {
     #[inline]
     pub(crate) fn has_room(&self, orders: &Orders, place: Place, side: Side, price: Price) -> bool {
         self.ladder(place, side).has_room(&orders.pool, price)
+    }
+
+    /// Whether an order finds room at any price.
+    #[inline]
+    pub(crate) fn has_room_anywhere(orders: &Orders) -> bool {
+        orders.pool.has_room()
     }
 
     /// The market order of a side that trades next in a call.

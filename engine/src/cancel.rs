@@ -19,38 +19,49 @@ impl Engine {
     /// Cancels one order.
     pub(crate) fn cancel_order<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, cancel: &CancelOrder) {
         match self.check_cancel(turn, cancel) {
-            Ok(slot) => {
+            Ok((slot, reason)) => {
                 let requester = self.requester(turn, self.orders.arena[slot].session);
-                let may_trade = self.directory.allows(turn.header.author, Right::Trade(cancel.account));
-                let reason = if may_trade { CancelReason::Requested } else { CancelReason::Administrator };
                 self.cancel(turn, slot, reason, requester, cancel.client_order_id);
             }
-            Err(reason) => {
-                let order_status =
-                    self.known_status(cancel.account, cancel.order_id, cancel.original_client_order_id, reason);
-                let report = self.refusal(turn, cancel.account, reason);
-                turn.emit(CancelRejected {
-                    report,
-                    response_to: CommandKind::CancelOrder,
-                    order_id: cancel.order_id,
-                    original_client_order_id: cancel.original_client_order_id,
-                    client_order_id: cancel.client_order_id,
-                    reason,
-                    order_status,
-                    duplicate_of: OrderId::NONE,
-                });
-            }
+            Err(reason) => self.refuse_cancel(turn, cancel, reason),
         }
     }
 
-    fn check_cancel<S: EventSink>(&self, turn: &Turn<'_, S>, cancel: &CancelOrder) -> Result<Slot, RejectReason> {
-        self.check_right(turn, Right::Cancel(cancel.account))?;
-        self.accounts.get(cancel.account.0).ok_or(RejectReason::UnknownAccount)?;
-        let slot = self
-            .find_order(cancel.account, cancel.order_id, cancel.original_client_order_id)
-            .ok_or(RejectReason::UnknownOrder)?;
+    #[cold]
+    fn refuse_cancel<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, cancel: &CancelOrder, reason: RejectReason) {
+        let order_status =
+            self.known_status(cancel.account, cancel.order_id, cancel.original_client_order_id, reason);
+        let report = self.refusal(turn, cancel.account, reason);
+        turn.emit(CancelRejected {
+            report,
+            response_to: CommandKind::CancelOrder,
+            order_id: cancel.order_id,
+            original_client_order_id: cancel.original_client_order_id,
+            client_order_id: cancel.client_order_id,
+            reason,
+            order_status,
+            duplicate_of: OrderId::NONE,
+        });
+    }
+
+    /// The order that a cancel names, and why it ends.
+    #[inline(always)]
+    fn check_cancel<S: EventSink>(
+        &self,
+        turn: &Turn<'_, S>,
+        cancel: &CancelOrder,
+    ) -> Result<(Slot, CancelReason), RejectReason> {
+        let reason = match self.check_right(turn, Right::Trade(cancel.account)) {
+            Ok(()) => CancelReason::Requested,
+            Err(_) => self.check_right(turn, Right::Cancel(cancel.account)).map(|()| CancelReason::Administrator)?,
+        };
+        let slot = match self.find_order(cancel.account, cancel.order_id, cancel.original_client_order_id) {
+            Some(slot) => slot,
+            None if self.accounts.get(cancel.account.0).is_none() => return Err(RejectReason::UnknownAccount),
+            None => return Err(RejectReason::UnknownOrder),
+        };
         match rules(self.market_of(slot).phase).cancel {
-            Cancel::Yes => Ok(slot),
+            Cancel::Yes => Ok((slot, reason)),
             Cancel::No => Err(RejectReason::PhaseNotAllowed),
         }
     }
@@ -230,6 +241,7 @@ impl Engine {
     }
 
     /// Ends an order with a report. It may rest or not.
+    #[inline]
     pub(crate) fn cancel<S: EventSink>(
         &mut self,
         turn: &mut Turn<'_, S>,
@@ -271,6 +283,7 @@ impl Engine {
     }
 
     /// The account's open order by the venue's name or else by the trader's.
+    #[inline]
     pub(crate) fn find_order(&self, account: AccountId, id: OrderId, name: ClientOrderId) -> Option<Slot> {
         let id = match (id.is_none(), name.is_none()) {
             (false, _) => id,

@@ -158,16 +158,24 @@ impl Engine {
     /// # Panics
     /// If the command's sequence is not the next, or its time is before the last or [`Timestamp::NEVER`]: the sequencer
     /// sees to it.
+    #[inline]
     pub fn apply(&mut self, command: &Sequenced<Command>, sink: &mut impl EventSink) {
         let Sequenced { stamp, value: Command { header, body } } = command;
         assert!(stamp.sequence == self.last.sequence.next(), "commands are applied in sequence");
         assert!(stamp.time >= self.last.time, "time does not go back");
         assert!(stamp.time < Timestamp::NEVER, "never is later than every command");
         self.last = *stamp;
-        let turn = &mut Turn::new(*stamp, *header, sink);
+        let turn = &mut Turn::new(stamp, header, sink);
         if self.admit(turn, body) {
-            self.dispatch(turn, body);
-            self.tell_indicatives(turn);
+            match body {
+                CommandBody::NewOrder(c) => self.new_order(turn, c),
+                CommandBody::ReplaceOrder(c) => self.replace_order(turn, c),
+                CommandBody::CancelOrder(c) => self.cancel_order(turn, c),
+                _ => self.dispatch(turn, body),
+            }
+            if self.orders.is_stirred() {
+                self.tell_indicatives(turn);
+            }
         }
         #[cfg(feature = "verify")]
         self.audit().expect("every command leaves the venue consistent");
@@ -183,12 +191,14 @@ impl Engine {
         }
     }
 
+    /// Everything but the commands of single orders.
+    #[cold]
     fn dispatch<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, body: &CommandBody) {
         let kind = body.kind();
         match body {
-            CommandBody::NewOrder(c) => self.new_order(turn, c),
-            CommandBody::ReplaceOrder(c) => self.replace_order(turn, c),
-            CommandBody::CancelOrder(c) => self.cancel_order(turn, c),
+            CommandBody::NewOrder(_) | CommandBody::ReplaceOrder(_) | CommandBody::CancelOrder(_) => {
+                unreachable!("these are carried out by apply itself")
+            }
             CommandBody::MassCancel(c) => self.mass_cancel(turn, c),
             CommandBody::KillSwitch(c) => self.kill_switch(turn, c),
 
@@ -233,11 +243,15 @@ impl Engine {
     }
 
     /// Judges a command by its place in its session's stream; whether it is to be applied.
+    #[inline(always)]
     fn admit<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, body: &CommandBody) -> bool {
+        if turn.header.session.is_none() {
+            return true;
+        }
         if matches!(body, CommandBody::Negotiate(_) | CommandBody::Establish(_) | CommandBody::Disconnect(_)) {
             return true;
         }
-        match self.sessions.admit(&turn.header) {
+        match self.sessions.admit(turn.header) {
             Admission::Next => true,
             Admission::Repeated => false,
             Admission::Gap { from, count } => {
@@ -252,6 +266,7 @@ impl Engine {
     }
 
     /// Whether the command's session is in order.
+    #[inline(always)]
     pub(crate) fn check_standing<S: EventSink>(&self, turn: &Turn<'_, S>) -> Result<(), RejectReason> {
         match turn.standing {
             Standing::Good => Ok(()),
@@ -260,12 +275,14 @@ impl Engine {
     }
 
     /// Whether the command's author may do it.
+    #[inline(always)]
     pub(crate) fn check_right<S: EventSink>(&self, turn: &Turn<'_, S>, right: Right) -> Result<(), RejectReason> {
         self.check_standing(turn)?;
         if self.directory.allows(turn.header.author, right) { Ok(()) } else { Err(RejectReason::NotEntitled) }
     }
 
     /// An instrument that is listed and was not delisted.
+    #[inline(always)]
     pub(crate) fn listed(&self, instrument: InstrumentId) -> Result<&Market, RejectReason> {
         let market = self.markets.get(instrument.0).filter(|market| market.status == ListingStatus::Listed);
         market.ok_or(RejectReason::UnknownInstrument)
@@ -277,10 +294,12 @@ impl Engine {
         market.ok_or(RejectReason::UnknownInstrument)
     }
 
+    #[inline(always)]
     pub(crate) fn market(&self, instrument: InstrumentId) -> &Market {
         self.markets.get(instrument.0).expect("an order's instrument is listed")
     }
 
+    #[inline(always)]
     pub(crate) fn market_mut(&mut self, instrument: InstrumentId) -> &mut Market {
         self.markets.get_mut(instrument.0).expect("an order's instrument is listed")
     }
@@ -290,6 +309,7 @@ impl Engine {
     }
 
     /// Numbers the next report for an account and the session of one of its orders.
+    #[inline(always)]
     pub(crate) fn report<S: EventSink>(
         &mut self,
         turn: &Turn<'_, S>,
@@ -305,6 +325,7 @@ impl Engine {
     }
 
     /// Numbers the next report for an account and the session that asked.
+    #[inline(always)]
     pub(crate) fn answer<S: EventSink>(&mut self, turn: &Turn<'_, S>, account: AccountId) -> Report {
         self.report(turn, account, turn.header.session)
     }
@@ -325,6 +346,7 @@ impl Engine {
     }
 
     /// The session that asked, if that is not the one that the report is for.
+    #[inline(always)]
     pub(crate) fn requester<S: EventSink>(&mut self, turn: &Turn<'_, S>, report_for: SessionId) -> Requester {
         let session = turn.header.session;
         if session == report_for || session.is_none() {
@@ -335,6 +357,7 @@ impl Engine {
     }
 
     /// The session's next report number, and its command that is being answered. A session that may not act has none.
+    #[inline(always)]
     fn number<S: EventSink>(&mut self, turn: &Turn<'_, S>, session: SessionId) -> (SessionSequence, SessionSequence) {
         let asked = session == turn.header.session;
         if asked && turn.standing == Standing::NotEstablished {
@@ -348,6 +371,7 @@ impl Engine {
         (number.unwrap_or_default(), answers)
     }
 
+    #[inline(always)]
     pub(crate) fn order_state(&self, slot: Slot) -> OrderState {
         let arena = &self.orders.arena;
         let (order, details) = (&arena[slot], arena.details(slot));
@@ -552,7 +576,7 @@ impl Engine {
         let dated = |slot: &Slot| self.orders.arena[*slot].time_in_force == TimeInForce::GoodTillDate;
         let dated: usize =
             self.markets.iter().map(|(_, market)| market.book.all(&self.orders).filter(dated).count()).sum();
-        if !self.orders.stirred.is_empty() || !self.markets.iter().all(|(_, market)| market.is_told(&self.orders)) {
+        if self.orders.is_stirred() || !self.markets.iter().all(|(_, market)| market.is_told(&self.orders)) {
             return Err("an indicative price was not told, or a call disagrees with its phase");
         }
         if expiring as usize != dated || !self.elected.is_empty() {

@@ -1,5 +1,6 @@
 //! Continuous matching (rule 3): price, then time, at the resting order's price.
 
+use crate::book::Book;
 use crate::book::arena::{Details, Extras, Order, Place, Slot, Traits};
 use crate::book::index::Named;
 use crate::book::level::Chain;
@@ -19,7 +20,7 @@ use crate::reject::{CancelReason, RejectReason};
 use crate::risk::{Exposure, held_asset};
 use crate::self_trade::Prevention;
 use crate::turn::Turn;
-use crate::validate::{Entrant, Terms, crosses, is_ordinary};
+use crate::validate::{Entrant, Terms, crosses};
 use crate::{AccountId, Amount, ClientOrderId, InstrumentId, OrderId, Price, Quantity, SignedAmount};
 
 /// How an incoming order's matching came to its end.
@@ -40,22 +41,28 @@ enum Taken {
 impl Engine {
     /// Enters an order: it is judged, accepted, matched, and rests, waits or ends.
     pub(crate) fn new_order<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, order: &NewOrder) {
-        match self.check_new_order(turn, order) {
-            Err(reason) => {
-                if reason == RejectReason::OutsidePriceBand {
-                    self.tell_refused_price(turn, order.instrument, &Terms::of_new(order), true);
-                }
-                self.reject_order(turn, order, reason);
-            }
-            Ok(entrant) => {
-                let slot = self.accept(turn, order, &entrant);
-                self.enter(turn, slot);
-                self.finish_trading(turn, order.instrument);
-            }
+        let entrant = match self.judge_new_order(turn, order) {
+            Ok(entrant) => entrant,
+            Err(reason) => return self.refuse_order(turn, order, reason),
+        };
+        let slot = self.accept(turn, order, &entrant);
+        match entrant.is_routine {
+            true => self.match_and_rest(turn, slot),
+            false => self.enter(turn, slot),
         }
+        self.finish_trading(turn, order.instrument);
+    }
+
+    #[cold]
+    fn refuse_order<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, order: &NewOrder, reason: RejectReason) {
+        if reason == RejectReason::OutsidePriceBand {
+            self.tell_refused_price(turn, order.instrument, &Terms::of_new(order), true);
+        }
+        self.reject_order(turn, order, reason);
     }
 
     /// Lets an order that stands nowhere wait for a trade or for the close, or work.
+    #[inline(never)]
     pub(crate) fn enter<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, slot: Slot) {
         let Order { order_type, time_in_force, instrument, .. } = self.orders.arena[slot];
         match order_type {
@@ -66,6 +73,7 @@ impl Engine {
     }
 
     /// Lets an order that waits for nothing gather for an auction, or match and rest.
+    #[inline(never)]
     pub(crate) fn work<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, slot: Slot) {
         let Order { order_type, instrument, .. } = self.orders.arena[slot];
         match (self.market(instrument).gathers(), order_type) {
@@ -76,7 +84,23 @@ impl Engine {
     }
 
     /// Lets an incoming order take what it can, then rests or ends it.
+    #[inline(always)]
     pub(crate) fn match_and_rest<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, slot: Slot) {
+        let Order { side, limit, order_type, time_in_force, instrument, .. } = self.orders.arena[slot];
+        let book = &self.market(instrument).book;
+        let rests_at_once = order_type == OrderType::Limit
+            && time_in_force.rests()
+            && !book.would_take(side, limit)
+            && Book::has_room_anywhere(&self.orders);
+        match rests_at_once {
+            true => self.place(slot, Place::Book),
+            false => self.match_then_rest(turn, slot),
+        }
+    }
+
+    /// As [`Engine::match_and_rest`], where that takes more than resting.
+    #[inline(never)]
+    fn match_then_rest<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, slot: Slot) {
         let is_market = self.orders.arena[slot].order_type == OrderType::Market;
         let met = is_market.then(|| self.best_opposite(slot)).flatten();
         let reason = match self.take(turn, slot) {
@@ -112,6 +136,7 @@ impl Engine {
     }
 
     /// Why what is left of an incoming order does not rest; `None` if it does.
+    #[inline(always)]
     fn remainder(&self, slot: Slot) -> Option<CancelReason> {
         let order = &self.orders.arena[slot];
         let book = &self.market(order.instrument).book;
@@ -128,8 +153,11 @@ impl Engine {
     }
 
     /// What happens when all else of a command has: elected stops enter, and the reference price follows.
+    #[inline(always)]
     pub(crate) fn finish_trading<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, instrument: InstrumentId) {
-        self.enter_elected(turn);
+        if !self.elected.is_empty() {
+            self.enter_elected(turn);
+        }
         let market = self.market_mut(instrument);
         market.reference = market.next_reference;
     }
@@ -162,10 +190,8 @@ impl Engine {
         }
     }
 
+    #[inline(always)]
     fn accept<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, order: &NewOrder, entrant: &Entrant) -> Slot {
-        let market = self.market(order.instrument);
-        let (unseen, settles) = (market.hides(order.order_type, order.time_in_force), market.settles());
-        let asset = held_asset(market, order.side);
         let slot = self.orders.arena.insert(
             Order {
                 limit: entrant.limit,
@@ -189,10 +215,11 @@ impl Engine {
                 ..Details::BLANK
             },
         );
-        if !is_ordinary(order) {
-            self.note_extras(slot, order, unseen);
+        if !entrant.is_routine {
+            self.note_extras(slot, order);
         }
-        if settles {
+        if entrant.hold > 0 {
+            let asset = held_asset(self.market(order.instrument), order.side);
             self.ledger.change_hold(order.account, asset, 0, entrant.hold).expect("funds were checked");
         }
         let report = self.answer(turn, order.account);
@@ -211,47 +238,60 @@ impl Engine {
     }
 
     /// Notes what only some new orders have.
-    fn note_extras(&mut self, slot: Slot, order: &NewOrder, unseen: bool) {
+    #[cold]
+    fn note_extras(&mut self, slot: Slot, order: &NewOrder) {
+        let unseen = self.market(order.instrument).hides(order.order_type, order.time_in_force);
         let arena = &mut self.orders.arena;
-        let extras =
-            Extras { funds: order.funds, stop_price: order.stop_price, expire_at: order.expire_at, ..Extras::NONE };
+        let (funds, stop_price, expire_at) = (order.funds, order.stop_price, order.expire_at);
+        let extras = Extras { funds, stop_price, expire_at, ..Extras::NONE };
         if extras != Extras::NONE {
             *arena.extras_mut(slot) = extras;
         }
-        arena[slot].traits.set(Traits::FUNDS, !order.funds.is_absent());
+        arena[slot].traits.set(Traits::FUNDS, !funds.is_absent());
         arena.set_display(slot, order.display_quantity);
         if unseen { arena.hide(slot) } else { arena.show(slot) }
     }
 
     /// Names an open order, puts it behind its account's and its session's others, and notes when it expires.
+    #[inline(always)]
     pub(crate) fn link(&mut self, slot: Slot) {
         let arena = &mut self.orders.arena;
-        arena[slot].traits.set(Traits::ENTERING, false);
-        let Order { id, account, session, instrument, time_in_force, .. } = arena[slot];
+        let order = &mut arena[slot];
+        order.traits.set(Traits::ENTERING, false);
+        let Order { id, account, session, instrument, time_in_force, .. } = *order;
         self.names.open(account, arena.details(slot).client_order_id, id);
         let owner = self.accounts.get_mut(account.0).expect("an order's account is open");
+        owner.open_orders += 1;
         owner.orders.push(arena, Chain::Account, slot);
+        let is_limited = owner.limited_instruments > 0;
         if let Some(session) = self.sessions.get_mut(session) {
             session.orders.push(arena, Chain::Session, slot);
         }
         if time_in_force == TimeInForce::GoodTillDate {
             self.expiries.insert(arena, slot);
         }
-        self.count_open(account, instrument, 1);
+        if is_limited {
+            self.count_limited(account, instrument, 1);
+        }
     }
 
+    #[inline(always)]
     fn unlink(&mut self, slot: Slot) {
         let arena = &mut self.orders.arena;
         let Order { account, session, instrument, time_in_force, .. } = arena[slot];
         let owner = self.accounts.get_mut(account.0).expect("an order's account is open");
+        owner.open_orders -= 1;
         owner.orders.remove(arena, Chain::Account, slot);
+        let is_limited = owner.limited_instruments > 0;
         if let Some(session) = self.sessions.get_mut(session) {
             session.orders.remove(arena, Chain::Session, slot);
         }
         if time_in_force == TimeInForce::GoodTillDate {
             self.expiries.remove(arena, slot);
         }
-        self.count_open(account, instrument, -1);
+        if is_limited {
+            self.count_limited(account, instrument, -1);
+        }
     }
 
     /// Trades an incoming order against the book as far as its limit reaches.
@@ -332,6 +372,7 @@ impl Engine {
     }
 
     /// Tells a trade that was settled, and remembers it; the maker's side is numbered first.
+    #[inline(always)]
     pub(crate) fn print<S: EventSink>(
         &mut self,
         turn: &mut Turn<'_, S>,
@@ -383,6 +424,7 @@ impl Engine {
     }
 
     /// Takes a quantity off what an order has open and shows: it traded or was prevented.
+    #[inline(always)]
     pub(crate) fn take_off(&mut self, slot: Slot, quantity: Quantity) {
         let Order { place, traits, instrument, .. } = self.orders.arena[slot];
         if traits.has(Traits::FUNDS) {
@@ -400,6 +442,7 @@ impl Engine {
     }
 
     /// Moves one order's quantity, hold and balances for a fill; its fee.
+    #[inline(always)]
     pub(crate) fn fill(&mut self, slot: Slot, role: LiquidityRole, price: Price, quantity: Quantity) -> i128 {
         let Order { account, instrument, side, traits, .. } = self.orders.arena[slot];
         let by_funds = traits.has(Traits::FUNDS);
@@ -445,6 +488,7 @@ impl Engine {
         fee
     }
 
+    #[inline(always)]
     pub(crate) fn trade_side<S: EventSink>(&mut self, turn: &Turn<'_, S>, slot: Slot, fee: i128) -> TradeSide {
         let Order { account, session, .. } = self.orders.arena[slot];
         let report = self.report(turn, account, session);
@@ -465,6 +509,7 @@ impl Engine {
     }
 
     /// Puts an order into its book or among those that wait, behind all others at its price.
+    #[inline(always)]
     pub(crate) fn place(&mut self, slot: Slot, place: Place) {
         let Order { instrument, traits, .. } = self.orders.arena[slot];
         if traits.has(Traits::ENTERING) {
@@ -475,6 +520,7 @@ impl Engine {
     }
 
     /// Takes an order out of wherever it stands.
+    #[inline(always)]
     pub(crate) fn displace(&mut self, slot: Slot) {
         let Order { place, instrument, .. } = self.orders.arena[slot];
         if place != Place::Nowhere {
@@ -484,13 +530,16 @@ impl Engine {
     }
 
     /// Ends an order: its hold is released and its slot freed. It may rest or not.
+    #[inline]
     pub(crate) fn end_order(&mut self, slot: Slot, status: OrderStatus) {
-        self.displace(slot);
-        let Order { id, account, instrument, side, traits, .. } = self.orders.arena[slot];
-        let market = self.market(instrument);
+        let Order { id, account, instrument, side, traits, place, .. } = self.orders.arena[slot];
+        let market = self.markets.get_mut(instrument.0).expect("an order's instrument is listed");
         if market.settles() {
             let (asset, hold) = (held_asset(market, side), Exposure::of(&self.orders.arena, slot).hold(market));
             self.ledger.change_hold(account, asset, hold, 0).expect("releasing needs nothing");
+        }
+        if place != Place::Nowhere {
+            market.book.remove(&mut self.orders, slot);
         }
         if !traits.has(Traits::ENTERING) {
             self.unlink(slot);

@@ -5,7 +5,7 @@
 use crate::book::arena::{Order, Place, Slot};
 use crate::engine::Engine;
 use crate::event::{EventSink, PriceBound, PriceBoundReached, Requester};
-use crate::instrument::{CollarAction, Distance};
+use crate::instrument::{CollarAction, Distance, DistanceUnit};
 use crate::market::Market;
 use crate::order::{OrderType, Side};
 use crate::phases::{Entry, rules};
@@ -72,6 +72,13 @@ impl Market {
         }
         let (limit, price) = (self.protection.entry_band.furthest(terms.side, from), terms.price);
         (!crosses(terms.side, limit, price)).then_some(Passed { reference: from, limit, price })
+    }
+
+    /// Whether a price is within a distance of the reference price, for an order on `side`.
+    #[inline]
+    pub(crate) fn within(&self, distance: Distance, side: Side, price: Price) -> bool {
+        let is_bounded = distance.unit != DistanceUnit::Unlimited && !self.reference.is_absent();
+        !is_bounded || crosses(side, distance.furthest(side, self.reference), price)
     }
 
     /// Whether orders gather for an auction as they come.

@@ -84,13 +84,10 @@ impl Engine {
         }
     }
 
-    /// An order of the account was opened in the instrument, or ended.
-    pub(crate) fn count_open(&mut self, id: AccountId, instrument: InstrumentId, change: i32) {
-        let account = self.accounts.get_mut(id.0).expect("an order's account is open");
-        account.open_orders = account.open_orders.strict_add_signed(change);
-        if account.limited_instruments > 0
-            && let Some(limited) = self.instrument_limits.get_mut(id, instrument)
-        {
+    /// An order of an account with limits in single instruments was opened in the instrument, or ended.
+    #[cold]
+    pub(crate) fn count_limited(&mut self, id: AccountId, instrument: InstrumentId, change: i32) {
+        if let Some(limited) = self.instrument_limits.get_mut(id, instrument) {
             limited.open_orders = limited.open_orders.strict_add_signed(change);
         }
     }

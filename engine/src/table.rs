@@ -19,10 +19,12 @@ impl<T> Table<T> {
         (1..=self.capacity).contains(&id)
     }
 
+    #[inline]
     pub(crate) fn get(&self, id: u32) -> Option<&T> {
         self.entries.get((id as usize).checked_sub(1)?)?.as_ref()
     }
 
+    #[inline]
     pub(crate) fn get_mut(&mut self, id: u32) -> Option<&mut T> {
         self.entries.get_mut((id as usize).checked_sub(1)?)?.as_mut()
     }

@@ -15,19 +15,21 @@ pub(crate) enum Standing {
 
 /// One command's turn.
 pub(crate) struct Turn<'a, S> {
-    pub(crate) stamp: Stamp,
-    pub(crate) header: CommandHeader,
+    pub(crate) stamp: &'a Stamp,
+    pub(crate) header: &'a CommandHeader,
     pub(crate) standing: Standing,
     index: u32,
     sink: &'a mut S,
 }
 
 impl<'a, S: EventSink> Turn<'a, S> {
-    pub(crate) fn new(stamp: Stamp, header: CommandHeader, sink: &'a mut S) -> Self {
+    #[inline]
+    pub(crate) fn new(stamp: &'a Stamp, header: &'a CommandHeader, sink: &'a mut S) -> Self {
         Self { stamp, header, standing: Standing::Good, index: 0, sink }
     }
 
     /// Hands the next event to the sink.
+    #[inline(always)]
     pub(crate) fn emit(&mut self, event: impl Into<Event>) {
         let id = EventId { sequence: self.stamp.sequence, index: self.index };
         let header = EventHeader { id, time: self.stamp.time, received_at: self.header.received_at };

@@ -86,6 +86,12 @@ impl Pool {
         Self { blocks: Pieces::new(blocks), levels, nodes: Pieces::new(nodes) }
     }
 
+    /// Whether there is room for another block.
+    #[inline]
+    pub(super) fn has_room(&self) -> bool {
+        self.blocks.available() > 0
+    }
+
     fn take_block(&mut self, number: u64) -> u32 {
         let at = self.blocks.take(|| Block { number, occupied: 0, parent: NIL, previous: NIL, next: NIL });
         self.blocks[at] = Block { number, occupied: 0, parent: NIL, previous: NIL, next: NIL };
@@ -198,7 +204,7 @@ impl Ladder {
     /// Whether an order at this price finds room.
     #[inline]
     pub(crate) fn has_room(&self, pool: &Pool, price: Price) -> bool {
-        pool.blocks.available() > 0 || self.find(pool, self.key(price) >> FANOUT_BITS).is_some()
+        pool.has_room() || self.find(pool, self.key(price) >> FANOUT_BITS).is_some()
     }
 
     /// Puts an order at the back of the level of this price.
