@@ -13,7 +13,7 @@ mod pieces;
 
 use alloc::vec::Vec;
 
-use arena::{Arena, Place, Slot};
+use arena::{Arena, Order, Place, Slot};
 use curve::{Curve, Nodes};
 use ladder::{First, Ladder, Pool};
 use level::{Chain, Queue};
@@ -88,15 +88,6 @@ impl Book {
         }
     }
 
-    #[inline]
-    fn ladder_mut(&mut self, place: Place, side: Side) -> &mut Ladder {
-        match place {
-            Place::Book => &mut self.resting[side.index()],
-            Place::Stops => &mut self.stops[side.index()],
-            _ => unreachable!("only a priced order has a ladder"),
-        }
-    }
-
     fn queue_mut(&mut self, place: Place, side: Side) -> &mut Queue {
         match place {
             Place::Market => &mut self.market[side.index()],
@@ -143,7 +134,7 @@ impl Book {
     }
 
     /// So much more of an order takes part in a pending call.
-    #[inline]
+    #[cold]
     fn gather(&mut self, orders: &mut Orders, slot: Slot, quantity: Quantity) {
         let Some(curve) = &mut self.call else { return };
         let order = &orders.arena[slot];
@@ -157,7 +148,7 @@ impl Book {
     }
 
     /// So much less of an order takes part in a pending call.
-    #[inline]
+    #[cold]
     fn scatter(&mut self, orders: &mut Orders, slot: Slot, quantity: Quantity) {
         let Some(curve) = self.call.as_mut().filter(|_| !quantity.is_zero()) else { return };
         let order = &orders.arena[slot];
@@ -222,57 +213,72 @@ impl Book {
     }
 
     /// Puts an order behind all others at its place.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn insert(&mut self, orders: &mut Orders, place: Place, slot: Slot) {
         let order = &mut orders.arena[slot];
         debug_assert!(order.place == Place::Nowhere);
         order.place = place;
-        let (side, leaves) = (order.side, order.leaves);
-        match place {
-            Place::Book => {
-                let (ladder, price) = (&mut self.resting[side.index()], order.limit);
-                ladder.insert(&mut orders.pool, &mut orders.arena, slot, price);
-            }
-            Place::Stops => {
-                let (ladder, price) = (&mut self.stops[side.index()], orders.arena.extras(slot).stop_price);
-                ladder.insert(&mut orders.pool, &mut orders.arena, slot, price);
-            }
-            Place::Market | Place::Close => self.queue_mut(place, side).push(&mut orders.arena, Chain::Level, slot),
-            Place::Vacant | Place::Nowhere => {}
+        if place != Place::Book {
+            return self.insert_apart(orders, place, slot);
+        }
+        let Order { side, limit, leaves, .. } = *order;
+        self.resting[side.index()].insert(&mut orders.pool, &mut orders.arena, slot, limit);
+        if self.call.is_some() {
+            self.gather(orders, slot, leaves);
+        }
+    }
+
+    /// Puts an order that does not rest in the book where it stands.
+    #[cold]
+    fn insert_apart(&mut self, orders: &mut Orders, place: Place, slot: Slot) {
+        let Order { side, leaves, .. } = orders.arena[slot];
+        if place == Place::Stops {
+            let stop_price = orders.arena.extras(slot).stop_price;
+            self.stops[side.index()].insert(&mut orders.pool, &mut orders.arena, slot, stop_price);
+        } else {
+            self.queue_mut(place, side).push(&mut orders.arena, Chain::Level, slot);
         }
         self.gather(orders, slot, leaves);
     }
 
     /// An order has so much less open, and keeps its place.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn reduce(&mut self, orders: &mut Orders, slot: Slot, by: Quantity) {
-        let (place, side) = (orders.arena[slot].place, orders.arena[slot].side);
-        if let Place::Book | Place::Stops = place {
-            self.ladder(place, side).reduce(&mut orders.pool, &orders.arena, slot, by);
+        if let Place::Book | Place::Stops = orders.arena[slot].place {
+            orders.pool.reduce(&orders.arena, slot, by);
         }
-        self.scatter(orders, slot, by);
-    }
-
-    /// A resting order goes behind all others at its price.
-    pub(crate) fn send_back(&mut self, orders: &mut Orders, slot: Slot) {
-        let (place, side) = (orders.arena[slot].place, orders.arena[slot].side);
-        self.ladder(place, side).send_back(&mut orders.pool, &mut orders.arena, slot);
+        if self.call.is_some() {
+            self.scatter(orders, slot, by);
+        }
     }
 
     /// Takes an order out, from wherever it stands.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn remove(&mut self, orders: &mut Orders, slot: Slot) {
-        let order = &orders.arena[slot];
-        let (place, side, leaves) = (order.place, order.side, order.leaves);
-        self.scatter(orders, slot, leaves);
+        let Order { place, side, leaves, .. } = orders.arena[slot];
+        if self.call.is_some() {
+            self.scatter(orders, slot, leaves);
+        }
         match place {
-            Place::Book | Place::Stops => {
-                self.ladder_mut(place, side).remove(&mut orders.pool, &mut orders.arena, slot);
-            }
-            Place::Market | Place::Close => self.queue_mut(place, side).remove(&mut orders.arena, Chain::Level, slot),
-            Place::Vacant | Place::Nowhere => {}
+            Place::Book => self.resting[side.index()].remove(&mut orders.pool, &mut orders.arena, slot),
+            _ => self.remove_apart(orders, slot),
         }
         orders.arena[slot].place = Place::Nowhere;
+    }
+
+    /// Takes an order that does not rest in the book out.
+    #[cold]
+    fn remove_apart(&mut self, orders: &mut Orders, slot: Slot) {
+        let Order { place, side, .. } = orders.arena[slot];
+        match place {
+            Place::Stops => self.stops[side.index()].remove(&mut orders.pool, &mut orders.arena, slot),
+            _ => self.queue_mut(place, side).remove(&mut orders.arena, Chain::Level, slot),
+        }
+    }
+
+    /// A resting order goes behind all others at its price.
+    pub(crate) fn send_back(orders: &mut Orders, slot: Slot) {
+        orders.pool.send_back(&mut orders.arena, slot);
     }
 
     /// A side's resting orders by priority.

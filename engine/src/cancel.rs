@@ -21,7 +21,7 @@ impl Engine {
         match self.check_cancel(turn, cancel) {
             Ok((slot, reason)) => {
                 let requester = self.requester(turn, self.orders.arena[slot].session);
-                self.cancel(turn, slot, reason, requester, cancel.client_order_id);
+                self.cancel_in_place(turn, slot, reason, requester, cancel.client_order_id);
             }
             Err(reason) => self.refuse_cancel(turn, cancel, reason),
         }
@@ -241,8 +241,20 @@ impl Engine {
     }
 
     /// Ends an order with a report. It may rest or not.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn cancel<S: EventSink>(
+        &mut self,
+        turn: &mut Turn<'_, S>,
+        slot: Slot,
+        reason: CancelReason,
+        requester: Requester,
+        request_client_order_id: ClientOrderId,
+    ) {
+        self.cancel_in_place(turn, slot, reason, requester, request_client_order_id);
+    }
+
+    #[inline(always)]
+    fn cancel_in_place<S: EventSink>(
         &mut self,
         turn: &mut Turn<'_, S>,
         slot: Slot,
@@ -255,7 +267,7 @@ impl Engine {
         order.shown = Quantity::ZERO;
         let Order { account, session, .. } = self.orders.arena[slot];
         let cancelled_funds = self.orders.arena.extras(slot).funds;
-        self.end_order(slot, ended_status(reason, order.cumulative));
+        self.finish(slot, ended_status(reason, order.cumulative));
         let report = self.report(turn, account, session);
         turn.emit(OrderCancelled {
             report,

@@ -8,7 +8,7 @@ use crate::call::CallKind;
 use crate::command::NewOrder;
 use crate::engine::Engine;
 use crate::event::{
-    EventSink, OrderAccepted, OrderRejected, OrderRestated, PriceBound, Requester, RestatementReason, SelfMatch, Trade,
+    EventSink, OrderAccepted, OrderRejected, OrderState, OrderRestated, PriceBound, Requester, RestatementReason, SelfMatch, Trade,
     TradeSide,
 };
 use crate::fees::{LiquidityRole, fee_increase, lots_for};
@@ -20,7 +20,7 @@ use crate::reject::{CancelReason, RejectReason};
 use crate::risk::{Exposure, held_asset};
 use crate::self_trade::Prevention;
 use crate::turn::Turn;
-use crate::validate::{Entrant, Terms, crosses};
+use crate::validate::{Entrant, Terms, Way, crosses};
 use crate::{AccountId, Amount, ClientOrderId, InstrumentId, OrderId, Price, Quantity, SignedAmount};
 
 /// How an incoming order's matching came to its end.
@@ -46,9 +46,10 @@ impl Engine {
             Err(reason) => return self.refuse_order(turn, order, reason),
         };
         let slot = self.accept(turn, order, &entrant);
-        match entrant.is_routine {
-            true => self.match_and_rest(turn, slot),
-            false => self.enter(turn, slot),
+        match entrant.way {
+            Way::Rests => return self.place(slot, Place::Book),
+            Way::Matches => self.match_and_rest(turn, slot),
+            Way::Enters => self.enter(turn, slot),
         }
         self.finish_trading(turn, order.instrument);
     }
@@ -84,23 +85,8 @@ impl Engine {
     }
 
     /// Lets an incoming order take what it can, then rests or ends it.
-    #[inline(always)]
-    pub(crate) fn match_and_rest<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, slot: Slot) {
-        let Order { side, limit, order_type, time_in_force, instrument, .. } = self.orders.arena[slot];
-        let book = &self.market(instrument).book;
-        let rests_at_once = order_type == OrderType::Limit
-            && time_in_force.rests()
-            && !book.would_take(side, limit)
-            && Book::has_room_anywhere(&self.orders);
-        match rests_at_once {
-            true => self.place(slot, Place::Book),
-            false => self.match_then_rest(turn, slot),
-        }
-    }
-
-    /// As [`Engine::match_and_rest`], where that takes more than resting.
     #[inline(never)]
-    fn match_then_rest<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, slot: Slot) {
+    pub(crate) fn match_and_rest<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, slot: Slot) {
         let is_market = self.orders.arena[slot].order_type == OrderType::Market;
         let met = is_market.then(|| self.best_opposite(slot)).flatten();
         let reason = match self.take(turn, slot) {
@@ -192,8 +178,10 @@ impl Engine {
 
     #[inline(always)]
     fn accept<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, order: &NewOrder, entrant: &Entrant) -> Slot {
+        let entering = if entrant.way == Way::Rests { Traits::NONE } else { Traits::ENTERING };
         let slot = self.orders.arena.insert(
-            Order {
+            |id| Order {
+                id,
                 limit: entrant.limit,
                 leaves: entrant.leaves,
                 account: order.account,
@@ -205,18 +193,20 @@ impl Engine {
                 flags: order.flags,
                 self_trade_prevention: entrant.mode,
                 on_disconnect: order.on_disconnect,
-                traits: Traits::ENTERING,
+                traits: entering,
                 ..Order::BLANK
             },
-            Details {
+            || Details {
                 client_order_id: order.client_order_id,
                 accepted: turn.stamp.sequence,
                 rates: entrant.rates,
                 ..Details::BLANK
             },
         );
-        if !entrant.is_routine {
-            self.note_extras(slot, order);
+        match entrant.way {
+            Way::Rests => self.link(slot),
+            Way::Matches => {}
+            Way::Enters => self.note_extras(slot, order),
         }
         if entrant.hold > 0 {
             let asset = held_asset(self.market(order.instrument), order.side);
@@ -225,7 +215,21 @@ impl Engine {
         let report = self.answer(turn, order.account);
         turn.emit(OrderAccepted {
             report,
-            order: self.order_state(slot),
+            order: OrderState {
+                instrument: order.instrument,
+                order_id: self.orders.arena[slot].id,
+                client_order_id: order.client_order_id,
+                side: order.side,
+                order_type: order.order_type,
+                time_in_force: order.time_in_force,
+                flags: order.flags,
+                price: order.price,
+                quantity: order.quantity,
+                leaves: entrant.leaves,
+                cumulative: Quantity::ZERO,
+                prevented: Quantity::ZERO,
+                shown: if entrant.way == Way::Enters { self.orders.arena.shown(slot) } else { entrant.leaves },
+            },
             self_trade_prevention: entrant.mode,
             on_disconnect: order.on_disconnect,
             funds: order.funds,
@@ -256,9 +260,7 @@ impl Engine {
     #[inline(always)]
     pub(crate) fn link(&mut self, slot: Slot) {
         let arena = &mut self.orders.arena;
-        let order = &mut arena[slot];
-        order.traits.set(Traits::ENTERING, false);
-        let Order { id, account, session, instrument, time_in_force, .. } = *order;
+        let Order { id, account, session, instrument, time_in_force, .. } = arena[slot];
         self.names.open(account, arena.details(slot).client_order_id, id);
         let owner = self.accounts.get_mut(account.0).expect("an order's account is open");
         owner.open_orders += 1;
@@ -405,13 +407,12 @@ impl Engine {
 
     /// Shows the next tip of a resting order of which nothing is shown any more, at the back of its level.
     pub(crate) fn refresh<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, slot: Slot) {
-        let Order { place, traits, instrument, .. } = self.orders.arena[slot];
+        let Order { place, traits, .. } = self.orders.arena[slot];
         if !traits.has(Traits::ICEBERG) || place != Place::Book || !self.orders.arena.shown(slot).is_zero() {
             return;
         }
         self.orders.arena.show(slot);
-        let market = self.markets.get_mut(instrument.0).expect("an order's instrument is listed");
-        market.book.send_back(&mut self.orders, slot);
+        Book::send_back(&mut self.orders, slot);
         self.restate(turn, slot, RestatementReason::DisplayRefreshed);
     }
 
@@ -513,6 +514,7 @@ impl Engine {
     pub(crate) fn place(&mut self, slot: Slot, place: Place) {
         let Order { instrument, traits, .. } = self.orders.arena[slot];
         if traits.has(Traits::ENTERING) {
+            self.orders.arena[slot].traits.set(Traits::ENTERING, false);
             self.link(slot);
         }
         let market = self.markets.get_mut(instrument.0).expect("an order's instrument is listed");
@@ -530,8 +532,13 @@ impl Engine {
     }
 
     /// Ends an order: its hold is released and its slot freed. It may rest or not.
-    #[inline]
     pub(crate) fn end_order(&mut self, slot: Slot, status: OrderStatus) {
+        self.finish(slot, status);
+    }
+
+    /// As [`Engine::end_order`], in place.
+    #[inline(always)]
+    pub(crate) fn finish(&mut self, slot: Slot, status: OrderStatus) {
         let Order { id, account, instrument, side, traits, place, .. } = self.orders.arena[slot];
         let market = self.markets.get_mut(instrument.0).expect("an order's instrument is listed");
         if market.settles() {

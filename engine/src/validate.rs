@@ -35,8 +35,19 @@ pub(crate) struct Entrant {
     pub(crate) rates: FeeRates,
     /// What it holds.
     pub(crate) hold: u128,
-    /// Whether it is an ordinary limit order in continuous trading.
-    pub(crate) is_routine: bool,
+    /// What becomes of it.
+    pub(crate) way: Way,
+}
+
+/// What becomes of an accepted order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// It is an ordinary limit order in continuous trading that meets nothing, and rests.
+    Rests,
+    /// It is an ordinary limit order in continuous trading.
+    Matches,
+    /// That is yet to be found out.
+    Enters,
 }
 
 /// What an amend makes of an order.
@@ -158,7 +169,7 @@ fn kept<T>(has_it: bool, value: T, none: T) -> T {
 
 impl Engine {
     /// Judges a new order.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn judge_new_order<S: EventSink>(
         &self,
         turn: &Turn<'_, S>,
@@ -166,7 +177,7 @@ impl Engine {
     ) -> Result<Entrant, RejectReason> {
         match self.pass(turn, order) {
             Some(entrant) => {
-                debug_assert_eq!(self.check_new_order(turn, order), Ok(Entrant { is_routine: false, ..entrant }));
+                debug_assert_eq!(self.check_new_order(turn, order), Ok(Entrant { way: Way::Enters, ..entrant }));
                 Ok(entrant)
             }
             None => self.check_new_order(turn, order),
@@ -175,7 +186,7 @@ impl Engine {
 
     /// Lets an order pass that is ordinary, in continuous trading, for an account without limits in single
     /// instruments, if it breaks no rule: most orders. `None`: rule by rule it is to be found out what it is.
-    #[inline]
+    #[inline(always)]
     fn pass<S: EventSink>(&self, turn: &Turn<'_, S>, order: &NewOrder) -> Option<Entrant> {
         let market = self.listed(order.instrument).ok()?;
         let account = self.trading_account(order.account).ok()?;
@@ -195,8 +206,10 @@ impl Engine {
         }
         self.check_name_is_free(order.account, order.client_order_id).ok()?;
         let mode = market.self_trade_prevention(account.self_trade_prevention);
+        let rests = order.time_in_force.rests() && !market.book.would_take(order.side, order.price);
+        let way = if rests { Way::Rests } else { Way::Matches };
         let entrant =
-            Entrant { limit: order.price, leaves: quantity, mode, rates: FeeRates::ZERO, hold: 0, is_routine: true };
+            Entrant { limit: order.price, leaves: quantity, mode, rates: FeeRates::ZERO, hold: 0, way };
         if market.units.quote == 0 {
             return Some(entrant);
         }
@@ -345,6 +358,7 @@ impl Engine {
     }
 
     /// The account, if it may trade.
+    #[inline(always)]
     fn trading_account(&self, id: AccountId) -> Result<&Account, RejectReason> {
         let account = self.accounts.get(id.0).filter(|_| id != AccountId::FEES);
         let account = account.ok_or(RejectReason::UnknownAccount)?;
@@ -354,6 +368,7 @@ impl Engine {
         }
     }
 
+    #[inline(always)]
     fn check_name_is_free(&self, account: AccountId, id: ClientOrderId) -> Result<(), RejectReason> {
         if !id.is_none() && self.names.find(account, id).is_some() {
             return Err(RejectReason::DuplicateClientOrderId);
@@ -396,7 +411,7 @@ impl Engine {
     ) -> Result<Entrant, RejectReason> {
         let leaves = if terms.is_by_funds() { Quantity::ZERO } else { terms.quantity };
         if !market.settles() {
-            return Ok(Entrant { limit, leaves, mode, rates: FeeRates::ZERO, hold: 0, is_routine: false });
+            return Ok(Entrant { limit, leaves, mode, rates: FeeRates::ZERO, hold: 0, way: Way::Enters });
         }
         let (side, funds, rates) = (terms.side, terms.funds, market.rates(account.fee_tier));
         let exposure = Exposure { side, limit, leaves, funds, rates, maker_notional: 0, taker_notional: 0 };
@@ -404,7 +419,7 @@ impl Engine {
         if self.ledger.balance(id, held_asset(market, side)).available.0 < hold {
             return Err(RejectReason::InsufficientFunds);
         }
-        Ok(Entrant { limit, leaves, mode, rates, hold, is_routine: false })
+        Ok(Entrant { limit, leaves, mode, rates, hold, way: Way::Enters })
     }
 
     fn check_amended_available(
@@ -438,7 +453,8 @@ pub(crate) fn crosses(side: Side, limit: Price, price: Price) -> bool {
 }
 
 /// Whether a new order is a plain limit order: everything of it is shown, and nothing is asked but price and quantity.
-pub(crate) fn is_ordinary(order: &NewOrder) -> bool {
+#[inline(always)]
+fn is_ordinary(order: &NewOrder) -> bool {
     let lasts =
         matches!(order.time_in_force, TimeInForce::Day | TimeInForce::GoodTillCancel | TimeInForce::ImmediateOrCancel);
     let absent = order.funds.0 == Amount::ABSENT.0

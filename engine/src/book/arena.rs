@@ -205,25 +205,28 @@ impl Arena {
         self.open_count
     }
 
-    /// Puts an order into a slot and names it.
+    /// Puts an order into a slot under the name that it is given.
     ///
     /// # Panics
     /// Without room: the caller asks [`Arena::has_room`] first, because a full venue is a reject and not a fault.
-    #[inline]
-    pub(crate) fn insert(&mut self, mut order: Order, details: Details) -> Slot {
+    #[inline(always)]
+    pub(crate) fn insert(&mut self, order: impl FnOnce(OrderId) -> Order, details: impl FnOnce() -> Details) -> Slot {
         self.open_count += 1;
-        if let Some(slot) = self.free.pop() {
-            let cell = &mut self.orders[slot as usize];
-            order.id = cell.id;
-            *cell = order;
-            self.details[slot as usize] = details;
-            return slot;
-        }
+        let slot = match self.free.pop() {
+            Some(slot) => slot,
+            None => self.add_slot(),
+        };
+        let cell = &mut self.orders[slot as usize];
+        *cell = order(cell.id);
+        self.details[slot as usize] = details();
+        slot
+    }
+
+    fn add_slot(&mut self) -> Slot {
         assert!(self.orders.len() < self.capacity as usize, "the caller checked for room");
         let slot = self.orders.len() as Slot;
-        order.id = OrderId::from_parts(slot, 1);
-        self.orders.push(order);
-        self.details.push(details);
+        self.orders.push(Order { id: OrderId::from_parts(slot, 1), place: Place::Vacant, ..Order::BLANK });
+        self.details.push(Details::BLANK);
         slot
     }
 
@@ -500,7 +503,7 @@ mod tests {
     use super::*;
 
     fn insert(arena: &mut Arena) -> Slot {
-        arena.insert(Order::BLANK, Details::BLANK)
+        arena.insert(|id| Order { id, ..Order::BLANK }, || Details::BLANK)
     }
 
     #[test]

@@ -123,6 +123,19 @@ impl Pool {
         &mut self.levels[at as usize]
     }
 
+    /// An order of any ladder has so much less open.
+    #[inline]
+    pub(super) fn reduce(&mut self, arena: &Arena, slot: Slot, by: Quantity) {
+        self.level_mut(arena[slot].level).quantity.0 -= u128::from(by.0);
+    }
+
+    /// An order of any ladder goes to the back of its level.
+    pub(super) fn send_back(&mut self, arena: &mut Arena, slot: Slot) {
+        let queue = &mut self.level_mut(arena[slot].level).queue;
+        queue.remove(arena, Chain::Level, slot);
+        queue.push(arena, Chain::Level, slot);
+    }
+
     /// The block's first occupied level.
     #[inline]
     fn first_level(&self, block: u32) -> LevelAt {
@@ -208,7 +221,7 @@ impl Ladder {
     }
 
     /// Puts an order at the back of the level of this price.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn insert(&mut self, pool: &mut Pool, arena: &mut Arena, slot: Slot, price: Price) {
         let key = self.key(price);
         let block = self.find_or_insert(pool, key >> FANOUT_BITS);
@@ -229,7 +242,7 @@ impl Ladder {
     }
 
     /// Takes a resting order out.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn remove(&mut self, pool: &mut Pool, arena: &mut Arena, slot: Slot) {
         let Order { level: at, leaves, .. } = arena[slot];
         let level = pool.level_mut(at);
@@ -260,19 +273,6 @@ impl Ladder {
         if occupied == 0 {
             self.remove_block(pool, at_block);
         }
-    }
-
-    /// An order has so much less open.
-    #[inline]
-    pub(crate) fn reduce(&self, pool: &mut Pool, arena: &Arena, slot: Slot, by: Quantity) {
-        pool.level_mut(arena[slot].level).quantity.0 -= u128::from(by.0);
-    }
-
-    /// An order goes to the back of its level.
-    pub(crate) fn send_back(&self, pool: &mut Pool, arena: &mut Arena, slot: Slot) {
-        let queue = &mut pool.level_mut(arena[slot].level).queue;
-        queue.remove(arena, Chain::Level, slot);
-        queue.push(arena, Chain::Level, slot);
     }
 
     /// The levels, best first: the orders, and how much they have open together.
