@@ -15,8 +15,8 @@ use alloc::vec::Vec;
 
 use arena::{Arena, Order, Place, Slot};
 use curve::{Curve, Nodes};
-use ladder::{First, Ladder, Pool};
-use level::{Chain, Queue};
+use ladder::{First, Ladder, LevelAt, Pool};
+use level::{Chain, Links, Queue};
 
 use crate::order::Side;
 use crate::{Capacity, InstrumentId, Price, Quantity};
@@ -84,6 +84,15 @@ impl Book {
         match place {
             Place::Book => &self.resting[side.index()],
             Place::Stops => &self.stops[side.index()],
+            _ => unreachable!("only a priced order has a ladder"),
+        }
+    }
+
+    #[inline]
+    fn ladder_mut(&mut self, place: Place, side: Side) -> &mut Ladder {
+        match place {
+            Place::Book => &mut self.resting[side.index()],
+            Place::Stops => &mut self.stops[side.index()],
             _ => unreachable!("only a priced order has a ladder"),
         }
     }
@@ -213,32 +222,39 @@ impl Book {
     }
 
     /// Puts an order behind all others at its place.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn insert(&mut self, orders: &mut Orders, place: Place, slot: Slot) {
         let order = &mut orders.arena[slot];
         debug_assert!(order.place == Place::Nowhere);
         order.place = place;
-        if place != Place::Book {
-            return self.insert_apart(orders, place, slot);
-        }
         let Order { side, limit, leaves, .. } = *order;
-        self.resting[side.index()].insert(&mut orders.pool, &mut orders.arena, slot, limit);
-        if self.call.is_some() {
-            self.gather(orders, slot, leaves);
-        }
+        let price = match place {
+            Place::Book => limit,
+            Place::Stops => orders.arena.extras(slot).stop_price,
+            _ => {
+                self.queue_mut(place, side).push(&mut orders.arena, Chain::Level, slot);
+                return self.gather(orders, slot, leaves);
+            }
+        };
+        let ladder = self.ladder_mut(place, side);
+        let (level, in_level) = ladder.join(&mut orders.pool, &mut orders.arena, slot, price, leaves);
+        let order = &mut orders.arena[slot];
+        (order.level, order.in_level) = (level, in_level);
+        self.gather(orders, slot, leaves);
     }
 
-    /// Puts an order that does not rest in the book where it stands.
-    #[cold]
-    fn insert_apart(&mut self, orders: &mut Orders, place: Place, slot: Slot) {
-        let Order { side, leaves, .. } = orders.arena[slot];
-        if place == Place::Stops {
-            let stop_price = orders.arena.extras(slot).stop_price;
-            self.stops[side.index()].insert(&mut orders.pool, &mut orders.arena, slot, stop_price);
-        } else {
-            self.queue_mut(place, side).push(&mut orders.arena, Chain::Level, slot);
-        }
-        self.gather(orders, slot, leaves);
+    /// Makes room in the book for an order that rests in continuous trading; the place and the links that it is to have.
+    #[inline(always)]
+    pub(crate) fn join(
+        &mut self,
+        orders: &mut Orders,
+        slot: Slot,
+        side: Side,
+        price: Price,
+        leaves: Quantity,
+    ) -> (LevelAt, Links) {
+        debug_assert!(self.call.is_none());
+        self.resting[side.index()].join(&mut orders.pool, &mut orders.arena, slot, price, leaves)
     }
 
     /// An order has so much less open, and keeps its place.
@@ -254,25 +270,23 @@ impl Book {
 
     /// Takes an order out, from wherever it stands.
     #[inline(always)]
-    pub(crate) fn remove(&mut self, orders: &mut Orders, slot: Slot) {
-        let Order { place, side, leaves, .. } = orders.arena[slot];
+    pub(crate) fn remove(&mut self, orders: &mut Orders, slot: Slot, order: &Order) {
         if self.call.is_some() {
-            self.scatter(orders, slot, leaves);
+            self.scatter(orders, slot, order.leaves);
         }
-        match place {
-            Place::Book => self.resting[side.index()].remove(&mut orders.pool, &mut orders.arena, slot),
-            _ => self.remove_apart(orders, slot),
+        match order.place {
+            Place::Book => self.resting[order.side.index()].leave(&mut orders.pool, &mut orders.arena, order),
+            _ => self.remove_apart(orders, order),
         }
         orders.arena[slot].place = Place::Nowhere;
     }
 
     /// Takes an order that does not rest in the book out.
     #[cold]
-    fn remove_apart(&mut self, orders: &mut Orders, slot: Slot) {
-        let Order { place, side, .. } = orders.arena[slot];
-        match place {
-            Place::Stops => self.stops[side.index()].remove(&mut orders.pool, &mut orders.arena, slot),
-            _ => self.queue_mut(place, side).remove(&mut orders.arena, Chain::Level, slot),
+    fn remove_apart(&mut self, orders: &mut Orders, order: &Order) {
+        match order.place {
+            Place::Stops => self.stops[order.side.index()].leave(&mut orders.pool, &mut orders.arena, order),
+            place => self.queue_mut(place, order.side).leave(&mut orders.arena, Chain::Level, order.in_level),
         }
     }
 

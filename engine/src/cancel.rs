@@ -7,7 +7,7 @@ use crate::command::{AdminNote, CancelOnDisconnect, CancelOrder, CommandKind, Ki
 use crate::directory::Right;
 use crate::engine::Engine;
 use crate::event::{
-    CancelRejected, EventSink, KillSwitchSet, MassCancelRejected, MassCancelled, OrderCancelled, Requester,
+    CancelRejected, EventSink, KillSwitchSet, MassCancelRejected, MassCancelled, OrderCancelled, OrderState, Requester,
 };
 use crate::order::{OnDisconnect, OrderStatus};
 use crate::phases::{Cancel, rules};
@@ -262,18 +262,17 @@ impl Engine {
         requester: Requester,
         request_client_order_id: ClientOrderId,
     ) {
-        let mut order = self.order_state(slot);
-        let cancelled = core::mem::replace(&mut order.leaves, Quantity::ZERO);
-        order.shown = Quantity::ZERO;
-        let Order { account, session, .. } = self.orders.arena[slot];
-        let cancelled_funds = self.orders.arena.extras(slot).funds;
-        self.finish(slot, ended_status(reason, order.cumulative));
-        let report = self.report(turn, account, session);
+        let arena = &self.orders.arena;
+        let (order, details) = (arena[slot], *arena.details(slot));
+        let state = OrderState { leaves: Quantity::ZERO, shown: Quantity::ZERO, ..self.order_state(slot) };
+        let cancelled_funds = arena.extras(slot).funds;
+        self.finish(slot, &order, &details, ended_status(reason, details.cumulative));
+        let report = self.report(turn, order.account, order.session);
         turn.emit(OrderCancelled {
             report,
             requester,
-            order,
-            cancelled,
+            order: state,
+            cancelled: order.leaves,
             cancelled_funds,
             request_client_order_id,
             reason,

@@ -304,6 +304,7 @@ impl Engine {
         self.markets.get_mut(instrument.0).expect("an order's instrument is listed")
     }
 
+    #[inline(always)]
     pub(crate) fn market_of(&self, slot: Slot) -> &Market {
         self.market(self.orders.arena[slot].instrument)
     }

@@ -3,7 +3,7 @@
 use crate::book::Book;
 use crate::book::arena::{Details, Extras, Order, Place, Slot, Traits};
 use crate::book::index::Named;
-use crate::book::level::Chain;
+use crate::book::level::{Chain, Links};
 use crate::call::CallKind;
 use crate::command::NewOrder;
 use crate::engine::Engine;
@@ -47,7 +47,7 @@ impl Engine {
         };
         let slot = self.accept(turn, order, &entrant);
         match entrant.way {
-            Way::Rests => return self.place(slot, Place::Book),
+            Way::Rests => return,
             Way::Matches => self.match_and_rest(turn, slot),
             Way::Enters => self.enter(turn, slot),
         }
@@ -178,35 +178,40 @@ impl Engine {
 
     #[inline(always)]
     fn accept<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, order: &NewOrder, entrant: &Entrant) -> Slot {
-        let entering = if entrant.way == Way::Rests { Traits::NONE } else { Traits::ENTERING };
-        let slot = self.orders.arena.insert(
-            |id| Order {
-                id,
-                limit: entrant.limit,
-                leaves: entrant.leaves,
-                account: order.account,
-                session: turn.header.session,
-                instrument: order.instrument,
-                side: order.side,
-                order_type: order.order_type,
-                time_in_force: order.time_in_force,
-                flags: order.flags,
-                self_trade_prevention: entrant.mode,
-                on_disconnect: order.on_disconnect,
-                traits: entering,
-                ..Order::BLANK
-            },
-            || Details {
-                client_order_id: order.client_order_id,
-                accepted: turn.stamp.sequence,
-                rates: entrant.rates,
-                ..Details::BLANK
-            },
-        );
-        match entrant.way {
-            Way::Rests => self.link(slot),
-            Way::Matches => {}
-            Way::Enters => self.note_extras(slot, order),
+        let (slot, id) = self.orders.arena.open();
+        let session = turn.header.session;
+        let mut entered = Order {
+            id,
+            limit: entrant.limit,
+            leaves: entrant.leaves,
+            account: order.account,
+            session,
+            instrument: order.instrument,
+            side: order.side,
+            order_type: order.order_type,
+            time_in_force: order.time_in_force,
+            flags: order.flags,
+            self_trade_prevention: entrant.mode,
+            on_disconnect: order.on_disconnect,
+            traits: Traits::ENTERING,
+            ..Order::BLANK
+        };
+        let mut details = Details {
+            client_order_id: order.client_order_id,
+            accepted: turn.stamp.sequence,
+            rates: entrant.rates,
+            ..Details::BLANK
+        };
+        if entrant.way == Way::Rests {
+            let book = &mut self.markets.get_mut(order.instrument.0).expect("the instrument was checked").book;
+            (entered.level, entered.in_level) =
+                book.join(&mut self.orders, slot, order.side, entrant.limit, entrant.leaves);
+            (entered.in_account, details.in_session) = self.link(slot, &entered, &details);
+            (entered.place, entered.traits) = (Place::Book, Traits::NONE);
+        }
+        self.orders.arena.write(slot, entered, details);
+        if entrant.way == Way::Enters {
+            self.note_extras(slot, order);
         }
         if entrant.hold > 0 {
             let asset = held_asset(self.market(order.instrument), order.side);
@@ -217,7 +222,7 @@ impl Engine {
             report,
             order: OrderState {
                 instrument: order.instrument,
-                order_id: self.orders.arena[slot].id,
+                order_id: id,
                 client_order_id: order.client_order_id,
                 side: order.side,
                 order_type: order.order_type,
@@ -256,43 +261,53 @@ impl Engine {
         if unseen { arena.hide(slot) } else { arena.show(slot) }
     }
 
-    /// Names an open order, puts it behind its account's and its session's others, and notes when it expires.
+    /// Names an open order, makes room for it behind its account's and its session's others, and counts it; the links that
+    /// it is to have.
     #[inline(always)]
-    pub(crate) fn link(&mut self, slot: Slot) {
+    fn link(&mut self, slot: Slot, order: &Order, details: &Details) -> (Links, Links) {
+        self.names.open(order.account, details.client_order_id, order.id);
         let arena = &mut self.orders.arena;
-        let Order { id, account, session, instrument, time_in_force, .. } = arena[slot];
-        self.names.open(account, arena.details(slot).client_order_id, id);
-        let owner = self.accounts.get_mut(account.0).expect("an order's account is open");
+        let owner = self.accounts.get_mut(order.account.0).expect("an order's account is open");
         owner.open_orders += 1;
-        owner.orders.push(arena, Chain::Account, slot);
+        let in_account = owner.orders.join(arena, Chain::Account, slot);
         let is_limited = owner.limited_instruments > 0;
-        if let Some(session) = self.sessions.get_mut(session) {
-            session.orders.push(arena, Chain::Session, slot);
-        }
-        if time_in_force == TimeInForce::GoodTillDate {
-            self.expiries.insert(arena, slot);
-        }
+        let in_session = match self.sessions.get_mut(order.session) {
+            Some(session) => session.orders.join(arena, Chain::Session, slot),
+            None => Links::NONE,
+        };
         if is_limited {
-            self.count_limited(account, instrument, 1);
+            self.count_limited(order.account, order.instrument, 1);
+        }
+        (in_account, in_session)
+    }
+
+    /// Links an order that is in its slot, and notes when it expires.
+    pub(crate) fn link_in_slot(&mut self, slot: Slot) {
+        let (order, details) = (self.orders.arena[slot], *self.orders.arena.details(slot));
+        let (in_account, in_session) = self.link(slot, &order, &details);
+        let arena = &mut self.orders.arena;
+        arena[slot].in_account = in_account;
+        arena.details_mut(slot).in_session = in_session;
+        if order.time_in_force == TimeInForce::GoodTillDate {
+            self.expiries.insert(arena, slot);
         }
     }
 
     #[inline(always)]
-    fn unlink(&mut self, slot: Slot) {
+    fn unlink(&mut self, slot: Slot, order: &Order, details: &Details) {
         let arena = &mut self.orders.arena;
-        let Order { account, session, instrument, time_in_force, .. } = arena[slot];
-        let owner = self.accounts.get_mut(account.0).expect("an order's account is open");
+        let owner = self.accounts.get_mut(order.account.0).expect("an order's account is open");
         owner.open_orders -= 1;
-        owner.orders.remove(arena, Chain::Account, slot);
+        owner.orders.leave(arena, Chain::Account, order.in_account);
         let is_limited = owner.limited_instruments > 0;
-        if let Some(session) = self.sessions.get_mut(session) {
-            session.orders.remove(arena, Chain::Session, slot);
+        if let Some(session) = self.sessions.get_mut(order.session) {
+            session.orders.leave(arena, Chain::Session, details.in_session);
         }
-        if time_in_force == TimeInForce::GoodTillDate {
+        if order.time_in_force == TimeInForce::GoodTillDate {
             self.expiries.remove(arena, slot);
         }
         if is_limited {
-            self.count_limited(account, instrument, -1);
+            self.count_limited(order.account, order.instrument, -1);
         }
     }
 
@@ -515,7 +530,7 @@ impl Engine {
         let Order { instrument, traits, .. } = self.orders.arena[slot];
         if traits.has(Traits::ENTERING) {
             self.orders.arena[slot].traits.set(Traits::ENTERING, false);
-            self.link(slot);
+            self.link_in_slot(slot);
         }
         let market = self.markets.get_mut(instrument.0).expect("an order's instrument is listed");
         market.book.insert(&mut self.orders, place, slot);
@@ -524,34 +539,35 @@ impl Engine {
     /// Takes an order out of wherever it stands.
     #[inline(always)]
     pub(crate) fn displace(&mut self, slot: Slot) {
-        let Order { place, instrument, .. } = self.orders.arena[slot];
-        if place != Place::Nowhere {
-            let market = self.markets.get_mut(instrument.0).expect("an order's instrument is listed");
-            market.book.remove(&mut self.orders, slot);
+        let order = self.orders.arena[slot];
+        if order.place != Place::Nowhere {
+            let market = self.markets.get_mut(order.instrument.0).expect("an order's instrument is listed");
+            market.book.remove(&mut self.orders, slot, &order);
         }
     }
 
     /// Ends an order: its hold is released and its slot freed. It may rest or not.
     pub(crate) fn end_order(&mut self, slot: Slot, status: OrderStatus) {
-        self.finish(slot, status);
+        let (order, details) = (self.orders.arena[slot], *self.orders.arena.details(slot));
+        self.finish(slot, &order, &details, status);
     }
 
-    /// As [`Engine::end_order`], in place.
+    /// As [`Engine::end_order`], for an order that was looked at.
     #[inline(always)]
-    pub(crate) fn finish(&mut self, slot: Slot, status: OrderStatus) {
-        let Order { id, account, instrument, side, traits, place, .. } = self.orders.arena[slot];
-        let market = self.markets.get_mut(instrument.0).expect("an order's instrument is listed");
+    pub(crate) fn finish(&mut self, slot: Slot, order: &Order, details: &Details, status: OrderStatus) {
+        let market = self.markets.get_mut(order.instrument.0).expect("an order's instrument is listed");
         if market.settles() {
-            let (asset, hold) = (held_asset(market, side), Exposure::of(&self.orders.arena, slot).hold(market));
-            self.ledger.change_hold(account, asset, hold, 0).expect("releasing needs nothing");
+            let hold = Exposure::of(&self.orders.arena, slot).hold(market);
+            let asset = held_asset(market, order.side);
+            self.ledger.change_hold(order.account, asset, hold, 0).expect("releasing needs nothing");
         }
-        if place != Place::Nowhere {
-            market.book.remove(&mut self.orders, slot);
+        if order.place != Place::Nowhere {
+            market.book.remove(&mut self.orders, slot, order);
         }
-        if !traits.has(Traits::ENTERING) {
-            self.unlink(slot);
+        if !order.traits.has(Traits::ENTERING) {
+            self.unlink(slot, order, details);
         }
-        self.names.close(account, self.orders.arena.details(slot).client_order_id, id, status);
+        self.names.close(order.account, details.client_order_id, order.id, status);
         self.orders.arena.remove(slot);
     }
 }

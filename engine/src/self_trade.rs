@@ -12,7 +12,7 @@ use crate::reject::CancelReason;
 use crate::risk::{Exposure, held_asset};
 use crate::turn::Turn;
 use crate::validate::crosses;
-use crate::{AccountId, ClientOrderId, InstrumentId, Price, Quantity};
+use crate::{AccountId, ClientOrderId, InstrumentId, Price, Quantity, StpGroup};
 
 /// Whether the incoming order is still there after a match was prevented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +44,7 @@ impl Walk {
 impl Engine {
     /// What is to happen if these two meet: they trade if they do not belong together, or if the incoming order's mode
     /// lets them.
+    #[inline(always)]
     pub(crate) fn prevention(&self, resting: Slot, incoming: Slot) -> SelfTradePrevention {
         match self.orders.arena[incoming].self_trade_prevention {
             SelfTradePrevention::Allow => SelfTradePrevention::Allow,
@@ -53,13 +54,15 @@ impl Engine {
     }
 
     /// Whether two orders are of one account or of accounts of one group.
+    #[inline(always)]
     pub(crate) fn belong_together(&self, one: Slot, other: Slot) -> bool {
         self.is_one_owner(self.orders.arena[one].account, self.orders.arena[other].account)
     }
 
+    #[inline(always)]
     fn is_one_owner(&self, one: AccountId, other: AccountId) -> bool {
-        let group = |account: AccountId| self.accounts.get(account.0).map(|account| account.stp_group);
-        one == other || group(one) == group(other) && group(one).is_some_and(|group| !group.is_none())
+        let group = |account: AccountId| self.accounts.get(account.0).map_or(StpGroup::NONE, |one| one.stp_group);
+        one == other || !group(one).is_none() && group(one) == group(other)
     }
 
     /// Keeps two orders from trading `quantity` at `price`.

@@ -164,10 +164,7 @@ impl Order {
 
     /// The price its owner gave.
     pub(crate) fn price(&self) -> Price {
-        match self.order_type {
-            OrderType::Limit | OrderType::StopLimit => self.limit,
-            OrderType::Market | OrderType::Stop => Price::ABSENT,
-        }
+        if self.order_type.has_price() { self.limit } else { Price::ABSENT }
     }
 }
 
@@ -205,21 +202,25 @@ impl Arena {
         self.open_count
     }
 
-    /// Puts an order into a slot under the name that it is given.
+    /// Opens a slot; the caller writes the order into it, under this name.
     ///
     /// # Panics
     /// Without room: the caller asks [`Arena::has_room`] first, because a full venue is a reject and not a fault.
     #[inline(always)]
-    pub(crate) fn insert(&mut self, order: impl FnOnce(OrderId) -> Order, details: impl FnOnce() -> Details) -> Slot {
+    pub(crate) fn open(&mut self) -> (Slot, OrderId) {
         self.open_count += 1;
         let slot = match self.free.pop() {
             Some(slot) => slot,
             None => self.add_slot(),
         };
-        let cell = &mut self.orders[slot as usize];
-        *cell = order(cell.id);
-        self.details[slot as usize] = details();
-        slot
+        (slot, self.orders[slot as usize].id)
+    }
+
+    /// Writes an order into the slot that was opened for it.
+    #[inline(always)]
+    pub(crate) fn write(&mut self, slot: Slot, order: Order, details: Details) {
+        self.orders[slot as usize] = order;
+        self.details[slot as usize] = details;
     }
 
     fn add_slot(&mut self) -> Slot {
@@ -231,7 +232,7 @@ impl Arena {
     }
 
     /// Frees a slot; its id names nothing from now on.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn remove(&mut self, slot: Slot) {
         self.open_count -= 1;
         let extras = self.details[slot as usize].extras;
@@ -369,7 +370,7 @@ impl Arena {
     }
 
     /// An order's neighbours in a chain.
-    #[inline]
+    #[inline(always)]
     pub(super) fn links(&self, chain: Chain, slot: Slot) -> Links {
         match chain {
             Chain::Level => self.orders[slot as usize].in_level,
@@ -379,7 +380,7 @@ impl Arena {
     }
 
     /// As [`Arena::links`].
-    #[inline]
+    #[inline(always)]
     pub(super) fn links_mut(&mut self, chain: Chain, slot: Slot) -> &mut Links {
         match chain {
             Chain::Level => &mut self.orders[slot as usize].in_level,
@@ -503,7 +504,9 @@ mod tests {
     use super::*;
 
     fn insert(arena: &mut Arena) -> Slot {
-        arena.insert(|id| Order { id, ..Order::BLANK }, || Details::BLANK)
+        let (slot, id) = arena.open();
+        arena.write(slot, Order { id, ..Order::BLANK }, Details::BLANK);
+        slot
     }
 
     #[test]

@@ -56,11 +56,13 @@ impl ClientOrderIndex {
         self.closed.resize(length, Closed { ring: [ClientOrderId::NONE; _], next: 0 });
     }
 
+    #[inline]
     pub(crate) fn find(&self, account: AccountId, id: ClientOrderId) -> Option<Named> {
         self.names.get(&(account, id)).copied()
     }
 
     /// Names an open order; an order without a name is left alone.
+    #[inline]
     pub(crate) fn open(&mut self, account: AccountId, id: ClientOrderId, order: OrderId) {
         if !id.is_none() {
             self.names.insert((account, id), Named::Open(order));
@@ -68,10 +70,14 @@ impl ClientOrderIndex {
     }
 
     /// Remembers the name of an order that ended, and forgets the account's oldest.
+    #[inline(always)]
     pub(crate) fn close(&mut self, account: AccountId, id: ClientOrderId, order: OrderId, status: OrderStatus) {
-        if id.is_none() {
-            return;
+        if !id.is_none() {
+            self.remember(account, id, order, status);
         }
+    }
+
+    fn remember(&mut self, account: AccountId, id: ClientOrderId, order: OrderId, status: OrderStatus) {
         self.names.insert((account, id), Named::Closed(order, status));
         let closed = &mut self.closed[account.0 as usize - 1];
         let place = (closed.next % CLOSED_ORDERS_PER_ACCOUNT) as usize;

@@ -18,7 +18,7 @@
 use alloc::vec::Vec;
 
 use super::arena::{Arena, NIL, Order, Slot};
-use super::level::{Chain, Queue};
+use super::level::{Chain, Links, Queue};
 use super::pieces::Pieces;
 use crate::{Amount, Price, Quantity};
 
@@ -220,36 +220,42 @@ impl Ladder {
         pool.has_room() || self.find(pool, self.key(price) >> FANOUT_BITS).is_some()
     }
 
-    /// Puts an order at the back of the level of this price.
+    /// Makes room for an order of this size at the back of the level of this price; the place and the links that it is to
+    /// have.
     #[inline(always)]
-    pub(crate) fn insert(&mut self, pool: &mut Pool, arena: &mut Arena, slot: Slot, price: Price) {
+    pub(crate) fn join(
+        &mut self,
+        pool: &mut Pool,
+        arena: &mut Arena,
+        slot: Slot,
+        price: Price,
+        leaves: Quantity,
+    ) -> (LevelAt, Links) {
         let key = self.key(price);
         let block = self.find_or_insert(pool, key >> FANOUT_BITS);
         let index = key as u32 & (FANOUT as u32 - 1);
         let at = block << FANOUT_BITS | index;
-        let order = &mut arena[slot];
-        order.level = at;
-        let leaves = order.leaves;
         let level = pool.level_mut(at);
         level.quantity.0 += u128::from(leaves.0);
-        if level.queue.is_empty() {
+        let is_new = level.queue.is_empty();
+        let links = level.queue.join(arena, Chain::Level, slot);
+        if is_new {
             pool.blocks[block].occupied |= 1 << index;
             if key < self.best_key {
                 (self.best_key, self.best) = (key, at);
             }
         }
-        pool.level_mut(at).queue.push(arena, Chain::Level, slot);
+        (at, links)
     }
 
-    /// Takes a resting order out.
+    /// Takes an order out.
     #[inline(always)]
-    pub(crate) fn remove(&mut self, pool: &mut Pool, arena: &mut Arena, slot: Slot) {
-        let Order { level: at, leaves, .. } = arena[slot];
-        let level = pool.level_mut(at);
-        level.quantity.0 -= u128::from(leaves.0);
-        level.queue.remove(arena, Chain::Level, slot);
+    pub(crate) fn leave(&mut self, pool: &mut Pool, arena: &mut Arena, order: &Order) {
+        let level = pool.level_mut(order.level);
+        level.quantity.0 -= u128::from(order.leaves.0);
+        level.queue.leave(arena, Chain::Level, order.in_level);
         if level.queue.is_empty() {
-            self.vacate(pool, at);
+            self.vacate(pool, order.level);
         }
     }
 
@@ -314,7 +320,16 @@ impl Ladder {
         Some(at)
     }
 
+    #[inline(always)]
     fn find_or_insert(&mut self, pool: &mut Pool, number: u64) -> u32 {
+        match self.find(pool, number) {
+            Some(block) => block,
+            None => self.insert_block(pool, number),
+        }
+    }
+
+    #[inline(never)]
+    fn insert_block(&mut self, pool: &mut Pool, number: u64) -> u32 {
         if self.root == NIL {
             let block = pool.take_block(number);
             (self.root, self.height, self.prefix) = (block, 0, number);
@@ -324,15 +339,12 @@ impl Ladder {
         while number >> (FANOUT_BITS * self.height) != self.prefix {
             self.grow(pool);
         }
-        let mut at = self.root;
-        for height in (1..=self.height).rev() {
-            let index = child_index(number, height);
-            if pool.nodes[at].occupied & 1 << index == 0 {
-                return self.insert_below(pool, number, at, height);
-            }
-            at = pool.nodes[at].children[index];
+        let (mut at, mut height) = (self.root, self.height);
+        while pool.nodes[at].occupied & 1 << child_index(number, height) != 0 {
+            at = pool.nodes[at].children[child_index(number, height)];
+            height -= 1;
         }
-        at
+        self.insert_below(pool, number, at, height)
     }
 
     /// Puts a node above the root.
@@ -363,12 +375,12 @@ impl Ladder {
         let previous = if next == NIL { self.last } else { pool.blocks[next].previous };
         pool.blocks[block].previous = previous;
         pool.blocks[block].next = next;
-        self.join(pool, previous, block);
-        self.join(pool, block, next);
+        self.adjoin(pool, previous, block);
+        self.adjoin(pool, block, next);
     }
 
     /// Makes two blocks neighbours; either may be none.
-    fn join(&mut self, pool: &mut Pool, better: u32, worse: u32) {
+    fn adjoin(&mut self, pool: &mut Pool, better: u32, worse: u32) {
         match better {
             NIL => self.first = worse,
             better => pool.blocks[better].next = worse,
@@ -381,7 +393,7 @@ impl Ladder {
 
     fn remove_block(&mut self, pool: &mut Pool, block: u32) {
         let &Block { number, previous, next, mut parent, .. } = &pool.blocks[block];
-        self.join(pool, previous, next);
+        self.adjoin(pool, previous, next);
         pool.blocks.give_back(block);
         let mut height = 1;
         while parent != NIL {

@@ -49,20 +49,31 @@ impl Queue {
     }
 
     /// Puts an order at the back.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push(&mut self, arena: &mut Arena, chain: Chain, slot: Slot) {
-        *arena.links_mut(chain, slot) = Links { previous: self.last, next: NIL };
-        match self.last {
+        *arena.links_mut(chain, slot) = self.join(arena, chain, slot);
+    }
+
+    /// Makes room for an order at the back; the links that it is to have.
+    #[inline(always)]
+    pub(crate) fn join(&mut self, arena: &mut Arena, chain: Chain, slot: Slot) -> Links {
+        let previous = core::mem::replace(&mut self.last, slot);
+        match previous {
             NIL => self.first = slot,
-            last => arena.links_mut(chain, last).next = slot,
+            previous => arena.links_mut(chain, previous).next = slot,
         }
-        self.last = slot;
+        Links { previous, next: NIL }
     }
 
     /// Takes an order out, wherever it stands.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn remove(&mut self, arena: &mut Arena, chain: Chain, slot: Slot) {
-        let Links { previous, next } = arena.links(chain, slot);
+        self.leave(arena, chain, arena.links(chain, slot));
+    }
+
+    /// Closes the gap that an order with these links leaves.
+    #[inline(always)]
+    pub(crate) fn leave(&mut self, arena: &mut Arena, chain: Chain, Links { previous, next }: Links) {
         match previous {
             NIL => self.first = next,
             previous => arena.links_mut(chain, previous).next = next,
