@@ -264,8 +264,8 @@ impl Engine {
     ) {
         let arena = &self.orders.arena;
         let (order, details) = (arena[slot], *arena.details(slot));
-        let state = OrderState { leaves: Quantity::ZERO, shown: Quantity::ZERO, ..self.order_state(slot) };
-        let cancelled_funds = arena.extras(slot).funds;
+        let state = OrderState { leaves: Quantity::ZERO, shown: Quantity::ZERO, ..self.state_of(slot, &order, &details) };
+        let cancelled_funds = arena.extras_of(&details).funds;
         self.finish(slot, &order, &details, ended_status(reason, details.cumulative));
         let report = self.report(turn, order.account, order.session);
         turn.emit(OrderCancelled {

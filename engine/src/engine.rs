@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use crate::accounts::{Account, Balance, InstrumentLimitsTable, Ledger};
 use crate::auction::Indicative;
 use crate::book::Orders;
-use crate::book::arena::{Arena, Slot};
+use crate::book::arena::{Arena, Details, Order, Slot};
 use crate::book::index::ClientOrderIndex;
 use crate::book::level::Chain;
 use crate::bust::Tape;
@@ -158,8 +158,12 @@ impl Engine {
     /// # Panics
     /// If the command's sequence is not the next, or its time is before the last or [`Timestamp::NEVER`]: the sequencer
     /// sees to it.
-    #[inline]
     pub fn apply(&mut self, command: &Sequenced<Command>, sink: &mut impl EventSink) {
+        self.apply_next(command, sink);
+    }
+
+    #[inline(always)]
+    fn apply_next(&mut self, command: &Sequenced<Command>, sink: &mut impl EventSink) {
         let Sequenced { stamp, value: Command { header, body } } = command;
         assert!(stamp.sequence == self.last.sequence.next(), "commands are applied in sequence");
         assert!(stamp.time >= self.last.time, "time does not go back");
@@ -187,7 +191,7 @@ impl Engine {
     /// As [`Engine::apply`] does.
     pub fn apply_batch(&mut self, commands: &[Sequenced<Command>], sink: &mut impl EventSink) {
         for command in commands {
-            self.apply(command, sink);
+            self.apply_next(command, sink);
         }
     }
 
@@ -360,6 +364,9 @@ impl Engine {
     /// The session's next report number, and its command that is being answered. A session that may not act has none.
     #[inline(always)]
     fn number<S: EventSink>(&mut self, turn: &Turn<'_, S>, session: SessionId) -> (SessionSequence, SessionSequence) {
+        if session.is_none() && turn.header.session.is_none() {
+            return (SessionSequence::NONE, turn.header.client_sequence);
+        }
         let asked = session == turn.header.session;
         if asked && turn.standing == Standing::NotEstablished {
             return (SessionSequence::NONE, turn.header.client_sequence);
@@ -375,7 +382,14 @@ impl Engine {
     #[inline(always)]
     pub(crate) fn order_state(&self, slot: Slot) -> OrderState {
         let arena = &self.orders.arena;
-        let (order, details) = (&arena[slot], arena.details(slot));
+        self.state_of(slot, &arena[slot], arena.details(slot))
+    }
+
+    /// As [`Engine::order_state`], of an order that was looked at.
+    #[inline(always)]
+    pub(crate) fn state_of(&self, slot: Slot, order: &Order, details: &Details) -> OrderState {
+        let arena = &self.orders.arena;
+        let prevented = arena.extras_of(details).prevented;
         OrderState {
             instrument: order.instrument,
             order_id: order.id,
@@ -385,10 +399,14 @@ impl Engine {
             time_in_force: order.time_in_force,
             flags: order.flags,
             price: order.price(),
-            quantity: arena.quantity(slot),
+            quantity: if order.is_by_funds() {
+                Quantity::ABSENT
+            } else {
+                order.leaves + details.cumulative + prevented
+            },
             leaves: order.leaves,
             cumulative: details.cumulative,
-            prevented: arena.extras(slot).prevented,
+            prevented,
             shown: arena.shown(slot),
         }
     }

@@ -31,6 +31,7 @@ mod login;
 mod market;
 mod matching;
 pub mod order;
+mod ordinary;
 pub mod phases;
 pub mod price;
 mod protection;

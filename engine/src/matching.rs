@@ -3,12 +3,12 @@
 use crate::book::Book;
 use crate::book::arena::{Details, Extras, Order, Place, Slot, Traits};
 use crate::book::index::Named;
-use crate::book::level::{Chain, Links};
+use crate::book::level::Chain;
 use crate::call::CallKind;
 use crate::command::NewOrder;
 use crate::engine::Engine;
 use crate::event::{
-    EventSink, OrderAccepted, OrderRejected, OrderState, OrderRestated, PriceBound, Requester, RestatementReason, SelfMatch, Trade,
+    EventSink, OrderAccepted, OrderRejected, OrderState, OrderRestated, PriceBound, Report, Requester, RestatementReason, SelfMatch, Trade,
     TradeSide,
 };
 use crate::fees::{LiquidityRole, fee_increase, lots_for};
@@ -20,7 +20,8 @@ use crate::reject::{CancelReason, RejectReason};
 use crate::risk::{Exposure, held_asset};
 use crate::self_trade::Prevention;
 use crate::turn::Turn;
-use crate::validate::{Entrant, Terms, Way, crosses};
+use crate::ordinary::Entered;
+use crate::validate::{Entrant, Terms, crosses};
 use crate::{AccountId, Amount, ClientOrderId, InstrumentId, OrderId, Price, Quantity, SignedAmount};
 
 /// How an incoming order's matching came to its end.
@@ -41,20 +42,32 @@ enum Taken {
 impl Engine {
     /// Enters an order: it is judged, accepted, matched, and rests, waits or ends.
     pub(crate) fn new_order<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, order: &NewOrder) {
-        let entrant = match self.judge_new_order(turn, order) {
-            Ok(entrant) => entrant,
-            Err(reason) => return self.refuse_order(turn, order, reason),
-        };
-        let slot = self.accept(turn, order, &entrant);
-        match entrant.way {
-            Way::Rests => return,
-            Way::Matches => self.match_and_rest(turn, slot),
-            Way::Enters => self.enter(turn, slot),
+        match self.enter_ordinary(turn, order) {
+            Entered::Rests => {}
+            Entered::Passes(entrant) => self.match_ordinary(turn, order, &entrant),
+            Entered::Unknown => self.enter_any(turn, order),
         }
+    }
+
+    #[inline(never)]
+    fn match_ordinary<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, order: &NewOrder, entrant: &Entrant) {
+        let slot = self.accept(turn, order, entrant);
+        self.match_and_rest(turn, slot);
         self.finish_trading(turn, order.instrument);
     }
 
     #[cold]
+    fn enter_any<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, order: &NewOrder) {
+        match self.check_new_order(turn, order) {
+            Ok(entrant) => {
+                let slot = self.accept(turn, order, &entrant);
+                self.enter(turn, slot);
+                self.finish_trading(turn, order.instrument);
+            }
+            Err(reason) => self.refuse_order(turn, order, reason),
+        }
+    }
+
     fn refuse_order<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, order: &NewOrder, reason: RejectReason) {
         if reason == RejectReason::OutsidePriceBand {
             self.tell_refused_price(turn, order.instrument, &Terms::of_new(order), true);
@@ -176,78 +189,46 @@ impl Engine {
         }
     }
 
-    #[inline(always)]
+    #[inline]
     fn accept<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, order: &NewOrder, entrant: &Entrant) -> Slot {
         let (slot, id) = self.orders.arena.open();
-        let session = turn.header.session;
-        let mut entered = Order {
-            id,
-            limit: entrant.limit,
-            leaves: entrant.leaves,
-            account: order.account,
-            session,
-            instrument: order.instrument,
-            side: order.side,
-            order_type: order.order_type,
-            time_in_force: order.time_in_force,
-            flags: order.flags,
-            self_trade_prevention: entrant.mode,
-            on_disconnect: order.on_disconnect,
-            traits: Traits::ENTERING,
-            ..Order::BLANK
-        };
-        let mut details = Details {
-            client_order_id: order.client_order_id,
-            accepted: turn.stamp.sequence,
-            rates: entrant.rates,
-            ..Details::BLANK
-        };
-        if entrant.way == Way::Rests {
-            let book = &mut self.markets.get_mut(order.instrument.0).expect("the instrument was checked").book;
-            (entered.level, entered.in_level) =
-                book.join(&mut self.orders, slot, order.side, entrant.limit, entrant.leaves);
-            (entered.in_account, details.in_session) = self.link(slot, &entered, &details);
-            (entered.place, entered.traits) = (Place::Book, Traits::NONE);
-        }
-        self.orders.arena.write(slot, entered, details);
-        if entrant.way == Way::Enters {
-            self.note_extras(slot, order);
-        }
+        self.orders.arena.write(
+            slot,
+            Order {
+                id,
+                limit: entrant.limit,
+                leaves: entrant.leaves,
+                account: order.account,
+                session: turn.header.session,
+                instrument: order.instrument,
+                side: order.side,
+                order_type: order.order_type,
+                time_in_force: order.time_in_force,
+                flags: order.flags,
+                self_trade_prevention: entrant.mode,
+                on_disconnect: order.on_disconnect,
+                traits: Traits::ENTERING,
+                ..Order::BLANK
+            },
+            Details {
+                client_order_id: order.client_order_id,
+                accepted: turn.stamp.sequence,
+                rates: entrant.rates,
+                ..Details::BLANK
+            },
+        );
+        self.note_extras(slot, order);
         if entrant.hold > 0 {
             let asset = held_asset(self.market(order.instrument), order.side);
             self.ledger.change_hold(order.account, asset, 0, entrant.hold).expect("funds were checked");
         }
         let report = self.answer(turn, order.account);
-        turn.emit(OrderAccepted {
-            report,
-            order: OrderState {
-                instrument: order.instrument,
-                order_id: id,
-                client_order_id: order.client_order_id,
-                side: order.side,
-                order_type: order.order_type,
-                time_in_force: order.time_in_force,
-                flags: order.flags,
-                price: order.price,
-                quantity: order.quantity,
-                leaves: entrant.leaves,
-                cumulative: Quantity::ZERO,
-                prevented: Quantity::ZERO,
-                shown: if entrant.way == Way::Enters { self.orders.arena.shown(slot) } else { entrant.leaves },
-            },
-            self_trade_prevention: entrant.mode,
-            on_disconnect: order.on_disconnect,
-            funds: order.funds,
-            stop_price: order.stop_price,
-            display_quantity: order.display_quantity,
-            minimum_quantity: order.minimum_quantity,
-            expire_at: order.expire_at,
-        });
+        turn.emit(entrant.accepted(order, report, id, self.orders.arena.shown(slot)));
         slot
     }
 
     /// Notes what only some new orders have.
-    #[cold]
+    #[inline]
     fn note_extras(&mut self, slot: Slot, order: &NewOrder) {
         let unseen = self.market(order.instrument).hides(order.order_type, order.time_in_force);
         let arena = &mut self.orders.arena;
@@ -261,35 +242,24 @@ impl Engine {
         if unseen { arena.hide(slot) } else { arena.show(slot) }
     }
 
-    /// Names an open order, makes room for it behind its account's and its session's others, and counts it; the links that
-    /// it is to have.
-    #[inline(always)]
-    fn link(&mut self, slot: Slot, order: &Order, details: &Details) -> (Links, Links) {
-        self.names.open(order.account, details.client_order_id, order.id);
+    /// Names an open order, puts it behind its account's and its session's others, and notes when it expires.
+    #[inline(never)]
+    pub(crate) fn link(&mut self, slot: Slot) {
         let arena = &mut self.orders.arena;
-        let owner = self.accounts.get_mut(order.account.0).expect("an order's account is open");
+        let Order { id, account, session, instrument, time_in_force, .. } = arena[slot];
+        self.names.open(account, arena.details(slot).client_order_id, id);
+        let owner = self.accounts.get_mut(account.0).expect("an order's account is open");
         owner.open_orders += 1;
-        let in_account = owner.orders.join(arena, Chain::Account, slot);
+        owner.orders.push(arena, Chain::Account, slot);
         let is_limited = owner.limited_instruments > 0;
-        let in_session = match self.sessions.get_mut(order.session) {
-            Some(session) => session.orders.join(arena, Chain::Session, slot),
-            None => Links::NONE,
-        };
-        if is_limited {
-            self.count_limited(order.account, order.instrument, 1);
+        if let Some(session) = self.sessions.get_mut(session) {
+            session.orders.push(arena, Chain::Session, slot);
         }
-        (in_account, in_session)
-    }
-
-    /// Links an order that is in its slot, and notes when it expires.
-    pub(crate) fn link_in_slot(&mut self, slot: Slot) {
-        let (order, details) = (self.orders.arena[slot], *self.orders.arena.details(slot));
-        let (in_account, in_session) = self.link(slot, &order, &details);
-        let arena = &mut self.orders.arena;
-        arena[slot].in_account = in_account;
-        arena.details_mut(slot).in_session = in_session;
-        if order.time_in_force == TimeInForce::GoodTillDate {
+        if time_in_force == TimeInForce::GoodTillDate {
             self.expiries.insert(arena, slot);
+        }
+        if is_limited {
+            self.count_limited(account, instrument, 1);
         }
     }
 
@@ -299,25 +269,27 @@ impl Engine {
         let owner = self.accounts.get_mut(order.account.0).expect("an order's account is open");
         owner.open_orders -= 1;
         owner.orders.leave(arena, Chain::Account, order.in_account);
-        let is_limited = owner.limited_instruments > 0;
+        if owner.limited_instruments > 0 {
+            self.count_limited(order.account, order.instrument, -1);
+        }
+        let arena = &mut self.orders.arena;
         if let Some(session) = self.sessions.get_mut(order.session) {
             session.orders.leave(arena, Chain::Session, details.in_session);
         }
         if order.time_in_force == TimeInForce::GoodTillDate {
             self.expiries.remove(arena, slot);
         }
-        if is_limited {
-            self.count_limited(order.account, order.instrument, -1);
-        }
     }
 
     /// Trades an incoming order against the book as far as its limit reaches.
+    #[inline(always)]
     fn take<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, taker: Slot) -> Taken {
         let Order { instrument, side, limit, .. } = self.orders.arena[taker];
-        if !self.market(instrument).book.would_take(side, limit) {
+        let market = self.market(instrument);
+        if !market.book.would_take(side, limit) {
             return Taken::Remains;
         }
-        let collar = self.market(instrument).collar();
+        let collar = market.collar();
         while let Some(maker) = self.market(instrument).book.best(&self.orders, side.opposite()) {
             let price = self.orders.arena[maker].limit;
             if !crosses(side, limit, price) {
@@ -349,12 +321,20 @@ impl Engine {
     }
 
     /// How much two orders would trade: what the resting one shows and the incoming one has left or can pay for.
+    #[inline(always)]
     fn match_quantity(&self, maker: Slot, taker: Slot, price: Price, prevention: SelfTradePrevention) -> Quantity {
         let shown = self.orders.arena.shown(maker);
         let order = &self.orders.arena[taker];
         if !order.is_by_funds() {
             return shown.min(order.leaves);
         }
+        self.affordable(maker, taker, price, prevention)
+    }
+
+    /// How much of what the resting order shows the incoming one's funds pay for.
+    #[cold]
+    fn affordable(&self, maker: Slot, taker: Slot, price: Price, prevention: SelfTradePrevention) -> Quantity {
+        let (shown, order) = (self.orders.arena.shown(maker), &self.orders.arena[taker]);
         let lot = self.market(order.instrument).checked_notional(price, Quantity(1));
         let Details { rates, .. } = self.orders.arena.details(taker);
         let rate = if prevention == SelfTradePrevention::Decrement { 0 } else { rates.taker };
@@ -363,6 +343,7 @@ impl Engine {
     }
 
     /// Trades a quantity between two orders, at the resting order's price.
+    #[inline(always)]
     fn trade<S: EventSink>(
         &mut self,
         turn: &mut Turn<'_, S>,
@@ -530,7 +511,7 @@ impl Engine {
         let Order { instrument, traits, .. } = self.orders.arena[slot];
         if traits.has(Traits::ENTERING) {
             self.orders.arena[slot].traits.set(Traits::ENTERING, false);
-            self.link_in_slot(slot);
+            self.link(slot);
         }
         let market = self.markets.get_mut(instrument.0).expect("an order's instrument is listed");
         market.book.insert(&mut self.orders, place, slot);
@@ -569,6 +550,44 @@ impl Engine {
         }
         self.names.close(order.account, details.client_order_id, order.id, status);
         self.orders.arena.remove(slot);
+    }
+}
+
+impl Entrant {
+    /// What its owner is told.
+    #[inline(always)]
+    pub(crate) fn accepted(
+        &self,
+        order: &NewOrder,
+        report: Report,
+        order_id: OrderId,
+        shown: Quantity,
+    ) -> OrderAccepted {
+        OrderAccepted {
+            report,
+            order: OrderState {
+                instrument: order.instrument,
+                order_id,
+                client_order_id: order.client_order_id,
+                side: order.side,
+                order_type: order.order_type,
+                time_in_force: order.time_in_force,
+                flags: order.flags,
+                price: order.price,
+                quantity: order.quantity,
+                leaves: self.leaves,
+                cumulative: Quantity::ZERO,
+                prevented: Quantity::ZERO,
+                shown,
+            },
+            self_trade_prevention: self.mode,
+            on_disconnect: order.on_disconnect,
+            funds: order.funds,
+            stop_price: order.stop_price,
+            display_quantity: order.display_quantity,
+            minimum_quantity: order.minimum_quantity,
+            expire_at: order.expire_at,
+        }
     }
 }
 

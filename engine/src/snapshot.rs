@@ -670,7 +670,7 @@ impl Engine {
             ensure(!taken || order.client_order_id.is_none(), "an order's name")?;
             let lost = !order.session.is_none() && self.sessions.get(order.session).is_none();
             ensure(!lost, "an order's session")?;
-            self.link_in_slot(order.order_id.slot());
+            self.link(order.order_id.slot());
         }
         Ok(())
     }

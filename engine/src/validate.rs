@@ -3,15 +3,13 @@
 //! A new order and what an amend makes of one are judged by the same checks, over [`Terms`].
 
 use crate::accounts::Account;
-use crate::book::Book;
 use crate::book::arena::{Arena, Order, Place, Slot};
 use crate::call::CallKind;
 use crate::command::{NewOrder, ReplaceOrder, Switch};
 use crate::directory::Right;
 use crate::engine::Engine;
 use crate::event::EventSink;
-use crate::fees::fee_bound;
-use crate::instrument::{FeeRates, Phase};
+use crate::instrument::FeeRates;
 use crate::limits::TIPS_MAX;
 use crate::market::Market;
 use crate::order::{OrderFlags, OrderType, SelfTradePrevention, Side, TimeInForce};
@@ -35,19 +33,6 @@ pub(crate) struct Entrant {
     pub(crate) rates: FeeRates,
     /// What it holds.
     pub(crate) hold: u128,
-    /// What becomes of it.
-    pub(crate) way: Way,
-}
-
-/// What becomes of an accepted order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Way {
-    /// It is an ordinary limit order in continuous trading that meets nothing, and rests.
-    Rests,
-    /// It is an ordinary limit order in continuous trading.
-    Matches,
-    /// That is yet to be found out.
-    Enters,
 }
 
 /// What an amend makes of an order.
@@ -168,69 +153,9 @@ fn kept<T>(has_it: bool, value: T, none: T) -> T {
 }
 
 impl Engine {
-    /// Judges a new order.
-    #[inline(always)]
-    pub(crate) fn judge_new_order<S: EventSink>(
-        &self,
-        turn: &Turn<'_, S>,
-        order: &NewOrder,
-    ) -> Result<Entrant, RejectReason> {
-        match self.pass(turn, order) {
-            Some(entrant) => {
-                debug_assert_eq!(self.check_new_order(turn, order), Ok(Entrant { way: Way::Enters, ..entrant }));
-                Ok(entrant)
-            }
-            None => self.check_new_order(turn, order),
-        }
-    }
-
-    /// Lets an order pass that is ordinary, in continuous trading, for an account without limits in single
-    /// instruments, if it breaks no rule: most orders. `None`: rule by rule it is to be found out what it is.
-    #[inline(always)]
-    fn pass<S: EventSink>(&self, turn: &Turn<'_, S>, order: &NewOrder) -> Option<Entrant> {
-        let market = self.listed(order.instrument).ok()?;
-        let account = self.trading_account(order.account).ok()?;
-        let is_routine = is_ordinary(order) && market.phase == Phase::Continuous && account.limited_instruments == 0;
-        let limits = &market.limits;
-        let price_fits = order.price.0.wrapping_sub(1) < limits.price_max.0
-            && market.within(market.protection.entry_band, order.side, order.price)
-            && market.within(account.limits.price_deviation, order.side, order.price);
-        let quantity = order.quantity;
-        let quantity_fits = (limits.quantity_min..=limits.quantity_max).contains(&quantity)
-            && quantity <= account.limits.quantity_max
-            && account.open_orders < account.limits.open_orders_max;
-        let has_room = self.orders.arena.has_room() && Book::has_room_anywhere(&self.orders);
-        let passes = is_routine && price_fits && quantity_fits && has_room;
-        if !passes || self.check_right(turn, Right::Trade(order.account)).is_err() {
-            return None;
-        }
-        self.check_name_is_free(order.account, order.client_order_id).ok()?;
-        let mode = market.self_trade_prevention(account.self_trade_prevention);
-        let rests = order.time_in_force.rests() && !market.book.would_take(order.side, order.price);
-        let way = if rests { Way::Rests } else { Way::Matches };
-        let entrant =
-            Entrant { limit: order.price, leaves: quantity, mode, rates: FeeRates::ZERO, hold: 0, way };
-        if market.units.quote == 0 {
-            return Some(entrant);
-        }
-        let notional = market.notional(order.price, quantity)?;
-        let worth_fits = (limits.notional_min.0..=limits.notional_max.0).contains(&notional)
-            && notional <= account.limits.notional_max.0;
-        if !worth_fits || !market.settles() {
-            return worth_fits.then_some(entrant);
-        }
-        let rates = market.rates(account.fee_tier);
-        let hold = match order.side {
-            Side::Sell => u128::from(quantity.0) * u128::from(market.units.base),
-            Side::Buy => notional + fee_bound(rates, 0, 0, notional),
-        };
-        let available = self.ledger.balance(order.account, held_asset(market, order.side)).available.0;
-        (available >= hold).then_some(Entrant { rates, hold, ..entrant })
-    }
-
     /// Judges a new order rule by rule, in the rulebook's order of precedence.
     #[inline(never)]
-    fn check_new_order<S: EventSink>(
+    pub(crate) fn check_new_order<S: EventSink>(
         &self,
         turn: &Turn<'_, S>,
         order: &NewOrder,
@@ -369,7 +294,7 @@ impl Engine {
     }
 
     #[inline(always)]
-    fn check_name_is_free(&self, account: AccountId, id: ClientOrderId) -> Result<(), RejectReason> {
+    pub(crate) fn check_name_is_free(&self, account: AccountId, id: ClientOrderId) -> Result<(), RejectReason> {
         if !id.is_none() && self.names.find(account, id).is_some() {
             return Err(RejectReason::DuplicateClientOrderId);
         }
@@ -411,7 +336,7 @@ impl Engine {
     ) -> Result<Entrant, RejectReason> {
         let leaves = if terms.is_by_funds() { Quantity::ZERO } else { terms.quantity };
         if !market.settles() {
-            return Ok(Entrant { limit, leaves, mode, rates: FeeRates::ZERO, hold: 0, way: Way::Enters });
+            return Ok(Entrant { limit, leaves, mode, rates: FeeRates::ZERO, hold: 0 });
         }
         let (side, funds, rates) = (terms.side, terms.funds, market.rates(account.fee_tier));
         let exposure = Exposure { side, limit, leaves, funds, rates, maker_notional: 0, taker_notional: 0 };
@@ -419,7 +344,7 @@ impl Engine {
         if self.ledger.balance(id, held_asset(market, side)).available.0 < hold {
             return Err(RejectReason::InsufficientFunds);
         }
-        Ok(Entrant { limit, leaves, mode, rates, hold, way: Way::Enters })
+        Ok(Entrant { limit, leaves, mode, rates, hold })
     }
 
     fn check_amended_available(
@@ -450,21 +375,6 @@ pub(crate) fn crosses(side: Side, limit: Price, price: Price) -> bool {
         Side::Buy => price <= limit,
         Side::Sell => price >= limit,
     }
-}
-
-/// Whether a new order is a plain limit order: everything of it is shown, and nothing is asked but price and quantity.
-#[inline(always)]
-fn is_ordinary(order: &NewOrder) -> bool {
-    let lasts =
-        matches!(order.time_in_force, TimeInForce::Day | TimeInForce::GoodTillCancel | TimeInForce::ImmediateOrCancel);
-    let absent = order.funds.0 == Amount::ABSENT.0
-        && order.stop_price.0 & order.display_quantity.0 & order.minimum_quantity.0 == u64::MAX
-        && order.expire_at.is_none();
-    lasts
-        && absent
-        && order.order_type == OrderType::Limit
-        && order.flags == OrderFlags::NONE
-        && order.self_trade_prevention.is_none()
 }
 
 /// What has to trade at once for an order to be accepted, if anything has to.

@@ -59,15 +59,16 @@ pub(crate) struct Order {
     pub(crate) instrument: InstrumentId,
     /// The level that it stands in; meaningless unless it stands in a ladder.
     pub(crate) level: LevelAt,
+    // What most orders have in common first: it is written at once.
     pub(crate) place: Place,
-    pub(crate) side: Side,
     pub(crate) order_type: OrderType,
-    pub(crate) time_in_force: TimeInForce,
     pub(crate) flags: OrderFlags,
+    pub(crate) traits: Traits,
+    pub(crate) side: Side,
+    pub(crate) time_in_force: TimeInForce,
     /// The mode of its acceptance, for when it is the incoming order.
     pub(crate) self_trade_prevention: SelfTradePrevention,
     pub(crate) on_disconnect: OnDisconnect,
-    pub(crate) traits: Traits,
 }
 
 const _: () = assert!(size_of::<Order>() == 64, "an order is one cache line");
@@ -275,7 +276,13 @@ impl Arena {
     /// What only some orders have.
     #[inline]
     pub(crate) fn extras(&self, slot: Slot) -> &Extras {
-        match self.details[slot as usize].extras {
+        self.extras_of(&self.details[slot as usize])
+    }
+
+    /// As [`Arena::extras`], for an order that was looked at.
+    #[inline(always)]
+    pub(crate) fn extras_of(&self, details: &Details) -> &Extras {
+        match details.extras {
             NIL => &Extras::NONE,
             at => &self.extras[at],
         }

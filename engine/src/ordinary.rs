@@ -1,0 +1,173 @@
+//! Ordinary orders: limit orders of which everything is shown, without any condition, in continuous trading.
+//!
+//! Most orders are that, and break no rule. They pass here in one look at their instrument and their account, and those
+//! that meet nothing rest at once. What this does to the venue and tells of it is what the general way does and tells:
+//! debug builds compare the judgement, and the tests compare everything with the model.
+
+use crate::accounts::{Account, Ledger};
+use crate::book::arena::{Details, Order, Place, Traits};
+use crate::book::level::{Chain, Links};
+use crate::book::{Book, Orders};
+use crate::command::{NewOrder, Switch};
+use crate::directory::Right;
+use crate::engine::Engine;
+use crate::event::{EventSink, Report};
+use crate::fees::fee_bound;
+use crate::instrument::{FeeRates, Phase};
+use crate::market::{ListingStatus, Market};
+use crate::order::{OrderFlags, OrderType, Side, TimeInForce};
+use crate::risk::held_asset;
+use crate::turn::Turn;
+use crate::validate::Entrant;
+use crate::{AccountId, Amount, SessionSequence};
+
+/// What became of a new order.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Entered {
+    /// It was accepted, and rests.
+    Rests,
+    /// It is ordinary and breaks no rule; it has still to be accepted, and may match.
+    Passes(Entrant),
+    /// Rule by rule it is to be found out what it is.
+    Unknown,
+}
+
+impl Engine {
+    /// Lets an ordinary order that breaks no rule pass, and rests it if it meets nothing.
+    #[inline(always)]
+    pub(crate) fn enter_ordinary<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, order: &NewOrder) -> Entered {
+        if self.check_right(turn, Right::Trade(order.account)).is_err()
+            || self.check_name_is_free(order.account, order.client_order_id).is_err()
+        {
+            return Entered::Unknown;
+        }
+        #[cfg(debug_assertions)]
+        let judged = self.check_new_order(turn, order);
+        let Self { markets, accounts, orders, sessions, names, ledger, .. } = self;
+        let (Some(market), Some(owner)) = (markets.get_mut(order.instrument.0), accounts.get_mut(order.account.0))
+        else {
+            return Entered::Unknown;
+        };
+        let Some(entrant) = pass(market, owner, orders, ledger, order) else { return Entered::Unknown };
+        #[cfg(debug_assertions)]
+        assert_eq!(judged, Ok(entrant), "what passes at a look passes rule by rule");
+        if !order.time_in_force.rests() || market.book.would_take(order.side, order.price) {
+            return Entered::Passes(entrant);
+        }
+        if entrant.hold > 0 {
+            let asset = held_asset(market, order.side);
+            ledger.change_hold(order.account, asset, 0, entrant.hold).expect("funds were checked");
+        }
+        let (slot, id) = orders.arena.open();
+        let (level, in_level) = market.book.join(orders, slot, order.side, order.price, order.quantity);
+        let in_account = owner.orders.join(&mut orders.arena, Chain::Account, slot);
+        owner.open_orders += 1;
+        owner.last_exec = owner.last_exec.next();
+        let exec_id = owner.last_exec;
+        let client_sequence = turn.header.client_sequence;
+        let (session, in_session, report_number) = match sessions.get_mut(turn.header.session) {
+            Some(session) => {
+                session.last_report = session.last_report.next();
+                let in_session = session.orders.join(&mut orders.arena, Chain::Session, slot);
+                (turn.header.session, in_session, session.last_report)
+            }
+            None => (turn.header.session, Links::NONE, SessionSequence::NONE),
+        };
+        names.open(order.account, order.client_order_id, id);
+        orders.arena.write(
+            slot,
+            Order {
+                id,
+                limit: order.price,
+                leaves: order.quantity,
+                in_level,
+                in_account,
+                account: order.account,
+                session,
+                instrument: order.instrument,
+                level,
+                place: Place::Book,
+                order_type: OrderType::Limit,
+                flags: OrderFlags::NONE,
+                traits: Traits::NONE,
+                side: order.side,
+                time_in_force: order.time_in_force,
+                self_trade_prevention: entrant.mode,
+                on_disconnect: order.on_disconnect,
+            },
+            Details {
+                client_order_id: order.client_order_id,
+                accepted: turn.stamp.sequence,
+                rates: entrant.rates,
+                in_session,
+                ..Details::BLANK
+            },
+        );
+        let report = Report { account: order.account, session, exec_id, report_number, client_sequence };
+        turn.emit(entrant.accepted(order, report, id, order.quantity));
+        Entered::Rests
+    }
+}
+
+/// What an ordinary order starts with; `None` if it is another, or may break a rule.
+#[inline(always)]
+fn pass(market: &Market, account: &Account, orders: &Orders, ledger: &Ledger, order: &NewOrder) -> Option<Entrant> {
+    let limits = &market.limits;
+    let (price, quantity) = (order.price, order.quantity);
+    if !is_ordinary(order)
+        || market.phase != Phase::Continuous
+        || market.status != ListingStatus::Listed
+        || account.kill_switch != Switch::Lifted
+        || account.limited_instruments > 0
+        || order.account == AccountId::FEES
+        || price.0.wrapping_sub(1) >= limits.price_max.0
+        || !market.within(market.protection.entry_band, order.side, price)
+        || !market.within(account.limits.price_deviation, order.side, price)
+        || quantity < limits.quantity_min
+        || quantity > limits.quantity_max
+        || quantity > account.limits.quantity_max
+        || account.open_orders >= account.limits.open_orders_max
+        || !orders.arena.has_room()
+        || !Book::has_room_anywhere(orders)
+    {
+        return None;
+    }
+    let mode = market.self_trade_prevention(account.self_trade_prevention);
+    let entrant = Entrant { limit: price, leaves: quantity, mode, rates: FeeRates::ZERO, hold: 0 };
+    if market.units.quote == 0 {
+        return Some(entrant);
+    }
+    let notional = market.notional(price, quantity)?;
+    if notional < limits.notional_min.0
+        || notional > limits.notional_max.0
+        || notional > account.limits.notional_max.0
+    {
+        return None;
+    }
+    if !market.settles() {
+        return Some(entrant);
+    }
+    let rates = market.rates(account.fee_tier);
+    let hold = match order.side {
+        Side::Sell => u128::from(quantity.0) * u128::from(market.units.base),
+        Side::Buy => notional + fee_bound(rates, 0, 0, notional),
+    };
+    let available = ledger.balance(order.account, held_asset(market, order.side)).available.0;
+    (available >= hold).then_some(Entrant { rates, hold, ..entrant })
+}
+
+/// Whether a new order asks for nothing but price and quantity.
+#[inline(always)]
+fn is_ordinary(order: &NewOrder) -> bool {
+    let NewOrder { funds: Amount(funds), stop_price, display_quantity, minimum_quantity, .. } = *order;
+    let absent = funds as u64 & (funds >> 64) as u64 & stop_price.0 & display_quantity.0 & minimum_quantity.0;
+    absent == u64::MAX
+        && order.expire_at.is_none()
+        && order.order_type == OrderType::Limit
+        && order.flags == OrderFlags::NONE
+        && order.self_trade_prevention.is_none()
+        && matches!(
+            order.time_in_force,
+            TimeInForce::Day | TimeInForce::GoodTillCancel | TimeInForce::ImmediateOrCancel
+        )
+}
