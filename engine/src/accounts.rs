@@ -155,15 +155,18 @@ impl Ledger {
         self.balances.resize(length, Balance::default());
     }
 
+    #[inline]
     fn index(&self, account: AccountId, asset: AssetId) -> usize {
         (account.0 as usize - 1) * self.row + asset.0 as usize - 1
     }
 
     /// The balance of an open account in a known asset.
+    #[inline]
     pub(crate) fn balance(&self, account: AccountId, asset: AssetId) -> Balance {
         self.balances[self.index(account, asset)]
     }
 
+    #[inline]
     fn balance_mut(&mut self, account: AccountId, asset: AssetId) -> &mut Balance {
         let index = self.index(account, asset);
         &mut self.balances[index]
@@ -200,6 +203,7 @@ impl Ledger {
     }
 
     /// Makes a hold of `before` one of `after`, if the available balance covers the difference.
+    #[inline]
     pub(crate) fn change_hold(
         &mut self,
         account: AccountId,
@@ -214,10 +218,24 @@ impl Ledger {
         Ok(())
     }
 
+    /// Makes a hold of `before` one of `after` and adds to what is available, which may be negative.
+    ///
+    /// # Panics
+    /// If the balance would become negative, which holds and fee rules exclude.
+    #[inline]
+    pub(crate) fn settle(&mut self, account: AccountId, asset: AssetId, before: u128, after: u128, amount: i128) {
+        let balance = self.balance_mut(account, asset);
+        let free = (balance.available.0 + before).checked_add_signed(amount);
+        let available = free.and_then(|free| free.checked_sub(after));
+        balance.available.0 = available.expect("holds cover what trades cost");
+        balance.held.0 = balance.held.0 - before + after;
+    }
+
     /// Adds to what is available; `amount` may be negative.
     ///
     /// # Panics
     /// If the balance would become negative, which holds and fee rules exclude.
+    #[inline]
     pub(crate) fn credit(&mut self, account: AccountId, asset: AssetId, amount: i128) {
         let balance = self.balance_mut(account, asset);
         let available = balance.available.0.checked_add_signed(amount);

@@ -188,6 +188,13 @@ impl Book {
         self.resting[side.opposite().index()].reaches(limit)
     }
 
+    /// The order that an incoming order on `side` with this limit meets.
+    #[inline]
+    pub(crate) fn meets(&self, orders: &Orders, side: Side, limit: Price) -> Option<Slot> {
+        let ladder = &self.resting[side.opposite().index()];
+        if ladder.reaches(limit) { ladder.best(&orders.pool) } else { None }
+    }
+
     /// Whether any stop waits.
     #[inline]
     pub(crate) fn has_stops(&self) -> bool {

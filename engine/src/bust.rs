@@ -72,6 +72,7 @@ impl Tape {
     }
 
     /// Remembers a trade.
+    #[inline]
     pub(crate) fn print(&mut self, trade: &Trade) {
         let (maker, taker) = (Party::of(&trade.maker), Party::of(&trade.taker));
         let (buyer, seller) = if trade.maker.side == Side::Buy { (maker, taker) } else { (taker, maker) };
@@ -80,12 +81,13 @@ impl Tape {
     }
 
     /// Remembers the next trade, and forgets the oldest.
+    #[inline]
     pub(crate) fn push(&mut self, print: Print) {
         if self.prints.len() < TRADES_REMEMBERED as usize {
             self.prints.push(print);
         } else {
             self.prints[self.oldest] = print;
-            self.oldest = (self.oldest + 1) % self.prints.len();
+            self.oldest = if self.oldest + 1 == self.prints.len() { 0 } else { self.oldest + 1 };
         }
         self.last = self.last.next();
     }

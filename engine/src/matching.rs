@@ -17,7 +17,7 @@ use crate::market::Market;
 use crate::order::{OrderStatus, OrderType, SelfTradePrevention, Side, TimeInForce};
 use crate::protection::Passed;
 use crate::reject::{CancelReason, RejectReason};
-use crate::risk::{Exposure, held_asset};
+use crate::risk::{Exposure, Settlement, held_asset};
 use crate::self_trade::Prevention;
 use crate::turn::Turn;
 use crate::ordinary::Entered;
@@ -47,13 +47,6 @@ impl Engine {
             Entered::Passes(entrant) => self.match_ordinary(turn, order, &entrant),
             Entered::Unknown => self.enter_any(turn, order),
         }
-    }
-
-    #[inline(never)]
-    fn match_ordinary<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, order: &NewOrder, entrant: &Entrant) {
-        let slot = self.accept(turn, order, entrant);
-        self.match_and_rest(turn, slot);
-        self.finish_trading(turn, order.instrument);
     }
 
     #[cold]
@@ -441,7 +434,7 @@ impl Engine {
     /// Moves one order's quantity, hold and balances for a fill; its fee.
     #[inline(always)]
     pub(crate) fn fill(&mut self, slot: Slot, role: LiquidityRole, price: Price, quantity: Quantity) -> i128 {
-        let Order { account, instrument, side, traits, .. } = self.orders.arena[slot];
+        let Order { account, instrument, traits, .. } = self.orders.arena[slot];
         let by_funds = traits.has(Traits::FUNDS);
         if !self.market(instrument).settles() {
             self.take_off(slot, quantity);
@@ -465,23 +458,12 @@ impl Engine {
         };
         let fee = fee_increase(*traded, notional, rate);
         *traded += notional;
-        let quote = i128::try_from(notional).expect("notionals are bounded");
         if by_funds {
-            let spent = quote + fee;
-            extras.funds.0 -= u128::try_from(spent).expect("a taker's fee is never negative");
+            let spent = notional.checked_add_signed(fee).expect("a taker's fee is never negative");
+            extras.funds.0 -= spent;
         }
         let after = Exposure::of(arena, slot);
-        let held = held_asset(market, side);
-        self.ledger
-            .change_hold(account, held, before.hold(market), after.hold(market))
-            .expect("a fill shrinks the hold");
-        let base = i128::from(quantity.0) * i128::from(market.units.base);
-        let (base, quote) = match side {
-            Side::Buy => (base, -quote),
-            Side::Sell => (-base, quote),
-        };
-        self.ledger.credit(account, market.base(), base);
-        self.ledger.credit(account, market.quote(), quote - fee);
+        Settlement { account, before, after, quantity, notional, fee }.settle(&mut self.ledger, market);
         fee
     }
 

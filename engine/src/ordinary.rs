@@ -11,15 +11,15 @@ use crate::book::{Book, Orders};
 use crate::command::{NewOrder, Switch};
 use crate::directory::Right;
 use crate::engine::Engine;
-use crate::event::{EventSink, Report};
-use crate::fees::fee_bound;
-use crate::instrument::{FeeRates, Phase};
+use crate::event::{EventSink, Report, SelfMatch, Trade, TradeSide};
+use crate::fees::{LiquidityRole, fee_bound, fee_increase};
+use crate::instrument::{FeeRates, Phase, ReferenceSource};
 use crate::market::{ListingStatus, Market};
-use crate::order::{OrderFlags, OrderType, Side, TimeInForce};
-use crate::risk::held_asset;
+use crate::order::{OrderFlags, OrderStatus, OrderType, SelfTradePrevention, Side, TimeInForce};
+use crate::risk::{Exposure, Settlement, held_asset};
 use crate::turn::Turn;
 use crate::validate::Entrant;
-use crate::{AccountId, Amount, SessionSequence};
+use crate::{AccountId, Amount, OrderId, Quantity, SessionSequence, SignedAmount};
 
 /// What became of a new order.
 #[derive(Debug, Clone, Copy)]
@@ -106,6 +106,170 @@ impl Engine {
         let report = Report { account: order.account, session, exec_id, report_number, client_sequence };
         turn.emit(entrant.accepted(order, report, id, order.quantity));
         Entered::Rests
+    }
+}
+
+/// What has become of an ordinary order that matches.
+#[derive(Debug, Clone, Copy)]
+struct Taken {
+    leaves: Quantity,
+    cumulative: Quantity,
+    /// In the quote asset's smallest unit; zero with holds off.
+    notional: u128,
+}
+
+impl Engine {
+    /// Accepts an ordinary order and matches it.
+    ///
+    /// While it meets ordinary orders of others, it need not be in its slot. What else it meets, and its end, is left to
+    /// [`Engine::match_and_rest`].
+    #[inline(never)]
+    pub(crate) fn match_ordinary<S: EventSink>(
+        &mut self,
+        turn: &mut Turn<'_, S>,
+        order: &NewOrder,
+        entrant: &Entrant,
+    ) {
+        let (slot, id) = self.orders.arena.open();
+        if entrant.hold > 0 {
+            let asset = held_asset(self.market(order.instrument), order.side);
+            self.ledger.change_hold(order.account, asset, 0, entrant.hold).expect("funds were checked");
+        }
+        let report = self.answer(turn, order.account);
+        turn.emit(entrant.accepted(order, report, id, order.quantity));
+        let Taken { leaves, cumulative, notional } = self.take_ordinary(turn, order, entrant, id);
+        if leaves.is_zero() {
+            let market = self.market(order.instrument);
+            if market.settles() {
+                let (hold, asset) = (exposure(order, entrant, leaves, notional).hold(market), held_asset(market, order.side));
+                self.ledger.change_hold(order.account, asset, hold, 0).expect("releasing needs nothing");
+            }
+            self.names.close(order.account, order.client_order_id, id, OrderStatus::Filled);
+            self.orders.arena.close(slot);
+        } else {
+            self.orders.arena.write(
+                slot,
+                Order {
+                    id,
+                    limit: order.price,
+                    leaves,
+                    account: order.account,
+                    session: turn.header.session,
+                    instrument: order.instrument,
+                    side: order.side,
+                    time_in_force: order.time_in_force,
+                    self_trade_prevention: entrant.mode,
+                    on_disconnect: order.on_disconnect,
+                    traits: Traits::ENTERING,
+                    ..Order::BLANK
+                },
+                Details {
+                    client_order_id: order.client_order_id,
+                    cumulative,
+                    accepted: turn.stamp.sequence,
+                    rates: entrant.rates,
+                    ..Details::BLANK
+                },
+            );
+            if notional > 0 {
+                self.orders.arena.extras_mut(slot).taker_notional = notional;
+            }
+            self.match_and_rest(turn, slot);
+        }
+        self.finish_trading(turn, order.instrument);
+    }
+
+    /// Trades an ordinary incoming order with ordinary orders of others, as far as there are such at the front.
+    #[inline(always)]
+    fn take_ordinary<S: EventSink>(
+        &mut self,
+        turn: &mut Turn<'_, S>,
+        order: &NewOrder,
+        entrant: &Entrant,
+        id: OrderId,
+    ) -> Taken {
+        let mut taken = Taken { leaves: order.quantity, cumulative: Quantity::ZERO, notional: 0 };
+        let market = self.market(order.instrument);
+        let (collar, settles) = (market.collar(), market.settles());
+        if market.book.has_stops() {
+            return taken;
+        }
+        while !taken.leaves.is_zero() {
+            let market = self.markets.get_mut(order.instrument.0).expect("the instrument was checked");
+            let Some(slot) = market.book.meets(&self.orders, order.side, order.price) else { break };
+            let maker = &mut self.orders.arena[slot];
+            let (price, owner) = (maker.limit, maker.account);
+            if maker.traits != Traits::NONE || collar.passed(price).is_some() {
+                break;
+            }
+            let own = self.accounts.is_one_owner(owner, order.account);
+            if own && entrant.mode != SelfTradePrevention::Allow {
+                break;
+            }
+            let quantity = maker.leaves.min(taken.leaves);
+            if market.protection.reference_source == ReferenceSource::LastTrade {
+                market.next_reference = price;
+            }
+            let maker_fee = self.fill(slot, LiquidityRole::Maker, price, quantity);
+            let before = exposure(order, entrant, taken.leaves, taken.notional);
+            taken.leaves -= quantity;
+            taken.cumulative += quantity;
+            let mut taker_fee = 0;
+            if settles {
+                let market = self.markets.get(order.instrument.0).expect("the instrument was checked");
+                let notional = market.checked_notional(price, quantity);
+                taker_fee = fee_increase(taken.notional, notional, entrant.rates.taker);
+                taken.notional += notional;
+                let after = exposure(order, entrant, taken.leaves, taken.notional);
+                let settlement =
+                    Settlement { account: order.account, before, after, quantity, notional, fee: taker_fee };
+                settlement.settle(&mut self.ledger, market);
+                self.ledger.credit(AccountId::FEES, market.quote(), maker_fee + taker_fee);
+            }
+            self.last_trade = self.last_trade.next();
+            let maker = self.trade_side(turn, slot, maker_fee);
+            let trade = Trade {
+                instrument: order.instrument,
+                trade_id: self.last_trade,
+                price,
+                quantity,
+                aggressor: Some(order.side),
+                self_match: if own { SelfMatch::Yes } else { SelfMatch::No },
+                maker,
+                taker: TradeSide {
+                    report: self.answer(turn, order.account),
+                    order_id: id,
+                    client_order_id: order.client_order_id,
+                    side: order.side,
+                    order_price: order.price,
+                    order_quantity: order.quantity,
+                    leaves: taken.leaves,
+                    cumulative: taken.cumulative,
+                    prevented: Quantity::ZERO,
+                    fee: SignedAmount(taker_fee),
+                },
+            };
+            self.tape.print(&trade);
+            turn.emit(trade);
+            if maker.leaves.is_zero() {
+                self.end_order(slot, OrderStatus::Filled);
+            }
+        }
+        taken
+    }
+}
+
+/// What an ordinary order's hold depends on.
+#[inline(always)]
+fn exposure(order: &NewOrder, entrant: &Entrant, leaves: Quantity, taker_notional: u128) -> Exposure {
+    Exposure {
+        side: order.side,
+        limit: order.price,
+        leaves,
+        funds: Amount::ABSENT,
+        rates: entrant.rates,
+        maker_notional: 0,
+        taker_notional,
     }
 }
 

@@ -1,6 +1,6 @@
 //! What an order holds, and what an account may do (rule 8).
 
-use crate::accounts::Account;
+use crate::accounts::{Account, Ledger};
 use crate::book::arena::{Arena, Slot};
 use crate::command::AccountLimits;
 use crate::engine::Engine;
@@ -40,6 +40,7 @@ impl Exposure {
     }
 
     /// What the order could still cost: a sell its quantity; a buy its limit × quantity and the worst fee, or its funds.
+    #[inline]
     pub(crate) fn hold(&self, market: &Market) -> u128 {
         match self.side {
             Side::Sell => u128::from(self.leaves.0) * u128::from(market.units.base),
@@ -52,7 +53,43 @@ impl Exposure {
     }
 }
 
+/// A fill of one order, as far as it moves balances.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settlement {
+    pub(crate) account: AccountId,
+    /// What the order's hold depended on before the fill.
+    pub(crate) before: Exposure,
+    /// What it depends on now.
+    pub(crate) after: Exposure,
+    pub(crate) quantity: Quantity,
+    /// Price × quantity, in the quote asset's smallest unit.
+    pub(crate) notional: u128,
+    pub(crate) fee: i128,
+}
+
+impl Settlement {
+    /// Moves hold and balances.
+    #[inline]
+    pub(crate) fn settle(&self, ledger: &mut Ledger, market: &Market) {
+        let &Self { account, ref before, ref after, quantity, notional, fee } = self;
+        let (held, holds) = (before.hold(market), after.hold(market));
+        let base = i128::from(quantity.0) * i128::from(market.units.base);
+        let quote = i128::try_from(notional).expect("notionals are bounded");
+        match before.side {
+            Side::Buy => {
+                ledger.settle(account, market.quote(), held, holds, -quote - fee);
+                ledger.credit(account, market.base(), base);
+            }
+            Side::Sell => {
+                ledger.settle(account, market.base(), held, holds, -base);
+                ledger.credit(account, market.quote(), quote - fee);
+            }
+        }
+    }
+}
+
 /// The asset that an order on this side holds.
+#[inline]
 pub(crate) fn held_asset(market: &Market, side: Side) -> AssetId {
     match side {
         Side::Buy => market.quote(),

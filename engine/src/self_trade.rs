@@ -2,6 +2,7 @@
 //!
 //! The incoming order's mode decides, at the moment of the match that would be. What traded before stands.
 
+use crate::accounts::Account;
 use crate::book::arena::{Arena, Order, Slot};
 use crate::engine::Engine;
 use crate::event::{EventSink, MatchPrevented, Requester, RestatementReason};
@@ -10,6 +11,7 @@ use crate::order::{SelfTradePrevention, Side};
 use crate::protection::Band;
 use crate::reject::CancelReason;
 use crate::risk::{Exposure, held_asset};
+use crate::table::Table;
 use crate::turn::Turn;
 use crate::validate::crosses;
 use crate::{AccountId, ClientOrderId, InstrumentId, Price, Quantity, StpGroup};
@@ -34,6 +36,15 @@ pub(crate) struct Walk {
     pub(crate) quantity: Quantity,
 }
 
+impl Table<Account> {
+    /// Whether these are one account, or two of one group.
+    #[inline(always)]
+    pub(crate) fn is_one_owner(&self, one: AccountId, other: AccountId) -> bool {
+        let group = |account: AccountId| self.get(account.0).map_or(StpGroup::NONE, |account| account.stp_group);
+        one == other || !group(one).is_none() && group(one) == group(other)
+    }
+}
+
 impl Walk {
     /// Whether it goes on to a price: within its limit and the collar.
     fn reaches(&self, collar: &Band, price: Price) -> bool {
@@ -56,13 +67,7 @@ impl Engine {
     /// Whether two orders are of one account or of accounts of one group.
     #[inline(always)]
     pub(crate) fn belong_together(&self, one: Slot, other: Slot) -> bool {
-        self.is_one_owner(self.orders.arena[one].account, self.orders.arena[other].account)
-    }
-
-    #[inline(always)]
-    fn is_one_owner(&self, one: AccountId, other: AccountId) -> bool {
-        let group = |account: AccountId| self.accounts.get(account.0).map_or(StpGroup::NONE, |one| one.stp_group);
-        one == other || !group(one).is_none() && group(one) == group(other)
+        self.accounts.is_one_owner(self.orders.arena[one].account, self.orders.arena[other].account)
     }
 
     /// Keeps two orders from trading `quantity` at `price`.
@@ -178,7 +183,7 @@ impl Engine {
 
     /// Meets the orders of one level with `left` to trade.
     fn walk_level(&self, walk: &Walk, level: impl Iterator<Item = Slot> + Clone, left: u128) -> Met {
-        let is_own = |slot: Slot| self.is_one_owner(walk.account, self.orders.arena[slot].account);
+        let is_own = |slot: Slot| self.accounts.is_one_owner(walk.account, self.orders.arena[slot].account);
         let open = |slot: Slot| u128::from(self.orders.arena[slot].leaves.0);
         let others: u128 = level.clone().filter(|&slot| !is_own(slot)).map(open).sum();
         let own: u128 = level.clone().filter(|&slot| is_own(slot)).map(open).sum();

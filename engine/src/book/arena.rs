@@ -235,13 +235,18 @@ impl Arena {
     /// Frees a slot; its id names nothing from now on.
     #[inline(always)]
     pub(crate) fn remove(&mut self, slot: Slot) {
-        self.open_count -= 1;
         let extras = self.details[slot as usize].extras;
         if extras != NIL {
             self.extras.give_back(extras);
         }
+        self.close(slot);
+    }
+
+    /// As [`Arena::remove`], also for a slot that was opened and not written.
+    #[inline(always)]
+    pub(crate) fn close(&mut self, slot: Slot) {
+        self.open_count -= 1;
         let order = &mut self.orders[slot as usize];
-        debug_assert!(order.place != Place::Vacant);
         order.place = Place::Vacant;
         if order.id.generation() < OrderId::GENERATION_MAX {
             order.id = order.id.in_next_generation();
