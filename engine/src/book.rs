@@ -264,6 +264,13 @@ impl Book {
         self.resting[side.index()].join(&mut orders.pool, &mut orders.arena, slot, price, leaves)
     }
 
+    /// Closes the gap that an order leaves that rests in continuous trading.
+    #[inline(always)]
+    pub(crate) fn leave(&mut self, orders: &mut Orders, order: &Order) {
+        debug_assert!(self.call.is_none() && order.place == Place::Book);
+        self.resting[order.side.index()].leave(&mut orders.pool, &mut orders.arena, order);
+    }
+
     /// An order has so much less open, and keeps its place.
     #[inline(always)]
     pub(crate) fn reduce(&mut self, orders: &mut Orders, slot: Slot, by: Quantity) {

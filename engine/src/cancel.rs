@@ -18,16 +18,22 @@ use crate::{AccountId, ClientOrderId, KeyId, OrderId, Quantity, SessionId};
 impl Engine {
     /// Cancels one order.
     pub(crate) fn cancel_order<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, cancel: &CancelOrder) {
+        if !self.cancel_ordinary(turn, cancel) {
+            self.cancel_any(turn, cancel);
+        }
+    }
+
+    #[cold]
+    fn cancel_any<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, cancel: &CancelOrder) {
         match self.check_cancel(turn, cancel) {
             Ok((slot, reason)) => {
                 let requester = self.requester(turn, self.orders.arena[slot].session);
-                self.cancel_in_place(turn, slot, reason, requester, cancel.client_order_id);
+                self.cancel(turn, slot, reason, requester, cancel.client_order_id);
             }
             Err(reason) => self.refuse_cancel(turn, cancel, reason),
         }
     }
 
-    #[cold]
     fn refuse_cancel<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, cancel: &CancelOrder, reason: RejectReason) {
         let order_status =
             self.known_status(cancel.account, cancel.order_id, cancel.original_client_order_id, reason);
@@ -45,7 +51,6 @@ impl Engine {
     }
 
     /// The order that a cancel names, and why it ends.
-    #[inline(always)]
     fn check_cancel<S: EventSink>(
         &self,
         turn: &Turn<'_, S>,
@@ -243,18 +248,6 @@ impl Engine {
     /// Ends an order with a report. It may rest or not.
     #[inline(never)]
     pub(crate) fn cancel<S: EventSink>(
-        &mut self,
-        turn: &mut Turn<'_, S>,
-        slot: Slot,
-        reason: CancelReason,
-        requester: Requester,
-        request_client_order_id: ClientOrderId,
-    ) {
-        self.cancel_in_place(turn, slot, reason, requester, request_client_order_id);
-    }
-
-    #[inline(always)]
-    fn cancel_in_place<S: EventSink>(
         &mut self,
         turn: &mut Turn<'_, S>,
         slot: Slot,

@@ -8,14 +8,15 @@ use crate::accounts::{Account, Ledger};
 use crate::book::arena::{Details, Order, Place, Traits};
 use crate::book::level::{Chain, Links};
 use crate::book::{Book, Orders};
-use crate::command::{NewOrder, Switch};
+use crate::command::{CancelOrder, NewOrder, Switch};
 use crate::directory::Right;
 use crate::engine::Engine;
-use crate::event::{EventSink, Report, SelfMatch, Trade, TradeSide};
+use crate::event::{EventSink, OrderCancelled, OrderState, Report, Requester, SelfMatch, Trade, TradeSide};
 use crate::fees::{LiquidityRole, fee_bound, fee_increase};
 use crate::instrument::{FeeRates, Phase, ReferenceSource};
 use crate::market::{ListingStatus, Market};
 use crate::order::{OrderFlags, OrderStatus, OrderType, SelfTradePrevention, Side, TimeInForce};
+use crate::reject::CancelReason;
 use crate::risk::{Exposure, Settlement, held_asset};
 use crate::turn::Turn;
 use crate::validate::Entrant;
@@ -106,6 +107,98 @@ impl Engine {
         let report = Report { account: order.account, session, exec_id, report_number, client_sequence };
         turn.emit(entrant.accepted(order, report, id, order.quantity));
         Entered::Rests
+    }
+}
+
+impl Engine {
+    /// Cancels an ordinary order that rests, at the wish of the session that entered it; whether it was one.
+    #[inline(always)]
+    pub(crate) fn cancel_ordinary<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, cancel: &CancelOrder) -> bool {
+        if self.check_right(turn, Right::Trade(cancel.account)).is_err() {
+            return false;
+        }
+        let Self { markets, accounts, orders, sessions, names, ledger, .. } = self;
+        let Some(slot) = orders.arena.find(cancel.order_id) else { return false };
+        let order = orders.arena[slot];
+        let details = *orders.arena.details(slot);
+        let (Some(market), Some(owner)) = (markets.get_mut(order.instrument.0), accounts.get_mut(order.account.0))
+        else {
+            return false;
+        };
+        let is_routine = order.account == cancel.account
+            && order.session == turn.header.session
+            && order.is_ordinary(&details)
+            && owner.limited_instruments == 0
+            && market.phase == Phase::Continuous;
+        if !is_routine {
+            return false;
+        }
+        market.book.leave(orders, &order);
+        owner.orders.leave(&mut orders.arena, Chain::Account, order.in_account);
+        owner.open_orders -= 1;
+        owner.last_exec = owner.last_exec.next();
+        let exec_id = owner.last_exec;
+        let report_number = match sessions.get_mut(order.session) {
+            Some(session) => {
+                session.orders.leave(&mut orders.arena, Chain::Session, details.in_session);
+                session.last_report = session.last_report.next();
+                session.last_report
+            }
+            None => SessionSequence::NONE,
+        };
+        if market.settles() {
+            let exposure = Exposure {
+                side: order.side,
+                limit: order.limit,
+                leaves: order.leaves,
+                funds: Amount::ABSENT,
+                rates: details.rates,
+                maker_notional: 0,
+                taker_notional: 0,
+            };
+            let asset = held_asset(market, order.side);
+            ledger.change_hold(order.account, asset, exposure.hold(market), 0).expect("releasing needs nothing");
+        }
+        names.close(order.account, details.client_order_id, order.id, OrderStatus::Cancelled);
+        orders.arena.close(slot);
+        let client_sequence = turn.header.client_sequence;
+        turn.emit(OrderCancelled {
+            report: Report { account: order.account, session: order.session, exec_id, report_number, client_sequence },
+            requester: Requester::NOBODY,
+            order: OrderState {
+                instrument: order.instrument,
+                order_id: order.id,
+                client_order_id: details.client_order_id,
+                side: order.side,
+                order_type: OrderType::Limit,
+                time_in_force: order.time_in_force,
+                flags: OrderFlags::NONE,
+                price: order.limit,
+                quantity: order.leaves + details.cumulative,
+                leaves: Quantity::ZERO,
+                cumulative: details.cumulative,
+                prevented: Quantity::ZERO,
+                shown: Quantity::ZERO,
+            },
+            cancelled: order.leaves,
+            cancelled_funds: Amount::ABSENT,
+            request_client_order_id: cancel.client_order_id,
+            reason: CancelReason::Requested,
+        });
+        true
+    }
+}
+
+impl Order {
+    /// Whether it is an ordinary order that rests, without extras.
+    #[inline(always)]
+    fn is_ordinary(&self, details: &Details) -> bool {
+        self.place == Place::Book
+            && self.order_type == OrderType::Limit
+            && self.flags == OrderFlags::NONE
+            && self.traits == Traits::NONE
+            && self.time_in_force != TimeInForce::GoodTillDate
+            && !details.has_extras()
     }
 }
 

@@ -500,6 +500,12 @@ impl Order {
 }
 
 impl Details {
+    /// Whether the order has extras.
+    #[inline]
+    pub(crate) fn has_extras(&self) -> bool {
+        self.extras != NIL
+    }
+
     /// What an order starts from.
     pub(crate) const BLANK: Self = Self {
         client_order_id: ClientOrderId::NONE,
