@@ -17,6 +17,13 @@ use crate::{ClientOrderId, OrderId};
 impl Engine {
     /// Amends an order.
     pub(crate) fn replace_order<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, replace: &ReplaceOrder) {
+        if !self.replace_ordinary(turn, replace) {
+            self.replace_any(turn, replace);
+        }
+    }
+
+    #[cold]
+    fn replace_any<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, replace: &ReplaceOrder) {
         let amendment = match self.check_replace(turn, replace) {
             Err(reason) => {
                 let (account, id, name) = (replace.account, replace.order_id, replace.original_client_order_id);

@@ -8,10 +8,12 @@ use crate::accounts::{Account, Ledger};
 use crate::book::arena::{Details, Order, Place, Traits};
 use crate::book::level::{Chain, Links};
 use crate::book::{Book, Orders};
-use crate::command::{CancelOrder, NewOrder, Switch};
+use crate::command::{CancelOrder, NewOrder, ReplaceOrder, Switch};
 use crate::directory::Right;
 use crate::engine::Engine;
-use crate::event::{EventSink, OrderCancelled, OrderState, Report, Requester, SelfMatch, Trade, TradeSide};
+use crate::event::{
+    EventSink, OrderCancelled, OrderReplaced, OrderState, Priority, Report, Requester, SelfMatch, Trade, TradeSide,
+};
 use crate::fees::{LiquidityRole, fee_bound, fee_increase};
 use crate::instrument::{FeeRates, Phase, ReferenceSource};
 use crate::market::{ListingStatus, Market};
@@ -20,7 +22,7 @@ use crate::reject::CancelReason;
 use crate::risk::{Exposure, Settlement, held_asset};
 use crate::turn::Turn;
 use crate::validate::Entrant;
-use crate::{AccountId, Amount, OrderId, Quantity, SessionSequence, SignedAmount};
+use crate::{AccountId, Amount, OrderId, Price, Quantity, SessionSequence, SignedAmount, Timestamp};
 
 /// What became of a new order.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +51,9 @@ impl Engine {
         else {
             return Entered::Unknown;
         };
+        if order.account == AccountId::FEES {
+            return Entered::Unknown;
+        }
         let Some(entrant) = pass(market, owner, orders, ledger, order) else { return Entered::Unknown };
         #[cfg(debug_assertions)]
         assert_eq!(judged, Ok(entrant), "what passes at a look passes rule by rule");
@@ -147,17 +152,10 @@ impl Engine {
             None => SessionSequence::NONE,
         };
         if market.settles() {
-            let exposure = Exposure {
-                side: order.side,
-                limit: order.limit,
-                leaves: order.leaves,
-                funds: Amount::ABSENT,
-                rates: details.rates,
-                maker_notional: 0,
-                taker_notional: 0,
-            };
-            let asset = held_asset(market, order.side);
-            ledger.change_hold(order.account, asset, exposure.hold(market), 0).expect("releasing needs nothing");
+            let notional = market.checked_notional(order.limit, order.leaves);
+            let (asset, hold) =
+                (held_asset(market, order.side), hold(market, order.side, order.leaves, notional, details.rates));
+            ledger.change_hold(order.account, asset, hold, 0).expect("releasing needs nothing");
         }
         names.close(order.account, details.client_order_id, order.id, OrderStatus::Cancelled);
         orders.arena.close(slot);
@@ -187,6 +185,110 @@ impl Engine {
         });
         true
     }
+}
+
+impl Engine {
+    /// Gives an ordinary order that rests another price or more quantity, at the wish of the session that entered it, if
+    /// it breaks no rule and meets nothing; whether that was so.
+    #[inline(always)]
+    pub(crate) fn replace_ordinary<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, replace: &ReplaceOrder) -> bool {
+        if self.check_right(turn, Right::Trade(replace.account)).is_err() {
+            return false;
+        }
+        let Some(slot) = self.orders.arena.find(replace.order_id) else { return false };
+        let (order, details) = (self.orders.arena[slot], *self.orders.arena.details(slot));
+        let own_name = details.client_order_id;
+        let name = if replace.client_order_id.is_none() { own_name } else { replace.client_order_id };
+        if name != own_name && self.check_name_is_free(order.account, name).is_err() {
+            return false;
+        }
+        #[cfg(debug_assertions)]
+        let judged = self.check_replace(turn, replace);
+        let Self { markets, accounts, orders, sessions, names, ledger, .. } = self;
+        let (Some(market), Some(owner)) = (markets.get_mut(order.instrument.0), accounts.get_mut(order.account.0))
+        else {
+            return false;
+        };
+        let had = order.leaves + details.cumulative;
+        let price = if replace.price.is_absent() { order.limit } else { replace.price };
+        let quantity = if replace.quantity.is_absent() { had } else { replace.quantity };
+        let is_routine = order.account == replace.account
+            && order.session == turn.header.session
+            && order.is_ordinary(&details)
+            && changes_nothing_else(replace)
+            && (price != order.limit || quantity > had)
+            && quantity > details.cumulative;
+        if !is_routine {
+            return false;
+        }
+        let Some(notional) = worth(market, owner, orders, order.side, price, quantity) else { return false };
+        if market.book.would_take(order.side, price) {
+            return false;
+        }
+        let leaves = quantity - details.cumulative;
+        if market.settles() {
+            let open = if leaves == quantity { notional } else { market.checked_notional(price, leaves) };
+            let before = market.checked_notional(order.limit, order.leaves);
+            let before = hold(market, order.side, order.leaves, before, details.rates);
+            let after = hold(market, order.side, leaves, open, details.rates);
+            if ledger.change_hold(order.account, held_asset(market, order.side), before, after).is_err() {
+                return false;
+            }
+        }
+        #[cfg(debug_assertions)]
+        assert!(judged.is_ok_and(|amendment| amendment.slot == slot && amendment.limit == price));
+        market.book.leave(orders, &order);
+        let (level, in_level) = market.book.join(orders, slot, order.side, price, leaves);
+        let entered = &mut orders.arena[slot];
+        (entered.limit, entered.leaves) = (price, leaves);
+        (entered.level, entered.in_level) = (level, in_level);
+        if name != own_name {
+            orders.arena.details_mut(slot).client_order_id = name;
+            names.close(order.account, own_name, order.id, OrderStatus::Replaced);
+            names.open(order.account, name, order.id);
+        }
+        owner.last_exec = owner.last_exec.next();
+        let exec_id = owner.last_exec;
+        let report_number = sessions.get_mut(order.session).map_or(SessionSequence::NONE, |session| {
+            session.last_report = session.last_report.next();
+            session.last_report
+        });
+        let client_sequence = turn.header.client_sequence;
+        turn.emit(OrderReplaced {
+            report: Report { account: order.account, session: order.session, exec_id, report_number, client_sequence },
+            requester: Requester::NOBODY,
+            order: OrderState {
+                instrument: order.instrument,
+                order_id: order.id,
+                client_order_id: name,
+                side: order.side,
+                order_type: OrderType::Limit,
+                time_in_force: order.time_in_force,
+                flags: OrderFlags::NONE,
+                price,
+                quantity,
+                leaves,
+                cumulative: details.cumulative,
+                prevented: Quantity::ZERO,
+                shown: leaves,
+            },
+            original_client_order_id: own_name,
+            stop_price: Price::ABSENT,
+            display_quantity: Quantity::ABSENT,
+            expire_at: Timestamp::NONE,
+            priority: Priority::Lost,
+        });
+        true
+    }
+}
+
+/// Whether an amend is of nothing but price, quantity and name.
+#[inline(always)]
+fn changes_nothing_else(replace: &ReplaceOrder) -> bool {
+    replace.order_type.is_none()
+        && replace.time_in_force.is_none()
+        && replace.stop_price.0 & replace.display_quantity.0 == u64::MAX
+        && replace.expire_at.is_none()
 }
 
 impl Order {
@@ -369,48 +471,66 @@ fn exposure(order: &NewOrder, entrant: &Entrant, leaves: Quantity, taker_notiona
 /// What an ordinary order starts with; `None` if it is another, or may break a rule.
 #[inline(always)]
 fn pass(market: &Market, account: &Account, orders: &Orders, ledger: &Ledger, order: &NewOrder) -> Option<Entrant> {
-    let limits = &market.limits;
-    let (price, quantity) = (order.price, order.quantity);
-    if !is_ordinary(order)
-        || market.phase != Phase::Continuous
-        || market.status != ListingStatus::Listed
-        || account.kill_switch != Switch::Lifted
-        || account.limited_instruments > 0
-        || order.account == AccountId::FEES
-        || price.0.wrapping_sub(1) >= limits.price_max.0
-        || !market.within(market.protection.entry_band, order.side, price)
-        || !market.within(account.limits.price_deviation, order.side, price)
-        || quantity < limits.quantity_min
-        || quantity > limits.quantity_max
-        || quantity > account.limits.quantity_max
-        || account.open_orders >= account.limits.open_orders_max
-        || !orders.arena.has_room()
-        || !Book::has_room_anywhere(orders)
-    {
+    let &NewOrder { side, price, quantity, .. } = order;
+    if !is_ordinary(order) || account.open_orders >= account.limits.open_orders_max || !orders.arena.has_room() {
         return None;
     }
+    let notional = worth(market, account, orders, side, price, quantity)?;
     let mode = market.self_trade_prevention(account.self_trade_prevention);
     let entrant = Entrant { limit: price, leaves: quantity, mode, rates: FeeRates::ZERO, hold: 0 };
-    if market.units.quote == 0 {
-        return Some(entrant);
-    }
-    let notional = market.notional(price, quantity)?;
-    if notional < limits.notional_min.0
-        || notional > limits.notional_max.0
-        || notional > account.limits.notional_max.0
-    {
-        return None;
-    }
     if !market.settles() {
         return Some(entrant);
     }
     let rates = market.rates(account.fee_tier);
-    let hold = match order.side {
-        Side::Sell => u128::from(quantity.0) * u128::from(market.units.base),
-        Side::Buy => notional + fee_bound(rates, 0, 0, notional),
-    };
-    let available = ledger.balance(order.account, held_asset(market, order.side)).available.0;
+    let hold = hold(market, side, quantity, notional, rates);
+    let available = ledger.balance(order.account, held_asset(market, side)).available.0;
     (available >= hold).then_some(Entrant { rates, hold, ..entrant })
+}
+
+/// What an ordinary order at this price is worth, if an account may have it and there is room for it; `None` if that is to
+/// be found out rule by rule.
+#[inline(always)]
+fn worth(
+    market: &Market,
+    account: &Account,
+    orders: &Orders,
+    side: Side,
+    price: Price,
+    quantity: Quantity,
+) -> Option<u128> {
+    let limits = &market.limits;
+    if market.phase != Phase::Continuous
+        || market.status != ListingStatus::Listed
+        || account.kill_switch != Switch::Lifted
+        || account.limited_instruments > 0
+        || price.0.wrapping_sub(1) >= limits.price_max.0
+        || !market.within(market.protection.entry_band, side, price)
+        || !market.within(account.limits.price_deviation, side, price)
+        || quantity < limits.quantity_min
+        || quantity > limits.quantity_max
+        || quantity > account.limits.quantity_max
+        || !Book::has_room_anywhere(orders)
+    {
+        return None;
+    }
+    if market.units.quote == 0 {
+        return Some(0);
+    }
+    let fits = |notional: &u128| {
+        *notional >= limits.notional_min.0
+            && *notional <= limits.notional_max.0
+            && *notional <= account.limits.notional_max.0
+    };
+    market.notional(price, quantity).filter(fits)
+}
+
+/// What an ordinary order holds that has not traded.
+#[inline(always)]
+fn hold(market: &Market, side: Side, leaves: Quantity, notional: u128, rates: FeeRates) -> u128 {
+    match side {
+        Side::Sell => u128::from(leaves.0) * u128::from(market.units.base),
+        Side::Buy => notional + fee_bound(rates, 0, 0, notional),
+    }
 }
 
 /// Whether a new order asks for nothing but price and quantity.
