@@ -63,6 +63,7 @@ impl Engine {
 
     pub(crate) fn set_random_seed<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, command: &SetRandomSeed) -> Outcome {
         self.random_seed = command.seed;
+        self.names.rekey(&command.seed, &self.orders.arena);
         turn.emit(RandomSeedSet { author: turn.header.author, command: *command });
         Ok(())
     }
@@ -367,7 +368,7 @@ impl Engine {
             keys.covers(command.key.0),
             known || keys.iter().any(|(_, key)| key.public_key == command.public_key),
         )?;
-        keys.insert(command.key.0, Key { kind: command.kind, public_key: command.public_key, state: KeyState::Valid });
+        keys.insert(command.key.0, Key::new(command.kind, command.public_key, KeyState::Valid));
         turn.emit(KeyAdded { author: turn.header.author, command: *command });
         Ok(())
     }

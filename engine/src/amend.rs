@@ -126,7 +126,7 @@ impl Engine {
             details.client_order_id = name;
             let Order { account, id, .. } = self.orders.arena[slot];
             self.names.close(account, old, id, OrderStatus::Replaced);
-            self.names.open(account, name, id);
+            self.names.open(account, name, slot);
         }
         old
     }

@@ -289,15 +289,14 @@ impl Engine {
     /// The account's open order by the venue's name or else by the trader's.
     #[inline]
     pub(crate) fn find_order(&self, account: AccountId, id: OrderId, name: ClientOrderId) -> Option<Slot> {
-        let id = match (id.is_none(), name.is_none()) {
-            (false, _) => id,
-            (true, false) => match self.names.find(account, name)? {
-                Named::Open(id) => id,
-                Named::Closed(..) => return None,
+        match (id.is_none(), name.is_none()) {
+            (false, _) => self.orders.arena.find(id).filter(|&slot| self.orders.arena[slot].account == account),
+            (true, false) => match self.names.find(&self.orders.arena, account, name)? {
+                Named::Open(slot) => Some(slot),
+                Named::Closed(..) => None,
             },
-            (true, true) => return None,
-        };
-        self.orders.arena.find(id).filter(|&slot| self.orders.arena[slot].account == account)
+            (true, true) => None,
+        }
     }
 }
 

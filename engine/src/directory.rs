@@ -15,6 +15,15 @@ pub(crate) struct Key {
     pub(crate) kind: KeyKind,
     pub(crate) public_key: [u8; 32],
     pub(crate) state: KeyState,
+    /// An account that a grant lets it trade on; none if none does, or that is to be looked up.
+    pub(crate) trades_on: AccountId,
+}
+
+impl Key {
+    /// A key without grants.
+    pub(crate) fn new(kind: KeyKind, public_key: [u8; 32], state: KeyState) -> Self {
+        Self { kind, public_key, state, trades_on: AccountId::NONE }
+    }
 }
 
 code_enum! {
@@ -85,7 +94,15 @@ impl Directory {
     /// Whether the author may do it. The venue itself may do everything.
     #[inline]
     pub(crate) fn allows(&self, author: KeyId, right: Right) -> bool {
-        author == KeyId::VENUE || self.allows_key(author, right)
+        author == KeyId::VENUE || self.is_trader(author, right) || self.allows_key(author, right)
+    }
+
+    /// Whether it is for a trade on the account that the key may trade on, if there is just one.
+    #[inline]
+    fn is_trader(&self, author: KeyId, right: Right) -> bool {
+        let (Right::Trade(account) | Right::Cancel(account)) = right else { return false };
+        let is_for = |key: &Key| key.state == KeyState::Valid && key.trades_on == account;
+        !account.is_none() && self.keys.get(author.0).is_some_and(is_for)
     }
 
     fn allows_key(&self, author: KeyId, right: Right) -> bool {
@@ -116,7 +133,19 @@ impl Directory {
 
     /// Adds a grant; one that exists stays.
     pub(crate) fn grant(&mut self, grant: Grant) -> Result<(), Full> {
-        insert_sorted(&mut self.grants, grant, self.capacity)
+        let granted = insert_sorted(&mut self.grants, grant, self.capacity);
+        self.note_trading(grant.key);
+        granted
+    }
+
+    /// Notes the first account that the key may trade on.
+    fn note_trading(&mut self, key: KeyId) {
+        let first = self.grants.partition_point(|grant| grant.key < key);
+        let trades = |grant: &&Grant| matches!(grant.role, Role::Trader | Role::MarketMaker);
+        let on = self.grants[first..].iter().take_while(|grant| grant.key == key).find(trades);
+        if let Some(entry) = self.keys.get_mut(key.0) {
+            entry.trades_on = on.map_or(AccountId::NONE, |grant| grant.account);
+        }
     }
 
     /// Takes a grant away; whether it existed.
@@ -124,6 +153,7 @@ impl Directory {
         let found = self.grants.binary_search(&grant);
         if let Ok(index) = found {
             self.grants.remove(index);
+            self.note_trading(grant.key);
         }
         found.is_ok()
     }

@@ -23,11 +23,17 @@ pub(crate) fn fee(notional: u128, rate: i32) -> i128 {
 }
 
 /// `notional × rate` in whole millions and the rest, without the product.
+#[inline]
 fn parts(notional: u128, rate: u32) -> (u128, u128) {
     // Most notionals fit, and are divided much faster.
     if let Some(product) = u64::try_from(notional).ok().and_then(|notional| notional.checked_mul(u64::from(rate))) {
         return (u128::from(product / MILLION as u64), u128::from(product % MILLION as u64));
     }
+    long_parts(notional, rate)
+}
+
+#[cold]
+fn long_parts(notional: u128, rate: u32) -> (u128, u128) {
     let rate = u128::from(rate);
     let rest = notional % MILLION * rate;
     (notional / MILLION * rate + rest / MILLION, rest % MILLION)
@@ -58,8 +64,17 @@ pub(crate) fn lots_for(funds: u128, lot: u128, before: u128, rate: i32) -> u64 {
 ///
 /// Each role's fee is rounded up by less than one unit, so that both together stay within the worst rate on everything,
 /// rounded down, plus two units. The bound falls by at least each charge, so that a hold that includes it always pays.
+#[inline]
 pub(crate) fn fee_bound(rates: FeeRates, maker_notional: u128, taker_notional: u128, open: u128) -> u128 {
     let worst = rates.maker.max(rates.taker);
+    if maker_notional | taker_notional == 0 {
+        return if worst <= 0 || open == 0 { 0 } else { parts(open, worst.unsigned_abs()).0 + 2 };
+    }
+    fee_bound_after(rates, worst, maker_notional, taker_notional, open)
+}
+
+/// As [`fee_bound`], for an order that has traded.
+fn fee_bound_after(rates: FeeRates, worst: i32, maker_notional: u128, taker_notional: u128, open: u128) -> u128 {
     let everything = maker_notional + taker_notional + open;
     if worst <= 0 || everything == 0 {
         return 0;

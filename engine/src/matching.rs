@@ -175,8 +175,8 @@ impl Engine {
 
     /// The order that has a name already, and what has become of it.
     pub(crate) fn original(&self, account: AccountId, name: ClientOrderId) -> (OrderId, Option<OrderStatus>) {
-        match self.names.find(account, name) {
-            Some(Named::Open(id)) => (id, self.orders.arena.find(id).map(|slot| self.orders.arena.status(slot))),
+        match self.names.find(&self.orders.arena, account, name) {
+            Some(Named::Open(slot)) => (self.orders.arena[slot].id, Some(self.orders.arena.status(slot))),
             Some(Named::Closed(id, status)) => (id, Some(status)),
             None => (OrderId::NONE, None),
         }
@@ -239,8 +239,8 @@ impl Engine {
     #[inline(never)]
     pub(crate) fn link(&mut self, slot: Slot) {
         let arena = &mut self.orders.arena;
-        let Order { id, account, session, instrument, time_in_force, .. } = arena[slot];
-        self.names.open(account, arena.details(slot).client_order_id, id);
+        let Order { account, session, instrument, time_in_force, .. } = arena[slot];
+        self.names.open(account, arena.details(slot).client_order_id, slot);
         let owner = self.accounts.get_mut(account.0).expect("an order's account is open");
         owner.open_orders += 1;
         owner.orders.push(arena, Chain::Account, slot);
@@ -527,10 +527,13 @@ impl Engine {
         if order.place != Place::Nowhere {
             market.book.remove(&mut self.orders, slot, order);
         }
-        if !order.traits.has(Traits::ENTERING) {
+        let name = details.client_order_id;
+        if order.traits.has(Traits::ENTERING) {
+            self.names.remember(order.account, name, order.id, status);
+        } else {
             self.unlink(slot, order, details);
+            self.names.close(order.account, name, order.id, status);
         }
-        self.names.close(order.account, details.client_order_id, order.id, status);
         self.orders.arena.remove(slot);
     }
 }

@@ -79,7 +79,7 @@ impl Engine {
             }
             None => (turn.header.session, Links::NONE, SessionSequence::NONE),
         };
-        names.open(order.account, order.client_order_id, id);
+        names.open(order.account, order.client_order_id, slot);
         orders.arena.write(
             slot,
             Order {
@@ -245,7 +245,7 @@ impl Engine {
         if name != own_name {
             orders.arena.details_mut(slot).client_order_id = name;
             names.close(order.account, own_name, order.id, OrderStatus::Replaced);
-            names.open(order.account, name, order.id);
+            names.open(order.account, name, slot);
         }
         owner.last_exec = owner.last_exec.next();
         let exec_id = owner.last_exec;
@@ -339,7 +339,7 @@ impl Engine {
                 let (hold, asset) = (exposure(order, entrant, leaves, notional).hold(market), held_asset(market, order.side));
                 self.ledger.change_hold(order.account, asset, hold, 0).expect("releasing needs nothing");
             }
-            self.names.close(order.account, order.client_order_id, id, OrderStatus::Filled);
+            self.names.remember(order.account, order.client_order_id, id, OrderStatus::Filled);
             self.orders.arena.close(slot);
         } else {
             self.orders.arena.write(

@@ -398,6 +398,7 @@ impl Engine {
         engine.last = header.last;
         engine.behaviour = header.behaviour;
         engine.random_seed = header.random_seed;
+        engine.names.rekey(&header.random_seed, &engine.orders.arena);
         engine.last_trade = header.last_trade;
         read_list(input, |record| engine.read_asset(&record))?;
         engine.read_accounts(input)?;
@@ -459,8 +460,8 @@ impl Engine {
             }
             read_list(input, |closed: ClosedRecord| {
                 ensure(!closed.client_order_id.is_none(), "a closed order's name")?;
-                ensure(self.names.find(id, closed.client_order_id).is_none(), "a closed order's name")?;
-                self.names.close(id, closed.client_order_id, closed.order_id, closed.status);
+                ensure(self.names.is_free(&self.orders.arena, id, closed.client_order_id), "a closed order's name")?;
+                self.names.remember(id, closed.client_order_id, closed.order_id, closed.status);
                 Ok(())
             })?;
         }
@@ -631,7 +632,7 @@ impl Engine {
         let full = |_| SnapshotError::Inconsistent("more grants or networks than the capacity");
         read_list(input, |KeyRecord { key, kind, public_key, state }| {
             ensure(directory.keys.covers(key.0) && directory.keys.get(key.0).is_none(), "a key's identity")?;
-            directory.keys.insert(key.0, Key { kind, public_key, state });
+            directory.keys.insert(key.0, Key::new(kind, public_key, state));
             Ok(())
         })?;
         read_list(input, |GrantRecord { key, account, role }| {
@@ -666,7 +667,7 @@ impl Engine {
         by_age.sort_unstable_by_key(|order| order.accepted);
         ensure(by_age.windows(2).all(|pair| pair[0].accepted < pair[1].accepted), "two orders of one command")?;
         for order in by_age {
-            let taken = self.names.find(order.account, order.client_order_id).is_some();
+            let taken = !self.names.is_free(&self.orders.arena, order.account, order.client_order_id);
             ensure(!taken || order.client_order_id.is_none(), "an order's name")?;
             let lost = !order.session.is_none() && self.sessions.get(order.session).is_none();
             ensure(!lost, "an order's session")?;

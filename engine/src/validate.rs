@@ -295,7 +295,7 @@ impl Engine {
 
     #[inline(always)]
     pub(crate) fn check_name_is_free(&self, account: AccountId, id: ClientOrderId) -> Result<(), RejectReason> {
-        if !id.is_none() && self.names.find(account, id).is_some() {
+        if !id.is_none() && !self.names.is_free(&self.orders.arena, account, id) {
             return Err(RejectReason::DuplicateClientOrderId);
         }
         Ok(())
