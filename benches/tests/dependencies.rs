@@ -22,7 +22,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 const TOP: &[&str] = &["benches", "fuzz"];
 
 /// What the engine may use from outside: none has threads, time or I/O as it is used here.
-const ENGINE_LIBRARIES: &[&str] = &["blake3", "foldhash", "hashbrown"];
+const ENGINE_LIBRARIES: &[&str] = &["blake3"];
 
 fn packages() -> Vec<Value> {
     let output = Command::new(env!("CARGO"))

@@ -10,10 +10,11 @@ pub(crate) mod index;
 pub(crate) mod ladder;
 pub(crate) mod level;
 mod pieces;
+mod prefetch;
 
 use alloc::vec::Vec;
 
-use arena::{Arena, Order, Place, Slot};
+use arena::{Arena, Details, Order, Place, Slot};
 use curve::{Curve, Nodes};
 use ladder::{First, Ladder, LevelAt, Pool};
 use level::{Chain, Links, Queue};
@@ -38,6 +39,18 @@ impl Orders {
             pool: Pool::new(capacity.price_blocks),
             nodes: Nodes::new(capacity.orders),
             stirred: Vec::with_capacity(capacity.instruments as usize),
+        }
+    }
+
+    /// Asks for the memory of an order's level and neighbours.
+    #[inline]
+    pub(crate) fn prefetch_beside(&self, order: &Order, details: &Details) {
+        self.pool.prefetch(order.level);
+        for slot in order.in_level.both().into_iter().chain(order.in_account.both()) {
+            self.arena.prefetch_order(slot);
+        }
+        for slot in details.in_session.both() {
+            self.arena.prefetch_details(slot);
         }
     }
 
@@ -210,6 +223,22 @@ impl Book {
     #[inline]
     pub(crate) fn has_room(&self, orders: &Orders, place: Place, side: Side, price: Price) -> bool {
         self.ladder(place, side).has_room(&orders.pool, price)
+    }
+
+    /// Asks for the memory of the level at a price.
+    #[inline]
+    pub(crate) fn prefetch_level(&self, orders: &Orders, side: Side, price: Price) {
+        if let Some(at) = self.resting[side.index()].level_at(&orders.pool, price) {
+            orders.pool.prefetch(at);
+        }
+    }
+
+    /// Asks for the memory of the order at the back of the level at a price.
+    #[inline]
+    pub(crate) fn prefetch_back(&self, orders: &Orders, side: Side, price: Price) {
+        if let Some(at) = self.resting[side.index()].level_at(&orders.pool, price) {
+            orders.arena.prefetch_order(orders.pool.back(at));
+        }
     }
 
     /// Whether an order finds room at any price.

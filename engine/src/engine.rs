@@ -187,9 +187,13 @@ impl Engine {
 
     /// Applies commands that wait together, each as [`Engine::apply`] does.
     ///
+    /// In a large venue this is faster than one by one: the memory that they will touch is asked for first, so that it
+    /// comes while others are applied. A few dozen at a time serve best.
+    ///
     /// # Panics
     /// As [`Engine::apply`] does.
     pub fn apply_batch(&mut self, commands: &[Sequenced<Command>], sink: &mut impl EventSink) {
+        self.foresee(commands);
         for command in commands {
             self.apply_next(command, sink);
         }

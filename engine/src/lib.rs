@@ -24,6 +24,7 @@ mod engine;
 pub mod event;
 mod expiry;
 mod fees;
+mod foresight;
 pub mod identity;
 pub mod instrument;
 pub mod limits;

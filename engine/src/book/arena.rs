@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use super::ladder::LevelAt;
 use super::level::{Chain, Links};
 use super::pieces::Pieces;
+use super::prefetch::prefetch;
 use crate::identity::{AccountId, ClientOrderId, InstrumentId, OrderId, Sequence, SessionId};
 use crate::instrument::FeeRates;
 use crate::order::{OnDisconnect, OrderFlags, OrderStatus, OrderType, SelfTradePrevention, Side, TimeInForce};
@@ -399,6 +400,23 @@ impl Arena {
             Chain::Account => &mut self.orders[slot as usize].in_account,
             Chain::Session => &mut self.details[slot as usize].in_session,
         }
+    }
+
+    /// Asks for the memory of a slot.
+    #[inline]
+    pub(crate) fn prefetch(&self, slot: Slot) {
+        self.prefetch_order(slot);
+        self.prefetch_details(slot);
+    }
+
+    #[inline]
+    pub(super) fn prefetch_order(&self, slot: Slot) {
+        prefetch(self.orders.get(slot as usize));
+    }
+
+    #[inline]
+    pub(super) fn prefetch_details(&self, slot: Slot) {
+        prefetch(self.details.get(slot as usize));
     }
 
     /// Slots ever used.

@@ -9,6 +9,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::arena::{Arena, Slot};
+use super::prefetch::prefetch;
 use crate::identity::{AccountId, ClientOrderId, OrderId};
 use crate::limits::{CLOSED_ORDERS_PER_ACCOUNT, Capacity};
 use crate::order::OrderStatus;
@@ -72,6 +73,14 @@ impl ClientOrderIndex {
 
     fn of(&self, account: AccountId) -> Option<&Closed> {
         self.closed.get((account.0 as usize).checked_sub(1)?)
+    }
+
+    /// Asks for the memory of a name's cell.
+    #[inline]
+    pub(crate) fn prefetch(&self, account: AccountId, name: ClientOrderId) {
+        if !name.is_none() {
+            prefetch(self.open.cells.get(self.open.home(self.open.tag(account, name))));
+        }
     }
 
     /// Whether the account has not used the name lately.

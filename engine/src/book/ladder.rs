@@ -20,6 +20,7 @@ use alloc::vec::Vec;
 use super::arena::{Arena, NIL, Order, Slot};
 use super::level::{Chain, Links, Queue};
 use super::pieces::Pieces;
+use super::prefetch::prefetch;
 use crate::{Amount, Price, Quantity};
 
 /// Keys in a block, children of a node.
@@ -123,6 +124,18 @@ impl Pool {
         &mut self.levels[at as usize]
     }
 
+    /// Asks for the memory of a level.
+    #[inline]
+    pub(super) fn prefetch(&self, at: LevelAt) {
+        prefetch(self.levels.get(at as usize));
+    }
+
+    /// The order at the back of a level, [`NIL`] if it is empty.
+    #[inline]
+    pub(super) fn back(&self, at: LevelAt) -> Slot {
+        self.level(at).queue.back()
+    }
+
     /// An order of any ladder has so much less open.
     #[inline]
     pub(super) fn reduce(&mut self, arena: &Arena, slot: Slot, by: Quantity) {
@@ -212,6 +225,14 @@ impl Ladder {
     #[inline]
     pub(crate) fn best(&self, pool: &Pool) -> Option<Slot> {
         if self.is_empty() { None } else { pool.level(self.best).queue.first() }
+    }
+
+    /// The level of a price, if its block exists.
+    #[inline]
+    pub(super) fn level_at(&self, pool: &Pool, price: Price) -> Option<LevelAt> {
+        let key = price.0 ^ self.mask;
+        let block = self.find(pool, key >> FANOUT_BITS)?;
+        Some(block << FANOUT_BITS | (key as u32 & (FANOUT as u32 - 1)))
     }
 
     /// Whether an order at this price finds room.

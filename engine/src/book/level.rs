@@ -25,6 +25,12 @@ pub(crate) struct Links {
 
 impl Links {
     pub(crate) const NONE: Self = Self { previous: NIL, next: NIL };
+
+    /// The neighbours; [`NIL`] where there is none.
+    #[inline]
+    pub(crate) fn both(self) -> [Slot; 2] {
+        [self.previous, self.next]
+    }
 }
 
 /// A queue of orders: both ends.
@@ -46,6 +52,12 @@ impl Queue {
     #[inline]
     pub(crate) fn first(&self) -> Option<Slot> {
         (self.first != NIL).then_some(self.first)
+    }
+
+    /// The order at the back, [`NIL`] if there is none.
+    #[inline]
+    pub(crate) fn back(&self) -> Slot {
+        self.last
     }
 
     /// Puts an order at the back.

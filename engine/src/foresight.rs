@@ -1,0 +1,71 @@
+//! Looking ahead: the memory that waiting commands will touch is asked for before the first of them is applied.
+//!
+//! ```text
+//!   commands of a batch ─► look 1: the order that each names, the level that it goes to, the cell of its name
+//!                       ─► look 2: what those say lies beside them: neighbours in level, account and session
+//!                       ─► apply, one after the other
+//! ```
+//! Nothing of this changes anything: an earlier command of the batch may make a later look vain.
+
+
+
+use crate::command::{Command, CommandBody, NewOrder, Sequenced};
+use crate::engine::Engine;
+use crate::OrderId;
+
+/// From so many slots on, orders do not lie in a processor's nearer caches as a matter of course, and looking ahead pays.
+const PAYS_FROM: u32 = 1 << 13;
+
+impl Engine {
+    /// Looks ahead, if that pays.
+    #[inline(always)]
+    pub(crate) fn foresee(&self, commands: &[Sequenced<Command>]) {
+        if self.orders.arena.used() >= PAYS_FROM && commands.len() > 1 {
+            self.look_ahead(commands);
+        }
+    }
+
+    #[inline(never)]
+    fn look_ahead(&self, commands: &[Sequenced<Command>]) {
+        for command in commands {
+            match &command.value.body {
+                CommandBody::NewOrder(order) => self.look_at_new(order),
+                CommandBody::CancelOrder(cancel) => self.orders.arena.prefetch(cancel.order_id.slot()),
+                CommandBody::ReplaceOrder(replace) => self.orders.arena.prefetch(replace.order_id.slot()),
+                _ => {}
+            }
+        }
+        for command in commands {
+            match &command.value.body {
+                CommandBody::NewOrder(order) => self.look_behind_level(order),
+                CommandBody::CancelOrder(cancel) => self.look_beside(cancel.order_id),
+                CommandBody::ReplaceOrder(replace) => self.look_beside(replace.order_id),
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Engine {
+    fn look_at_new(&self, order: &NewOrder) {
+        self.names.prefetch(order.account, order.client_order_id);
+        if let Some(market) = self.markets.get(order.instrument.0) {
+            market.book.prefetch_level(&self.orders, order.side, order.price);
+        }
+    }
+
+    fn look_behind_level(&self, order: &NewOrder) {
+        if let Some(market) = self.markets.get(order.instrument.0) {
+            market.book.prefetch_back(&self.orders, order.side, order.price);
+        }
+    }
+
+    /// What stands beside an order in its level, and among its account's and its session's.
+    fn look_beside(&self, id: OrderId) {
+        let arena = &self.orders.arena;
+        let Some(slot) = arena.find(id) else { return };
+        let (order, details) = (&arena[slot], arena.details(slot));
+        self.orders.prefetch_beside(order, details);
+        self.names.prefetch(order.account, details.client_order_id);
+    }
+}
