@@ -35,8 +35,7 @@ impl Engine {
     }
 
     fn refuse_cancel<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, cancel: &CancelOrder, reason: RejectReason) {
-        let order_status =
-            self.known_status(cancel.account, cancel.order_id, cancel.original_client_order_id, reason);
+        let order_status = self.known_status(cancel.account, cancel.order_id, cancel.original_client_order_id, reason);
         let report = self.refusal(turn, cancel.account, reason);
         turn.emit(CancelRejected {
             report,
@@ -257,7 +256,8 @@ impl Engine {
     ) {
         let arena = &self.orders.arena;
         let (order, details) = (arena[slot], *arena.details(slot));
-        let state = OrderState { leaves: Quantity::ZERO, shown: Quantity::ZERO, ..self.state_of(slot, &order, &details) };
+        let state =
+            OrderState { leaves: Quantity::ZERO, shown: Quantity::ZERO, ..self.state_of(slot, &order, &details) };
         let cancelled_funds = arena.extras_of(&details).funds;
         self.finish(slot, &order, &details, ended_status(reason, details.cumulative));
         let report = self.report(turn, order.account, order.session);

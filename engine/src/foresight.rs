@@ -7,11 +7,9 @@
 //! ```
 //! Nothing of this changes anything: an earlier command of the batch may make a later look vain.
 
-
-
+use crate::OrderId;
 use crate::command::{Command, CommandBody, NewOrder, Sequenced};
 use crate::engine::Engine;
-use crate::OrderId;
 
 /// From so many slots on, orders do not lie in a processor's nearer caches as a matter of course, and looking ahead pays.
 const PAYS_FROM: u32 = 1 << 13;

@@ -8,19 +8,19 @@ use crate::call::CallKind;
 use crate::command::NewOrder;
 use crate::engine::Engine;
 use crate::event::{
-    EventSink, OrderAccepted, OrderRejected, OrderState, OrderRestated, PriceBound, Report, Requester, RestatementReason, SelfMatch, Trade,
-    TradeSide,
+    EventSink, OrderAccepted, OrderRejected, OrderRestated, OrderState, PriceBound, Report, Requester,
+    RestatementReason, SelfMatch, Trade, TradeSide,
 };
 use crate::fees::{LiquidityRole, fee_increase, lots_for};
 use crate::instrument::ReferenceSource;
 use crate::market::Market;
 use crate::order::{OrderStatus, OrderType, SelfTradePrevention, Side, TimeInForce};
+use crate::ordinary::Entered;
 use crate::protection::Passed;
 use crate::reject::{CancelReason, RejectReason};
 use crate::risk::{Exposure, Settlement, held_asset};
 use crate::self_trade::Prevention;
 use crate::turn::Turn;
-use crate::ordinary::Entered;
 use crate::validate::{Entrant, Terms, crosses};
 use crate::{AccountId, Amount, ClientOrderId, InstrumentId, OrderId, Price, Quantity, SignedAmount};
 

@@ -319,12 +319,7 @@ impl Engine {
     /// While it meets ordinary orders of others, it need not be in its slot. What else it meets, and its end, is left to
     /// [`Engine::match_and_rest`].
     #[inline(never)]
-    pub(crate) fn match_ordinary<S: EventSink>(
-        &mut self,
-        turn: &mut Turn<'_, S>,
-        order: &NewOrder,
-        entrant: &Entrant,
-    ) {
+    pub(crate) fn match_ordinary<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, order: &NewOrder, entrant: &Entrant) {
         let (slot, id) = self.orders.arena.open();
         if entrant.hold > 0 {
             let asset = held_asset(self.market(order.instrument), order.side);
@@ -336,7 +331,8 @@ impl Engine {
         if leaves.is_zero() {
             let market = self.market(order.instrument);
             if market.settles() {
-                let (hold, asset) = (exposure(order, entrant, leaves, notional).hold(market), held_asset(market, order.side));
+                let (hold, asset) =
+                    (exposure(order, entrant, leaves, notional).hold(market), held_asset(market, order.side));
                 self.ledger.change_hold(order.account, asset, hold, 0).expect("releasing needs nothing");
             }
             self.names.remember(order.account, order.client_order_id, id, OrderStatus::Filled);

@@ -194,9 +194,7 @@ impl OpenNames {
                 return None;
             }
             let slot = (cell & SLOT_MASK) as Slot;
-            if cell & !SLOT_MASK == tag
-                && arena.details(slot).client_order_id == name
-                && arena[slot].account == account
+            if cell & !SLOT_MASK == tag && arena.details(slot).client_order_id == name && arena[slot].account == account
             {
                 return Some(slot);
             }
