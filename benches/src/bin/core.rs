@@ -2,7 +2,8 @@
 //!
 //! Exit codes: 0 done, 1 a candidate trades otherwise than it has to, 2 usage, 5 input and output.
 
-use std::process::ExitCode;
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
 
 use benches::driver::progress_bar;
 use benches::failure::Failure;
@@ -16,7 +17,7 @@ use benches::throughput::{Candidate, Measured, Options, measure};
 use clap::{Parser, ValueEnum};
 use hdrhistogram::Histogram;
 use indicatif::ProgressBar;
-use serde_json::Number;
+use serde_json::{Number, Value};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -51,8 +52,11 @@ struct Arguments {
     /// Print one JSON object a line instead of a table; times single operations, too.
     #[arg(long)]
     json: bool,
+    /// Time the books of others, too; builds them first.
+    #[arg(long)]
+    peers: bool,
     /// Time nothing but this, for instruction counts from outside.
-    #[arg(long, value_enum, conflicts_with_all = ["json", "latency"])]
+    #[arg(long, value_enum, conflicts_with_all = ["json", "latency", "peers"])]
     only: Option<Candidate>,
 }
 
@@ -99,6 +103,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     for workload in workloads {
         let seed = arguments.seed.unwrap_or(workload.seed());
         let stream = Stream::generate(workload, seed, arguments.operations as usize);
+        let mut floor = None;
         for options in &options {
             let measured = measure(&stream, options, || progress.inc(1))?;
             let text = if arguments.json {
@@ -107,6 +112,13 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
                 row(workload, options, &measured)
             };
             say(&progress, &text);
+            floor = measured.per_second(Candidate::Floor);
+        }
+        if arguments.peers {
+            for line in peers(arguments, workload, seed)? {
+                let text = if arguments.json { line.to_string() } else { peer_row(&line, floor) };
+                say(&progress, &text);
+            }
         }
     }
     progress.finish_and_clear();
@@ -236,6 +248,39 @@ fn object(workload: Workload, seed: u64, options: &Options, measured: &Measured,
     object.text("machine", format!("{}, {} cores", machine.processor, machine.cores));
     object.text("commit", &machine.commit);
     object
+}
+
+/// What the books of others do with the same stream, one object each; they are a package of their own.
+fn peers(arguments: &Arguments, workload: Workload, seed: u64) -> Result<Vec<Value>, Failure> {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/Cargo.toml");
+    let mut command = Command::new("cargo");
+    command.args(["run", "--release", "--quiet", "--locked", "--manifest-path", manifest, "--", "--json"]);
+    command.args(["--workload", &workload.to_string(), "--seed", &seed.to_string()]);
+    command.args(["--operations", &arguments.operations.to_string(), "--runs", &arguments.runs.to_string()]);
+    let output = command.stderr(Stdio::inherit()).output().map_err(|error| Failure::io(Path::new("cargo"), error))?;
+    if !output.status.success() {
+        return Err(Failure::Missing(format!("the books of others were not timed: {}", output.status)));
+    }
+    let lines = String::from_utf8_lossy(&output.stdout);
+    let read = |line| serde_json::from_str(line).map_err(|error| Failure::Missing(format!("{error} in {line}")));
+    lines.lines().map(read).collect()
+}
+
+fn peer_row(line: &Value, floor: Option<f64>) -> String {
+    let rate = line["ops_per_second"].as_f64();
+    let agrees = match line["agrees"].as_bool() {
+        Some(true) => "trades as it has to".to_owned(),
+        _ => format!("{} trades instead of {}", line["trades"], line["expected_trades"]),
+    };
+    format!(
+        "{:8} {} {}: {} operations, {} M/s, {} of the floor; {agrees}",
+        line["workload"].as_str().unwrap_or_default(),
+        line["peer"].as_str().unwrap_or_default(),
+        line["version"].as_str().unwrap_or_default(),
+        line["operations"],
+        cell(rate.map(|rate| rate / 1e6)),
+        cell(rate.zip(floor).map(|(rate, floor)| rate / floor)),
+    )
 }
 
 /// To four digits.
