@@ -7,6 +7,7 @@
 //! * [`flow`] — one adapter for each recording, and what its data says must come out.
 //! * [`script`] — JSON lines in, JSON lines out.
 //! * [`trading`] — traders of a venue that is served, for what goes through its doors.
+//! * [`throughput`] — operations a second of the engine alone, beside the least that any book needs.
 //! * [`round_trip`] — the time from an order to its report; [`machine`] — what it was taken on.
 //! * [`decimal`] — exact decimal numbers, to and from ticks, lots and smallest units.
 
@@ -20,4 +21,5 @@ pub mod machine;
 pub mod outcome;
 pub mod round_trip;
 pub mod script;
+pub mod throughput;
 pub mod trading;
