@@ -182,7 +182,12 @@ pub(crate) struct Ladder {
     first: u32,
     /// The worst block.
     last: u32,
+    /// Blocks that were found lately, by the last bits of their number: most orders go where others went. [`NIL`]: none.
+    near: [u32; NEAR],
 }
+
+/// How many blocks are found without the tree: neighbouring ones, if they follow one another.
+const NEAR: usize = 256;
 
 /// The best key of a ladder without levels.
 const NO_KEY: u64 = u64::MAX;
@@ -195,7 +200,17 @@ fn child_index(number: u64, height: u32) -> usize {
 impl Ladder {
     pub(crate) fn new(first: First) -> Self {
         let mask = if first == First::Highest { KEY_MAX } else { 0 };
-        Self { best_key: NO_KEY, best: NIL, mask, root: NIL, height: 0, prefix: 0, first: NIL, last: NIL }
+        Self {
+            best_key: NO_KEY,
+            best: NIL,
+            mask,
+            root: NIL,
+            height: 0,
+            prefix: 0,
+            first: NIL,
+            last: NIL,
+            near: [NIL; NEAR],
+        }
     }
 
     #[inline]
@@ -325,7 +340,17 @@ impl Ladder {
         self.levels(pool).flat_map(|(queue, _)| queue.iter(arena, Chain::Level))
     }
 
+    #[inline(always)]
     fn find(&self, pool: &Pool, number: u64) -> Option<u32> {
+        let near = self.near[number as usize & (NEAR - 1)];
+        match pool.blocks.get(near) {
+            Some(block) if block.number == number => Some(near),
+            _ => self.find_in_tree(pool, number),
+        }
+    }
+
+    #[inline(never)]
+    fn find_in_tree(&self, pool: &Pool, number: u64) -> Option<u32> {
         if self.root == NIL || number >> (FANOUT_BITS * self.height) != self.prefix {
             return None;
         }
@@ -343,10 +368,21 @@ impl Ladder {
 
     #[inline(always)]
     fn find_or_insert(&mut self, pool: &mut Pool, number: u64) -> u32 {
-        match self.find(pool, number) {
+        let near = self.near[number as usize & (NEAR - 1)];
+        match pool.blocks.get(near) {
+            Some(block) if block.number == number => near,
+            _ => self.find_or_insert_in_tree(pool, number),
+        }
+    }
+
+    #[inline(never)]
+    fn find_or_insert_in_tree(&mut self, pool: &mut Pool, number: u64) -> u32 {
+        let block = match self.find_in_tree(pool, number) {
             Some(block) => block,
             None => self.insert_block(pool, number),
-        }
+        };
+        self.near[number as usize & (NEAR - 1)] = block;
+        block
     }
 
     #[inline(never)]
@@ -415,6 +451,10 @@ impl Ladder {
     fn remove_block(&mut self, pool: &mut Pool, block: u32) {
         let &Block { number, previous, next, mut parent, .. } = &pool.blocks[block];
         self.adjoin(pool, previous, next);
+        let near = &mut self.near[number as usize & (NEAR - 1)];
+        if *near == block {
+            *near = NIL;
+        }
         pool.blocks.give_back(block);
         let mut height = 1;
         while parent != NIL {
@@ -452,6 +492,13 @@ impl Ladder {
             .map_or(NO_KEY, |at| pool.blocks[self.first].number << FANOUT_BITS | u64::from(at & (FANOUT as u32 - 1)));
         if (best, first.unwrap_or(self.best)) != (self.best_key, self.best) {
             return Err("a ladder's best level is not the best");
+        }
+        let is_cached = |&near: &u32| {
+            near == NIL
+                || pool.blocks.get(near).is_some_and(|block| self.find_in_tree(pool, block.number) == Some(near))
+        };
+        if !self.near.iter().all(is_cached) {
+            return Err("a block that was found lately is another's");
         }
         let (mut previous, mut at, mut count) = (NIL, self.first, 0);
         while at != NIL {

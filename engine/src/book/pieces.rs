@@ -35,6 +35,11 @@ impl<T> Pieces<T> {
     }
 
     #[inline]
+    pub(super) fn get(&self, at: u32) -> Option<&T> {
+        self.pieces.get(at as usize)
+    }
+
+    #[inline]
     pub(super) fn give_back(&mut self, at: u32) {
         self.free.push(at);
     }
