@@ -42,6 +42,15 @@ impl Orders {
         }
     }
 
+    /// An order that rests in continuous trading has traded a part of what it shows, which is all.
+    #[inline(always)]
+    pub(crate) fn reduce(&mut self, slot: Slot, order: &Order, by: Quantity) {
+        debug_assert!(order.place == Place::Book);
+        self.arena[slot].leaves = order.leaves - by;
+        self.arena.details_mut(slot).cumulative += by;
+        self.pool.reduce(&self.arena, slot, by);
+    }
+
     /// Asks for the memory of an order's level and neighbours.
     #[inline]
     pub(crate) fn prefetch_beside(&self, order: &Order, details: &Details) {

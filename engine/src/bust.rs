@@ -44,6 +44,7 @@ record! {
 }
 
 impl Party {
+    #[inline(always)]
     fn of(side: &TradeSide) -> Self {
         Self {
             account: side.report.account,
@@ -72,16 +73,18 @@ impl Tape {
     }
 
     /// Remembers a trade.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn print(&mut self, trade: &Trade) {
-        let (maker, taker) = (Party::of(&trade.maker), Party::of(&trade.taker));
-        let (buyer, seller) = if trade.maker.side == Side::Buy { (maker, taker) } else { (taker, maker) };
-        let Trade { instrument, price, quantity, .. } = *trade;
+        let Trade { instrument, price, quantity, ref maker, ref taker, .. } = *trade;
+        let (buyer, seller) = match maker.side {
+            Side::Buy => (Party::of(maker), Party::of(taker)),
+            Side::Sell => (Party::of(taker), Party::of(maker)),
+        };
         self.push(Print { instrument, price, quantity, buyer, seller, standing: Standing::Good });
     }
 
     /// Remembers the next trade, and forgets the oldest.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push(&mut self, print: Print) {
         if self.prints.len() < TRADES_REMEMBERED as usize {
             self.prints.push(print);

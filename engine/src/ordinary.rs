@@ -385,15 +385,16 @@ impl Engine {
         if market.book.has_stops() {
             return taken;
         }
+        let group = self.accounts.group(order.account);
         while !taken.leaves.is_zero() {
             let market = self.markets.get_mut(order.instrument.0).expect("the instrument was checked");
             let Some(slot) = market.book.meets(&self.orders, order.side, order.price) else { break };
-            let maker = &mut self.orders.arena[slot];
-            let (price, owner) = (maker.limit, maker.account);
+            let maker = self.orders.arena[slot];
+            let price = maker.limit;
             if maker.traits != Traits::NONE || collar.passed(price).is_some() {
                 break;
             }
-            let own = self.accounts.is_one_owner(owner, order.account);
+            let own = maker.account == order.account || !group.is_none() && self.accounts.group(maker.account) == group;
             if own && entrant.mode != SelfTradePrevention::Allow {
                 break;
             }
@@ -401,7 +402,13 @@ impl Engine {
             if market.protection.reference_source == ReferenceSource::LastTrade {
                 market.next_reference = price;
             }
-            let maker_fee = self.fill(slot, LiquidityRole::Maker, price, quantity);
+            let maker_fee = match settles {
+                true => self.fill(slot, LiquidityRole::Maker, price, quantity),
+                false => {
+                    self.orders.reduce(slot, &maker, quantity);
+                    0
+                }
+            };
             let before = exposure(order, entrant, taken.leaves, taken.notional);
             taken.leaves -= quantity;
             taken.cumulative += quantity;
@@ -418,7 +425,8 @@ impl Engine {
                 self.ledger.credit(AccountId::FEES, market.quote(), maker_fee + taker_fee);
             }
             self.last_trade = self.last_trade.next();
-            let maker = self.trade_side(turn, slot, maker_fee);
+            let details = *self.orders.arena.details(slot);
+            let leaves = maker.leaves - quantity;
             let trade = Trade {
                 instrument: order.instrument,
                 trade_id: self.last_trade,
@@ -426,7 +434,18 @@ impl Engine {
                 quantity,
                 aggressor: Some(order.side),
                 self_match: if own { SelfMatch::Yes } else { SelfMatch::No },
-                maker,
+                maker: TradeSide {
+                    report: self.report(turn, maker.account, maker.session),
+                    order_id: maker.id,
+                    client_order_id: details.client_order_id,
+                    side: maker.side,
+                    order_price: maker.price(),
+                    order_quantity: leaves + self.orders.arena.gone(slot),
+                    leaves,
+                    cumulative: details.cumulative,
+                    prevented: self.orders.arena.extras_of(&details).prevented,
+                    fee: SignedAmount(maker_fee),
+                },
                 taker: TradeSide {
                     report: self.answer(turn, order.account),
                     order_id: id,
@@ -442,7 +461,7 @@ impl Engine {
             };
             self.tape.print(&trade);
             turn.emit(trade);
-            if maker.leaves.is_zero() {
+            if leaves.is_zero() {
                 self.end_order(slot, OrderStatus::Filled);
             }
         }

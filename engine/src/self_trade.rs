@@ -40,8 +40,13 @@ impl Table<Account> {
     /// Whether these are one account, or two of one group.
     #[inline(always)]
     pub(crate) fn is_one_owner(&self, one: AccountId, other: AccountId) -> bool {
-        let group = |account: AccountId| self.get(account.0).map_or(StpGroup::NONE, |account| account.stp_group);
-        one == other || !group(one).is_none() && group(one) == group(other)
+        one == other || !self.group(one).is_none() && self.group(one) == self.group(other)
+    }
+
+    /// The account's group; none if it has none, or does not exist.
+    #[inline(always)]
+    pub(crate) fn group(&self, account: AccountId) -> StpGroup {
+        self.get(account.0).map_or(StpGroup::NONE, |account| account.stp_group)
     }
 }
 
