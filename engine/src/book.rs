@@ -204,6 +204,12 @@ impl Book {
         self.resting[side.index()].best_price()
     }
 
+    /// What orders at a price have open together.
+    pub(crate) fn quantity_at(&self, orders: &Orders, side: Side, price: Price) -> u128 {
+        let at = (price <= Price::MAX).then(|| self.resting[side.index()].level_at(&orders.pool, price)).flatten();
+        at.map_or(0, |at| orders.pool.quantity(at))
+    }
+
     /// Whether an incoming order on `side` with this limit would trade at once.
     #[inline]
     pub(crate) fn would_take(&self, side: Side, limit: Price) -> bool {

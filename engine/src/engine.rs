@@ -544,6 +544,11 @@ impl Engine {
         })
     }
 
+    /// What may still trade at a price of a side, in lots, hidden parts included. Takes no longer for more orders.
+    pub fn quantity_at(&self, instrument: InstrumentId, side: Side, price: Price) -> u128 {
+        self.markets.get(instrument.0).map_or(0, |market| market.book.quantity_at(&self.orders, side, price))
+    }
+
     /// The best price of a side.
     pub fn best_price(&self, instrument: InstrumentId, side: Side) -> Option<Price> {
         self.markets.get(instrument.0)?.book.best_price(side)

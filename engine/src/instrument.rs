@@ -123,7 +123,27 @@ impl Distance {
         }
     }
 
+    /// Whether a price that an order on `side` may have lies within the distance of `from`: as [`Distance::furthest`] says,
+    /// without a division.
+    #[inline]
+    pub(crate) fn allows(self, side: Side, from: Price, price: Price) -> bool {
+        let beyond = match side {
+            Side::Buy => price.0.saturating_sub(from.0),
+            Side::Sell => from.0.saturating_sub(price.0),
+        };
+        match self.unit {
+            DistanceUnit::Unlimited => true,
+            DistanceUnit::Ticks => beyond <= u64::from(self.value),
+            DistanceUnit::PartsPerMillion => {
+                u128::from(beyond) * 1_000_000 <= u128::from(from.0) * u128::from(self.value)
+            }
+        }
+    }
+
     fn width(self, from: Price) -> u64 {
+        if let (DistanceUnit::PartsPerMillion, Some(product)) = (self.unit, from.0.checked_mul(self.value.into())) {
+            return product / 1_000_000;
+        }
         let width = match self.unit {
             DistanceUnit::Unlimited => u128::from(u64::MAX),
             DistanceUnit::Ticks => u128::from(self.value),
@@ -255,6 +275,20 @@ mod tests {
         assert_eq!(ten_percent.below(Price(105)), Price(95));
         assert_eq!(Distance::ticks(5).above(Price(100)), Price(105));
         assert_eq!(Distance::ticks(200).below(Price(100)), Price(1));
+        for distance in [ten_percent, Distance::ticks(7), Distance::parts_per_million(2_000_000), Distance::UNLIMITED] {
+            for (from, price) in (1..60).flat_map(|from| (1..150).map(move |price| (Price(from), Price(price)))) {
+                assert_eq!(
+                    distance.allows(Side::Buy, from, price),
+                    price <= distance.above(from),
+                    "{from:?} {price:?}"
+                );
+                assert_eq!(
+                    distance.allows(Side::Sell, from, price),
+                    price >= distance.below(from),
+                    "{from:?} {price:?}"
+                );
+            }
+        }
         assert_eq!(Distance::UNLIMITED.above(Price(100)), Price::MAX);
         assert_eq!(Distance::UNLIMITED.below(Price(100)), Price(1));
         assert_eq!(Distance::ticks(u32::MAX).above(Price::MAX), Price::MAX);

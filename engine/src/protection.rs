@@ -77,8 +77,9 @@ impl Market {
     /// Whether a price is within a distance of the reference price, for an order on `side`.
     #[inline]
     pub(crate) fn within(&self, distance: Distance, side: Side, price: Price) -> bool {
-        let is_bounded = distance.unit != DistanceUnit::Unlimited && !self.reference.is_absent();
-        !is_bounded || crosses(side, distance.furthest(side, self.reference), price)
+        distance.unit == DistanceUnit::Unlimited
+            || self.reference.is_absent()
+            || distance.allows(side, self.reference, price)
     }
 
     /// Whether orders gather for an auction as they come.

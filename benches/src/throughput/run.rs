@@ -1,19 +1,18 @@
 //! One timed run of each candidate: the engine and both floors.
 //!
 //! ```text
-//!   records ─► 32 commands ─► engine ─► events ─► reports of 64 bytes in a ring, and a hash of the trades
+//!   commands, 32 at a time ─► engine ─► events ─► reports of 64 bytes in a ring, and a hash of the trades
 //!   operations ────────────► floor ───────────► a hash of the trades
 //!   operations ────────────► floor ─► outcomes ─► reports of 64 bytes in a ring, and a hash of the trades
 //! ```
 
-use std::array;
 use std::time::{Duration, Instant};
 
 use engine::event::{OrderAccepted, OrderCancelled, OrderReplaced, OrderState, Report as Numbers, Trade};
 use engine::{Command, Engine, Event, EventHeader, EventKind, EventSink, Sequence, Sequenced};
 
 use super::allocations::allocations;
-use super::commands::{Clients, Mode, Record, open};
+use super::commands::{Clients, Mode, open};
 use super::floor::{Floor, Silent, Told};
 use super::resolve::Resolved;
 use super::ring::{Report, Ring};
@@ -23,6 +22,9 @@ use crate::failure::Failure;
 
 /// Commands that wait together.
 const BATCH: usize = 32;
+
+/// Commands that are built between two readings of the clock: a ring's worth.
+const SLAB: usize = 4_096;
 
 /// Writes what the engine tells into a ring.
 #[derive(Debug, Default)]
@@ -123,9 +125,18 @@ pub(super) fn time_engine<C: Clients>(
     clients: C,
 ) -> Result<Duration, Failure> {
     let mut filled = Filled::new(stream, resolved, mode, accounts, clients);
-    let (allocated, begun) = (allocations(), Instant::now());
-    run_engine(&mut filled.engine, &resolved.timed, &mut filled.clients, &mut filled.reports);
-    let (took, allocated) = (begun.elapsed(), allocations() - allocated);
+    let Filled { engine, clients, reports, .. } = &mut filled;
+    let mut commands = Vec::with_capacity(SLAB);
+    let (mut took, mut allocated) = (Duration::ZERO, 0);
+    for records in resolved.timed.chunks(SLAB) {
+        commands.clear();
+        let sequences = (engine.last().sequence.0 + 1..).map(Sequence);
+        commands.extend(records.iter().zip(sequences).map(|(record, sequence)| record.command(sequence, clients)));
+        let (before, begun) = (allocations(), Instant::now());
+        run_engine(engine, &commands, reports);
+        took += begun.elapsed();
+        allocated += allocations() - before;
+    }
     filled.check(resolved)?;
     match allocated {
         0 => Ok(took),
@@ -135,17 +146,9 @@ pub(super) fn time_engine<C: Clients>(
 
 /// What is timed of the engine.
 #[inline(never)]
-fn run_engine<C: Clients>(engine: &mut Engine, records: &[Record], clients: &mut C, reports: &mut Reports) {
-    let mut sequence = engine.last().sequence.next();
-    let Some(first) = records.first() else { return };
-    let mut batch: [Sequenced<Command>; BATCH] =
-        array::from_fn(|_| first.command(sequence, &mut super::commands::Nobody));
-    for records in records.chunks(BATCH) {
-        for (command, record) in batch.iter_mut().zip(records) {
-            *command = record.command(sequence, clients);
-            sequence = sequence.next();
-        }
-        engine.apply_batch(&batch[..records.len()], reports);
+fn run_engine(engine: &mut Engine, commands: &[Sequenced<Command>], reports: &mut Reports) {
+    for batch in commands.chunks(BATCH) {
+        engine.apply_batch(batch, reports);
     }
 }
 

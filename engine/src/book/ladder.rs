@@ -130,6 +130,11 @@ impl Pool {
         prefetch(self.levels.get(at as usize));
     }
 
+    /// What the orders of a level have open together.
+    pub(super) fn quantity(&self, at: LevelAt) -> u128 {
+        self.level(at).quantity.0
+    }
+
     /// The order at the back of a level, [`NIL`] if it is empty.
     #[inline]
     pub(super) fn back(&self, at: LevelAt) -> Slot {
