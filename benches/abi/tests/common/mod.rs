@@ -48,10 +48,12 @@ impl Harness {
                 }
             }
         }
+        // SAFETY: the engine runs.
+        unsafe { engine_flush() };
         self.reports()
     }
 
-    /// Hands over the messages as one run, numbered on.
+    /// Hands over the messages as one run, numbered on, whose reports wait for nothing else.
     pub fn send_together(&mut self, messages: &[Message]) -> Vec<String> {
         let messages = self.numbered(messages);
         // SAFETY: as many messages as are said.
@@ -92,8 +94,6 @@ impl Harness {
     }
 
     fn reports(&mut self) -> Vec<String> {
-        // SAFETY: the engine runs.
-        unsafe { engine_flush() };
         let mut reports = vec![NO_REPORT; ROOM as usize];
         // SAFETY: there is room for as many as are asked for.
         let count = unsafe { ((*self.transport).drain)(self.sink, reports.as_mut_ptr(), ROOM) };
