@@ -16,6 +16,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("client", &["marketdata", "wire"]),
     ("venue", &["client", "engine", "gateway", "journal", "marketdata", "ring", "wire"]),
     ("testkit", &["engine"]),
+    ("abi", &["engine"]),
 ];
 
 /// Crates that may depend on anything, and that none of the others depends on.
