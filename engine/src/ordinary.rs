@@ -12,7 +12,8 @@ use crate::command::{CancelOrder, NewOrder, ReplaceOrder, Switch};
 use crate::directory::Right;
 use crate::engine::Engine;
 use crate::event::{
-    EventSink, OrderCancelled, OrderReplaced, OrderState, Priority, Report, Requester, SelfMatch, Trade, TradeSide,
+    EventSink, OrderAccepted, OrderCancelled, OrderReplaced, OrderState, Priority, Report, Requester, SelfMatch, Trade,
+    TradeSide,
 };
 use crate::fees::{LiquidityRole, fee_bound, fee_increase};
 use crate::instrument::{FeeRates, Phase, ReferenceSource};
@@ -22,7 +23,7 @@ use crate::reject::CancelReason;
 use crate::risk::{Exposure, Settlement, held_asset};
 use crate::turn::Turn;
 use crate::validate::Entrant;
-use crate::{AccountId, Amount, OrderId, Price, Quantity, SessionSequence, SignedAmount, Timestamp};
+use crate::{AccountId, Amount, ClientOrderId, OrderId, Price, Quantity, SessionSequence, SignedAmount, Timestamp};
 
 /// What became of a new order.
 #[derive(Debug, Clone, Copy)]
@@ -328,15 +329,30 @@ impl Engine {
         let report = self.answer(turn, order.account);
         turn.emit(entrant.accepted(order, report, id, order.quantity));
         let Taken { leaves, cumulative, notional } = self.take_ordinary(turn, order, entrant, id);
-        if leaves.is_zero() {
-            let market = self.market(order.instrument);
+        let market = self.market(order.instrument);
+        let has_met_all = !market.book.would_take(order.side, order.price);
+        if leaves.is_zero() || has_met_all && order.time_in_force == TimeInForce::ImmediateOrCancel {
             if market.settles() {
                 let (hold, asset) =
                     (exposure(order, entrant, leaves, notional).hold(market), held_asset(market, order.side));
                 self.ledger.change_hold(order.account, asset, hold, 0).expect("releasing needs nothing");
             }
-            self.names.remember(order.account, order.client_order_id, id, OrderStatus::Filled);
+            let status = if leaves.is_zero() { OrderStatus::Filled } else { OrderStatus::Cancelled };
+            self.names.remember(order.account, order.client_order_id, id, status);
             self.orders.arena.close(slot);
+            if !leaves.is_zero() {
+                let report = self.answer(turn, order.account);
+                let OrderAccepted { order, .. } = entrant.accepted(order, report, id, Quantity::ZERO);
+                turn.emit(OrderCancelled {
+                    report,
+                    requester: Requester::NOBODY,
+                    order: OrderState { leaves: Quantity::ZERO, cumulative, ..order },
+                    cancelled: leaves,
+                    cancelled_funds: Amount::ABSENT,
+                    request_client_order_id: ClientOrderId::NONE,
+                    reason: CancelReason::ImmediateRemainder,
+                });
+            }
         } else {
             self.orders.arena.write(
                 slot,

@@ -151,13 +151,7 @@ impl<O: Outbox> Adapter<O> {
 
     /// What rests at a price; nothing: zero.
     pub fn depth(&self, price_ticks: i64, side: u8) -> u64 {
-        let (price, side) = (venue_price(price_ticks), self::side(side));
-        let is_before = |best: Price| match side {
-            Side::Buy => best > price,
-            Side::Sell => best < price,
-        };
-        let mut levels = self.engine.levels(INSTRUMENT, side).skip_while(|level| is_before(level.price));
-        levels.next().filter(|level| level.price == price).map_or(0, |level| level.quantity as u64)
+        self.engine.quantity_at(INSTRUMENT, self::side(side), venue_price(price_ticks)) as u64
     }
 
     fn replace(&mut self, price: Price, quantity: Quantity) {
