@@ -1,13 +1,14 @@
 //! Looking ahead: the memory that waiting commands will touch is asked for before the first of them is applied.
 //!
 //! ```text
-//!   commands of a batch ─► look 1: the order that each names, the level that it goes to, the cell of its name
+//!   commands of a batch ─► look 1: the order that each names or meets, the level that it goes to, the cell of its name
 //!                       ─► look 2: what those say lies beside them: neighbours in level, account and session
 //!                       ─► apply, one after the other
 //! ```
 //! Nothing of this changes anything: an earlier command of the batch may make a later look vain.
 
 use crate::OrderId;
+use crate::book::arena::Slot;
 use crate::command::{Command, CommandBody, NewOrder, Sequenced};
 use crate::engine::Engine;
 
@@ -35,9 +36,9 @@ impl Engine {
         }
         for command in commands {
             match &command.value.body {
-                CommandBody::NewOrder(order) => self.look_behind_level(order),
-                CommandBody::CancelOrder(cancel) => self.look_beside(cancel.order_id),
-                CommandBody::ReplaceOrder(replace) => self.look_beside(replace.order_id),
+                CommandBody::NewOrder(order) => self.look_behind_new(order),
+                CommandBody::CancelOrder(cancel) => self.look_beside_named(cancel.order_id),
+                CommandBody::ReplaceOrder(replace) => self.look_beside_named(replace.order_id),
                 _ => {}
             }
         }
@@ -47,21 +48,30 @@ impl Engine {
 impl Engine {
     fn look_at_new(&self, order: &NewOrder) {
         self.names.prefetch(order.account, order.client_order_id);
-        if let Some(market) = self.markets.get(order.instrument.0) {
-            market.book.prefetch_level(&self.orders, order.side, order.price);
+        let Some(market) = self.markets.get(order.instrument.0) else { return };
+        match market.book.meets(&self.orders, order.side, order.price) {
+            Some(maker) => self.orders.arena.prefetch(maker),
+            None => market.book.prefetch_level(&self.orders, order.side, order.price),
         }
     }
 
-    fn look_behind_level(&self, order: &NewOrder) {
-        if let Some(market) = self.markets.get(order.instrument.0) {
-            market.book.prefetch_back(&self.orders, order.side, order.price);
+    fn look_behind_new(&self, order: &NewOrder) {
+        let Some(market) = self.markets.get(order.instrument.0) else { return };
+        match market.book.meets(&self.orders, order.side, order.price) {
+            Some(maker) => self.look_beside(maker),
+            None => market.book.prefetch_back(&self.orders, order.side, order.price),
+        }
+    }
+
+    fn look_beside_named(&self, id: OrderId) {
+        if let Some(slot) = self.orders.arena.find(id) {
+            self.look_beside(slot);
         }
     }
 
     /// What stands beside an order in its level, and among its account's and its session's.
-    fn look_beside(&self, id: OrderId) {
+    fn look_beside(&self, slot: Slot) {
         let arena = &self.orders.arena;
-        let Some(slot) = arena.find(id) else { return };
         let (order, details) = (&arena[slot], arena.details(slot));
         self.orders.prefetch_beside(order, details);
         self.names.prefetch(order.account, details.client_order_id);
