@@ -18,6 +18,7 @@ use crate::command::{Command, CommandBody, ListInstrument, Sequenced, Stamp};
 use crate::directory::{Directory, KeyState, Right};
 use crate::event::{EventSink, NotApplied, OrderState, Report, Requester};
 use crate::expiry::Expiries;
+use crate::foresight::LOOK_AHEAD;
 use crate::identity::{
     AccountId, AssetId, ClientOrderId, InstrumentId, KeyId, OrderId, Sequence, SessionId, SessionSequence,
     SessionVersion, StpGroup, TradeId,
@@ -187,15 +188,17 @@ impl Engine {
 
     /// Applies commands that wait together, each as [`Engine::apply`] does.
     ///
-    /// In a large venue this is faster than one by one: the memory that they will touch is asked for first, so that it
-    /// comes while others are applied. A few dozen at a time serve best.
+    /// In a large venue this is faster than one by one: the memory that the next few will touch is asked for first, so
+    /// that it comes while others are applied.
     ///
     /// # Panics
     /// As [`Engine::apply`] does.
     pub fn apply_batch(&mut self, commands: &[Sequenced<Command>], sink: &mut impl EventSink) {
-        self.foresee(commands);
-        for command in commands {
-            self.apply_next(command, sink);
+        for few in commands.chunks(LOOK_AHEAD) {
+            self.foresee(few);
+            for command in few {
+                self.apply_next(command, sink);
+            }
         }
     }
 

@@ -12,6 +12,9 @@ use crate::book::arena::Slot;
 use crate::command::{Command, CommandBody, NewOrder, Sequenced};
 use crate::engine::Engine;
 
+/// Commands whose memory is asked for together: a look at all of them takes about as long as memory does.
+pub(crate) const LOOK_AHEAD: usize = 32;
+
 /// From so many slots on, orders do not lie in a processor's nearer caches as a matter of course, and looking ahead pays.
 const PAYS_FROM: u32 = 1 << 13;
 

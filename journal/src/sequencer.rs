@@ -38,6 +38,13 @@ pub trait Apply {
     /// See [`Engine::apply`].
     fn apply(&mut self, command: &Sequenced<Command>, sink: &mut impl EventSink);
 
+    /// See [`Engine::apply_batch`].
+    fn apply_batch(&mut self, commands: &[Sequenced<Command>], sink: &mut impl EventSink) {
+        for command in commands {
+            self.apply(command, sink);
+        }
+    }
+
     /// See [`Engine::next_deadline`].
     fn next_deadline(&self) -> Timestamp;
 }
@@ -45,6 +52,10 @@ pub trait Apply {
 impl Apply for Engine {
     fn apply(&mut self, command: &Sequenced<Command>, sink: &mut impl EventSink) {
         Self::apply(self, command, sink);
+    }
+
+    fn apply_batch(&mut self, commands: &[Sequenced<Command>], sink: &mut impl EventSink) {
+        Self::apply_batch(self, commands, sink);
     }
 
     fn next_deadline(&self) -> Timestamp {
@@ -135,9 +146,7 @@ impl<A: Append> Sequencer<A> {
             self.stamp(time, *command);
         }
         self.journal_run()?;
-        for command in &self.run {
-            core.apply(command, sink);
-        }
+        core.apply_batch(&self.run, sink);
         Ok(())
     }
 
