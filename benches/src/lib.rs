@@ -8,6 +8,7 @@
 //! * [`script`] — JSON lines in, JSON lines out.
 //! * [`trading`] — traders of a venue that is served, for what goes through its doors.
 //! * [`round_trip`] — the time from an order to its report; [`machine`] — what it was taken on.
+//! * [`scaling`] — venues of sizes that are asked for, and what an operation costs in them.
 //! * [`decimal`] — exact decimal numbers, to and from ticks, lots and smallest units.
 
 pub mod decimal;
@@ -19,5 +20,6 @@ pub mod json;
 pub mod machine;
 pub mod outcome;
 pub mod round_trip;
+pub mod scaling;
 pub mod script;
 pub mod trading;
