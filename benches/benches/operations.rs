@@ -109,13 +109,7 @@ const OPERATIONS: [Operation; 11] = [
         restore: |_| {},
     },
     // A market order fills the first order of the other side, and is filled.
-    Operation {
-        name: "market",
-        together: TOGETHER,
-        prepare: Book::market,
-        tells: FILLED,
-        restore: Book::enter_filled,
-    },
+    Operation { name: "market", together: TOGETHER, prepare: Book::market, tells: FILLED, restore: Book::enter_filled },
     // A FillOrKill asks for a lot more than the best level has, and is refused.
     Operation {
         name: "refuse_fill_or_kill",
@@ -440,18 +434,20 @@ impl Book {
         }
     }
 
-    /// What was filled gets a successor in its place.
+    /// What was filled gets a successor in its place, once all have left theirs: a successor may get another's slot.
     fn enter_filled(&mut self) {
-        for order in self.told.filled.clone() {
-            let number = self.places.leave(order);
-            self.enter(number);
+        self.chosen.clear();
+        for &order in &self.told.filled {
+            self.chosen.push(self.places.leave(order));
         }
+        self.enter_chosen();
     }
 
     fn sweep(&mut self, count: u64) {
         let lowest = MIDDLE - HALF_SPREAD / 2;
         for level in 0..count as u32 * SWEPT {
-            let offer = Place { instrument: INSTRUMENT, account: self.account(), price: lowest + level, side: Side::Sell };
+            let offer =
+                Place { instrument: INSTRUMENT, account: self.account(), price: lowest + level, side: Side::Sell };
             self.accepted(limit(&offer, LOTS));
         }
         for sweep in 1..=count as u32 {

@@ -9,12 +9,12 @@ use benches::driver::progress_bar;
 use benches::failure::Failure;
 use benches::json::Object;
 use benches::machine::Machine;
+use benches::scaling::Axis;
 use benches::scaling::memory::{in_a_process_of_its_own, resident_bytes};
 use benches::scaling::plot::{self, Point};
 use benches::scaling::run::{Cost, measure};
 use benches::scaling::shape::{Mode, Shape};
 use benches::scaling::stream::{Mix, Stream};
-use benches::scaling::Axis;
 use clap::{Parser, ValueEnum};
 use indicatif::ProgressBar;
 use serde_json::Number;
@@ -224,14 +224,7 @@ fn row(value: u32, stream: &Stream, cost: &Cost) -> String {
     )
 }
 
-fn object(
-    arguments: &Arguments,
-    axis: Axis,
-    value: u32,
-    stream: &Stream,
-    cost: &Cost,
-    machine: &Machine,
-) -> Object {
+fn object(arguments: &Arguments, axis: Axis, value: u32, stream: &Stream, cost: &Cost, machine: &Machine) -> Object {
     let Mix { resting, cancels, crossing } = stream.mix;
     let mut object = place(axis, value, &stream.shape);
     object.number("operations", arguments.operations);
@@ -244,7 +237,7 @@ fn object(
     object.number("nanoseconds_p50", cost.each.value_at_quantile(0.5));
     object.number("nanoseconds_p99", cost.each.value_at_quantile(0.99));
     object.number("trades", stream.tally.trades);
-    object.number("events", stream.tally.events);
+    object.number("events", stream.events());
     object.text("checksum", format_args!("{:016x}", stream.tally.checksum));
     taken_on(object, machine)
 }

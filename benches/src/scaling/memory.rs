@@ -7,8 +7,6 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use engine::*;
-
 use super::request::{Clients, NOTHING};
 use super::shape::{LOTS_MAX, Shape};
 use crate::failure::Failure;

@@ -74,7 +74,7 @@ fn draw(area: &DrawingArea<SVGBackend<'_>, Shift>, axis: Axis, points: &[Point])
         let key = move |(x, y)| PathElement::new([(x, y), (x + 24, y)], colour.stroke_width(3));
         chart.draw_series(LineSeries::new(line.clone(), colour.stroke_width(3)))?.label(name).legend(key);
         let told = |&(value, cost): &(f64, f64)| {
-            let label = Text::new(format!("{cost:.0}"), (-10, -20), ("sans-serif", 14).into_font().color(&colour));
+            let label = Text::new(grouped(cost), (-10, -20), ("sans-serif", 14).into_font().color(&colour));
             EmptyElement::at((value, cost)) + Circle::new((0, 0), 4, colour.filled()) + label
         };
         chart.draw_series(line.iter().map(told))?;
@@ -108,7 +108,8 @@ fn nanoseconds(points: &[Point]) -> Range<f64> {
 /// A whole number with commas.
 fn grouped(value: f64) -> String {
     let digits = format!("{value:.0}");
-    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().map(|group| str::from_utf8(group).unwrap_or("")).collect();
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().map(|group| str::from_utf8(group).unwrap_or("")).collect();
     groups.join(",")
 }
 

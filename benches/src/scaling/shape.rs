@@ -195,8 +195,12 @@ impl Shape {
     }
 
     fn whole_venue(&self) -> Box<dyn Iterator<Item = Command>> {
-        let assets = [(BASE, "BASE"), (QUOTE, "QUOTE")]
-            .map(|(asset, name)| AddAsset { asset, name: text(name), decimals: 0, note: AdminNote::NONE });
+        let assets = [(BASE, "BASE"), (QUOTE, "QUOTE")].map(|(asset, name)| AddAsset {
+            asset,
+            name: text(name),
+            decimals: 0,
+            note: AdminNote::NONE,
+        });
         let instruments = (1..=self.instruments).flat_map(instrument);
         let accounts = self.account_numbers().flat_map(account);
         let shape = *self;
@@ -220,8 +224,7 @@ impl Shape {
             keep_alive: Nanoseconds(1_000_000_000),
         };
         let known = from_venue(AddKey { key, kind: KeyKind::Ed25519, public_key, note });
-        let grants =
-            accounts.map(move |account| from_venue(GrantRole { key, role: Role::Trader, account, note }));
+        let grants = accounts.map(move |account| from_venue(GrantRole { key, role: Role::Trader, account, note }));
         let login = [Negotiate { version }.into(), establish.into()].map(|body| Command { header, body });
         [known].into_iter().chain(grants).chain(login)
     }

@@ -24,7 +24,7 @@ pub struct Stream {
     pub fill: Vec<Request>,
     /// What is timed.
     pub operations: Vec<Request>,
-    /// What becomes of both.
+    /// What becomes of both. Each of what fills it is accepted, and no more.
     pub tally: Tally,
     /// How many of each kind are timed.
     pub mix: Mix,
@@ -55,6 +55,11 @@ impl Stream {
             0 => Ok(Self { shape, fill, operations, tally: writer.watch.tally, mix: writer.mix }),
             count => Err(Failure::Missing(format!("{count} operations of {shape:?} did not do what they should"))),
         }
+    }
+
+    /// Events of the timed operations.
+    pub fn events(&self) -> u64 {
+        self.tally.events - self.fill.len() as u64
     }
 }
 
