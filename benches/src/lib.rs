@@ -9,6 +9,7 @@
 //! * [`trading`] — traders of a venue that is served, for what goes through its doors.
 //! * [`throughput`] — operations a second of the engine alone, beside the least that any book needs.
 //! * [`round_trip`] — the time from an order to its report; [`machine`] — what it was taken on.
+//! * [`scaling`] — venues of sizes that are asked for, and what an operation costs in them.
 //! * [`decimal`] — exact decimal numbers, to and from ticks, lots and smallest units.
 
 pub mod decimal;
@@ -20,6 +21,7 @@ pub mod json;
 pub mod machine;
 pub mod outcome;
 pub mod round_trip;
+pub mod scaling;
 pub mod script;
 pub mod throughput;
 pub mod trading;
