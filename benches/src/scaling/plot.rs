@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::Axis;
 use super::shape::Mode;
@@ -45,6 +46,7 @@ fn draw(area: &DrawingArea<SVGBackend<'_>, Shift>, axis: Axis, points: &[Point])
     let mut chart = ChartBuilder::on(area)
         .caption(format!("Cost of an operation by {}", axis.counts()), ("sans-serif", 22).into_font().color(&INK))
         .margin(18)
+        .margin_right(36)
         .x_label_area_size(52)
         .y_label_area_size(76)
         .build_cartesian_2d(values(points).log_scale(), nanoseconds(points).log_scale())?;
@@ -73,8 +75,11 @@ fn draw(area: &DrawingArea<SVGBackend<'_>, Shift>, axis: Axis, points: &[Point])
         }
         let key = move |(x, y)| PathElement::new([(x, y), (x + 24, y)], colour.stroke_width(3));
         chart.draw_series(LineSeries::new(line.clone(), colour.stroke_width(3)))?.label(name).legend(key);
+        // Above a line that rises.
+        let above = Pos::new(HPos::Right, VPos::Bottom);
+        let style = ("sans-serif", 14).into_font().color(&colour).pos(above);
         let told = |&(value, cost): &(f64, f64)| {
-            let label = Text::new(grouped(cost), (-10, -20), ("sans-serif", 14).into_font().color(&colour));
+            let label = Text::new(grouped(cost), (6, -8), style.clone());
             EmptyElement::at((value, cost)) + Circle::new((0, 0), 4, colour.filled()) + label
         };
         chart.draw_series(line.iter().map(told))?;
@@ -94,7 +99,7 @@ fn draw(area: &DrawingArea<SVGBackend<'_>, Shift>, axis: Axis, points: &[Point])
 /// The axis with some room beside the points.
 fn values(points: &[Point]) -> Range<f64> {
     let values = || points.iter().map(|point| f64::from(point.value));
-    values().fold(f64::MAX, f64::min) / 1.3..values().fold(1.0, f64::max) * 1.3
+    values().fold(f64::MAX, f64::min) / 1.6..values().fold(1.0, f64::max) * 1.3
 }
 
 /// From a power of ten that is below all costs to one that is above.
