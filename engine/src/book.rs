@@ -45,10 +45,16 @@ impl Orders {
     /// An order that rests in continuous trading has traded a part of what it shows, which is all.
     #[inline(always)]
     pub(crate) fn reduce(&mut self, slot: Slot, order: &Order, by: Quantity) {
-        debug_assert!(order.place == Place::Book);
-        self.arena[slot].leaves = order.leaves - by;
+        self.shrink(slot, order, order.leaves - by);
         self.arena.details_mut(slot).cumulative += by;
-        self.pool.reduce(&self.arena, slot, by);
+    }
+
+    /// An order that rests in continuous trading has no more than this open, and keeps its place.
+    #[inline(always)]
+    pub(crate) fn shrink(&mut self, slot: Slot, order: &Order, leaves: Quantity) {
+        debug_assert!(order.place == Place::Book);
+        self.arena[slot].leaves = leaves;
+        self.pool.reduce(&self.arena, slot, order.leaves - leaves);
     }
 
     /// Asks for the memory of an order's level and neighbours.

@@ -189,8 +189,8 @@ impl Engine {
 }
 
 impl Engine {
-    /// Gives an ordinary order that rests another price or more quantity, at the wish of the session that entered it, if
-    /// it breaks no rule and meets nothing; whether that was so.
+    /// Gives an ordinary order that rests another price or quantity, at the wish of the session that entered it, if it
+    /// breaks no rule and meets nothing; whether that was so.
     #[inline(always)]
     pub(crate) fn replace_ordinary<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, replace: &ReplaceOrder) -> bool {
         if self.check_right(turn, Right::Trade(replace.account)).is_err() {
@@ -217,13 +217,13 @@ impl Engine {
             && order.session == turn.header.session
             && order.is_ordinary(&details)
             && changes_nothing_else(replace)
-            && (price != order.limit || quantity > had)
             && quantity > details.cumulative;
         if !is_routine {
             return false;
         }
+        let priority = if price == order.limit && quantity <= had { Priority::Kept } else { Priority::Lost };
         let Some(notional) = worth(market, owner, orders, order.side, price, quantity) else { return false };
-        if market.book.would_take(order.side, price) {
+        if priority == Priority::Lost && market.book.would_take(order.side, price) {
             return false;
         }
         let leaves = quantity - details.cumulative;
@@ -238,11 +238,15 @@ impl Engine {
         }
         #[cfg(debug_assertions)]
         assert!(judged.is_ok_and(|amendment| amendment.slot == slot && amendment.limit == price));
-        market.book.leave(orders, &order);
-        let (level, in_level) = market.book.join(orders, slot, order.side, price, leaves);
-        let entered = &mut orders.arena[slot];
-        (entered.limit, entered.leaves) = (price, leaves);
-        (entered.level, entered.in_level) = (level, in_level);
+        if priority == Priority::Kept {
+            orders.shrink(slot, &order, leaves);
+        } else {
+            market.book.leave(orders, &order);
+            let (level, in_level) = market.book.join(orders, slot, order.side, price, leaves);
+            let entered = &mut orders.arena[slot];
+            (entered.limit, entered.leaves) = (price, leaves);
+            (entered.level, entered.in_level) = (level, in_level);
+        }
         if name != own_name {
             orders.arena.details_mut(slot).client_order_id = name;
             names.close(order.account, own_name, order.id, OrderStatus::Replaced);
@@ -277,7 +281,7 @@ impl Engine {
             stop_price: Price::ABSENT,
             display_quantity: Quantity::ABSENT,
             expire_at: Timestamp::NONE,
-            priority: Priority::Lost,
+            priority,
         });
         true
     }
