@@ -76,8 +76,7 @@ impl<O: Outbox> Adapter<O> {
     #[inline]
     pub fn new_order(&mut self, message: &interface::NewOrder) {
         self.ask(message.order_id, message.sequence_number);
-        let known = self.reporter.asked_order();
-        if !known.is_none() && self.engine.order(known).is_some() {
+        if !self.reporter.asked_order().is_none() {
             return;
         }
         self.apply(NewOrder {

@@ -3,21 +3,16 @@
 use std::collections::HashMap;
 
 use engine::OrderId;
+use foldhash::fast::FixedState;
 
-/// Ids below this stand in a table; a client that counts its orders stays below.
-const DENSE_IDS: u64 = 1 << 24;
+/// Open orders that there is room for from the beginning. Few: the client's ids come in no order, and a large table would
+/// miss the caches on each.
+const FIRST_OPEN: usize = 1 << 10;
 
-/// Ids that the table has room for from the beginning.
-const FIRST_IDS: usize = 1 << 21;
-
-/// Which order a client's id named last, and what the client calls an open order.
-///
-/// Whether an order is open, the engine knows: an id that named one stays noted when the order has ended.
+/// What the client calls the open orders.
 #[derive(Debug)]
 pub(crate) struct Names {
-    venue_ids: Vec<OrderId>,
-    /// Ids from [`DENSE_IDS`].
-    sparse_venue_ids: HashMap<u64, OrderId>,
+    venue_ids: HashMap<u64, OrderId, FixedState>,
     /// By the slot of the venue's name.
     client_ids: Vec<u64>,
 }
@@ -26,36 +21,33 @@ impl Names {
     /// For at most so many open orders.
     pub(crate) fn new(open_orders_max: u32) -> Self {
         Self {
-            venue_ids: vec![OrderId::NONE; FIRST_IDS],
-            sparse_venue_ids: HashMap::new(),
+            venue_ids: HashMap::with_capacity_and_hasher(FIRST_OPEN, FixedState::with_seed(0)),
             client_ids: vec![0; open_orders_max as usize],
         }
     }
 
-    /// The order that the client's id named last; [`OrderId::NONE`] if it never named one.
+    /// The open order that the client's id names; [`OrderId::NONE`] if it names none.
+    #[inline]
     pub(crate) fn venue_id(&self, client_id: u64) -> OrderId {
-        if client_id < DENSE_IDS {
-            return self.venue_ids.get(client_id as usize).copied().unwrap_or(OrderId::NONE);
-        }
-        self.sparse_venue_ids.get(&client_id).copied().unwrap_or(OrderId::NONE)
+        self.venue_ids.get(&client_id).copied().unwrap_or(OrderId::NONE)
     }
 
     /// The client's name for an open order.
+    #[inline]
     pub(crate) fn client_id(&self, venue_id: OrderId) -> u64 {
         self.client_ids[venue_id.slot() as usize]
     }
 
     /// An order was opened.
+    #[inline]
     pub(crate) fn note(&mut self, client_id: u64, venue_id: OrderId) {
         self.client_ids[venue_id.slot() as usize] = client_id;
-        if client_id >= DENSE_IDS {
-            self.sparse_venue_ids.insert(client_id, venue_id);
-            return;
-        }
-        let index = client_id as usize;
-        if index >= self.venue_ids.len() {
-            self.venue_ids.resize((index + 1).next_power_of_two(), OrderId::NONE);
-        }
-        self.venue_ids[index] = venue_id;
+        self.venue_ids.insert(client_id, venue_id);
+    }
+
+    /// An order has ended.
+    #[inline]
+    pub(crate) fn forget(&mut self, venue_id: OrderId) {
+        self.venue_ids.remove(&self.client_ids[venue_id.slot() as usize]);
     }
 }

@@ -58,6 +58,7 @@ impl<O: Outbox> EventSink for Reporter<O> {
                 self.tell(ReportKind::ModifyAck, &replaced.order, replaced.order.leaves.0);
             }
             Event::OrderCancelled(cancelled) => {
+                self.names.forget(cancelled.order.order_id);
                 self.tell(ReportKind::CancelAck, &cancelled.order, cancelled.cancelled.0);
             }
             Event::CancelRejected(rejected) => {
@@ -88,6 +89,11 @@ impl<O: Outbox> Reporter<O> {
         let maker_order_id = self.names.client_id(trade.maker.order_id);
         let report = self.report(ReportKind::Trade, trade.taker.side, trade.price, trade.quantity.0);
         self.outbox.push(&Report { maker_order_id, taker_order_id: self.asked.order_id, ..report });
+        for side in [&trade.maker, &trade.taker] {
+            if side.leaves.is_zero() {
+                self.names.forget(side.order_id);
+            }
+        }
     }
 
     fn report(&self, kind: ReportKind, side: Side, price: Price, quantity: u64) -> Report {
