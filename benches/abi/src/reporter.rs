@@ -46,7 +46,8 @@ pub(crate) struct Reporter<O> {
 }
 
 impl<O: Outbox> EventSink for Reporter<O> {
-    #[inline]
+    // In place, so that of each event no more is built than is read here.
+    #[inline(always)]
     fn event(&mut self, _: &EventHeader, event: &Event) {
         match event {
             Event::OrderAccepted(accepted) => {
@@ -80,11 +81,13 @@ impl<O: Outbox> Reporter<O> {
         self.names.venue_id(self.asked.order_id)
     }
 
+    #[inline(always)]
     fn tell(&mut self, kind: ReportKind, order: &OrderState, quantity: u64) {
         let report = self.report(kind, order.side, order.price, quantity);
         self.outbox.push(&report);
     }
 
+    #[inline(always)]
     fn tell_trade(&mut self, trade: &Trade) {
         let maker_order_id = self.names.client_id(trade.maker.order_id);
         let report = self.report(ReportKind::Trade, trade.taker.side, trade.price, trade.quantity.0);
@@ -96,6 +99,7 @@ impl<O: Outbox> Reporter<O> {
         }
     }
 
+    #[inline(always)]
     fn report(&self, kind: ReportKind, side: Side, price: Price, quantity: u64) -> Report {
         Report {
             side: match side {
