@@ -7,10 +7,11 @@
 //! ```
 //! Nothing of this changes anything: an earlier command of the batch may make a later look vain.
 
-use crate::OrderId;
 use crate::book::arena::Slot;
 use crate::command::{Command, CommandBody, NewOrder, Sequenced};
 use crate::engine::Engine;
+use crate::market::Market;
+use crate::{OrderId, Price};
 
 /// Commands whose memory is asked for together: a look at all of them takes about as long as memory does.
 pub(crate) const LOOK_AHEAD: usize = 32;
@@ -49,9 +50,14 @@ impl Engine {
 }
 
 impl Engine {
+    /// The instrument of a new order that has a price. Nobody has judged the order yet.
+    fn market_ahead(&self, order: &NewOrder) -> Option<&Market> {
+        self.markets.get(order.instrument.0).filter(|_| order.price <= Price::MAX)
+    }
+
     fn look_at_new(&self, order: &NewOrder) {
         self.names.prefetch(order.account, order.client_order_id);
-        let Some(market) = self.markets.get(order.instrument.0) else { return };
+        let Some(market) = self.market_ahead(order) else { return };
         match market.book.meets(&self.orders, order.side, order.price) {
             Some(maker) => self.orders.arena.prefetch(maker),
             None => market.book.prefetch_level(&self.orders, order.side, order.price),
@@ -59,7 +65,7 @@ impl Engine {
     }
 
     fn look_behind_new(&self, order: &NewOrder) {
-        let Some(market) = self.markets.get(order.instrument.0) else { return };
+        let Some(market) = self.market_ahead(order) else { return };
         match market.book.meets(&self.orders, order.side, order.price) {
             Some(maker) => self.look_beside(maker),
             None => market.book.prefetch_back(&self.orders, order.side, order.price),
