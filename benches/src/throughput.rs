@@ -3,7 +3,7 @@
 //! * [`workload`] — the operations, and what has to come of them.
 //! * [`floor`] — a book without rules: the limit that the engine is compared with.
 //! * [`commands`] — the operations as commands, and the venue that takes them.
-//! * [`resolve`] — the verifying run.
+//! * [`mod@resolve`] — the verifying run.
 //! * [`latency`] — single operations, by [`clock`].
 //! * [`allocations`] — what must not happen meanwhile.
 

@@ -57,6 +57,12 @@ impl Orders {
         self.pool.reduce(&self.arena, slot, order.leaves - leaves);
     }
 
+    /// Asks for the memory of the order at the back of a level.
+    #[inline]
+    pub(crate) fn prefetch_back(&self, at: LevelAt) {
+        self.arena.prefetch_order(self.pool.back(at));
+    }
+
     /// Asks for the memory of an order's level and neighbours.
     #[inline]
     pub(crate) fn prefetch_beside(&self, order: &Order, details: &Details) {
@@ -246,20 +252,12 @@ impl Book {
         self.ladder(place, side).has_room(&orders.pool, price)
     }
 
-    /// Asks for the memory of the level at a price.
+    /// Asks for the memory of the level at a price, and says which it is.
     #[inline]
-    pub(crate) fn prefetch_level(&self, orders: &Orders, side: Side, price: Price) {
-        if let Some(at) = self.resting[side.index()].level_at(&orders.pool, price) {
-            orders.pool.prefetch(at);
-        }
-    }
-
-    /// Asks for the memory of the order at the back of the level at a price.
-    #[inline]
-    pub(crate) fn prefetch_back(&self, orders: &Orders, side: Side, price: Price) {
-        if let Some(at) = self.resting[side.index()].level_at(&orders.pool, price) {
-            orders.arena.prefetch_order(orders.pool.back(at));
-        }
+    pub(crate) fn prefetch_level(&self, orders: &Orders, side: Side, price: Price) -> Option<LevelAt> {
+        let at = self.resting[side.index()].level_at(&orders.pool, price)?;
+        orders.pool.prefetch(at);
+        Some(at)
     }
 
     /// Whether an order finds room at any price.

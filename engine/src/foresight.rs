@@ -7,17 +7,27 @@
 //! ```
 //! Nothing of this changes anything: an earlier command of the batch may make a later look vain.
 
+use crate::Price;
 use crate::book::arena::Slot;
-use crate::command::{Command, CommandBody, NewOrder, Sequenced};
+use crate::book::ladder::LevelAt;
+use crate::command::{CancelOrder, Command, CommandBody, NewOrder, ReplaceOrder, Sequenced};
 use crate::engine::Engine;
-use crate::market::Market;
-use crate::{OrderId, Price};
 
 /// Commands whose memory is asked for together: a look at all of them takes about as long as memory does.
 pub(crate) const LOOK_AHEAD: usize = 32;
 
 /// From so many slots on, orders do not lie in a processor's nearer caches as a matter of course, and looking ahead pays.
 const PAYS_FROM: u32 = 1 << 13;
+
+/// What the first look has found.
+#[derive(Debug, Clone, Copy)]
+enum Ahead {
+    Nothing,
+    /// The order that a command names, or will meet.
+    Order(Slot),
+    /// The level that a new order goes to.
+    Level(LevelAt),
+}
 
 impl Engine {
     /// Looks ahead, if that pays.
@@ -30,59 +40,47 @@ impl Engine {
 
     #[inline(never)]
     fn look_ahead(&self, commands: &[Sequenced<Command>]) {
-        for command in commands {
-            match &command.value.body {
+        let mut ahead = [Ahead::Nothing; LOOK_AHEAD];
+        for (ahead, command) in ahead.iter_mut().zip(commands) {
+            *ahead = match &command.value.body {
                 CommandBody::NewOrder(order) => self.look_at_new(order),
-                CommandBody::CancelOrder(cancel) => self.orders.arena.prefetch(cancel.order_id.slot()),
-                CommandBody::ReplaceOrder(replace) => self.orders.arena.prefetch(replace.order_id.slot()),
-                _ => {}
-            }
+                CommandBody::CancelOrder(CancelOrder { order_id, .. })
+                | CommandBody::ReplaceOrder(ReplaceOrder { order_id, .. }) => self.look_at_order(order_id.slot()),
+                _ => Ahead::Nothing,
+            };
         }
-        for command in commands {
-            match &command.value.body {
-                CommandBody::NewOrder(order) => self.look_behind_new(order),
-                CommandBody::CancelOrder(cancel) => self.look_beside_named(cancel.order_id),
-                CommandBody::ReplaceOrder(replace) => self.look_beside_named(replace.order_id),
-                _ => {}
+        for ahead in &ahead[..commands.len()] {
+            match *ahead {
+                Ahead::Nothing => {}
+                Ahead::Order(slot) => self.look_beside(slot),
+                Ahead::Level(at) => self.orders.prefetch_back(at),
             }
         }
     }
-}
 
-impl Engine {
-    /// The instrument of a new order that has a price. Nobody has judged the order yet.
-    fn market_ahead(&self, order: &NewOrder) -> Option<&Market> {
-        self.markets.get(order.instrument.0).filter(|_| order.price <= Price::MAX)
-    }
-
-    fn look_at_new(&self, order: &NewOrder) {
+    /// The order that it meets, or the level that it goes to. Nobody has judged it yet: its price may be none.
+    fn look_at_new(&self, order: &NewOrder) -> Ahead {
         self.names.prefetch(order.account, order.client_order_id);
-        let Some(market) = self.market_ahead(order) else { return };
-        match market.book.meets(&self.orders, order.side, order.price) {
-            Some(maker) => self.orders.arena.prefetch(maker),
-            None => market.book.prefetch_level(&self.orders, order.side, order.price),
+        let market = self.markets.get(order.instrument.0).filter(|_| order.price <= Price::MAX);
+        let Some(book) = market.map(|market| &market.book) else { return Ahead::Nothing };
+        match book.meets(&self.orders, order.side, order.price) {
+            Some(maker) => self.look_at_order(maker),
+            None => book.prefetch_level(&self.orders, order.side, order.price).map_or(Ahead::Nothing, Ahead::Level),
         }
     }
 
-    fn look_behind_new(&self, order: &NewOrder) {
-        let Some(market) = self.market_ahead(order) else { return };
-        match market.book.meets(&self.orders, order.side, order.price) {
-            Some(maker) => self.look_beside(maker),
-            None => market.book.prefetch_back(&self.orders, order.side, order.price),
-        }
-    }
-
-    fn look_beside_named(&self, id: OrderId) {
-        if let Some(slot) = self.orders.arena.find(id) {
-            self.look_beside(slot);
-        }
+    fn look_at_order(&self, slot: Slot) -> Ahead {
+        self.orders.arena.prefetch(slot);
+        Ahead::Order(slot)
     }
 
     /// What stands beside an order in its level, and among its account's and its session's.
     fn look_beside(&self, slot: Slot) {
         let arena = &self.orders.arena;
-        let (order, details) = (&arena[slot], arena.details(slot));
-        self.orders.prefetch_beside(order, details);
-        self.names.prefetch(order.account, details.client_order_id);
+        if arena.is_open(slot) {
+            let (order, details) = (&arena[slot], arena.details(slot));
+            self.orders.prefetch_beside(order, details);
+            self.names.prefetch(order.account, details.client_order_id);
+        }
     }
 }
