@@ -108,11 +108,13 @@ impl Capacity {
         const ACCOUNT: u64 = 4_096;
         const BALANCE: u64 = 32;
         const PRICE_BLOCK: u64 = 4_096;
+        const INSTRUMENT: u64 = 8_192;
         const OTHER: u64 = 512;
-        let others = self.instruments as u64 + self.sessions as u64 + self.keys as u64 + self.grants as u64;
+        let others = self.sessions as u64 + self.keys as u64 + self.grants as u64;
         self.orders as u64 * ORDER
             + self.accounts as u64 * (ACCOUNT + self.assets as u64 * BALANCE)
             + self.price_blocks as u64 * PRICE_BLOCK
+            + self.instruments as u64 * INSTRUMENT
             + others * OTHER
     }
 

@@ -52,6 +52,8 @@ pub(crate) struct Market {
     pub(crate) book: Book,
 }
 
+const _: () = assert!(size_of::<Market>() <= 8_192, "what a capacity says that an instrument takes");
+
 impl Market {
     pub(crate) fn new(listing: ListInstrument, units: Units) -> Self {
         Self {
