@@ -407,7 +407,10 @@ impl Network {
 
     fn listed(&self, peer: &Rc<Peer>, book: InstrumentId) {
         for &(level, request_id) in peer.everything.borrow().values() {
-            peer.join(book, level, request_id);
+            if let Some(channel_id) = channel_of(book, level) {
+                // A book that was listed while everything was being subscribed may have begun with the others.
+                let _ = peer.outbox.borrow_mut().join(channel_id, request_id);
+            }
         }
         self.ask(peer);
     }

@@ -97,6 +97,7 @@ fn watch<'scope>(
     progress: &'scope AtomicU64,
 ) -> ScopedJoinHandle<'scope, Seen> {
     scope.spawn(move || {
+        let _over = OnPanic(progress);
         let mut subscriber = BlockingSubscriber::connect(address, trust, &[], FeedLevel::MarketByPrice).unwrap();
         let mut tape = Vec::new();
         let mut phases = std::collections::BTreeMap::new();
@@ -116,6 +117,17 @@ fn watch<'scope>(
         let books = BOOKS.map(|book| subscriber.book(book.into()).unwrap().clone()).to_vec();
         Seen { books, tape, gaps: subscriber.gaps() }
     })
+}
+
+/// Who waits for a subscriber that panicked waits no longer, and finds it so.
+struct OnPanic<'a>(&'a AtomicU64);
+
+impl Drop for OnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.store(u64::MAX, Ordering::Release);
+        }
+    }
 }
 
 /// Until a subscriber has both books and so many trades.
@@ -191,6 +203,24 @@ fn who_reads_nothing_is_bounded_and_told_and_nobody_else_notices() {
     let engine = running.stop();
     for (book, instrument) in seen.books.iter().zip(BOOKS) {
         assert!(is_engines(book, &engine, instrument));
+    }
+}
+
+#[test]
+fn a_book_that_is_listed_while_everything_is_subscribed_begins_once_and_is_not_refused() {
+    for _ in 0..50 {
+        // The listings are submitted, and on their way while the subscriber comes.
+        let running = start(Limits::default());
+        let (address, trust) = (running.publisher.local_addr(), running.trust.clone());
+        let progress = AtomicU64::new(0);
+        let seen = std::thread::scope(|scope| {
+            let reader = watch(scope, address, &trust, &progress);
+            wait_for(&progress, 0);
+            running.halt();
+            reader.join().unwrap()
+        });
+        assert_eq!((seen.books.len(), seen.gaps), (BOOKS.len(), GapCounters::default()));
+        running.stop();
     }
 }
 
