@@ -71,13 +71,21 @@ impl<'a> Reader<'a> {
     }
 
     /// The next `N` bytes.
+    #[inline]
     pub fn take<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+        self.take_front().copied()
+    }
+
+    /// The next `N` bytes, where they are.
+    #[inline]
+    pub(crate) fn take_front<const N: usize>(&mut self) -> Result<&'a [u8; N], DecodeError> {
         let (head, rest) = self.rest.split_first_chunk::<N>().ok_or(DecodeError::Truncated)?;
         self.rest = rest;
-        Ok(*head)
+        Ok(head)
     }
 
     /// The next value.
+    #[inline]
     pub fn read<T: Canonical>(&mut self) -> Result<T, DecodeError> {
         T::decode(self)
     }
@@ -85,6 +93,29 @@ impl<'a> Reader<'a> {
     /// Succeeds only at the end of the input.
     pub fn finish(self) -> Result<(), DecodeError> {
         if self.rest.is_empty() { Ok(()) } else { Err(DecodeError::TrailingBytes) }
+    }
+}
+
+/// A record's bytes, put together before they are written at once: each field has its fixed place, so that no field looks
+/// for room.
+pub(crate) struct Whole<const N: usize> {
+    pub(crate) bytes: [u8; N],
+    filled: usize,
+}
+
+impl<const N: usize> Whole<N> {
+    #[inline(always)]
+    pub(crate) fn new() -> Self {
+        Self { bytes: [0; N], filled: 0 }
+    }
+}
+
+impl<const N: usize> ByteSink for Whole<N> {
+    #[inline(always)]
+    fn write(&mut self, bytes: &[u8]) {
+        let end = self.filled + bytes.len();
+        self.bytes[self.filled..end].copy_from_slice(bytes);
+        self.filled = end;
     }
 }
 
@@ -105,10 +136,12 @@ macro_rules! canonical_integer {
         impl Canonical for $type {
             const LENGTH: usize = core::mem::size_of::<$type>();
 
+            #[inline]
             fn encode(&self, out: &mut impl ByteSink) {
                 out.write(&self.to_le_bytes());
             }
 
+            #[inline]
             fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
                 Ok(Self::from_le_bytes(input.take()?))
             }
@@ -274,11 +307,13 @@ macro_rules! canonical_newtype {
         impl $crate::canonical::Canonical for $name {
             const LENGTH: usize = core::mem::size_of::<$inner>();
 
+            #[inline]
             fn encode(&self, out: &mut impl $crate::canonical::ByteSink) {
                 let inner = self.0;
                 $crate::canonical::Canonical::encode(&inner, out);
             }
 
+            #[inline]
             fn decode(input: &mut $crate::canonical::Reader<'_>) -> Result<Self, $crate::canonical::DecodeError> {
                 Ok(Self(input.read()?))
             }
@@ -328,6 +363,7 @@ macro_rules! code_enum {
         impl $crate::canonical::Canonical for $name {
             const LENGTH: usize = core::mem::size_of::<$inner>();
 
+            #[inline]
             fn encode(&self, out: &mut impl $crate::canonical::ByteSink) {
                 (*self as $inner).encode(out);
             }
@@ -362,16 +398,22 @@ macro_rules! record {
         impl $crate::canonical::Canonical for $name {
             const LENGTH: usize = 0 $(+ <$type as $crate::canonical::Canonical>::LENGTH)*;
 
+            #[inline]
             fn encode(&self, out: &mut impl $crate::canonical::ByteSink) {
-                let _ = &out;
-                $(self.$field.encode(out);)*
+                #[allow(unused_mut, reason = "a record may have no fields")]
+                let mut whole = $crate::canonical::Whole::<{ <$name as $crate::canonical::Canonical>::LENGTH }>::new();
+                $(self.$field.encode(&mut whole);)*
+                $crate::canonical::ByteSink::write(out, &whole.bytes);
             }
 
+            #[inline]
             fn decode(
                 input: &mut $crate::canonical::Reader<'_>,
             ) -> Result<Self, $crate::canonical::DecodeError> {
-                let _ = &input;
-                Ok(Self { $($field: input.read()?,)* })
+                let whole = input.take_front::<{ <$name as $crate::canonical::Canonical>::LENGTH }>()?;
+                #[allow(unused_mut, unused_variables, reason = "a record may have no fields")]
+                let mut fields = $crate::canonical::Reader::new(whole);
+                Ok(Self { $($field: fields.read()?,)* })
             }
         }
 
@@ -439,6 +481,7 @@ macro_rules! messages {
                 2 + longest
             };
 
+            #[inline]
             fn encode(&self, out: &mut impl $crate::canonical::ByteSink) {
                 self.kind().encode(out);
                 match self {
@@ -446,6 +489,7 @@ macro_rules! messages {
                 }
             }
 
+            #[inline]
             fn decode(
                 input: &mut $crate::canonical::Reader<'_>,
             ) -> Result<Self, $crate::canonical::DecodeError> {

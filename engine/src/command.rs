@@ -69,11 +69,13 @@ pub struct Sequenced<T> {
 impl<T: Canonical> Canonical for Sequenced<T> {
     const LENGTH: usize = Stamp::LENGTH + T::LENGTH;
 
+    #[inline]
     fn encode(&self, out: &mut impl crate::canonical::ByteSink) {
         self.stamp.encode(out);
         self.value.encode(out);
     }
 
+    #[inline]
     fn decode(input: &mut crate::canonical::Reader<'_>) -> Result<Self, crate::canonical::DecodeError> {
         Ok(Self { stamp: input.read()?, value: input.read()? })
     }
@@ -101,11 +103,13 @@ impl Canonical for Command {
     /// The longest.
     const LENGTH: usize = CommandHeader::LENGTH + CommandBody::LENGTH;
 
+    #[inline]
     fn encode(&self, out: &mut impl crate::canonical::ByteSink) {
         self.header.encode(out);
         self.body.encode(out);
     }
 
+    #[inline]
     fn decode(input: &mut crate::canonical::Reader<'_>) -> Result<Self, crate::canonical::DecodeError> {
         Ok(Self { header: input.read()?, body: input.read()? })
     }
