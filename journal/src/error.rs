@@ -301,6 +301,9 @@ pub enum ReplayError {
     /// The journal cannot be read any further.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// A thread could not be started.
+    #[error("a thread for the replay could not be started: {0}: check the limits on processes and memory")]
+    Thread(#[from] io::Error),
     /// The journal needs another version of the matching rules.
     #[error("the journal begins with behaviour version {version}, this build with {ours}: use a build that carries it")]
     Behaviour {

@@ -10,7 +10,9 @@
 //! [`Reader`] reads and verifies without a lock, [`replay()`] rebuilds and compares.
 
 mod batch;
+mod belt;
 pub mod checksum;
+mod chunk;
 pub mod digest;
 pub mod error;
 mod head;

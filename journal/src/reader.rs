@@ -22,11 +22,12 @@ use std::sync::Arc;
 
 use engine::{Command, Sequence, Sequenced};
 
-use crate::batch::{BatchHeader, BatchView};
+use crate::batch::{BatchHeader, BatchView, Records};
 use crate::checksum::ChainHash;
+use crate::chunk::{BatchPlace, Chunk};
 use crate::error::{Fault, ReadError};
 use crate::layout::{ALIGNMENT_MIN, BATCH_HEADER_BYTES, SEGMENT_HEADER_BYTES};
-use crate::record::{Entry, RecordView, Seal};
+use crate::record::{Entry, RecordKind, RecordView, Seal};
 use crate::segment::{Identity, SEGMENT_SUFFIX, SegmentHeader, SegmentNumber};
 use crate::storage::{Bytes, DirectoryStorage, Storage};
 
@@ -119,11 +120,18 @@ struct Place {
     term: u64,
 }
 
-/// The records of a verified batch that were not given out yet.
+/// A verified batch.
 struct CurrentBatch {
-    offset: usize,
-    whole: Range<usize>,
+    place: Found,
+    /// The records that were not given out yet.
     rest: Range<usize>,
+}
+
+/// A batch that was verified.
+struct Found {
+    whole: Range<usize>,
+    header: BatchHeader,
+    hash: ChainHash,
 }
 
 /// A link whose passing is noted.
@@ -135,7 +143,7 @@ enum Watch {
 }
 
 enum Next {
-    Batch(Range<usize>),
+    Batch(Found),
     SegmentEnds,
     Torn(Fault),
 }
@@ -183,6 +191,11 @@ impl Reader {
         &self.identity
     }
 
+    /// Where the segments are.
+    pub(crate) fn folder(&self) -> &Path {
+        self.storage.path()
+    }
+
     /// What was found so far.
     pub fn verified(&self) -> &Verified {
         &self.verified
@@ -190,7 +203,7 @@ impl Reader {
 
     /// Where the entry given out last was.
     pub fn position(&self) -> Position {
-        let offset = self.batch.as_ref().map_or(self.place.offset, |batch| batch.offset);
+        let offset = self.batch.as_ref().map_or(self.place.offset, |batch| batch.place.whole.start);
         Position { file: self.file(), offset: offset as u64 }
     }
 
@@ -218,8 +231,8 @@ impl Reader {
     pub(crate) fn next_batch(&mut self) -> Result<bool, ReadError> {
         while !self.finished {
             match self.look()? {
-                Next::Batch(whole) => {
-                    self.enter_batch(whole);
+                Next::Batch(found) => {
+                    self.enter_batch(found);
                     return Ok(true);
                 }
                 Next::SegmentEnds => self.leave_segment()?,
@@ -237,8 +250,8 @@ impl Reader {
 
     /// The batch that [`next_batch`](Self::next_batch) moved to.
     pub(crate) fn batch_records(&self) -> impl Iterator<Item = RecordView<'_>> {
-        let batch = self.batch.as_ref().expect("moved to a batch");
-        BatchView::parse(&self.bytes()[batch.whole.clone()], self.alignment()).expect("verified").records()
+        let Found { whole, header, .. } = &self.batch.as_ref().expect("moved to a batch").place;
+        BatchView::again(&self.bytes()[whole.clone()], *header).records()
     }
 
     /// Notes whether the link with this hash is passed, from the current one on.
@@ -277,7 +290,7 @@ impl Reader {
         let offset = self.place.offset;
         let rest = &self.bytes()[offset.min(self.bytes().len())..];
         let fault = match self.verify_batch(rest) {
-            Ok(length) => return Ok(Some(Next::Batch(offset..offset + length))),
+            Ok(found) => return Ok(Some(Next::Batch(found))),
             Err(fault) => fault,
         };
         if is_zero(rest) {
@@ -291,11 +304,16 @@ impl Reader {
         Ok(Some(Next::Torn(describe(fault, rest))))
     }
 
-    /// Whether the batch at the front of `rest` is whole and belongs here; gives its length.
-    fn verify_batch(&self, rest: &[u8]) -> Result<usize, Fault> {
-        let batch = BatchView::parse(rest, self.alignment())?;
+    /// The batch at the front of `rest`, if it is whole and belongs here.
+    fn verify_batch(&self, rest: &[u8]) -> Result<Found, Fault> {
+        let batch = BatchView::frame(rest, self.alignment())?;
+        let hash = batch.hash();
+        // What the next link carries is of the very bytes that the writer wrote; checksums would only say it again.
+        let vouched = BatchHeader::decode(&rest[batch.len()..]).is_ok_and(|next| next.previous == hash);
+        let batch = batch.verified(if vouched { Records::Vouched } else { Records::Checked })?;
         self.place.accept(batch.header())?;
-        Ok(batch.len())
+        let offset = self.place.offset;
+        Ok(Found { whole: offset..offset + batch.len(), header: *batch.header(), hash })
     }
 
     /// Whether a batch header that belongs behind this place stands anywhere behind it.
@@ -306,10 +324,9 @@ impl Reader {
         })
     }
 
-    fn enter_batch(&mut self, whole: Range<usize>) {
-        let batch = BatchView::parse(&self.bytes()[whole.clone()], self.alignment()).expect("verified");
-        let (header, hash) = (*batch.header(), batch.hash());
-        let rest = whole.start + BATCH_HEADER_BYTES..whole.start + BATCH_HEADER_BYTES + batch.payload().len();
+    fn enter_batch(&mut self, found: Found) {
+        let Found { ref whole, header, hash } = found;
+        let payload = whole.start + BATCH_HEADER_BYTES;
         if header.command_count > 0 {
             if self.verified.first.is_none() {
                 self.verified.first = header.first;
@@ -320,7 +337,8 @@ impl Reader {
         self.verified.chain = hash;
         self.verified.seal = None;
         self.place = Place { offset: whole.end, sequence: header.next_sequence(), hash, term: header.term };
-        self.batch = Some(CurrentBatch { offset: whole.start, whole, rest });
+        let rest = payload..payload + header.payload_bytes as usize;
+        self.batch = Some(CurrentBatch { place: found, rest });
         self.pass(hash);
     }
 
@@ -389,6 +407,56 @@ impl Reader {
         self.finished = true;
     }
 
+    /// Fills a chunk; it stays empty at the end. Behind an error it holds what came before.
+    pub(crate) fn fill(&mut self, chunk: &mut Chunk) -> Result<(), ReadError> {
+        chunk.clear();
+        while self.batch.is_some() || self.next_batch()? {
+            self.fill_from_batch(chunk)?;
+            if chunk.is_complete() {
+                break;
+            }
+            self.batch = None;
+        }
+        Ok(())
+    }
+
+    /// Moves records of the current batch to the chunk until that is complete or there are no more.
+    fn fill_from_batch(&mut self, chunk: &mut Chunk) -> Result<(), ReadError> {
+        let CurrentBatch { place, rest } = self.batch.as_ref().expect("there is a batch");
+        let place = BatchPlace { segment: self.segment.number, offset: place.whole.start as u64 };
+        let (payload, mut at) = (&self.bytes()[rest.clone()], 0);
+        let (end, mut outcome, mut seal) = (rest.end, Ok(()), None);
+        chunk.begin_batch(place);
+        while at < payload.len() && !chunk.is_complete() {
+            let record = RecordView::frame(&payload[at..], 0).expect("verified");
+            at += record.len();
+            match record.kind() {
+                RecordKind::Command => match record.command() {
+                    Ok(command) => chunk.commands.push(command),
+                    Err(error) => {
+                        outcome = Err(self.damaged(place.offset as usize, Fault::Undecodable(error)));
+                        break;
+                    }
+                },
+                RecordKind::EventDigest => chunk.digests.push((record.block_digest(), place)),
+                RecordKind::Seal => {
+                    seal = Some(record.seal());
+                    chunk.seal = seal.map(|seal| (seal, place));
+                }
+            }
+        }
+        let left = payload.len() - at;
+        self.verified.seal = seal.or(self.verified.seal);
+        if let Some(batch) = &mut self.batch {
+            batch.rest = end - left..end;
+        }
+        if outcome.is_err() {
+            self.finished = true;
+            self.batch = None;
+        }
+        outcome
+    }
+
     fn next_entry(&mut self) -> Result<Option<Entry>, ReadError> {
         loop {
             if let Some(entry) = self.next_record()? {
@@ -409,7 +477,7 @@ impl Reader {
         }
         let record = RecordView::frame(rest, 0).expect("verified");
         let length = record.len();
-        let entry = record.entry().map_err(|error| self.damaged(batch.offset, Fault::Undecodable(error)))?;
+        let entry = record.entry().map_err(|error| self.damaged(batch.place.whole.start, Fault::Undecodable(error)))?;
         if let Entry::Seal(seal) = entry {
             self.verified.seal = Some(seal);
         }

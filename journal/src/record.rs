@@ -172,22 +172,31 @@ impl<'a> RecordView<'a> {
     /// The value, decoded.
     pub(crate) fn entry(&self) -> Result<Entry, DecodeError> {
         Ok(match self.kind {
-            RecordKind::Command => Entry::Command(decode_whole(self.value)?),
-            RecordKind::EventDigest => {
-                Entry::EventDigest(BlockDigest { block: Block(self.number()), digest: self.digest() })
-            }
-            RecordKind::Seal => Entry::Seal(Seal { last: Sequence(self.number()), event_digest: self.digest() }),
+            RecordKind::Command => Entry::Command(self.command()?),
+            RecordKind::EventDigest => Entry::EventDigest(self.block_digest()),
+            RecordKind::Seal => Entry::Seal(self.seal()),
         })
+    }
+
+    /// The value, decoded as a command.
+    pub(crate) fn command(&self) -> Result<Sequenced<Command>, DecodeError> {
+        let mut reader = Reader::new(self.value);
+        let command = reader.read()?;
+        reader.finish()?;
+        Ok(command)
+    }
+
+    /// The value as an event digest, whose length the frame has.
+    pub(crate) fn block_digest(&self) -> BlockDigest {
+        BlockDigest { block: Block(self.number()), digest: self.digest() }
+    }
+
+    /// The value as a seal, whose length the frame has.
+    pub(crate) fn seal(&self) -> Seal {
+        Seal { last: Sequence(self.number()), event_digest: self.digest() }
     }
 
     fn digest(&self) -> Digest {
         Digest(*self.value.last_chunk().expect("the frame was checked"))
     }
-}
-
-fn decode_whole<T: Canonical>(bytes: &[u8]) -> Result<T, DecodeError> {
-    let mut reader = Reader::new(bytes);
-    let value = reader.read()?;
-    reader.finish()?;
-    Ok(value)
 }

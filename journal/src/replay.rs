@@ -1,15 +1,18 @@
 //! Replay: from the journal alone, the same state and the same events, and the proof that they are the same.
 
 use std::path::Path;
+use std::thread::Builder;
 use std::time::Instant;
 
-use engine::{Command, Engine, Event, EventHeader, EventSink, Sequence, Sequenced};
+use engine::{Engine, Event, EventHeader, EventSink, Sequence};
 
-use crate::digest::{Block, BlockDigest, Digest, EventDigest, book_digest, state_digest};
-use crate::error::ReplayError;
+use crate::belt::{Emptier, Filler, belt};
+use crate::chunk::{BatchPlace, Chunk};
+use crate::digest::{Block, BlockDigest, Digest, EncodedEvents, EventDigest, book_digest, state_digest};
+use crate::error::{ReadError, ReplayError};
 use crate::reader::{Reader, Verified};
-use crate::record::{Entry, Seal};
-use crate::sequencer::{BEFORE_FIRST, Discard, Sequencer};
+use crate::record::Seal;
+use crate::sequencer::{BEFORE_FIRST, Discard, Discontinuity, Sequencer};
 
 /// What a replay found.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,29 +73,69 @@ pub fn replay(
     })
 }
 
-/// Replays everything that `reader` yields into a new engine, to serve from.
+/// Replays everything that `reader` yields into a new engine, to serve from. `sink` gets every event, on this thread.
+///
+/// Two more threads share the work, so that the engine waits neither for reading nor for hashing:
+///
+/// ```text
+///   replay-reader                  this thread                       replay-digest
+///   verify, decode ── chunk ──►    apply, encode events ── page ──►  hash, compare with what is recorded
+/// ```
+///
+/// Of several faults the first in the journal's order is told.
 pub fn rebuild(
-    mut reader: Reader,
+    reader: Reader,
     sink: &mut impl EventSink,
-    mut progress: impl FnMut(Sequence),
+    progress: impl FnMut(Sequence),
 ) -> Result<Replayed, ReplayError> {
     let mut replay = Replay::begin(&reader)?;
-    while let Some(entry) = reader.next() {
-        replay.entry(&reader, entry?, sink)?;
-        let last = replay.sequencer.last().sequence;
-        if last.0.is_multiple_of(PROGRESS_COMMANDS) {
-            progress(last);
+    let folder = reader.folder().to_owned();
+    let ((to_apply, chunks), (to_digest, pages)) = (belt(), belt());
+    std::thread::scope(|scope| {
+        let reading = thread("replay-reader").spawn_scoped(scope, move || read(reader, &to_apply))?;
+        let digesting = thread("replay-digest").spawn_scoped(scope, move || digest(&pages))?;
+        let applied = replay.apply(chunks, to_digest, sink, progress);
+        let (verified, read) = reading.join().expect("reading does not panic");
+        let digested = digesting.join().expect("hashing does not panic");
+        let event_digest = digested.map_err(|difference| difference.at(&folder))?;
+        applied.map_err(|(discontinuity, place)| {
+            let Discontinuity { last, found, .. } = discontinuity;
+            let (file, offset) = (place.file(&folder), place.offset);
+            ReplayError::Discontinuity { file, offset, last: last.sequence, found: found.sequence }
+        })?;
+        read?;
+        Ok(Replayed { engine: replay.engine, event_digest, verified })
+    })
+}
+
+fn thread(name: &str) -> Builder {
+    Builder::new().name(name.to_owned())
+}
+
+/// Reads to the end, the first error, or until nobody takes what is read.
+fn read(mut reader: Reader, to_apply: &Filler<Chunk>) -> (Verified, Result<(), ReadError>) {
+    loop {
+        let mut chunk = to_apply.next();
+        let outcome = reader.fill(&mut chunk);
+        let more = !chunk.is_empty() && to_apply.put(chunk);
+        if outcome.is_err() || !more {
+            return (reader.verified().clone(), outcome);
         }
     }
-    Ok(Replayed { engine: replay.engine, event_digest: replay.digest, verified: reader.verified().clone() })
 }
 
 struct Replay {
     engine: Engine,
     sequencer: Sequencer<Discard>,
-    digest: EventDigest,
-    /// Of every block so far: a journal may carry a block's digest much later.
-    blocks: Vec<Digest>,
+}
+
+/// The events of a chunk, and what the journal says of them.
+#[derive(Default)]
+struct Page {
+    events: EncodedEvents,
+    last: Sequence,
+    digests: Vec<(BlockDigest, BatchPlace)>,
+    seal: Option<(Seal, BatchPlace)>,
 }
 
 impl Replay {
@@ -102,70 +145,80 @@ impl Replay {
         if engine.behaviour() != identity.behaviour {
             return Err(ReplayError::Behaviour { version: identity.behaviour, ours: engine.behaviour() });
         }
-        Ok(Self {
-            engine,
-            sequencer: Sequencer::new(Discard, BEFORE_FIRST),
-            digest: EventDigest::new(),
-            blocks: Vec::new(),
-        })
+        Ok(Self { engine, sequencer: Sequencer::new(Discard, BEFORE_FIRST) })
     }
 
-    fn entry(&mut self, reader: &Reader, entry: Entry, sink: &mut impl EventSink) -> Result<(), ReplayError> {
-        match entry {
-            Entry::Command(command) => self.command(reader, &command, sink),
-            Entry::EventDigest(recorded) => self.compare(reader, recorded),
-            Entry::Seal(seal) => self.compare_seal(reader, &seal),
-        }
-    }
-
-    fn command(
+    /// Applies chunks until there are no more, one does not follow, or the digests differ.
+    fn apply(
         &mut self,
-        reader: &Reader,
-        command: &Sequenced<Command>,
+        chunks: Emptier<Chunk>,
+        to_digest: Filler<Page>,
         sink: &mut impl EventSink,
-    ) -> Result<(), ReplayError> {
-        let mut both = Both { first: &mut self.digest, second: sink };
-        self.sequencer.replay(&mut self.engine, command, &mut both).map_err(|discontinuity| {
-            let position = reader.position();
-            ReplayError::Discontinuity {
-                file: position.file,
-                offset: position.offset,
-                last: discontinuity.last.sequence,
-                found: discontinuity.found.sequence,
+        mut progress: impl FnMut(Sequence),
+    ) -> Result<(), (Discontinuity, BatchPlace)> {
+        while let Some(mut chunk) = chunks.take() {
+            let mut page: Page = to_digest.next();
+            page.events.clear();
+            let mut both = Both { first: &mut page.events, second: sink };
+            self.sequencer
+                .replay(&mut self.engine, &chunk.commands, &mut both)
+                .map_err(|discontinuity| (discontinuity, chunk.place_of(discontinuity.index)))?;
+            page.last = self.sequencer.last().sequence;
+            core::mem::swap(&mut page.digests, &mut chunk.digests);
+            page.seal = chunk.seal;
+            if page.last.0.is_multiple_of(PROGRESS_COMMANDS) {
+                progress(page.last);
             }
-        })?;
-        self.digest.applied(command.stamp.sequence);
-        self.blocks.extend(self.digest.completed().map(|block| block.digest));
-        Ok(())
-    }
-
-    fn compare(&self, reader: &Reader, recorded: BlockDigest) -> Result<(), ReplayError> {
-        let index = usize::try_from(recorded.block.0).expect("the reader saw the block end");
-        same(reader, recorded, self.blocks[index])
-    }
-
-    /// A seal whose digest is zero behind commands says nothing.
-    fn compare_seal(&self, reader: &Reader, seal: &Seal) -> Result<(), ReplayError> {
-        if seal.event_digest == Digest::ZERO {
-            return Ok(());
+            chunks.give_back(chunk);
+            if !to_digest.put(page) {
+                break;
+            }
         }
-        let block = if seal.last.is_none() { Block(0) } else { Block::of(seal.last) };
-        same(reader, BlockDigest { block, digest: seal.event_digest }, self.digest.value())
+        Ok(())
     }
 }
 
-fn same(reader: &Reader, recorded: BlockDigest, computed: Digest) -> Result<(), ReplayError> {
-    if recorded.digest == computed {
-        return Ok(());
+/// A digest in the journal that is not of the events of this replay.
+struct Difference {
+    recorded: BlockDigest,
+    computed: Digest,
+    place: BatchPlace,
+}
+
+impl Difference {
+    fn at(self, folder: &Path) -> ReplayError {
+        let Self { recorded: BlockDigest { block, digest: recorded }, computed, place } = self;
+        ReplayError::Differs { file: place.file(folder), offset: place.offset, block, recorded, computed }
     }
-    let position = reader.position();
-    Err(ReplayError::Differs {
-        file: position.file,
-        offset: position.offset,
-        block: recorded.block,
-        recorded: recorded.digest,
-        computed,
-    })
+}
+
+/// Hashes pages until there are no more, or one is not what the journal says.
+fn digest(pages: &Emptier<Page>) -> Result<EventDigest, Difference> {
+    let mut digest = EventDigest::new();
+    // Of every block so far: a journal may carry a block's digest much later.
+    let mut blocks = Vec::new();
+    while let Some(page) = pages.take() {
+        digest.encoded(&page.events);
+        digest.applied(page.last);
+        blocks.extend(digest.completed().map(|block| block.digest));
+        for &(recorded, place) in &page.digests {
+            let index = usize::try_from(recorded.block.0).expect("the reader saw the block end");
+            same(recorded, blocks[index], place)?;
+        }
+        // A seal whose digest is zero behind commands says nothing.
+        if let Some((Seal { last, event_digest }, place)) = page.seal
+            && event_digest != Digest::ZERO
+        {
+            let block = if last.is_none() { Block(0) } else { Block::of(last) };
+            same(BlockDigest { block, digest: event_digest }, digest.value(), place)?;
+        }
+        pages.give_back(page);
+    }
+    Ok(digest)
+}
+
+fn same(recorded: BlockDigest, computed: Digest, place: BatchPlace) -> Result<(), Difference> {
+    if recorded.digest == computed { Ok(()) } else { Err(Difference { recorded, computed, place }) }
 }
 
 /// Hands every event to two sinks.
@@ -178,6 +231,7 @@ pub struct Both<'a, A, B> {
 }
 
 impl<A: EventSink, B: EventSink> EventSink for Both<'_, A, B> {
+    #[inline]
     fn event(&mut self, header: &EventHeader, event: &Event) {
         self.first.event(header, event);
         self.second.event(header, event);

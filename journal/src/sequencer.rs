@@ -78,6 +78,8 @@ pub struct Sequencer<A> {
 /// A recorded command that is not the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Discontinuity {
+    /// Which of them.
+    pub index: usize,
     /// The stamp before.
     pub last: Stamp,
     /// The stamp found.
@@ -164,19 +166,20 @@ impl<A: Append> Sequencer<A> {
 }
 
 impl Sequencer<Discard> {
-    /// Applies a command that was stamped before, if it is the next one.
+    /// Applies commands that were stamped before, if each is the next one; else none of them.
     pub fn replay(
         &mut self,
         core: &mut impl Apply,
-        command: &Sequenced<Command>,
+        commands: &[Sequenced<Command>],
         sink: &mut impl EventSink,
     ) -> Result<(), Discontinuity> {
-        let (last, found) = (self.last, command.stamp);
-        if found.sequence != last.sequence.next() || found.time < last.time {
-            return Err(Discontinuity { last, found });
-        }
-        self.last = found;
-        core.apply(command, sink);
+        let last = commands.iter().enumerate().try_fold(self.last, |last, (index, command)| {
+            let found = command.stamp;
+            let follows = found.sequence == last.sequence.next() && found.time >= last.time;
+            if follows { Ok(found) } else { Err(Discontinuity { index, last, found }) }
+        })?;
+        self.last = last;
+        core.apply_batch(commands, sink);
         Ok(())
     }
 }

@@ -166,14 +166,12 @@ fn a_replay_accepts_the_next_stamp_alone() {
         let (mut core, steps) = core_due_at(u64::MAX);
         let mut sequencer = new_sequencer(Discard);
         let command = |stamp| Sequenced { stamp, value: cancel(1) };
-        sequencer.replay(&mut core, &command(stamp(1, 5)), &mut Vec::new()).unwrap();
-        steps.take();
-        let outcome = sequencer.replay(&mut core, &command(found), &mut Vec::new());
+        let outcome = sequencer.replay(&mut core, &[command(stamp(1, 5)), command(found)], &mut Vec::new());
         match follows {
-            true => assert_eq!((outcome, steps.take().len()), (Ok(()), 1)),
+            true => assert_eq!((outcome, steps.take().len()), (Ok(()), 2)),
             false => {
-                assert_eq!(outcome, Err(Discontinuity { last: stamp(1, 5), found }));
-                assert_eq!(steps.take(), [], "a command out of place is not applied");
+                assert_eq!(outcome, Err(Discontinuity { index: 1, last: stamp(1, 5), found }));
+                assert_eq!(steps.take(), [], "where one is out of place, none is applied");
             }
         }
     }

@@ -42,6 +42,7 @@ impl From<&ReplayError> for Exit {
     fn from(error: &ReplayError) -> Self {
         match error {
             ReplayError::Read(error) => error.into(),
+            ReplayError::Thread(_) => Self::InputOutput,
             ReplayError::Behaviour { .. } => Self::Usage,
             ReplayError::Discontinuity { .. } => Self::Damaged,
             ReplayError::Differs { .. } => Self::Differs,

@@ -165,7 +165,7 @@ fn place(error: &ReplayError) -> (Option<String>, Option<u64>) {
         ReplayError::Read(ReadError::Io { file, .. } | ReadError::NoJournal { directory: file }) => {
             (Some(file.display().to_string()), None)
         }
-        ReplayError::Behaviour { .. } => (None, None),
+        ReplayError::Thread(_) | ReplayError::Behaviour { .. } => (None, None),
     }
 }
 
