@@ -9,11 +9,13 @@
 //! * [`trading`] — traders of a venue that is served, for what goes through its doors.
 //! * [`throughput`] — operations a second of the engine alone, beside the least that any book needs.
 //! * [`round_trip`] — the time from an order to its report; [`machine`] — what it was taken on.
+//! * [`durability`] — what it costs that nothing is lost, beside the bare disk and the engine alone.
 //! * [`scaling`] — venues of sizes that are asked for, and what an operation costs in them.
 //! * [`decimal`] — exact decimal numbers, to and from ticks, lots and smallest units.
 
 pub mod decimal;
 pub mod driver;
+pub mod durability;
 pub mod failure;
 pub mod flow;
 pub mod input;
@@ -24,4 +26,5 @@ pub mod round_trip;
 pub mod scaling;
 pub mod script;
 pub mod throughput;
+pub mod times;
 pub mod trading;

@@ -34,6 +34,7 @@ use crate::failure::Failure;
 use crate::flow::coinbase::requests::{accounts, place, set_up};
 use crate::flow::coinbase::via_gateway::STEPS;
 use crate::flow::order_feed::limit_order;
+use crate::times::histogram;
 use crate::trading::served::{Access, Served, admit, arguments};
 
 /// Rounds of one side before the other has its turn.
@@ -95,11 +96,6 @@ pub fn run(options: &Options) -> Result<Times, Failure> {
     drop(trader);
     served.stop()?;
     Ok(times)
-}
-
-/// From a nanosecond to a minute, three digits.
-fn histogram() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("bounds that fit")
 }
 
 struct Trader {

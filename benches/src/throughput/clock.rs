@@ -37,6 +37,11 @@ impl Clock {
         ticks as f64 / self.ticks_per_nanosecond
     }
 
+    /// Ticks of so many nanoseconds.
+    pub fn ticks(&self, nanoseconds: f64) -> u64 {
+        (nanoseconds * self.ticks_per_nanosecond) as u64
+    }
+
     /// Nanoseconds of what was between two readings that differ by so many ticks: the median of an empty pair is taken
     /// off.
     pub fn between(&self, ticks: u64) -> u64 {

@@ -195,8 +195,19 @@ fn header_of(account: u16) -> CommandHeader {
 
 /// An engine for this stream, its instrument listed and its accounts open.
 pub fn open(stream: &Stream, mode: Mode, accounts: u16, sink: &mut impl EventSink) -> Engine {
+    let mut engine = Engine::new(capacity(stream, accounts));
+    for value in set_up(mode, accounts) {
+        let sequence = engine.last().sequence.next();
+        let stamp = Stamp { sequence, time: Timestamp(sequence.0) };
+        engine.apply(&Sequenced { stamp, value }, sink);
+    }
+    black_box(engine)
+}
+
+/// What an engine has to carry for this stream.
+pub fn capacity(stream: &Stream, accounts: u16) -> Capacity {
     let traders = u32::from(accounts);
-    let mut engine = Engine::new(Capacity {
+    Capacity {
         orders: stream.most_live() as u32 + 64,
         accounts: FIRST_ACCOUNT + traders,
         assets: 2,
@@ -205,17 +216,15 @@ pub fn open(stream: &Stream, mode: Mode, accounts: u16, sink: &mut impl EventSin
         keys: traders,
         grants: traders,
         price_blocks: 4 * PRICES / 64,
-    });
-    let set_up = match mode {
+    }
+}
+
+/// What lists the instrument and opens the accounts.
+pub fn set_up(mode: Mode, accounts: u16) -> Vec<Command> {
+    match mode {
         Mode::Matching => matching_only(accounts),
         Mode::Venue => whole_venue(accounts),
-    };
-    for value in set_up {
-        let sequence = engine.last().sequence.next();
-        let stamp = Stamp { sequence, time: Timestamp(sequence.0) };
-        engine.apply(&Sequenced { stamp, value }, sink);
     }
-    black_box(engine)
 }
 
 fn matching_only(accounts: u16) -> Vec<Command> {

@@ -10,6 +10,7 @@ use super::resolve::Resolved;
 use super::run::{Filled, filled_floor};
 use super::workload::{Action, Operation, Part, Stream};
 use crate::failure::Failure;
+use crate::times::histogram;
 
 /// What takes longer was interrupted, most probably.
 pub const INTERRUPTED_NANOSECONDS: u64 = 10_000;
@@ -98,9 +99,4 @@ impl Latency {
         self.by_action[action as usize].saturating_record(nanoseconds);
         self.interrupted += u64::from(nanoseconds > INTERRUPTED_NANOSECONDS);
     }
-}
-
-/// From a nanosecond to a minute, three digits.
-fn histogram() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("bounds that fit")
 }

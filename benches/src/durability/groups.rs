@@ -1,0 +1,123 @@
+//! Groups of commands through the journal, beside the bare disk with as many bytes, in turns.
+
+use std::path::Path;
+use std::time::Instant;
+
+use engine::canonical::Canonical;
+use engine::{Command, Sequence, Sequenced, Stamp, Timestamp};
+use hdrhistogram::Histogram;
+use journal::layout::{BATCH_HEADER_BYTES, RECORD_PREFIX_BYTES};
+use journal::{Append, Journal, Opened, Options};
+
+use super::disk::{BareFile, Method, PAGE, device_bytes_written};
+use super::flow::Flow;
+use crate::failure::Failure;
+use crate::times::{histogram, record_duration};
+
+/// Commands of a group.
+pub const SIZES: [usize; 4] = [1, 64, 1_024, 16_384];
+
+/// Bytes of the bare disk's file: as of a journal's segment.
+const BARE_BYTES: usize = 64 << 20;
+
+/// What groups of one size took.
+#[derive(Debug)]
+pub struct Group {
+    /// Commands.
+    pub size: usize,
+    /// Bytes that the bare disk is given for it.
+    pub bytes: usize,
+    /// From the first append until the last command is durable.
+    pub journal: Histogram<u64>,
+    /// By method, in the order of [`Method::ALL`].
+    pub bare: [Histogram<u64>; 3],
+    /// Bytes that the device wrote for a command, the file system's own included; nothing if the system does not say.
+    pub device_bytes_per_command: Option<f64>,
+}
+
+impl Group {
+    /// The bare disk's best method, by its median.
+    pub fn best(&self) -> (Method, &Histogram<u64>) {
+        let methods = Method::ALL.into_iter().zip(&self.bare);
+        methods.min_by_key(|(_, times)| times.value_at_quantile(0.5)).expect("there are methods")
+    }
+}
+
+/// Times `rounds` groups of each size, less of the largest.
+pub fn groups(flow: &Flow, directory: &Path, rounds: usize) -> Result<Vec<Group>, Failure> {
+    let commands: Vec<Sequenced<Command>> = sequenced(&flow.commands);
+    let longest = bytes_of(&commands[..SIZES[SIZES.len() - 1]]);
+    let io = |source| Failure::io(directory, source);
+    let mut bare = Vec::new();
+    for method in Method::ALL {
+        bare.push(BareFile::create(directory, method, BARE_BYTES, longest).map_err(io)?);
+    }
+    SIZES
+        .into_iter()
+        .map(|size| {
+            let rounds = (rounds * 64 / size.max(64)).max(20);
+            group(&commands[..size], flow, directory, &mut bare, rounds)
+        })
+        .collect()
+}
+
+fn group(
+    commands: &[Sequenced<Command>],
+    flow: &Flow,
+    directory: &Path,
+    bare: &mut [BareFile],
+    rounds: usize,
+) -> Result<Group, Failure> {
+    let size = commands.len();
+    let bytes = bytes_of(commands);
+    let folder = directory.join(format!("groups-of-{size}"));
+    let Opened { journal, mut appender, .. } = Journal::open(&folder, &Options::new(flow.capacity))?;
+    let mut group = Group {
+        size,
+        bytes,
+        journal: histogram(),
+        bare: [(); 3].map(|()| histogram()),
+        device_bytes_per_command: None,
+    };
+    let mut last = Sequence::NONE;
+    let mut write = |times: &mut Histogram<u64>| -> Result<(), Failure> {
+        let begun = Instant::now();
+        for command in commands {
+            last = last.next();
+            appender.append(&Sequenced { stamp: Stamp { sequence: last, ..command.stamp }, value: command.value })?;
+        }
+        appender.publish()?;
+        journal.wait_released(last)?;
+        record_duration(times, begun.elapsed());
+        Ok(())
+    };
+    for _ in 0..rounds {
+        write(&mut group.journal)?;
+        for (file, times) in bare.iter_mut().zip(&mut group.bare) {
+            let took = file.write(bytes).map_err(|source| Failure::io(directory, source))?;
+            record_duration(times, took);
+        }
+    }
+    let before = device_bytes_written(directory);
+    (0..rounds).try_for_each(|_| write(&mut histogram()))?;
+    let written = device_bytes_written(directory).zip(before).map(|(after, before)| after - before);
+    group.device_bytes_per_command = written.map(|written| written as f64 / (rounds * size) as f64);
+    drop(appender);
+    std::fs::remove_dir_all(&folder).map_err(|source| Failure::io(&folder, source))?;
+    Ok(group)
+}
+
+fn sequenced(commands: &[Command]) -> Vec<Sequenced<Command>> {
+    let stamp = |sequence| Stamp { sequence: Sequence(sequence), time: Timestamp(sequence) };
+    (1..).zip(commands).map(|(sequence, &value)| Sequenced { stamp: stamp(sequence), value }).collect()
+}
+
+/// Bytes of a batch of these commands, as docs/JOURNAL_FORMAT.md draws it; more than one batch holds count as one.
+fn bytes_of(commands: &[Sequenced<Command>]) -> usize {
+    let record = |command: &Sequenced<Command>| {
+        let mut value = Vec::new();
+        command.encode(&mut value);
+        RECORD_PREFIX_BYTES + value.len().next_multiple_of(8)
+    };
+    (BATCH_HEADER_BYTES + commands.iter().map(record).sum::<usize>()).next_multiple_of(PAGE)
+}
