@@ -3,6 +3,8 @@
 //! Two checksums cover every byte of a batch without its hash: the header's, and each record's. What is left, the
 //! padding, is compared with zero. The hash is what the next link carries.
 
+use std::sync::Arc;
+
 use engine::Sequence;
 use engine::canonical::Reader;
 
@@ -12,6 +14,7 @@ use crate::error::Fault;
 use crate::layout::{
     BATCH_CHECKSUM_AT, BATCH_HEADER_BYTES, BATCH_MAGIC, FORMAT_VERSION, PAYLOAD_BYTES_MAX, RECORD_PREFIX_BYTES,
 };
+use crate::page_buffer::PageBuffer;
 use crate::record::{RecordBytes, RecordKind, RecordView, Seal, record_bytes_from_prefix, seal_checksum};
 
 /// A batch's header, in terms of values.
@@ -207,8 +210,8 @@ pub(crate) fn batch_bytes(payload_bytes: usize, alignment: usize) -> usize {
 /// Collects the records of one batch and frames them. Used over and over, so that nothing is allocated later.
 #[derive(Debug)]
 pub(crate) struct BatchBuilder {
-    /// Space for the header, then the payload.
-    bytes: Vec<u8>,
+    /// Space for the header, then the payload. Shared while it is on its way to the disk.
+    bytes: Arc<PageBuffer>,
     payload_bytes_max: usize,
     first: Sequence,
     command_count: u32,
@@ -218,15 +221,15 @@ pub(crate) struct BatchBuilder {
 impl BatchBuilder {
     /// An empty batch whose first command will be `first`.
     pub(crate) fn new(first: Sequence, payload_bytes_max: usize) -> Self {
-        let mut bytes = Vec::with_capacity(batch_bytes(payload_bytes_max, crate::layout::ALIGNMENT_MAX));
-        bytes.resize(BATCH_HEADER_BYTES, 0);
-        Self { bytes, payload_bytes_max, first, command_count: 0, record_count: 0 }
+        let mut bytes = PageBuffer::new(batch_bytes(payload_bytes_max, crate::layout::ALIGNMENT_MAX));
+        bytes.resize(BATCH_HEADER_BYTES);
+        Self { bytes: Arc::new(bytes), payload_bytes_max, first, command_count: 0, record_count: 0 }
     }
 
     /// Empties the batch; the next begins behind it.
     pub(crate) fn clear(&mut self) {
         self.first = self.next_sequence();
-        self.bytes.truncate(BATCH_HEADER_BYTES);
+        self.bytes().resize(BATCH_HEADER_BYTES);
         self.command_count = 0;
         self.record_count = 0;
     }
@@ -258,9 +261,9 @@ impl BatchBuilder {
     /// If they do not continue the sequence: a bug of the appender.
     pub(crate) fn extend_commands(&mut self, fill: impl FnOnce(&mut Vec<u8>)) {
         let mut at = self.bytes.len();
-        fill(&mut self.bytes);
+        self.bytes().edit(fill);
         while at < self.bytes.len() {
-            let prefix = self.bytes[at..].first_chunk::<RECORD_PREFIX_BYTES>().expect("whole records");
+            let prefix = self.bytes.as_slice()[at..].first_chunk::<RECORD_PREFIX_BYTES>().expect("whole records");
             let end = at + record_bytes_from_prefix(prefix);
             self.add_command_in_place(at..end);
             at = end;
@@ -284,8 +287,8 @@ impl BatchBuilder {
         self.add(&RecordBytes::of_seal(seal));
     }
 
-    /// The batch, framed and padded, its hash being what the next link carries.
-    pub(crate) fn frame(&mut self, term: u64, previous: ChainHash, alignment: usize) -> (&[u8], ChainHash) {
+    /// The batch, framed and padded. It has to be let go before the builder is used again.
+    pub(crate) fn frame(&mut self, term: u64, previous: ChainHash, alignment: usize) -> Arc<PageBuffer> {
         let payload_bytes = self.bytes.len() - BATCH_HEADER_BYTES;
         let header = BatchHeader {
             term,
@@ -295,24 +298,29 @@ impl BatchBuilder {
             payload_bytes: u32::try_from(payload_bytes).expect("bounded"),
             previous,
         };
-        self.bytes[..BATCH_HEADER_BYTES].copy_from_slice(&header.encode());
-        self.bytes.resize(batch_bytes(payload_bytes, alignment), 0);
-        debug_assert_eq!(BatchView::parse(&self.bytes, alignment).map(|batch| batch.header), Ok(header));
-        let hash = ChainHash::of_link(&self.bytes);
-        (&self.bytes, hash)
+        let bytes = self.bytes();
+        bytes.as_mut_slice()[..BATCH_HEADER_BYTES].copy_from_slice(&header.encode());
+        bytes.resize(batch_bytes(payload_bytes, alignment));
+        debug_assert_eq!(BatchView::parse(bytes.as_slice(), alignment).map(|batch| batch.header), Ok(header));
+        Arc::clone(&self.bytes)
+    }
+
+    fn bytes(&mut self) -> &mut PageBuffer {
+        Arc::get_mut(&mut self.bytes).expect("what was framed was let go")
     }
 
     fn add(&mut self, record: &RecordBytes) {
         let at = self.bytes.len();
-        self.bytes.extend_from_slice(record.as_slice());
-        seal_checksum(&mut self.bytes[at..]);
+        self.bytes().edit(|bytes| bytes.extend_from_slice(record.as_slice()));
+        seal_checksum(&mut self.bytes().as_mut_slice()[at..]);
         self.record_count += 1;
     }
 
     fn add_command_in_place(&mut self, range: core::ops::Range<usize>) {
         let next = self.next_sequence();
-        let record = &mut self.bytes[range];
-        let view = RecordView::frame(record, self.record_count).expect("whole records");
+        let index = self.record_count;
+        let record = &mut self.bytes().as_mut_slice()[range];
+        let view = RecordView::frame(record, index).expect("whole records");
         assert!(view.kind() == RecordKind::Command && view.number() == next.0, "commands are gap-free");
         seal_checksum(record);
         self.command_count += 1;

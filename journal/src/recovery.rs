@@ -158,6 +158,7 @@ fn start(options: &Options, mut opening: Opening, lock: FolderLock) -> Result<Op
     let head = Head::create(path.clone(), opening.recovery.identity.journal, options.head_bytes, durable, options.idle)
         .map_err(head_error(&path))?;
     drop(opening.claimed);
+    opening.tail.start_hasher().map_err(io_error(&path))?;
     let spares = opening.tail.start_spares().map_err(io_error(&path))?;
     let shared = Arc::new(Shared {
         durable: Arc::new(Watermark::new(last.0, options.idle.beside_the_core())),

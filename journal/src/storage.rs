@@ -2,10 +2,10 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::FallocateFlags;
+use rustix::fs::{FallocateFlags, OFlags};
 
 use crate::layout::{ALIGNMENT_MAX, ALIGNMENT_MIN};
 use crate::mapping::FileBytes;
@@ -97,13 +97,13 @@ impl Storage for DirectoryStorage {
         allocate(&file, length)?;
         write_zeros(&file, length)?;
         file.sync_all()?;
-        Ok(Box::new(OpenFile { file, length }))
+        Ok(Box::new(OpenFile::new(file, &self.path.join(name))?))
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn StorageFile>> {
-        let file = OpenOptions::new().write(true).open(self.path.join(name))?;
-        let length = file.metadata()?.len();
-        Ok(Box::new(OpenFile { file, length }))
+        let path = self.path.join(name);
+        let file = OpenOptions::new().write(true).open(&path)?;
+        Ok(Box::new(OpenFile::new(file, &path)?))
     }
 
     fn map(&self, name: &str) -> io::Result<Bytes> {
@@ -137,9 +137,28 @@ impl Storage for DirectoryStorage {
     }
 }
 
+/// Whole pages go past the page cache and are durable when they are written; the rest through it.
 struct OpenFile {
     file: File,
+    /// Opened for writing past the page cache; nothing where the file system does not offer that.
+    direct: Option<File>,
+    /// What was written through the page cache and not synced.
+    unsynced: bool,
     length: u64,
+}
+
+impl OpenFile {
+    fn new(file: File, path: &Path) -> io::Result<Self> {
+        let length = file.metadata()?.len();
+        let flags = (OFlags::DIRECT | OFlags::DSYNC).bits();
+        let direct = OpenOptions::new().write(true).custom_flags(flags.cast_signed()).open(path);
+        let direct = match direct {
+            Ok(direct) => Some(direct),
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => None,
+            Err(error) => return Err(error),
+        };
+        Ok(Self { file, direct, unsynced: false, length })
+    }
 }
 
 impl StorageFile for OpenFile {
@@ -148,12 +167,28 @@ impl StorageFile for OpenFile {
     }
 
     fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.file.write_all_at(bytes, offset)
+        match &self.direct {
+            Some(direct) if is_whole_pages(bytes, offset) => direct.write_all_at(bytes, offset),
+            _ => {
+                self.unsynced = true;
+                self.file.write_all_at(bytes, offset)
+            }
+        }
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.file.sync_data()
+        if self.unsynced {
+            self.file.sync_data()?;
+            self.unsynced = false;
+        }
+        Ok(())
     }
+}
+
+/// Whether every device takes this without the page cache between.
+fn is_whole_pages(bytes: &[u8], offset: u64) -> bool {
+    let place = bytes.as_ptr().addr() | bytes.len();
+    place.is_multiple_of(ALIGNMENT_MIN) && offset.is_multiple_of(ALIGNMENT_MIN as u64)
 }
 
 /// Takes the space, or fails cleanly: a full disk must not be met later, in the middle of a write.

@@ -9,6 +9,7 @@ use engine::Sequence;
 use crate::batch::BatchBuilder;
 use crate::checksum::ChainHash;
 use crate::error::WriteError;
+use crate::hasher::Hasher;
 use crate::layout::{BATCH_HEADER_BYTES, PAYLOAD_BYTES_MAX, RECORD_ALIGNMENT};
 use crate::segment::{Identity, SegmentHeader, SegmentNumber};
 use crate::spare::{Spare, Spares};
@@ -40,6 +41,8 @@ pub(crate) struct Tail {
     plan: Plan,
     /// Nothing while the journal is being opened: then a segment is allocated on the spot, and failing is final.
     spares: Option<Spares>,
+    /// Nothing while the journal is being opened.
+    hasher: Option<Hasher>,
     number: SegmentNumber,
     file: Box<dyn StorageFile>,
     offset: u64,
@@ -52,20 +55,26 @@ impl Tail {
         let spare = allocate(&plan, SegmentNumber::FIRST)?;
         let (file, hash) = begin(&plan, spare, Sequence(1), ChainHash::GENESIS)?;
         let offset = plan.identity.alignment.into();
-        Ok(Self { plan, spares: None, number: SegmentNumber::FIRST, file, offset, hash })
+        Ok(Self { plan, spares: None, hasher: None, number: SegmentNumber::FIRST, file, offset, hash })
     }
 
     /// The end of an existing journal.
     pub(crate) fn resume(plan: Plan, number: SegmentNumber, offset: u64, hash: ChainHash) -> Result<Self, WriteError> {
         let name = number.file_name();
         let file = plan.storage.open(&name).map_err(|source| failed(&plan, &name, 0, "opening", source))?;
-        Ok(Self { plan, spares: None, number, file, offset, hash })
+        Ok(Self { plan, spares: None, hasher: None, number, file, offset, hash })
     }
 
     /// From now on a helper keeps a spare ready.
     pub(crate) fn start_spares(&mut self) -> io::Result<&Spares> {
         let spares = Spares::start(self.plan.storage.clone(), self.number.next(), self.plan.segment_bytes)?;
         Ok(self.spares.insert(spares))
+    }
+
+    /// From now on a helper hashes what is being written.
+    pub(crate) fn start_hasher(&mut self) -> io::Result<()> {
+        self.hasher = Some(Hasher::start()?);
+        Ok(())
     }
 
     /// What the next link carries.
@@ -79,11 +88,15 @@ impl Tail {
         if self.offset + whole_bytes > self.file.length() {
             self.roll(batch.first())?;
         }
-        let (bytes, hash) = batch.frame(self.plan.term, self.hash, self.plan.alignment());
-        self.file.write_at(bytes, self.offset).map_err(|source| self.failed("writing", source))?;
-        self.file.sync().map_err(|source| self.failed("syncing", source))?;
+        let link = batch.frame(self.plan.term, self.hash, self.plan.alignment());
+        let mut write = || write_and_sync(self.file.as_mut(), link.as_slice(), self.offset);
+        let hash = match &self.hasher {
+            Some(hasher) => hasher.beside(&link, write),
+            None => write().map(|()| ChainHash::of_link(link.as_slice())),
+        };
+        self.hash = hash.map_err(|(operation, source)| self.failed(operation, source))?;
         self.offset += whole_bytes;
-        self.hash = hash;
+        drop(link);
         batch.clear();
         Ok(())
     }
@@ -110,6 +123,12 @@ impl Tail {
     fn failed(&self, operation: &'static str, source: io::Error) -> WriteError {
         failed(&self.plan, &self.number.file_name(), self.offset, operation, source)
     }
+}
+
+/// Makes bytes durable; else what failed.
+fn write_and_sync(file: &mut dyn StorageFile, bytes: &[u8], offset: u64) -> Result<(), (&'static str, io::Error)> {
+    file.write_at(bytes, offset).map_err(|source| ("writing", source))?;
+    file.sync().map_err(|source| ("syncing", source))
 }
 
 fn allocate(plan: &Plan, number: SegmentNumber) -> Result<Spare, WriteError> {
