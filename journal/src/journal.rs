@@ -13,6 +13,7 @@ use crate::head;
 use crate::layout::ALIGNMENT_MIN;
 use crate::recovery::{self, FolderLock, Recovery};
 use crate::segment::JournalId;
+use crate::space::Space;
 use crate::storage::Storage;
 use crate::writer::{Appender, DigestQueue, Shared};
 
@@ -149,9 +150,9 @@ impl Journal {
         self.shared.failure.get().cloned()
     }
 
-    /// Why no spare segment can be allocated, while that is so: the disk fills, and soon the core will wait.
-    pub fn allocation_failure(&self) -> Option<String> {
-        self.shared.shelf.failure()
+    /// What it has room for, for whoever submits commands and whoever watches the disk.
+    pub fn space(&self) -> &Space {
+        &self.shared.space
     }
 
     /// Shuts down in order: makes everything durable, writes the seal, removes the head.

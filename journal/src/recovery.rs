@@ -158,11 +158,11 @@ fn start(options: &Options, mut opening: Opening, lock: FolderLock) -> Result<Op
     let head = Head::create(path.clone(), opening.recovery.identity.journal, options.head_bytes, durable, options.idle)
         .map_err(head_error(&path))?;
     drop(opening.claimed);
-    let spares = opening.tail.start_spares().map_err(io_error(&path))?;
+    let space = opening.tail.start_spares().map_err(io_error(&path))?;
     let shared = Arc::new(Shared {
         durable: Arc::new(Watermark::new(last.0, options.idle.beside_the_core())),
         head,
-        shelf: spares.shelf().clone(),
+        space,
         digests: DigestQueue::default(),
         seal: OnceLock::new(),
         failure: OnceLock::new(),

@@ -11,6 +11,7 @@ use crate::checksum::ChainHash;
 use crate::error::WriteError;
 use crate::layout::{BATCH_HEADER_BYTES, PAYLOAD_BYTES_MAX, RECORD_ALIGNMENT};
 use crate::segment::{Identity, SegmentHeader, SegmentNumber};
+use crate::space::Space;
 use crate::spare::{Spare, Spares};
 use crate::storage::{Storage, StorageFile};
 
@@ -62,10 +63,14 @@ impl Tail {
         Ok(Self { plan, spares: None, number, file, offset, hash })
     }
 
-    /// From now on a helper keeps a spare ready.
-    pub(crate) fn start_spares(&mut self) -> io::Result<&Spares> {
-        let spares = Spares::start(self.plan.storage.clone(), self.number.next(), self.plan.segment_bytes)?;
-        Ok(self.spares.insert(spares))
+    /// From now on a helper keeps spares ready; how much room there is.
+    pub(crate) fn start_spares(&mut self) -> io::Result<Space> {
+        let Plan { storage, segment_bytes, .. } = &self.plan;
+        let spares = Spares::start(storage.clone(), self.number.next(), *segment_bytes)?;
+        let shelf = spares.shelf().clone();
+        shelf.set_segment_room(self.room());
+        self.spares = Some(spares);
+        Ok(Space::new(shelf, storage.clone(), *segment_bytes))
     }
 
     /// What the next link carries.
@@ -85,7 +90,15 @@ impl Tail {
         self.offset += whole_bytes;
         self.hash = hash;
         batch.clear();
+        if let Some(spares) = &self.spares {
+            spares.shelf().set_segment_room(self.room());
+        }
         Ok(())
+    }
+
+    /// Bytes that the segment still takes.
+    fn room(&self) -> u64 {
+        self.file.length().saturating_sub(self.offset)
     }
 
     /// Fills `length` bytes behind the end with zeros: the torn tail that was cut.
