@@ -20,7 +20,7 @@ use std::time::Duration;
 use engine::{Capacity, Engine, EventSink, Sequence};
 use journal::{
     AppendError, Digest, DigestQueue, Durability, EventDigest, FolderLock, Journal, OpenError, Opened, Options, Reader,
-    Recovery, ReplayError, Replayed, Sequencer, WriteError, rebuild,
+    Recovery, ReplayError, Replayed, Sequencer, Space, WriteError, rebuild,
 };
 use ring::{CommandRing, EventReader, EventRing, Idle, Polled, Release, Watermark};
 use tokio::sync::oneshot;
@@ -221,6 +221,11 @@ impl Venue {
     /// The last command that is on stable storage. Poisoned: nothing more will be.
     pub fn durable(&self) -> &Arc<Watermark> {
         self.journal.durable()
+    }
+
+    /// What the journal has room for, and what is to be let in.
+    pub fn space(&self) -> &Space {
+        self.journal.space()
     }
 
     /// What was found in the data folder.
