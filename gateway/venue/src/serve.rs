@@ -325,12 +325,16 @@ impl Running {
     /// Stops everything.
     pub fn stop(self) -> Result<Ended, ServeError> {
         self.status.ready.store(false, Ordering::Release);
-        self.folder.withdraw()?;
+        // What fails is told when everything has stopped: a disk that takes nothing more is no reason to leave sessions
+        // and subscribers without a word.
+        let withdrawn = self.folder.withdraw();
         self.order_entry.stop();
-        let ended = self.venue.stop()?;
+        let ended = self.venue.stop();
         self.market_data.stop();
         self.http.stop();
         self.operator.join().expect("the operator's thread does not panic");
+        let ended = ended?;
+        withdrawn?;
         Ok(ended)
     }
 }
