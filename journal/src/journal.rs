@@ -155,6 +155,12 @@ impl Journal {
         &self.shared.space
     }
 
+    /// The venue stops: nobody waits for room any more that does not come. The writer gives up where it needs a segment and
+    /// none can be made, and who waits for the writer is told; the head keeps the rest.
+    pub fn finish(&self) {
+        self.shared.space.finish();
+    }
+
     /// Shuts down in order: makes everything durable, writes the seal, removes the head.
     ///
     /// `event_digest` is of all events up to the last command; [`Digest::ZERO`] if nobody computed it.

@@ -262,6 +262,7 @@ impl Venue {
     /// If a thread of the venue has panicked.
     pub fn stop(self) -> Result<Ended, StopError> {
         self.stop.store(true, Ordering::Release);
+        self.journal.finish();
         self.commands.wake();
         drop(self.readers);
         let Stopped { engine, appender, failure } = self.core.join().expect("the core does not panic");
