@@ -39,7 +39,7 @@ impl Plan {
 /// The last segment, open for writing.
 pub(crate) struct Tail {
     plan: Plan,
-    /// Nothing while the journal is being opened: then a segment is allocated on the spot, and failing is final.
+    /// Nothing while the journal is being opened: then a segment is made on the spot, and failing ends the opening.
     spares: Option<Spares>,
     number: SegmentNumber,
     file: Box<dyn StorageFile>,
@@ -111,13 +111,20 @@ impl Tail {
     fn roll(&mut self, first: Sequence) -> Result<(), WriteError> {
         let spare = match &self.spares {
             Some(spares) => spares.take(self.plan.storage.as_ref())?,
-            None => allocate(&self.plan, self.number.next())?,
+            None => self.make_spare()?,
         };
         assert!(spare.number == self.number.next(), "spares come in order");
         self.number = spare.number;
         (self.file, self.hash) = begin(&self.plan, spare, first, self.hash)?;
         self.offset = self.plan.identity.alignment.into();
         Ok(())
+    }
+
+    /// What the head holds and the disk has no room for stays in the head.
+    fn make_spare(&self) -> Result<Spare, WriteError> {
+        let Plan { storage, segment_bytes, .. } = &self.plan;
+        Spare::create(storage.as_ref(), self.number.next(), *segment_bytes)
+            .map_err(|error| WriteError::NoSpare { directory: storage.path().to_owned(), reason: error.to_string() })
     }
 
     fn failed(&self, operation: &'static str, source: io::Error) -> WriteError {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use common::{Folder, PAGE, SMALL_SEGMENT, Writing, cancel, page_of_cancels};
 use engine::Sequence;
 use journal::storage::Bytes;
-use journal::{Digest, DirectoryStorage, JOURNAL_FOLDER, Options, Storage, StorageFile, WriteError};
+use journal::{Digest, DirectoryStorage, JOURNAL_FOLDER, Journal, Options, Storage, StorageFile, WriteError};
 use ring::Admission::{self, CancelsOnly, Everything, Nothing};
 
 /// A folder with room for so many new files, whose syncs wait while its gate is shut.
@@ -252,7 +252,7 @@ fn a_journal_that_is_opened_on_a_full_disk_lets_nothing_in() {
 }
 
 #[test]
-fn a_venue_that_stops_on_a_full_disk_says_so_and_keeps_the_rest() {
+fn a_venue_that_stops_on_a_full_disk_or_starts_on_one_says_so_and_the_head_keeps_the_rest() {
     let setting = Setting::new(1);
     let mut writing = setting.open();
     wait_for(&writing, Nothing, 0);
@@ -260,6 +260,12 @@ fn a_venue_that_stops_on_a_full_disk_says_so_and_keeps_the_rest() {
     writing.submit(&commands).unwrap();
     let outcome = writing.journal.close(writing.sequencer.into_append(), Digest::ZERO);
     assert!(matches!(*outcome.unwrap_err(), WriteError::NoSpare { .. }));
+
+    for _ in 0..2 {
+        let opened = Journal::open(&setting.folder.data(), &setting.options).map(drop);
+        let said = opened.unwrap_err().to_string();
+        assert!(said.ends_with("no storage space: free space and restart; the head keeps the rest"), "{said}");
+    }
     setting.disk.room.store(8, Ordering::SeqCst);
     let writing = setting.open();
     assert_eq!(writing.recovery.last, Sequence(200));
