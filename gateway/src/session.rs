@@ -14,7 +14,7 @@
 //! Established  │ ─           ─            ─           opened        ─              disconnect
 //! Rejected     │ ─           refused      ─           refused       ─              ─
 //! Disconnected │ ─           ─            ─           ─             replaced       ─
-//! Busy         │ ─           refused      ─           refused       reject         ─
+//! NotTaken     │ ─           refused      ─           refused       reject         ─
 //! Report       │ ─           ─            ─           ─             send           ─
 //! Recovered    │ ─           ─            ─           ─             send again     ─
 //! Time         │ too late?   too late?    too late?   too late?     heartbeat      ─
@@ -105,8 +105,8 @@ pub enum Input<'a> {
     Core(&'a Event),
     /// A report, numbered or not, is to be sent.
     Report(Option<SessionSequence>, FrameBytes),
-    /// A command of this session did not get into the core's ring.
-    Busy(&'a Command),
+    /// A command of this session did not get into the core's ring, and why.
+    NotTaken(&'a Command, EdgeReason),
     /// What a retransmission found, or why it found nothing.
     Recovered(Result<Vec<FrameBytes>, EdgeReason>),
     /// Time has passed.
@@ -151,7 +151,7 @@ enum Row {
     Established,
     Rejected,
     Disconnected,
-    Busy,
+    NotTaken,
     Report,
     Recovered,
     Time,
@@ -205,8 +205,8 @@ fn step(state: State, row: Row) -> Step {
         (Row::Established, Establishing) => Step::Opened,
         (Row::Rejected, Negotiating | Establishing) => Step::Refused,
         (Row::Disconnected, Established) => Step::Replaced,
-        (Row::Busy, Negotiating | Establishing) => Step::Refused,
-        (Row::Busy, Established) => Step::Reject,
+        (Row::NotTaken, Negotiating | Establishing) => Step::Refused,
+        (Row::NotTaken, Established) => Step::Reject,
         (Row::Report, Established) => Step::Send,
         (Row::Recovered, Established) => Step::SendAgain,
         (Row::Time, Connected | Negotiating | Negotiated | Establishing) => Step::CheckLate,
@@ -214,7 +214,7 @@ fn step(state: State, row: Row) -> Step {
         (Row::Ended, _) => Step::End,
         (Row::Closed, _) => Step::Close,
         (
-            Row::Negotiated | Row::Established | Row::Rejected | Row::Disconnected | Row::Busy,
+            Row::Negotiated | Row::Established | Row::Rejected | Row::Disconnected | Row::NotTaken,
             Connected | Negotiating | Negotiated | Establishing | Established,
         ) => Step::Nothing,
         (Row::Report | Row::Recovered, Connected | Negotiating | Negotiated | Establishing) => Step::Nothing,
@@ -314,7 +314,9 @@ impl Session {
             Input::NoFrame => turn.run(Row::Malformed, |_, _| {}),
             Input::Core(event) => turn.core(event),
             Input::Report(number, frame) => turn.run(Row::Report, |turn, _| turn.send_report(number, frame)),
-            Input::Busy(command) => turn.run(Row::Busy, |turn, step| turn.busy(step, command)),
+            Input::NotTaken(command, reason) => {
+                turn.run(Row::NotTaken, |turn, step| turn.not_taken(step, command, reason));
+            }
             Input::Recovered(found) => turn.run(Row::Recovered, |turn, _| turn.send_again(found)),
             Input::Time => turn.run(Row::Time, |turn, step| turn.time(step)),
             Input::Ended(code) => turn.run(Row::Ended, |turn, _| turn.end(code)),
@@ -618,15 +620,15 @@ impl Turn<'_> {
         });
     }
 
-    fn busy(&mut self, step: Step, command: &Command) {
+    fn not_taken(&mut self, step: Step, command: &Command, reason: EdgeReason) {
         if step == Step::Refused {
-            return self.refuse_login(command.body.kind(), EdgeReason::Busy.into());
+            return self.refuse_login(command.body.kind(), reason.into());
         }
         if let CommandBody::NewOrder(order) = &command.body {
             self.view.not_sent(&command.header, order);
         }
         if let Some((template, reference)) = egress::request_of(&command.body) {
-            let refusal = Refusal { reference, ..Refusal::new(EdgeReason::Busy, "the venue is busy") };
+            let refusal = Refusal { reference, ..Refusal::new(reason, not_taken_text(reason)) };
             self.reject_message(command.header.client_sequence, template, &refusal);
         }
     }
@@ -771,6 +773,15 @@ fn unreadable(error: &DecodeError) -> Refusal {
     Refusal::new(reason, &error.to_string())
 }
 
+/// Shorter than the reason's own words, which the message has no room for.
+fn not_taken_text(reason: EdgeReason) -> &'static str {
+    match reason {
+        EdgeReason::StorageLow => "the venue's storage fills: only cancels now",
+        EdgeReason::StorageFull => "the venue's storage is full",
+        _ => "the venue is busy",
+    }
+}
+
 fn reason_text(reason: RejectReason) -> Text48 {
     Text48::new(reason.name().unwrap_or_default())
 }
@@ -781,6 +792,7 @@ mod tests {
     use ed25519_dalek::{Signer, SigningKey};
     use engine::command::{AddKey, AdminNote, KeyKind};
     use engine::event::{KeyAdded, SessionDisconnected, SessionNegotiated};
+    use engine::{AccountId, ClientOrderId, OrderId};
     use wire::{Block, Signature64};
 
     const NOW: Timestamp = Timestamp(1_790_000_000_000_000_000);
@@ -857,6 +869,15 @@ mod tests {
     fn disconnected() -> Event {
         let (version, reason) = (SessionVersion(3), DisconnectReason::Replaced);
         SessionDisconnected { session: SESSION, version, reason, cancel_at: Timestamp::NEVER }.into()
+    }
+
+    fn cancel_order() -> command::CancelOrder {
+        command::CancelOrder {
+            account: AccountId(2),
+            order_id: OrderId(1),
+            original_client_order_id: ClientOrderId::NONE,
+            client_order_id: ClientOrderId::NONE,
+        }
     }
 
     /// One connection, its view, and what it was told to do in words.
@@ -979,6 +1000,14 @@ mod tests {
         let refusal = "NegotiationReject, close Terminated";
         assert_row("Rejected", ["", refusal, "", refusal, "", ""], |link| {
             link.hear(Input::Core(&rejected(CommandKind::Negotiate)), NOW)
+        });
+        assert_row("NotTaken", ["", refusal, "", refusal, "BusinessMessageReject", ""], |link| {
+            let body = match link.session.state() {
+                State::Established => cancel_order().into(),
+                _ => command::Negotiate { version: SessionVersion(3) }.into(),
+            };
+            let command = Command { header: CommandHeader::VENUE, body };
+            link.hear(Input::NotTaken(&command, EdgeReason::StorageFull), NOW)
         });
         assert_row("Disconnected", ["", "", "", "", REPLACED, ""], |link| link.hear(Input::Core(&disconnected()), NOW));
         assert_row("Report", ["", "", "", "", "Sequence", ""], |link| {

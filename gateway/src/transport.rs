@@ -24,7 +24,7 @@ use std::thread::{Builder, JoinHandle};
 
 use engine::command::{Disconnect, DisconnectReason};
 use engine::{Command, CommandHeader, SessionView, Timestamp};
-use ring::{CommandRing, EventReader};
+use ring::{CommandRing, EventReader, SharedAdmission};
 use tokio::sync::watch;
 use tokio_rustls::rustls;
 use wire::Durability;
@@ -72,10 +72,12 @@ pub struct Config {
     pub connections_max: usize,
     /// The venue's time.
     pub clock: Arc<dyn Clock>,
+    /// What is let in; what is not is refused before it is submitted.
+    pub admission: Arc<SharedAdmission>,
 }
 
 impl Config {
-    /// Synced durability, 4,096 reports of backlog, 1,024 connections, and the default limits.
+    /// Synced durability, 4,096 reports of backlog, 1,024 connections, the default limits, and everything is let in.
     pub fn new(listen: SocketAddr, security: Security, clock: impl Clock) -> Self {
         Self {
             listen,
@@ -85,6 +87,7 @@ impl Config {
             backlog: 4_096,
             connections_max: 1_024,
             clock: Arc::new(clock),
+            admission: Arc::default(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use client::rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName};
@@ -18,8 +19,12 @@ use gateway::history::{ReportCollector, ReportHistory, ReportRange};
 use gateway::transport::{Config, Security, Server, tls};
 use gateway::view::View;
 use journal::replay;
+use ring::{Admission, SharedAdmission};
 use venue::topology::{Topology, Venue};
-use wire::order_entry::{ExecutionReport, NewOrderSingle, OrderCancelRequest, OrderEntryMessage};
+use wire::order_entry::{
+    BusinessMessageReject, ExecutionReport, NewOrderSingle, OrderCancelReplaceRequest, OrderCancelRequest,
+    OrderEntryMessage, OrderMassActionRequest,
+};
 use wire::{
     Block, EdgeReason, ExecType, FrameDecoder, Indicator, OrderStatus, Price, Quantity, RejectReason, SessionSequence,
     SessionVersion, TerminationCode,
@@ -33,6 +38,7 @@ struct Running {
     venue: Venue,
     server: Server,
     trust: Trust,
+    admission: Arc<SharedAdmission>,
 }
 
 /// What the journal says, replayed while the venue goes on.
@@ -108,10 +114,11 @@ fn start(folder: &Path, protection: Protection) -> Running {
         Protection::None => (Security::PlainLoopback, Trust::PlainLoopback),
     };
     let config = Config::new("127.0.0.1:0".parse().unwrap(), security, || Timestamp(now_ns()));
+    let admission = config.admission.clone();
     let events = venue.take_readers().pop().unwrap();
     let history = JournalHistory(folder.to_owned());
     let server = Server::start(config, venue.commands().clone(), events, view.unwrap(), history).unwrap();
-    Running { venue, server, trust }
+    Running { venue, server, trust, admission }
 }
 
 #[derive(Clone, Copy)]
@@ -435,6 +442,81 @@ fn a_new_connection_of_a_session_takes_over_from_one_that_still_stands() {
     second.send(&order(0, 11, wire::Side::Buy, 10_025, 100)).unwrap();
     assert_eq!(execution(&mut second).exec_type, ExecType::New);
     venue.stop();
+}
+
+#[test]
+fn what_there_is_no_room_for_is_refused_and_costs_nobody_the_session() {
+    let folder = tempfile::tempdir().unwrap();
+    prepare(folder.path());
+    let venue = start(folder.path(), Protection::None);
+    let mut trader = venue.connect(0, Resume::Anew(SessionVersion(1)));
+    let (bid, another) = (order(0, 11, wire::Side::Buy, 10_025, 100), order(0, 12, wire::Side::Buy, 10_025, 100));
+    let cancel = OrderCancelRequest {
+        account: ACCOUNTS[0].into(),
+        original_client_order_id: bid.client_order_id,
+        ..OrderCancelRequest::BLANK
+    };
+    trader.send(&bid).unwrap();
+    assert_eq!(execution(&mut trader).exec_type, ExecType::New);
+
+    // What reduces risk goes last, and whoever wants to can log in for it.
+    venue.admission.set(Admission::CancelsOnly);
+    let number = trader.send(&another).unwrap();
+    let reject = refusal(&mut trader);
+    assert_eq!((reject.answered_sequence, reject.reference_id), (Some(number), Some(wire::RequestId(12))));
+    assert_eq!(reject.reject_reason, EdgeReason::StorageLow.into());
+    assert_eq!(reject.text.as_str(), Some("the venue's storage fills: only cancels now"));
+    let amend = OrderCancelReplaceRequest {
+        account: ACCOUNTS[0].into(),
+        original_client_order_id: bid.client_order_id,
+        order_quantity: Some(Quantity(50)),
+        ..OrderCancelReplaceRequest::BLANK
+    };
+    trader.send(&amend).unwrap();
+    assert_eq!(refusal(&mut trader).reject_reason, EdgeReason::StorageLow.into());
+    let mut second = venue.connect(1, Resume::Anew(SessionVersion(1)));
+    trader.send(&cancel).unwrap();
+    assert_eq!(execution_behind_gap(&mut trader).exec_type, ExecType::Cancelled);
+
+    // An opening that is refused takes nobody's session over.
+    venue.admission.set(Admission::Nothing);
+    let refused = venue.try_connect(credentials(0), trader.resume()).map(drop);
+    assert!(matches!(refused, Err(ConnectError::Refused(reason)) if reason == EdgeReason::StorageFull.into()));
+    trader.send(&cancel).unwrap();
+    assert_eq!(refusal(&mut trader).reject_reason, EdgeReason::StorageFull.into());
+    second.send(&OrderMassActionRequest { account: Some(ACCOUNTS[1].into()), ..mass_cancel() }).unwrap();
+    assert_eq!(refusal(&mut second).reject_reason, EdgeReason::StorageFull.into());
+    second.close().unwrap();
+
+    // The name of an order that was refused is free.
+    venue.admission.set(Admission::Everything);
+    trader.send(&another).unwrap();
+    assert_eq!(execution_behind_gap(&mut trader).exec_type, ExecType::New);
+    let engine = venue.stop();
+    assert_eq!(engine.orders(BOOK, engine::Side::Buy).count(), 1);
+    assert!(engine.sessions().all(|session| session.state != engine::SessionState::Established));
+}
+
+fn mass_cancel() -> OrderMassActionRequest {
+    OrderMassActionRequest { action: wire::MassActionType::CancelOrders, ..OrderMassActionRequest::BLANK }
+}
+
+/// The next refusal of the edge; definitions of instruments are passed over.
+fn refusal(client: &mut Client) -> BusinessMessageReject {
+    loop {
+        match client.receive().unwrap() {
+            News::Message(OrderEntryMessage::BusinessMessageReject(reject)) => return reject,
+            News::Message(OrderEntryMessage::SecurityDefinition(_)) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// The next execution report, behind the numbers that the edge has refused.
+fn execution_behind_gap(client: &mut Client) -> ExecutionReport {
+    let gap = client.receive().unwrap();
+    assert!(matches!(gap, News::NotApplied(..)), "{gap:?}");
+    execution(client)
 }
 
 #[test]

@@ -274,7 +274,7 @@ pub enum WriteError {
         /// What the system said.
         source: io::Error,
     },
-    /// The venue stopped while no segment could be allocated.
+    /// The venue stopped, or is being started, while no segment could be allocated.
     #[error("no new segment could be allocated in {}: {reason}: free space and restart; the head keeps the rest", directory.display())]
     NoSpare {
         /// The journal's folder.

@@ -13,6 +13,7 @@ use crate::head;
 use crate::layout::ALIGNMENT_MIN;
 use crate::recovery::{self, FolderLock, Recovery};
 use crate::segment::JournalId;
+use crate::space::Space;
 use crate::storage::Storage;
 use crate::writer::{Appender, DigestQueue, Shared};
 
@@ -149,9 +150,15 @@ impl Journal {
         self.shared.failure.get().cloned()
     }
 
-    /// Why no spare segment can be allocated, while that is so: the disk fills, and soon the core will wait.
-    pub fn allocation_failure(&self) -> Option<String> {
-        self.shared.shelf.failure()
+    /// What it has room for, for whoever submits commands and whoever watches the disk.
+    pub fn space(&self) -> &Space {
+        &self.shared.space
+    }
+
+    /// The venue stops: nobody waits for room any more that does not come. The writer gives up where it needs a segment and
+    /// none can be made, and who waits for the writer is told; the head keeps the rest.
+    pub fn finish(&self) {
+        self.shared.space.finish();
     }
 
     /// Shuts down in order: makes everything durable, writes the seal, removes the head.

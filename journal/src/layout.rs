@@ -6,7 +6,8 @@
 //! └── journal/
 //!     ├── 00000001.seg         segments, numbered without gaps from 1
 //!     ├── 00000002.seg
-//!     └── 00000003.spare       allocated and zeroed ahead of need; becomes a segment by its header and a rename
+//!     ├── 00000003.spare       allocated and zeroed ahead of need; becomes a segment by its header and a rename
+//!     └── 00000004.spare
 //!
 //! segment                          batch                                record, 8-byte aligned
 //! ┌──────────────────────┐ 0       ┌──────────────────────┐ 0           ┌──────────────────────┐ 0

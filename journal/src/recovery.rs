@@ -159,11 +159,11 @@ fn start(options: &Options, mut opening: Opening, lock: FolderLock) -> Result<Op
         .map_err(head_error(&path))?;
     drop(opening.claimed);
     opening.tail.start_hasher().map_err(io_error(&path))?;
-    let spares = opening.tail.start_spares().map_err(io_error(&path))?;
+    let space = opening.tail.start_spares().map_err(io_error(&path))?;
     let shared = Arc::new(Shared {
         durable: Arc::new(Watermark::new(last.0, options.idle.beside_the_core())),
         head,
-        shelf: spares.shelf().clone(),
+        space,
         digests: DigestQueue::default(),
         seal: OnceLock::new(),
         failure: OnceLock::new(),

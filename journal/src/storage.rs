@@ -24,7 +24,8 @@ pub trait Storage: Send + Sync + 'static {
     fn list(&self) -> io::Result<Vec<String>>;
 
     /// A new file of `length` zeros, allocated, written and synced, so that a later write neither grows the file nor
-    /// converts an extent. Replaces a file of that name.
+    /// converts an extent. Replaces a file of that name; one that cannot be completed is removed again at once, so that it
+    /// takes no space from anybody.
     fn create(&self, name: &str, length: u64) -> io::Result<Box<dyn StorageFile>>;
 
     /// An existing file, for writing.
@@ -45,6 +46,11 @@ pub trait Storage: Send + Sync + 'static {
 
     /// Makes all names durable.
     fn sync_directory(&self) -> io::Result<()>;
+
+    /// Bytes that are free where the files are; nothing if that is not known.
+    fn free_bytes(&self) -> Option<u64> {
+        None
+    }
 
     /// What batches should be aligned to: the device's physical sector, at least [`ALIGNMENT_MIN`].
     fn alignment(&self) -> usize;
@@ -93,11 +99,18 @@ impl Storage for DirectoryStorage {
     }
 
     fn create(&self, name: &str, length: u64) -> io::Result<Box<dyn StorageFile>> {
-        let file = OpenOptions::new().write(true).create(true).truncate(true).open(self.path.join(name))?;
-        allocate(&file, length)?;
-        write_zeros(&file, length)?;
-        file.sync_all()?;
-        Ok(Box::new(OpenFile::new(file, &self.path.join(name))?))
+        // A full disk is not filled to the last byte again and again: others write to it as well.
+        if self.free_bytes().is_some_and(|free| free < length) {
+            return Err(rustix::io::Errno::NOSPC.into());
+        }
+        let path = self.path.join(name);
+        let file = OpenOptions::new().write(true).create(true).truncate(true).open(&path)?;
+        if let Err(error) = fill(&file, length) {
+            // The error that made it fail is the one to tell.
+            let _ = fs::remove_file(&path);
+            return Err(error);
+        }
+        Ok(Box::new(OpenFile::new(file, &path)?))
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn StorageFile>> {
@@ -130,6 +143,12 @@ impl Storage for DirectoryStorage {
 
     fn sync_directory(&self) -> io::Result<()> {
         File::open(&self.path)?.sync_all()
+    }
+
+    fn free_bytes(&self) -> Option<u64> {
+        let found = rustix::fs::statvfs(&self.path).ok()?;
+        // Some file systems count no blocks.
+        (found.f_blocks > 0).then(|| found.f_bavail.saturating_mul(found.f_frsize))
     }
 
     fn alignment(&self) -> usize {
@@ -189,6 +208,13 @@ impl StorageFile for OpenFile {
 fn is_whole_pages(bytes: &[u8], offset: u64) -> bool {
     let place = bytes.as_ptr().addr() | bytes.len();
     place.is_multiple_of(ALIGNMENT_MIN) && offset.is_multiple_of(ALIGNMENT_MIN as u64)
+}
+
+/// Makes an empty file one of `length` zeros that are on the device.
+fn fill(file: &File, length: u64) -> io::Result<()> {
+    allocate(file, length)?;
+    write_zeros(file, length)?;
+    file.sync_all()
 }
 
 /// Takes the space, or fails cleanly: a full disk must not be met later, in the middle of a write.

@@ -12,6 +12,7 @@ use crate::error::WriteError;
 use crate::hasher::Hasher;
 use crate::layout::{BATCH_HEADER_BYTES, PAYLOAD_BYTES_MAX, RECORD_ALIGNMENT};
 use crate::segment::{Identity, SegmentHeader, SegmentNumber};
+use crate::space::Space;
 use crate::spare::{Spare, Spares};
 use crate::storage::{Storage, StorageFile};
 
@@ -39,7 +40,7 @@ impl Plan {
 /// The last segment, open for writing.
 pub(crate) struct Tail {
     plan: Plan,
-    /// Nothing while the journal is being opened: then a segment is allocated on the spot, and failing is final.
+    /// Nothing while the journal is being opened: then a segment is made on the spot, and failing ends the opening.
     spares: Option<Spares>,
     /// Nothing while the journal is being opened.
     hasher: Option<Hasher>,
@@ -65,10 +66,14 @@ impl Tail {
         Ok(Self { plan, spares: None, hasher: None, number, file, offset, hash })
     }
 
-    /// From now on a helper keeps a spare ready.
-    pub(crate) fn start_spares(&mut self) -> io::Result<&Spares> {
-        let spares = Spares::start(self.plan.storage.clone(), self.number.next(), self.plan.segment_bytes)?;
-        Ok(self.spares.insert(spares))
+    /// From now on a helper keeps spares ready; how much room there is.
+    pub(crate) fn start_spares(&mut self) -> io::Result<Space> {
+        let Plan { storage, segment_bytes, .. } = &self.plan;
+        let spares = Spares::start(storage.clone(), self.number.next(), *segment_bytes)?;
+        let shelf = spares.shelf().clone();
+        shelf.set_segment_room(self.room());
+        self.spares = Some(spares);
+        Ok(Space::new(shelf, storage.clone(), *segment_bytes))
     }
 
     /// From now on a helper hashes what is being written.
@@ -98,7 +103,15 @@ impl Tail {
         self.offset += whole_bytes;
         drop(link);
         batch.clear();
+        if let Some(spares) = &self.spares {
+            spares.shelf().set_segment_room(self.room());
+        }
         Ok(())
+    }
+
+    /// Bytes that the segment still takes.
+    fn room(&self) -> u64 {
+        self.file.length().saturating_sub(self.offset)
     }
 
     /// Fills `length` bytes behind the end with zeros: the torn tail that was cut.
@@ -111,13 +124,20 @@ impl Tail {
     fn roll(&mut self, first: Sequence) -> Result<(), WriteError> {
         let spare = match &self.spares {
             Some(spares) => spares.take(self.plan.storage.as_ref())?,
-            None => allocate(&self.plan, self.number.next())?,
+            None => self.make_spare()?,
         };
         assert!(spare.number == self.number.next(), "spares come in order");
         self.number = spare.number;
         (self.file, self.hash) = begin(&self.plan, spare, first, self.hash)?;
         self.offset = self.plan.identity.alignment.into();
         Ok(())
+    }
+
+    /// What the head holds and the disk has no room for stays in the head.
+    fn make_spare(&self) -> Result<Spare, WriteError> {
+        let Plan { storage, segment_bytes, .. } = &self.plan;
+        Spare::create(storage.as_ref(), self.number.next(), *segment_bytes)
+            .map_err(|error| WriteError::NoSpare { directory: storage.path().to_owned(), reason: error.to_string() })
     }
 
     fn failed(&self, operation: &'static str, source: io::Error) -> WriteError {

@@ -20,7 +20,7 @@ use crate::layout::{DIGEST_VALUE_BYTES, record_bytes};
 use crate::record::Seal;
 use crate::recovery::FolderLock;
 use crate::sequencer::Append;
-use crate::spare::Shelf;
+use crate::space::Space;
 use crate::tail::Tail;
 
 /// Payload kept free of commands, for digests and the seal. The largest batch ends 19 blocks, so that digests never
@@ -32,7 +32,7 @@ pub(crate) struct Shared {
     /// The last durable sequence. Poisoned: nothing more becomes durable.
     pub(crate) durable: Arc<Watermark>,
     pub(crate) head: Arc<Head>,
-    pub(crate) shelf: Arc<Shelf>,
+    pub(crate) space: Space,
     pub(crate) digests: DigestQueue,
     /// Set by an orderly shutdown before the appender goes.
     pub(crate) seal: OnceLock<Digest>,
@@ -93,7 +93,7 @@ impl Append for Appender {
 
 impl Drop for Appender {
     fn drop(&mut self) {
-        self.shared.shelf.finish();
+        self.shared.space.finish();
         drop(self.head.take());
         if let Some(writer) = self.writer.take() {
             // A panic of the writer is in `failure`.

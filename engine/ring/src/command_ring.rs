@@ -106,7 +106,7 @@ impl CommandRing {
 }
 
 /// Whether a command can only make the venue's or a trader's risk smaller.
-fn reduces_risk(body: &CommandBody) -> bool {
+pub(crate) fn reduces_risk(body: &CommandBody) -> bool {
     match body {
         CommandBody::CancelOrder(_) | CommandBody::MassCancel(_) | CommandBody::Disconnect(_) => true,
         CommandBody::KillSwitch(command) => command.switch == Switch::Engaged,

@@ -2,14 +2,17 @@
 //!
 //! * [`CommandRing`] — commands on their way to the core: many producers, bounded, busy rather than waiting.
 //! * [`EventRing`] — events on their way out: one publisher, readers that hold it back and readers that may be lapped.
+//! * [`Admission`] — which commands are let in while the room for them runs out.
 //! * [`Watermark`] — how far one thread has come, seen and awaited by others.
 //! * [`Bell`] — wakes those who wait for something to change.
 
+mod admission;
 mod bell;
 mod command_ring;
 mod event_ring;
 mod watermark;
 
+pub use admission::{Admission, SharedAdmission};
 pub use bell::{Bell, Idle};
 pub use command_ring::{Busy, CommandRing};
 pub use event_ring::{EventReader, EventRing, Polled, Publisher, Release};

@@ -443,7 +443,7 @@ impl World {
                 if self.ring.len() < RING {
                     self.ring.push_back(command);
                 } else {
-                    self.hear(link, Input::Busy(&command));
+                    self.hear(link, Input::NotTaken(&command, EdgeReason::Busy));
                 }
             }
         }
@@ -456,7 +456,7 @@ impl World {
             self.waiting[self.links[link].trader.index()].push_back(link);
             self.ring.push_back(command);
         } else {
-            self.hear(link, Input::Busy(&command));
+            self.hear(link, Input::NotTaken(&command, EdgeReason::Busy));
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::{Command, CommandBody, SessionId, SessionVersion, Timestamp};
+use ring::Admission;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -107,6 +108,10 @@ impl Link {
     }
 
     fn submit(&mut self, command: Command) {
+        // Before anything is done for it: an opening that is refused must not cost anybody the session.
+        if let Err(reason) = self.admitted(&command.body) {
+            return self.hear(Input::NotTaken(&command, reason));
+        }
         match command.body {
             CommandBody::Disconnect(_) => self.submit_disconnect(command),
             CommandBody::Negotiate(_) => self.submit_login(command),
@@ -116,17 +121,25 @@ impl Link {
             }
             _ => {
                 if self.shared.commands.submit(command).is_err() {
-                    self.hear(Input::Busy(&command));
+                    self.hear(Input::NotTaken(&command, EdgeReason::Busy));
                 }
             }
         }
+    }
+
+    fn admitted(&self, body: &CommandBody) -> Result<(), EdgeReason> {
+        let admission = self.shared.config.admission.get();
+        if admission.admits(body) {
+            return Ok(());
+        }
+        Err(if admission == Admission::Nothing { EdgeReason::StorageFull } else { EdgeReason::StorageLow })
     }
 
     fn submit_login(&mut self, command: Command) {
         self.shared.desk().expect_answer(&command, self.mailbox.clone());
         if self.shared.commands.submit(command).is_err() {
             self.shared.desk().expect_no_answer(command.header.session);
-            self.hear(Input::Busy(&command));
+            self.hear(Input::NotTaken(&command, EdgeReason::Busy));
         }
     }
 

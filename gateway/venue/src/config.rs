@@ -32,6 +32,10 @@ pub struct ServeArguments {
     /// Where the newest commands wait in memory for the disk; it has to outlive the process. Default: shared memory.
     #[arg(long, value_name = "DIR")]
     pub head: Option<PathBuf>,
+    /// MiB of a new journal segment. The disk should have room for many: the venue keeps two ready, takes only cancels when
+    /// one is left, and nothing when none is.
+    #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1_024))]
+    pub segment_mib: u64,
     /// What an acknowledgement promises: to survive power loss, or, sooner, the process only.
     #[arg(long, value_enum, default_value_t = DurabilityArgument::Synced)]
     pub durability: DurabilityArgument,
@@ -213,11 +217,13 @@ fn first_paragraph(error: &clap::Error) -> String {
 impl ServeArguments {
     /// Every option but the file's, with its value, whoever gave it.
     pub fn effective(&self) -> Vec<(&'static str, String)> {
-        let Self { config: _, data, head, durability, idle, cores, order_entry, market_data, http, demo } = self;
+        let Self { config: _, data, head, segment_mib, durability, idle, cores, order_entry, market_data, http, demo } =
+            self;
         let cores: Vec<_> = cores.iter().map(ToString::to_string).collect();
         vec![
             ("data", data.display().to_string()),
             ("head", head.as_ref().map_or("shared memory".to_owned(), |head| head.display().to_string())),
+            ("segment-mib", segment_mib.to_string()),
             ("durability", name(durability)),
             ("idle", name(idle)),
             ("cores", if cores.is_empty() { "none".to_owned() } else { cores.join(",") }),
@@ -331,7 +337,10 @@ mod tests {
     #[test]
     fn what_cannot_be_followed_is_named_with_its_line() {
         for (file, said) in [
-            ("data = \"x\"\nspeed = 9\n", "FILE, line 2: unknown key `speed`; there are data, head, durability"),
+            (
+                "data = \"x\"\nspeed = 9\n",
+                "FILE, line 2: unknown key `speed`; there are data, head, segment-mib, durability",
+            ),
             ("config = \"y\"", "FILE, line 1: unknown key `config`"),
             ("help = true", "FILE, line 1: unknown key `help`"),
             ("order_entry = \"127.0.0.1:1\"", "FILE, line 1: unknown key `order_entry`"),
@@ -339,6 +348,8 @@ mod tests {
             ("http = 7003", "FILE, line 1: http: invalid value '7003'"),
             ("durability = \"hopeful\"", "FILE, line 1: durability: invalid value 'hopeful'"),
             ("durability = \"hopeful\"", "[possible values: buffered, synced]"),
+            ("segment-mib = 0", "FILE, line 1: segment-mib: invalid value '0'"),
+            ("segment-mib = 1025", "1025 is not in 1..=1024"),
             ("cores = [-1]", "FILE, line 1: cores: invalid value '-1'"),
             ("cores = true", "FILE, line 1: cores: a boolean is no value here"),
             ("[cores]\nfirst = 1", "FILE, line 1: cores: a table is no value here"),

@@ -16,6 +16,8 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use journal::Space;
+use ring::Admission;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -24,12 +26,21 @@ use crate::admin::{self, Desk, Door};
 use crate::metrics::Metrics;
 
 /// What the port tells of.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Status {
-    /// Whether the venue takes orders.
+    /// Whether the venue's doors are open.
     pub ready: Arc<AtomicBool>,
     /// What it counts.
     pub metrics: Arc<Metrics>,
+    /// What its journal has room for.
+    pub space: Space,
+}
+
+impl Status {
+    /// Not ready, nothing counted.
+    pub fn new(space: Space) -> Self {
+        Self { ready: Arc::default(), metrics: Arc::default(), space }
+    }
 }
 
 /// The HTTP port, while it is open.
@@ -104,14 +115,21 @@ fn router(status: Status, address: SocketAddr, desk: Arc<Desk>) -> Router {
         .merge(admin)
 }
 
+/// Ready is who takes orders.
 async fn ready(State(status): State<Status>) -> impl IntoResponse {
-    match status.ready.load(Ordering::Acquire) {
-        true => (StatusCode::OK, "ready\n"),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
+    match (status.ready.load(Ordering::Acquire), status.space.admission().get()) {
+        (true, Admission::Everything) => (StatusCode::OK, "ready\n"),
+        (true, Admission::CancelsOnly) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "not ready: the journal's disk fills, only cancels are taken\n")
+        }
+        (true, Admission::Nothing) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "not ready: the journal's disk is full, nothing is taken\n")
+        }
+        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
     }
 }
 
 async fn metrics(State(status): State<Status>) -> impl IntoResponse {
     let media_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, media_type)], status.metrics.text())
+    ([(header::CONTENT_TYPE, media_type)], status.metrics.text(&status.space))
 }

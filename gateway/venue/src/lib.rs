@@ -4,6 +4,7 @@
 
 pub mod admin;
 pub mod affinity;
+mod alarm;
 pub mod arguments;
 pub mod clock;
 pub mod config;

@@ -1,9 +1,11 @@
 //! What the venue counts, as Prometheus text.
 //!
-//! The core counts nothing for this: the operator's thread, which reads all events, does.
+//! The core counts nothing for this: the operator's thread, which reads all events, does. What the journal has room for is
+//! looked at when somebody asks.
 
 use engine::canonical::Code;
 use engine::{Event, EventHeader, InstrumentId};
+use journal::Space;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -39,6 +41,10 @@ pub struct Metrics {
     events: Counter,
     admin_requests: Family<Status, Counter>,
     sequence: Gauge,
+    admission: Gauge,
+    spares: Gauge,
+    room: Gauge,
+    free: Gauge,
 }
 
 impl Default for Metrics {
@@ -54,6 +60,10 @@ impl Default for Metrics {
             events: Counter::default(),
             admin_requests: Family::default(),
             sequence: Gauge::default(),
+            admission: Gauge::default(),
+            spares: Gauge::default(),
+            room: Gauge::default(),
+            free: Gauge::default(),
         };
         let registry = &mut metrics.registry;
         registry.register("trades", "Trades since the start", metrics.trades.clone());
@@ -65,13 +75,25 @@ impl Default for Metrics {
         registry.register("events", "Events counted since the start", metrics.events.clone());
         registry.register("admin_requests", "Requests of administrators, by status", metrics.admin_requests.clone());
         registry.register("sequence", "The last command whose events were counted", metrics.sequence.clone());
+        let help = "What is let in: 0 everything, 1 cancels only, 2 nothing";
+        registry.register("journal_admission", help, metrics.admission.clone());
+        registry.register("journal_spares", "Journal segments that are ready", metrics.spares.clone());
+        let help = "Bytes that the journal takes without a new segment";
+        registry.register("journal_room_bytes", help, metrics.room.clone());
+        let help = "Bytes that the journal's file system has free; -1: it does not say";
+        registry.register("journal_disk_free_bytes", help, metrics.free.clone());
         metrics
     }
 }
 
 impl Metrics {
-    /// All of them, in Prometheus' text format.
-    pub fn text(&self) -> String {
+    /// All of them, in Prometheus' text format; those of the journal as it is now.
+    pub fn text(&self, space: &Space) -> String {
+        let gauge = |bytes| i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.admission.set(space.admission().get() as i64);
+        self.spares.set(gauge(space.spare_count() as u64));
+        self.room.set(gauge(space.room_bytes()));
+        self.free.set(space.free_bytes().map_or(-1, gauge));
         let mut text = String::new();
         // A string takes everything.
         let _ = encode(&mut text, &self.registry);

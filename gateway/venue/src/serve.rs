@@ -8,6 +8,7 @@
 //!   stop    not ready ─► order entry ─► core, journal sealed ─► market data ─► HTTP
 //! ```
 
+use std::convert::Infallible;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -29,6 +30,7 @@ use tokio::sync::oneshot;
 
 use crate::admin::{self, AdminView, Desk};
 use crate::affinity;
+use crate::alarm;
 use crate::arguments::ConfigCommand;
 use crate::config::{self, ConfigError, DurabilityArgument, ServeArguments, Threads};
 use crate::data_folder::{DataFolder, DataFolderError};
@@ -168,7 +170,8 @@ fn attend(running: &mut Running, arguments: &ServeArguments) -> Result<(), Serve
     // Before anybody is told that there is something to stop.
     let signals = Signals::listen()?;
     running.announce()?;
-    match signals.wait(running.venue.take_end()) {
+    let alarm = alarm::watch(running.venue.space().clone(), |line| eprintln!("rialto: {line}"));
+    match signals.wait(running.venue.take_end(), alarm) {
         Cause::Asked => {}
         Cause::CoreEnded => eprintln!("rialto: the core has ended by itself: nothing can be journalled any more"),
     }
@@ -229,13 +232,15 @@ impl Running {
 
         let mut readers = venue.take_readers();
         let [for_order_entry, for_market_data, for_operator] = [(); 3].map(|()| taken(&mut readers));
-        let status = Status::default();
-        let desk = Arc::new(Desk::new(admin_view, Arc::clone(venue.commands())));
+        let status = Status::new(venue.space().clone());
+        let admission = venue.space().admission();
+        let desk = Arc::new(Desk::new(admin_view, Arc::clone(venue.commands()), Arc::clone(admission)));
         let operator = admin::start(Arc::clone(&desk), Arc::clone(&status.metrics), for_operator);
         let operator = operator.map_err(system("a thread"))?;
 
         let config = OrderEntryConfig {
             durability: wire_durability(topology.durability),
+            admission: Arc::clone(admission),
             ..OrderEntryConfig::new(arguments.order_entry, Security::Tls(security), wall_clock)
         };
         let history = JournalHistory::new(folder.path().to_owned(), Arc::clone(venue.durable()));
@@ -320,12 +325,16 @@ impl Running {
     /// Stops everything.
     pub fn stop(self) -> Result<Ended, ServeError> {
         self.status.ready.store(false, Ordering::Release);
-        self.folder.withdraw()?;
+        // What fails is told when everything has stopped: a disk that takes nothing more is no reason to leave sessions
+        // and subscribers without a word.
+        let withdrawn = self.folder.withdraw();
         self.order_entry.stop();
-        let ended = self.venue.stop()?;
+        let ended = self.venue.stop();
         self.market_data.stop();
         self.http.stop();
         self.operator.join().expect("the operator's thread does not panic");
+        let ended = ended?;
+        withdrawn?;
         Ok(ended)
     }
 }
@@ -348,8 +357,15 @@ fn topology(arguments: &ServeArguments, threads: &Threads) -> Topology {
         DurabilityArgument::Synced => Durability::Synced,
     };
     let core = threads.placement.as_ref().map(|placement| placement.core);
-    let head_directory = arguments.head.clone();
-    Topology { durability, idle: threads.idle, core, reader_count: 3, head_directory, ..Topology::default() }
+    Topology {
+        durability,
+        idle: threads.idle,
+        core,
+        reader_count: 3,
+        segment_bytes: arguments.segment_mib << 20,
+        head_directory: arguments.head.clone(),
+        ..Topology::default()
+    }
 }
 
 /// Places the calling thread, and with it all that it starts, beside the core.
@@ -394,7 +410,11 @@ struct Signals {
 impl Signals {
     /// From now on they end the process no more.
     fn listen() -> Result<Self, ServeError> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(system("signals"))?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .build()
+            .map_err(system("signals"))?;
         let listening = runtime.enter();
         let interrupt = signal(SignalKind::interrupt()).map_err(system("signals"))?;
         let terminate = signal(SignalKind::terminate()).map_err(system("signals"))?;
@@ -402,8 +422,8 @@ impl Signals {
         Ok(Self { interrupt, terminate, runtime })
     }
 
-    /// Waits for the first, which may have come already, or for the core's end.
-    fn wait(self, core: Option<oneshot::Receiver<()>>) -> Cause {
+    /// Waits for the first, which may have come already, or for the core's end; `meanwhile` runs until then.
+    fn wait(self, core: Option<oneshot::Receiver<()>>, meanwhile: impl Future<Output = Infallible>) -> Cause {
         let Self { mut interrupt, mut terminate, runtime } = self;
         let core_ended = async {
             match core {
@@ -417,6 +437,7 @@ impl Signals {
                 _ = interrupt.recv() => Cause::Asked,
                 _ = terminate.recv() => Cause::Asked,
                 () = core_ended => Cause::CoreEnded,
+                never = meanwhile => match never {},
             }
         })
     }

@@ -20,7 +20,7 @@ use std::time::Duration;
 use engine::{Capacity, Engine, EventSink, Sequence};
 use journal::{
     AppendError, Digest, DigestQueue, Durability, EventDigest, FolderLock, Journal, OpenError, Opened, Options, Reader,
-    Recovery, ReplayError, Replayed, Sequencer, WriteError, rebuild,
+    Recovery, ReplayError, Replayed, Sequencer, Space, WriteError, rebuild,
 };
 use ring::{CommandRing, EventReader, EventRing, Idle, Polled, Release, Watermark};
 use tokio::sync::oneshot;
@@ -223,6 +223,11 @@ impl Venue {
         self.journal.durable()
     }
 
+    /// What the journal has room for, and what is to be let in.
+    pub fn space(&self) -> &Space {
+        self.journal.space()
+    }
+
     /// What was found in the data folder.
     pub fn recovery(&self) -> &Recovery {
         &self.recovery
@@ -257,6 +262,7 @@ impl Venue {
     /// If a thread of the venue has panicked.
     pub fn stop(self) -> Result<Ended, StopError> {
         self.stop.store(true, Ordering::Release);
+        self.journal.finish();
         self.commands.wake();
         drop(self.readers);
         let Stopped { engine, appender, failure } = self.core.join().expect("the core does not panic");

@@ -636,6 +636,10 @@ edge_reasons! {
     RetransmitTooOld = 2140,
     /// Another range is being sent.
     RetransmitInProgress = 2150,
+    /// The venue's storage fills: only cancels and logins are taken.
+    StorageLow = 2160,
+    /// The venue's storage is full: nothing is taken.
+    StorageFull = 2170,
 }
 
 impl From<EdgeReason> for RejectReason {

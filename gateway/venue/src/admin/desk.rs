@@ -11,7 +11,7 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use engine::{Command, CommandKind, Event, EventHeader, IdempotencyKey, KeyId, Timestamp};
-use ring::{CommandRing, EventReader, Polled};
+use ring::{Admission, CommandRing, EventReader, Polled, SharedAdmission};
 use tokio::sync::oneshot;
 
 use super::signature::TIME_TOLERANCE_NS;
@@ -28,6 +28,7 @@ const MASS_CANCELS_MAX: usize = 1_024;
 #[derive(Debug)]
 pub struct Desk {
     commands: Arc<CommandRing>,
+    admission: Arc<SharedAdmission>,
     state: Mutex<State>,
 }
 
@@ -58,15 +59,20 @@ pub(crate) enum NotSubmitted {
     Repeated,
     /// The core has more to do than it can.
     Busy,
+    /// The journal's disk fills: only what reduces risk is let in.
+    StorageLow,
+    /// The journal's disk is full.
+    StorageFull,
     /// The venue takes no commands any more.
     Stopped,
 }
 
 impl Desk {
-    /// A desk of a venue whose events up to now are in `view`, and whose commands go to `commands`.
-    pub fn new(view: AdminView, commands: Arc<CommandRing>) -> Self {
+    /// A desk of a venue whose events up to now are in `view`, and whose commands go to `commands` as far as `admission`
+    /// lets them in.
+    pub fn new(view: AdminView, commands: Arc<CommandRing>, admission: Arc<SharedAdmission>) -> Self {
         let (waiting, mass_cancels) = (BTreeMap::new(), VecDeque::new());
-        Self { commands, state: Mutex::new(State { view, waiting, mass_cancels, is_open: true }) }
+        Self { commands, admission, state: Mutex::new(State { view, waiting, mass_cancels, is_open: true }) }
     }
 
     /// Looks something up.
@@ -88,6 +94,7 @@ impl Desk {
         if state.waiting.contains_key(&request) {
             return Err(NotSubmitted::Repeated);
         }
+        self.admitted(&command)?;
         if let Request::MassCancel(name) = request {
             state.remember_mass_cancel(command.header.received_at, command.header.author, name)?;
         }
@@ -99,6 +106,14 @@ impl Desk {
         }
         state.waiting.insert(request, answer);
         Ok(answered)
+    }
+
+    fn admitted(&self, command: &Command) -> Result<(), NotSubmitted> {
+        let admission = self.admission.get();
+        if admission.admits(&command.body) {
+            return Ok(());
+        }
+        Err(if admission == Admission::Nothing { NotSubmitted::StorageFull } else { NotSubmitted::StorageLow })
     }
 
     /// Nobody waits for the command's answer any more.
@@ -206,6 +221,10 @@ mod tests {
         Command { header: CommandHeader { author: KeyId(1), received_at, ..CommandHeader::VENUE }, body: body.into() }
     }
 
+    fn desk(commands: Arc<CommandRing>) -> Desk {
+        Desk::new(AdminView::default(), commands, Arc::default())
+    }
+
     fn open() -> Command {
         let (stp_group, self_trade_prevention, fee_tier) = (StpGroup::NONE, None, 0);
         command(OpenAccount { account: AccountId(2), stp_group, self_trade_prevention, fee_tier, note: NOTE }, 0)
@@ -221,7 +240,7 @@ mod tests {
     #[test]
     fn a_request_is_busy_repeated_or_too_late_and_then_nothing_has_happened() {
         let ring = Arc::new(CommandRing::new(2, Idle::Park));
-        let desk = Desk::new(AdminView::default(), Arc::clone(&ring));
+        let desk = desk(Arc::clone(&ring));
         let [one, two, three] = [1, 2, 3].map(IdempotencyKey);
         let answer = desk.submit(open(), one).unwrap();
         assert_eq!(desk.submit(open(), one).unwrap_err(), NotSubmitted::Repeated);
@@ -237,9 +256,26 @@ mod tests {
     }
 
     #[test]
+    fn what_the_journal_has_no_room_for_is_refused_and_its_name_may_be_used_again() {
+        let admission = Arc::new(SharedAdmission::default());
+        let ring = Arc::new(CommandRing::new(16, Idle::Park));
+        let desk = Desk::new(AdminView::default(), Arc::clone(&ring), Arc::clone(&admission));
+        let [one, two] = [1, 2].map(IdempotencyKey);
+        admission.set(Admission::Nothing);
+        assert_eq!(desk.submit(open(), one).unwrap_err(), NotSubmitted::StorageFull);
+        assert_eq!(desk.submit(mass_cancel(1), two).unwrap_err(), NotSubmitted::StorageFull);
+        admission.set(Admission::CancelsOnly);
+        assert_eq!(desk.submit(open(), one).unwrap_err(), NotSubmitted::StorageLow);
+        desk.submit(mass_cancel(2), two).unwrap();
+        assert_eq!(ring.waiting(), 1);
+        admission.set(Admission::Everything);
+        desk.submit(open(), one).unwrap();
+    }
+
+    #[test]
     fn a_mass_cancel_is_remembered_until_its_time_no_longer_holds() {
         const SECOND: u64 = 1_000_000_000;
-        let desk = Desk::new(AdminView::default(), Arc::new(CommandRing::new(16, Idle::Park)));
+        let desk = desk(Arc::new(CommandRing::new(16, Idle::Park)));
         let name = IdempotencyKey(1);
         let ask = |seconds: u64| {
             let asked = desk.submit(mass_cancel(seconds * SECOND), name).map(drop);
@@ -255,7 +291,7 @@ mod tests {
     #[test]
     fn a_mass_cancel_that_met_a_full_ring_may_be_asked_again() {
         let ring = Arc::new(CommandRing::new(1, Idle::Park));
-        let desk = Desk::new(AdminView::default(), Arc::clone(&ring));
+        let desk = desk(Arc::clone(&ring));
         ring.submit(open()).unwrap();
         assert_eq!(desk.submit(mass_cancel(1), IdempotencyKey(1)).unwrap_err(), NotSubmitted::Busy);
         ring.take(&mut Vec::new(), 1);

@@ -11,7 +11,7 @@
 //!   409 DuplicateRequest   the idempotency key was used before
 //!   413 TooLarge           the body is beyond 16 KiB
 //!   422 Refused            the engine's reason, by name and code
-//!   503 Busy, Stopped      nothing happened
+//!   503 Busy, Stopped, StorageLow, StorageFull     nothing happened
 //!   504 Unknown            no answer in time; asking again with the same key tells
 //! ```
 
@@ -107,6 +107,8 @@ enum Refusal {
     DuplicateRequest(Option<EventHeader>),
     Refused(Option<EventHeader>, RejectReason),
     Busy,
+    StorageLow,
+    StorageFull,
     Stopped,
     /// It may have been carried out or not.
     Unknown,
@@ -133,6 +135,14 @@ impl Refusal {
             }
             Self::Refused(header, reason) => (StatusCode::UNPROCESSABLE_ENTITY, refused(header, "Refused", *reason)),
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, said("Busy", "nothing has happened; ask again")),
+            Self::StorageLow => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                said("StorageLow", "the journal's disk fills: only kill and mass-cancel are taken; free space on it"),
+            ),
+            Self::StorageFull => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                said("StorageFull", "the journal's disk is full: nothing is taken; free space on it"),
+            ),
             Self::Stopped => (StatusCode::SERVICE_UNAVAILABLE, said("Stopped", "the venue takes no commands any more")),
             Self::Unknown => (
                 StatusCode::GATEWAY_TIMEOUT,
@@ -159,6 +169,8 @@ impl From<NotSubmitted> for Refusal {
         match reason {
             NotSubmitted::Repeated => Self::DuplicateRequest(None),
             NotSubmitted::Busy => Self::Busy,
+            NotSubmitted::StorageLow => Self::StorageLow,
+            NotSubmitted::StorageFull => Self::StorageFull,
             NotSubmitted::Stopped => Self::Stopped,
         }
     }

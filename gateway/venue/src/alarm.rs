@@ -1,0 +1,42 @@
+//! Says when the journal's disk fills, what that means for traders, and what to do.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use journal::Space;
+use ring::Admission;
+use tokio::time::{MissedTickBehavior, interval};
+
+/// How often it looks.
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Watches what is let in, and hands a line to `say` whenever it changes.
+pub(crate) async fn watch(space: Space, mut say: impl FnMut(&str)) -> Infallible {
+    let mut ticks = interval(LOOK_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut said = Admission::Everything;
+    loop {
+        ticks.tick().await;
+        let admission = space.admission().get();
+        if admission != said {
+            said = admission;
+            say(&line(admission, &space));
+        }
+    }
+}
+
+fn line(admission: Admission, space: &Space) -> String {
+    let (segment, folder) = (space.segment_bytes() >> 20, space.path().display());
+    let reason = space.failure().unwrap_or_else(|| "the last attempt has just succeeded".to_owned());
+    let what_to_do = format!("free at least {segment} MiB there, and the venue goes on by itself");
+    match admission {
+        Admission::Everything => "the journal has room again: everything is taken".to_owned(),
+        Admission::CancelsOnly => format!(
+            "ALARM: no new journal segment can be made in {folder}: {reason}. One is left: only cancels, kill switches and \
+             logins are taken; {what_to_do}"
+        ),
+        Admission::Nothing => format!(
+            "ALARM: no new journal segment can be made in {folder}: {reason}. None is left: nothing is taken; {what_to_do}"
+        ),
+    }
+}
