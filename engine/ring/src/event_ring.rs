@@ -295,7 +295,12 @@ impl EventReader {
             }
             Some(_) => {
                 self.free();
-                if closed && self.ring.will_never_release() { Polled::Closed } else { Polled::Empty }
+                if self.ring.will_never_release() {
+                    // The watermark's bell woke the readers alone; the publisher may be waiting for room.
+                    self.ring.room.ring();
+                    return if closed { Polled::Closed } else { Polled::Empty };
+                }
+                Polled::Empty
             }
         }
     }
@@ -617,6 +622,31 @@ mod tests {
         durable.poison();
         publish(&mut publisher, 5..=9);
         assert!(publisher.is_void());
+    }
+
+    /// The publisher sleeps over a full ring when the watermark is poisoned. The poison woke the readers alone, which had
+    /// nothing to free, so that the core slept for ever.
+    #[test]
+    fn poison_reaches_a_publisher_that_waits_for_room() {
+        for _ in 0..if cfg!(miri) { 2 } else { 50 } {
+            let durable = Arc::new(Watermark::new(0, Idle::Park));
+            let (mut publisher, mut readers) = EventRing::open(4, 1, Idle::Park, Release::After(Arc::clone(&durable)));
+            let mut reader = readers.pop().unwrap();
+            std::thread::scope(|scope| {
+                scope.spawn(move || {
+                    publish(&mut publisher, 1..=5);
+                    assert!(publisher.is_void());
+                });
+                scope.spawn(move || {
+                    reader.wait(Duration::from_secs(60));
+                    while reader.poll() != Polled::Closed {
+                        std::thread::yield_now();
+                    }
+                });
+                std::thread::yield_now();
+                durable.poison();
+            });
+        }
     }
 
     #[test]
