@@ -8,6 +8,9 @@
 mod bell;
 mod command_ring;
 mod event_ring;
+#[cfg(all(test, loom))]
+mod loom_models;
+mod sync;
 mod watermark;
 
 pub use bell::{Bell, Idle};
