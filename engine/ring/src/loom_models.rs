@@ -33,7 +33,7 @@ fn check(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
 
 #[test]
 fn a_bell_that_rings_behind_a_change_wakes_who_waits_for_it() {
-    check(4, || {
+    check(5, || {
         let shared = Arc::new((Bell::new(), AtomicU64::new(0)));
         let waiting = Arc::clone(&shared);
         let waiter = thread::spawn(move || {
@@ -49,7 +49,7 @@ fn a_bell_that_rings_behind_a_change_wakes_who_waits_for_it() {
 
 #[test]
 fn a_bell_wakes_everybody() {
-    check(2, || {
+    check(3, || {
         let shared = Arc::new((Bell::new(), AtomicU64::new(0)));
         let waiters = [1, 2].map(|wanted| {
             let shared = Arc::clone(&shared);
@@ -90,7 +90,7 @@ impl Steps {
 #[test]
 fn what_was_written_before_an_advance_is_seen_behind_it() {
     for idle in [Idle::Park, Idle::Poll] {
-        check(3, move || {
+        check(4, move || {
             let steps = Steps::new(idle);
             let waiting = Arc::clone(&steps);
             let waiter = thread::spawn(move || {
@@ -109,7 +109,7 @@ fn what_was_written_before_an_advance_is_seen_behind_it() {
 
 #[test]
 fn poison_ends_a_wait_and_hides_nothing_that_was_reached() {
-    check(4, || {
+    check(5, || {
         let steps = Steps::new(Idle::Park);
         let waiting = Arc::clone(&steps);
         let waiter = thread::spawn(move || {
@@ -155,7 +155,7 @@ fn next(reader: &mut EventReader) -> Result<u64, u64> {
 
 #[test]
 fn a_gating_reader_sees_every_event_whole_however_small_the_ring() {
-    check(2, || {
+    check(3, || {
         let (mut publisher, mut readers) = EventRing::open(1, 1, Idle::Park, Release::AsPublished);
         let mut reader = readers.pop().unwrap();
         let reading = thread::spawn(move || {
@@ -170,7 +170,7 @@ fn a_gating_reader_sees_every_event_whole_however_small_the_ring() {
 
 #[test]
 fn the_end_is_seen_behind_the_last_event() {
-    check(3, || {
+    check(4, || {
         let (mut publisher, mut readers) = EventRing::open(2, 1, Idle::Park, Release::AsPublished);
         let mut reader = readers.pop().unwrap();
         let reading = thread::spawn(move || {
@@ -209,7 +209,7 @@ fn a_lapped_reader_counts_what_it_missed_and_sees_no_torn_event() {
 
 #[test]
 fn who_waits_for_the_end_of_a_command_is_woken_by_it() {
-    check(3, || {
+    check(5, || {
         let (mut publisher, mut readers) = EventRing::open(2, 1, Idle::Park, Release::AsPublished);
         let mut reader = readers.pop().unwrap();
         let reading = thread::spawn(move || {
@@ -225,7 +225,7 @@ fn who_waits_for_the_end_of_a_command_is_woken_by_it() {
 /// The release comes before the event, behind it, or between its parts: a reader that nobody wakes would be a deadlock.
 #[test]
 fn a_release_at_any_moment_wakes_the_reader_and_none_sees_an_event_before_it() {
-    check(2, || {
+    check(4, || {
         let durable = Arc::new(Watermark::new(0, Idle::Park));
         let release = Release::After(Arc::clone(&durable));
         let (mut publisher, mut readers) = EventRing::open(1, 1, Idle::Park, release);
@@ -244,7 +244,7 @@ fn a_release_at_any_moment_wakes_the_reader_and_none_sees_an_event_before_it() {
 
 #[test]
 fn a_publisher_that_waits_for_room_is_woken_by_a_reader_that_goes() {
-    check(2, || {
+    check(5, || {
         let (mut publisher, readers) = EventRing::open(1, 1, Idle::Park, Release::AsPublished);
         let reading = thread::spawn(move || drop(readers));
         (1..=2).for_each(|number| publish(&mut publisher, number));
@@ -255,7 +255,7 @@ fn a_publisher_that_waits_for_room_is_woken_by_a_reader_that_goes() {
 
 #[test]
 fn a_publisher_that_waits_for_a_release_that_never_comes_is_void() {
-    check(2, || {
+    check(3, || {
         let durable = Arc::new(Watermark::new(0, Idle::Park));
         let (mut publisher, mut readers) = EventRing::open(1, 1, Idle::Park, Release::After(Arc::clone(&durable)));
         let mut reader = readers.pop().unwrap();
@@ -276,7 +276,7 @@ fn a_publisher_that_waits_for_a_release_that_never_comes_is_void() {
 /// The queue is another crate's and one step here; ours is that the core does not sleep over a command.
 #[test]
 fn a_core_that_waits_for_commands_is_woken_by_each() {
-    check(3, || {
+    check(5, || {
         let ring = Arc::new(CommandRing::new(2, Idle::Park));
         let submitting = Arc::clone(&ring);
         let producer = thread::spawn(move || {
