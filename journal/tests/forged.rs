@@ -62,8 +62,8 @@ fn the_gap_behind_a_header_is_zeros_where_the_file_ends_in_it_too() {
     assert_header_refused(segment, Fault::Padding);
 }
 
-/// A batch that begins with the largest sequence and counts no command, but holds one: the reader counted on from it,
-/// which is an overflow.
+/// A batch that begins with the largest sequence and counts no command, but holds one: behind the largest nothing counts
+/// on, so that it passed for whole.
 #[test]
 fn no_command_has_the_largest_sequence() {
     let mut segment = sealed();

@@ -425,6 +425,39 @@ impl ByteSink for Bytes {
     }
 }
 
+#[cfg(all(test, loom))]
+mod loom_models {
+    use loom::thread;
+
+    use super::*;
+    use crate::loom_models::{check, event};
+
+    fn bytes(number: u64) -> Bytes {
+        let (header, event) = event(number);
+        let mut bytes = Bytes::default();
+        header.encode(&mut bytes);
+        event.encode(&mut bytes);
+        bytes
+    }
+
+    /// Without the ring's own cursor, which orders the same once more.
+    #[test]
+    fn a_slot_is_read_whole_or_not_at_all() {
+        check(2, || {
+            let slot = Arc::new(Slot::new());
+            let reading = Arc::clone(&slot);
+            let reader = thread::spawn(move || {
+                if let Some(found) = reading.read(0) {
+                    assert_eq!(found, event(1), "a torn event");
+                }
+            });
+            slot.write(0, &bytes(1));
+            slot.write(1, &bytes(2));
+            reader.join().unwrap();
+        });
+    }
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;

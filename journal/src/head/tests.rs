@@ -225,6 +225,9 @@ mod kills {
 /// See docs/TESTING.md.
 #[cfg(loom)]
 mod loom_models {
+    use std::ops::ControlFlow;
+    use std::sync::atomic::AtomicBool;
+
     use loom::sync::atomic::AtomicU64 as CheckedWord;
     use loom::thread;
 
@@ -258,7 +261,8 @@ mod loom_models {
         Arc::new(Head::over(words, NOTHING_DURABLE, Idle::Park))
     }
 
-    fn drain_all(mut drain: HeadDrain<Words<CheckedWord>>) -> Vec<u8> {
+    /// Takes and frees everything; tells `sync` what is durable before it is marked, and stops when that stops.
+    fn drain_all<W: Word>(mut drain: HeadDrain<Words<W>>, sync: impl Fn(u64) -> ControlFlow<()>) -> Vec<u8> {
         let mut out = Vec::new();
         let mut last = 0;
         while drain.wait().is_ok() {
@@ -266,9 +270,107 @@ mod loom_models {
             while records(1..=last).len() < out.len() {
                 last += 1;
             }
+            if sync(last).is_break() {
+                drain.head.freed.poison();
+                break;
+            }
             drain.mark_durable(Sequence(last), link(last));
         }
         out
+    }
+
+    fn always(_: u64) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
+    /// A word that keeps nothing once the process is dead.
+    struct MortalWord {
+        word: CheckedWord,
+        life: Arc<Life>,
+    }
+
+    /// What a process did in its life; kept by atomics that loom knows nothing of, so that they order nothing.
+    #[derive(Default)]
+    struct Life {
+        stores_left: AtomicU64,
+        is_over: AtomicBool,
+        acknowledged: AtomicU64,
+        synced: AtomicU64,
+    }
+
+    impl Life {
+        /// Raises a number, if there still is somebody to do so.
+        fn reach(&self, number: &AtomicU64, value: u64) -> ControlFlow<()> {
+            if self.is_over.load(Ordering::Relaxed) {
+                return ControlFlow::Break(());
+            }
+            number.store(value, Ordering::Relaxed);
+            ControlFlow::Continue(())
+        }
+    }
+
+    impl Word for MortalWord {
+        fn load(&self) -> u64 {
+            Word::load(&self.word)
+        }
+
+        fn store(&self, word: u64, order: Ordering) {
+            let left = self.life.stores_left.load(Ordering::Relaxed);
+            if left == 0 {
+                self.life.is_over.store(true, Ordering::Relaxed);
+            } else {
+                self.life.stores_left.store(left - 1, Ordering::Relaxed);
+                self.word.store(word, order);
+            }
+        }
+    }
+
+    /// Both threads stop at one moment, wherever each is.
+    #[test]
+    fn a_process_killed_at_any_store_of_either_thread_leaves_what_can_be_adopted() {
+        for stores in 0.. {
+            let any_killed = Arc::new(AtomicBool::new(false));
+            let any = Arc::clone(&any_killed);
+            check(2, move || {
+                if live_for(stores) {
+                    any.store(true, Ordering::Relaxed);
+                }
+            });
+            if !any_killed.load(Ordering::Relaxed) {
+                println!("killed at each of {stores} stores");
+                return;
+            }
+        }
+    }
+
+    /// Whether the process was killed before it had done everything.
+    fn live_for(stores: u64) -> bool {
+        let life = Arc::new(Life { stores_left: AtomicU64::new(u64::MAX), ..Life::default() });
+        // Two short records or one long one.
+        let ring_words = 2 * record(1).len() / WORD_BYTES;
+        let words = Words::of(ring_words, || MortalWord { word: CheckedWord::new(0), life: Arc::clone(&life) });
+        let head = Arc::new(Head::over(words, NOTHING_DURABLE, Idle::Park));
+        life.stores_left.store(stores, Ordering::Relaxed);
+        let (mut appender, publishing) = (HeadAppender::new(Arc::clone(&head)), Arc::clone(&life));
+        let appending = thread::spawn(move || {
+            for last in [1, 2, 3] {
+                let published = appender.append(&command(last)).and_then(|()| appender.publish());
+                if published.is_err() || publishing.reach(&publishing.acknowledged, last).is_break() {
+                    return;
+                }
+            }
+        });
+        drain_all(HeadDrain::new(Arc::clone(&head)), |last| life.reach(&life.synced, last));
+        appending.join().unwrap();
+
+        let image = head.memory.image().unwrap_or_else(|fault| panic!("killed at store {stores}: {fault}"));
+        let (mark, last) = (image.mark.sequence.0, image.last().0);
+        assert!(mark <= life.synced.load(Ordering::Relaxed), "killed at store {stores}: marked, and not on disk");
+        assert!(last >= life.acknowledged.load(Ordering::Relaxed), "killed at store {stores}: a command is lost");
+        for sequence in mark + 1..=last {
+            assert_eq!(image.record(Sequence(sequence)), Some(&record(sequence)[..]), "killed at store {stores}");
+        }
+        life.is_over.load(Ordering::Relaxed)
     }
 
     /// The ring holds one long record or one short one and a half: every record waits for the one before to be freed, and
@@ -284,7 +386,7 @@ mod loom_models {
                 }
                 appender.publish().unwrap();
             });
-            assert_eq!(drain_all(HeadDrain::new(Arc::clone(&head))), records(1..=3));
+            assert_eq!(drain_all(HeadDrain::new(Arc::clone(&head)), always), records(1..=3));
             appending.join().unwrap();
             let image = head.memory.image().unwrap();
             assert_eq!((image.mark.sequence, image.mark.hash, image.last()), (Sequence(3), link(3), Sequence(3)));
@@ -303,7 +405,7 @@ mod loom_models {
                 appender.append(&command(3)).unwrap();
                 appender.publish().unwrap();
             });
-            assert_eq!(drain_all(HeadDrain::new(head)), records(1..=3));
+            assert_eq!(drain_all(HeadDrain::new(head), always), records(1..=3));
             appending.join().unwrap();
         });
     }
