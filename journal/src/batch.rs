@@ -193,7 +193,7 @@ impl<'a> BatchView<'a> {
 fn verify_number(record: &RecordView<'_>, next: Sequence, index: u32) -> Result<Sequence, Fault> {
     let found = record.number();
     match record.kind() {
-        RecordKind::Command if found == next.0 => Ok(next.next()),
+        RecordKind::Command if found == next.0 && next.0 < u64::MAX => Ok(next.next()),
         RecordKind::EventDigest if Block(found).last() < next => Ok(next),
         RecordKind::Seal if found.checked_add(1) == Some(next.0) => Ok(next),
         RecordKind::Command | RecordKind::EventDigest | RecordKind::Seal => {

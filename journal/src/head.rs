@@ -35,7 +35,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use engine::{Command, Sequence, Sequenced};
 use ring::{Idle, Poisoned, Watermark};
@@ -146,13 +146,64 @@ pub(crate) fn claim(path: &Path) -> io::Result<Option<HeadLock>> {
     }
 }
 
-/// The mapped file and the cursors over it, shared by appender and drain.
+/// A word of the head. All that outlives the process goes through it.
+pub(crate) trait Word {
+    fn load(&self) -> u64;
+
+    fn store(&self, word: u64, order: Ordering);
+}
+
+impl Word for AtomicU64 {
+    fn load(&self) -> u64 {
+        self.load(Ordering::Relaxed)
+    }
+
+    fn store(&self, word: u64, order: Ordering) {
+        self.store(word, order);
+    }
+}
+
+/// Where a head's words are: in a mapped file, or in a test's own memory.
+pub(crate) trait Memory {
+    type Word: Word;
+
+    fn published(&self) -> &Self::Word;
+
+    /// One of the two, as long as a mark.
+    fn mark(&self, index: usize) -> &[Self::Word];
+
+    fn ring(&self) -> &[Self::Word];
+}
+
+/// The mapped file.
 #[derive(Debug)]
-pub(crate) struct Head {
+pub(crate) struct HeadFile {
     path: PathBuf,
     /// For as long as the head is used.
     _lock: HeadLock,
-    memory: SharedWords,
+    words: SharedWords,
+}
+
+impl Memory for HeadFile {
+    type Word = AtomicU64;
+
+    fn published(&self) -> &AtomicU64 {
+        &self.words.words()[PUBLISHED_WORD]
+    }
+
+    fn mark(&self, index: usize) -> &[AtomicU64] {
+        &self.words.words()[MARK_AT_WORD[index]..][..MARK_WORDS]
+    }
+
+    fn ring(&self) -> &[AtomicU64] {
+        &self.words.words()[RING_WORD..]
+    }
+}
+
+/// The memory and the cursors over it, shared by appender and drain.
+#[derive(Debug)]
+pub(crate) struct Head<M = HeadFile> {
+    memory: M,
     ring_bytes: u64,
     /// Ring position behind the last published record. Poisoned: the appender is gone.
     pub(crate) published: Watermark,
@@ -178,40 +229,46 @@ impl Head {
         lock.0.set_len(0)?;
         lock.0.set_len(length)?;
         allocate(&lock.0, length)?;
-        let head = Self {
-            path,
-            memory: SharedWords::map(&lock.0)?,
-            _lock: lock,
-            ring_bytes,
-            published: Watermark::new(0, idle.beside_the_core()),
-            freed: Watermark::new(0, idle),
-        };
-        head.store(0, &header_words(journal, ring_bytes));
-        let (sequence, hash) = durable;
-        head.store(MARK_AT_WORD[0], &Mark { generation: 0, sequence, position: 0, hash }.encode());
-        fs::rename(unfinished, &head.path)?;
+        let file = HeadFile { path, words: SharedWords::map(&lock.0)?, _lock: lock };
+        store(file.words.words(), &header_words(journal, ring_bytes));
+        let head = Self::over(file, durable, idle);
+        fs::rename(unfinished, &head.memory.path)?;
         Ok(Arc::new(head))
     }
 
     /// Removes the file: everything that it held is durable.
     pub(crate) fn remove(&self) -> io::Result<()> {
-        fs::remove_file(&self.path)
+        fs::remove_file(&self.memory.path)
     }
 
     /// Where the file is.
     pub(crate) fn path(&self) -> &Path {
-        &self.path
+        &self.memory.path
     }
+}
 
-    fn store(&self, at: usize, words: &[u64]) {
-        for (cell, word) in self.memory.words()[at..].iter().zip(words) {
-            cell.store(*word, Ordering::Relaxed);
+fn store<W: Word>(cells: &[W], words: &[u64]) {
+    for (cell, word) in cells.iter().zip(words) {
+        cell.store(*word, Ordering::Relaxed);
+    }
+}
+
+impl<M: Memory> Head<M> {
+    /// An empty head in `memory`, which continues the journal behind `durable`.
+    fn over(memory: M, durable: (Sequence, ChainHash), idle: Idle) -> Self {
+        let (sequence, hash) = durable;
+        store(memory.mark(0), &Mark { generation: 0, sequence, position: 0, hash }.encode());
+        Self {
+            ring_bytes: (memory.ring().len() * WORD_BYTES) as u64,
+            memory,
+            published: Watermark::new(0, idle.beside_the_core()),
+            freed: Watermark::new(0, idle),
         }
     }
 
     /// The words of the ring from `position` on, around its end.
-    fn ring(&self, position: u64) -> impl Iterator<Item = &std::sync::atomic::AtomicU64> {
-        let ring = &self.memory.words()[RING_WORD..];
+    fn ring(&self, position: u64) -> impl Iterator<Item = &M::Word> {
+        let ring = self.memory.ring();
         let at = usize::try_from(position % self.ring_bytes).expect("the ring is in memory") / WORD_BYTES;
         let (before, behind) = ring.split_at(at);
         behind.iter().chain(before)
@@ -220,17 +277,17 @@ impl Head {
 
 /// The core's end: stores records.
 #[derive(Debug)]
-pub(crate) struct HeadAppender {
-    head: Arc<Head>,
+pub(crate) struct HeadAppender<M: Memory = HeadFile> {
+    head: Arc<Head<M>>,
     appended: u64,
     published: u64,
     /// As last read; the truth may be further on.
     freed: u64,
 }
 
-impl HeadAppender {
+impl<M: Memory> HeadAppender<M> {
     /// For one thread; a second one on the same head would be a bug.
-    pub(crate) fn new(head: Arc<Head>) -> Self {
+    pub(crate) fn new(head: Arc<Head<M>>) -> Self {
         Self { head, appended: 0, published: 0, freed: 0 }
     }
 
@@ -255,7 +312,7 @@ impl HeadAppender {
             return Err(Poisoned { reached: self.freed });
         }
         if self.appended > self.published {
-            self.head.memory.words()[PUBLISHED_WORD].store(self.appended, Ordering::Release);
+            self.head.memory.published().store(self.appended, Ordering::Release);
             self.head.published.advance(self.appended);
             self.published = self.appended;
         }
@@ -273,7 +330,7 @@ impl HeadAppender {
     }
 }
 
-impl Drop for HeadAppender {
+impl<M: Memory> Drop for HeadAppender<M> {
     /// Tells the writer that nothing more will come.
     fn drop(&mut self) {
         self.head.published.poison();
@@ -282,15 +339,15 @@ impl Drop for HeadAppender {
 
 /// The writer's end: takes records, and frees them once they are durable.
 #[derive(Debug)]
-pub(crate) struct HeadDrain {
-    head: Arc<Head>,
+pub(crate) struct HeadDrain<M = HeadFile> {
+    head: Arc<Head<M>>,
     drained: u64,
     generation: u64,
 }
 
-impl HeadDrain {
+impl<M: Memory> HeadDrain<M> {
     /// For one thread; a second one on the same head would be a bug.
-    pub(crate) fn new(head: Arc<Head>) -> Self {
+    pub(crate) fn new(head: Arc<Head<M>>) -> Self {
         Self { head, drained: 0, generation: 0 }
     }
 
@@ -305,7 +362,7 @@ impl HeadDrain {
         let available = usize::try_from(published - self.drained).expect("the ring is in memory");
         let take = self.whole_records(available.min(bytes_max));
         let words = self.head.ring(self.drained).take(take / WORD_BYTES);
-        out.extend(words.flat_map(|cell| cell.load(Ordering::Relaxed).to_le_bytes()));
+        out.extend(words.flat_map(|cell| cell.load().to_le_bytes()));
         self.drained += take as u64;
     }
 
@@ -313,12 +370,12 @@ impl HeadDrain {
     pub(crate) fn mark_durable(&mut self, sequence: Sequence, hash: ChainHash) {
         self.generation += 1;
         let mark = Mark { generation: self.generation, sequence, position: self.drained, hash };
-        self.head.store(MARK_AT_WORD[usize::from(!self.generation.is_multiple_of(2))], &mark.encode());
+        store(self.head.memory.mark(usize::from(!self.generation.is_multiple_of(2))), &mark.encode());
         self.head.freed.advance(self.drained);
     }
 
     /// The head.
-    pub(crate) fn head(&self) -> &Head {
+    pub(crate) fn head(&self) -> &Head<M> {
         &self.head
     }
 
@@ -327,7 +384,7 @@ impl HeadDrain {
         let mut taken = 0;
         while taken < bytes_max {
             let prefix = self.head.ring(self.drained + taken as u64).next().expect("the ring is not empty");
-            let record = record_bytes_from_prefix(&prefix.load(Ordering::Relaxed).to_le_bytes());
+            let record = record_bytes_from_prefix(&prefix.load().to_le_bytes());
             if taken + record > bytes_max {
                 break;
             }
@@ -377,12 +434,14 @@ impl HeadImage {
         if header[5..7] != expected[5..7] {
             return Ok(Found::OtherBoot);
         }
-        let mark = MARK_AT_WORD
-            .iter()
-            .filter_map(|&at| Mark::decode(&words[at..at + MARK_WORDS]))
-            .max_by_key(|mark| mark.generation)
-            .ok_or(HeadFault::Mark)?;
-        Self::behind_mark(mark, words[PUBLISHED_WORD], ring).map(Found::Head)
+        let marks = MARK_AT_WORD.map(|at| &words[at..at + MARK_WORDS]);
+        Self::from_parts(marks, words[PUBLISHED_WORD], ring).map(Found::Head)
+    }
+
+    fn from_parts(marks: [&[u64]; 2], published: u64, ring: &[u64]) -> Result<Self, HeadFault> {
+        let whole = marks.into_iter().filter_map(Mark::decode);
+        let mark = whole.max_by_key(|mark| mark.generation).ok_or(HeadFault::Mark)?;
+        Self::behind_mark(mark, published, ring)
     }
 
     fn behind_mark(mark: Mark, published: u64, ring: &[u64]) -> Result<Self, HeadFault> {
@@ -456,3 +515,6 @@ fn boot_id() -> [u8; 16] {
 }
 
 const _: () = assert!(RECORD_PREFIX_BYTES == WORD_BYTES, "a record's length is in its first word");
+
+#[cfg(test)]
+mod tests;

@@ -380,8 +380,8 @@ impl Reader {
     fn enter_segment(&mut self, header: &SegmentHeader) -> Result<(), Fault> {
         self.place.accept_segment(header, self.segment.number, &self.identity)?;
         let offset = self.alignment();
-        let gap = self.bytes().get(SEGMENT_HEADER_BYTES..offset).unwrap_or_default();
-        if !is_zero(gap) {
+        let gap = SEGMENT_HEADER_BYTES..offset.min(self.bytes().len());
+        if !is_zero(&self.bytes()[gap]) {
             return Err(Fault::Padding);
         }
         let hash = SegmentHeader::hash(self.bytes());

@@ -160,6 +160,7 @@ impl SegmentHeader {
             capacity: reader.read().ok()?,
         };
         let in_range = alignment.is_power_of_two() && (ALIGNMENT_MIN..=ALIGNMENT_MAX).contains(&(alignment as usize));
-        (reserved == 0 && in_range).then_some(Ok(Self { identity, term, number, first, previous }))
+        let zeros = bytes[bytes.len() - reader.remaining()..].iter().all(|&byte| byte == 0);
+        (reserved == 0 && in_range && zeros).then_some(Ok(Self { identity, term, number, first, previous }))
     }
 }

@@ -1,8 +1,10 @@
-use core::sync::atomic::{AtomicU32, Ordering, fence};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use core::sync::atomic::Ordering;
+use std::sync::PoisonError;
 use std::time::Duration;
 
-use crossbeam_utils::{Backoff, CachePadded};
+use crossbeam_utils::CachePadded;
+
+use crate::sync::{AtomicU32, Backoff, Condvar, Mutex, MutexGuard, fence, sleep, spin_loop};
 
 /// What a waiter does once it has spun in vain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -83,8 +85,8 @@ impl Bell {
         }
         match idle {
             Idle::Park => self.sleep(look, None).expect("a sleep without a limit ends by finding"),
-            Idle::Poll => look_again(look, || std::thread::sleep(POLL_INTERVAL)),
-            Idle::Spin => look_again(look, core::hint::spin_loop),
+            Idle::Poll => look_again(look, || sleep(POLL_INTERVAL)),
+            Idle::Spin => look_again(look, spin_loop),
         }
     }
 
@@ -135,7 +137,7 @@ fn look_a_little<T>(idle: Idle, look: &mut impl FnMut() -> Option<T>) -> Option<
     if idle == Idle::Spin {
         return (0..SPIN_LOOKS).find_map(|_| {
             let found = look();
-            core::hint::spin_loop();
+            spin_loop();
             found
         });
     }
@@ -153,7 +155,7 @@ fn look_a_little<T>(idle: Idle, look: &mut impl FnMut() -> Option<T>) -> Option<
 fn poll<T>(mut look: impl FnMut() -> Option<T>, limit: Duration) -> Option<T> {
     let sleeps = limit.as_nanos().div_ceil(POLL_INTERVAL.as_nanos());
     (0..sleeps).find_map(|_| {
-        std::thread::sleep(POLL_INTERVAL.min(limit));
+        sleep(POLL_INTERVAL.min(limit));
         look()
     })
 }
@@ -167,7 +169,7 @@ fn look_again<T>(mut look: impl FnMut() -> Option<T>, pause: impl Fn()) -> T {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use core::cell::Cell;

@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crossbeam_queue::ArrayQueue;
@@ -6,6 +6,7 @@ use engine::command::Switch;
 use engine::{Command, CommandBody};
 
 use crate::bell::{Bell, Idle};
+use crate::sync::AtomicBool;
 
 /// Commands on their way to the core: many producers, one consumer, bounded, lock-free.
 ///
@@ -114,7 +115,7 @@ pub(crate) fn reduces_risk(body: &CommandBody) -> bool {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use engine::command::{AdvanceTime, CancelOrder, Disconnect, DisconnectReason};

@@ -10,6 +10,9 @@ mod admission;
 mod bell;
 mod command_ring;
 mod event_ring;
+#[cfg(all(test, loom))]
+mod loom_models;
+mod sync;
 mod watermark;
 
 pub use admission::{Admission, SharedAdmission};

@@ -1,9 +1,10 @@
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::Ordering;
 use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
 
 use crate::bell::{Bell, Idle};
+use crate::sync::AtomicU64;
 
 /// How far one thread has come: a number that only grows, and that others read and wait for.
 ///
@@ -124,7 +125,7 @@ impl Watermark {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

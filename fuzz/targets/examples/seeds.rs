@@ -10,6 +10,8 @@ fn main() {
         ("snapshot", targets::snapshot::seeds()),
         ("wire", targets::frames::seeds()),
         ("session", targets::session::seeds()),
+        ("segment", targets::segment::seeds()),
+        ("batch", targets::batch::seeds()),
     ] {
         let folder = corpus.join(target);
         fs::create_dir_all(&folder).expect("a folder for the corpus");
