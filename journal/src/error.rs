@@ -134,6 +134,12 @@ pub enum Fault {
         /// The first sequence found.
         found: Sequence,
     },
+    /// What was durable is not there.
+    #[error("command {durable} was made durable, but the journal ends here: it is an older copy, or the file was cut")]
+    Lost {
+        /// The last command that is known to have been durable.
+        durable: Sequence,
+    },
     /// A term is less than one before it.
     #[error("the term goes back from {before} to {found}")]
     TermWentBack {

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! [`layout`] draws the bytes, [`Journal::open`] recovers and starts the writer, [`Sequencer`] is the core's step,
-//! [`Reader`] reads and verifies without a lock, [`replay()`] rebuilds and compares.
+//! [`Reader`] reads and verifies without a lock, from the beginning or from a [`Seek`] on, [`Follower`] goes on reading as
+//! the journal grows, [`replay()`] rebuilds and compares.
 
 mod batch;
 mod belt;
@@ -15,6 +16,7 @@ pub mod checksum;
 mod chunk;
 pub mod digest;
 pub mod error;
+pub mod follow;
 mod head;
 pub mod journal;
 pub mod layout;
@@ -23,6 +25,7 @@ pub mod reader;
 mod record;
 pub mod recovery;
 pub mod replay;
+pub mod seek;
 pub mod segment;
 pub mod sequencer;
 mod spare;
@@ -33,11 +36,13 @@ mod writer;
 pub use checksum::ChainHash;
 pub use digest::{Block, BlockDigest, Digest, EventDigest, HashSink, book_digest, state_digest};
 pub use error::{AppendError, Fault, HeadFault, OpenError, ReadError, ReplayError, WriteError};
+pub use follow::{Follower, Polling, StopFollowing};
 pub use journal::{Durability, Journal, Opened, Options};
 pub use reader::{Cut, JOURNAL_FOLDER, Position, Reader, Verified};
 pub use record::{Entry, Seal};
 pub use recovery::{FolderLock, HeadOutcome, Recovery};
 pub use replay::{Both, ReplaySummary, Replayed, rebuild, replay};
+pub use seek::Seek;
 pub use segment::{Identity, JournalId, SegmentHeader, SegmentNumber};
 pub use sequencer::{Append, Apply, BEFORE_FIRST, Discard, Discontinuity, Sequencer};
 pub use storage::{DirectoryStorage, Storage, StorageFile};

@@ -157,25 +157,39 @@ impl Reader {
 
     /// The journal in `storage`, at its beginning; nothing if there are no segments.
     pub fn with_storage(storage: Arc<dyn Storage>) -> Result<Option<Self>, ReadError> {
-        let mut ahead = segment_numbers(storage.as_ref())?;
-        ahead.reverse();
-        let Some(number) = ahead.pop() else { return Ok(None) };
+        let segments = segment_numbers(storage.as_ref())?;
+        if segments.is_empty() {
+            return Ok(None);
+        }
+        Self::enter(storage, &segments).map(Some)
+    }
+
+    /// A journal at the beginning of the first of these segments, which follow one another up to the last. Its header
+    /// says what has come before.
+    pub(crate) fn enter(storage: Arc<dyn Storage>, segments: &[SegmentNumber]) -> Result<Self, ReadError> {
+        let (&number, behind) = segments.split_first().expect("a segment to enter");
         let bytes = map(storage.as_ref(), number)?;
         let header =
             SegmentHeader::decode((*bytes).as_ref()).map_err(|fault| damaged(storage.as_ref(), number, 0, fault))?;
+        let place = match number {
+            SegmentNumber::FIRST => {
+                Place { offset: 0, sequence: Sequence(1), hash: ChainHash::GENESIS, term: header.term }
+            }
+            _ => Place { offset: 0, sequence: header.first, hash: header.previous, term: header.term },
+        };
         let mut reader = Self {
             storage,
-            ahead,
+            ahead: behind.iter().rev().copied().collect(),
             identity: header.identity,
             segment: OpenSegment { number, bytes },
-            place: Place { offset: 0, sequence: Sequence(1), hash: ChainHash::GENESIS, term: header.term },
+            place,
             batch: None,
             verified: Verified {
                 segment_count: 0,
                 batch_count: 0,
                 first: Sequence::NONE,
-                last: Sequence::NONE,
-                chain: ChainHash::GENESIS,
+                last: Sequence(place.sequence.0.saturating_sub(1)),
+                chain: place.hash,
                 seal: None,
                 cut: None,
             },
@@ -183,7 +197,7 @@ impl Reader {
             finished: false,
         };
         reader.enter_segment(&header).map_err(|fault| reader.damaged(0, fault))?;
-        Ok(Some(reader))
+        Ok(reader)
     }
 
     /// What all segments agree on.
@@ -504,6 +518,94 @@ impl Reader {
     }
 }
 
+/// What seeking and following stand on.
+impl Reader {
+    /// The command that has to come next.
+    pub(crate) fn next_sequence(&self) -> Sequence {
+        self.place.sequence
+    }
+
+    /// Where the next batch is, if it is whole and belongs there.
+    pub(crate) fn look_ahead(&self) -> Result<Range<usize>, Fault> {
+        let offset = self.place.offset;
+        let length = self.verify_batch(&self.bytes()[offset.min(self.bytes().len())..])?;
+        Ok(offset..offset + length)
+    }
+
+    /// The batch that [`look_ahead`](Self::look_ahead) found, and what the link behind it carries.
+    pub(crate) fn batch_ahead(&self, whole: &Range<usize>) -> BatchView<'_> {
+        BatchView::parse(&self.bytes()[whole.clone()], self.alignment()).expect("verified")
+    }
+
+    /// The header of a batch at `offset`, if there is one.
+    pub(crate) fn header_at(&self, offset: usize) -> Option<BatchHeader> {
+        BatchHeader::decode(self.bytes().get(offset..)?).ok()
+    }
+
+    /// Moves to the batch that [`look_ahead`](Self::look_ahead) found.
+    pub(crate) fn enter_ahead(&mut self, whole: Range<usize>) {
+        self.enter_batch(whole);
+    }
+
+    /// The header of the segment behind this one, if there is one.
+    pub(crate) fn next_segment_header(&self) -> Result<Option<Result<SegmentHeader, Fault>>, ReadError> {
+        let name = self.segment.number.next().file_name();
+        match self.storage.map(&name) {
+            Ok(bytes) => Ok(Some(SegmentHeader::decode((*bytes).as_ref()))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(ReadError::Io { file: self.storage.path().join(name), source }),
+        }
+    }
+
+    /// Goes to the segment behind this one, which is there, unless a batch has come here meanwhile.
+    pub(crate) fn leave_if_ended(&mut self) -> Result<(), ReadError> {
+        self.ahead = vec![self.segment.number.next()];
+        match self.look()? {
+            Next::SegmentEnds => self.leave_segment()?,
+            Next::Batch(_) | Next::Torn(_) => {}
+        }
+        self.finished = false;
+        match self.verified.cut.take() {
+            Some(Cut { file, offset, fault, .. }) => Err(ReadError::Damaged { file, offset, fault }),
+            None => Ok(()),
+        }
+    }
+
+    /// Reads the segment anew, where the storage does not map it.
+    pub(crate) fn refresh(&mut self) -> Result<(), ReadError> {
+        self.segment.bytes = map(self.storage.as_ref(), self.segment.number)?;
+        Ok(())
+    }
+
+    /// What is wrong with the next place, where a batch should be.
+    pub(crate) fn damaged_here(&self, fault: Fault) -> ReadError {
+        self.damaged(self.place.offset, fault)
+    }
+
+    /// Gives the next entry of the current batch.
+    pub(crate) fn next_in_batch(&mut self) -> Result<Option<Entry>, ReadError> {
+        self.next_record()
+    }
+
+    /// Passes over everything before the first command that is `wanted`, which comes next then; false if there is none.
+    pub(crate) fn pass_until(&mut self, wanted: impl Fn(&Sequenced<Command>) -> bool) -> Result<bool, ReadError> {
+        loop {
+            let before = self.batch.as_ref().map(|batch| batch.rest.start);
+            match self.next_record()? {
+                Some(Entry::Command(command)) if wanted(&command) => {
+                    if let (Some(batch), Some(start)) = (&mut self.batch, before) {
+                        batch.rest.start = start;
+                    }
+                    return Ok(true);
+                }
+                Some(_) => {}
+                None if !self.next_batch()? => return Ok(false),
+                None => {}
+            }
+        }
+    }
+}
+
 impl Iterator for Reader {
     type Item = Result<Entry, ReadError>;
 
@@ -559,7 +661,7 @@ fn may_be_torn(fault: &Fault) -> bool {
 }
 
 /// Whether an interrupted write can leave a segment's header so.
-fn header_may_be_torn(fault: &Fault) -> bool {
+pub(crate) fn header_may_be_torn(fault: &Fault) -> bool {
     matches!(fault, Fault::FileEnds | Fault::SegmentMagic | Fault::SegmentChecksum)
 }
 
@@ -603,11 +705,11 @@ pub(crate) fn segment_numbers(storage: &dyn Storage) -> Result<Vec<SegmentNumber
     Ok(numbers)
 }
 
-fn map(storage: &dyn Storage, number: SegmentNumber) -> Result<Bytes, ReadError> {
+pub(crate) fn map(storage: &dyn Storage, number: SegmentNumber) -> Result<Bytes, ReadError> {
     let name = number.file_name();
     storage.map(&name).map_err(|source| ReadError::Io { file: storage.path().join(name), source })
 }
 
-fn damaged(storage: &dyn Storage, number: SegmentNumber, offset: usize, fault: Fault) -> ReadError {
+pub(crate) fn damaged(storage: &dyn Storage, number: SegmentNumber, offset: usize, fault: Fault) -> ReadError {
     ReadError::Damaged { file: storage.path().join(number.file_name()), offset: offset as u64, fault }
 }

@@ -167,8 +167,9 @@ fn start(options: &Options, mut opening: Opening, lock: FolderLock) -> Result<Op
         seal: OnceLock::new(),
         failure: OnceLock::new(),
     });
+    let storage = opening.tail.storage().clone();
     let appender = writer::start(shared.clone(), opening.tail, opening.batch, lock).map_err(io_error(&path))?;
-    let journal = Journal { shared, durability: options.durability };
+    let journal = Journal { shared, durability: options.durability, storage };
     Ok(Opened { journal, appender, recovery: opening.recovery })
 }
 
