@@ -17,7 +17,6 @@
 //! A place in the chain is all that a follower keeps of the past, and one mapped segment. So it goes on over new segments,
 //! seals, restarts of the venue, and torn tails that are erased: what is erased it never entered.
 
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,8 +27,8 @@ use ring::{Bell, Idle, Watermark};
 
 use crate::error::{Fault, ReadError};
 use crate::head::{self, Told};
-use crate::reader::{JOURNAL_FOLDER, Position, Reader};
-use crate::record::{Entry, RecordKind};
+use crate::reader::{Found, JOURNAL_FOLDER, Position, Reader};
+use crate::record::Entry;
 use crate::seek::{Seek, enter_before};
 use crate::storage::{DirectoryStorage, Storage};
 
@@ -166,8 +165,8 @@ impl Follower {
             return Ok(Step::Wait);
         }
         match self.reader.look_ahead() {
-            Ok(whole) if self.is_durable(&whole) || !has_head && self.is_vouched_for(&whole)? => {
-                self.reader.enter_ahead(whole);
+            Ok(found) if self.is_durable(&found) || !has_head && self.is_vouched_for(&found)? => {
+                self.reader.enter_ahead(found);
                 Ok(Step::Entered)
             }
             Ok(_) => Ok(Step::Wait),
@@ -189,21 +188,17 @@ impl Follower {
     }
 
     /// Whether a command in the batch, or behind one that has none, is durable.
-    fn is_durable(&self, whole: &Range<usize>) -> bool {
-        let header = *self.reader.batch_ahead(whole).header();
+    fn is_durable(&self, Found { header, .. }: &Found) -> bool {
         self.durable.next() >= header.next_sequence() && self.durable >= header.first
     }
 
     /// Whether something stands behind the batch that is only written when the batch is durable.
-    fn is_vouched_for(&self, whole: &Range<usize>) -> Result<bool, ReadError> {
-        let batch = self.reader.batch_ahead(whole);
-        let hash = batch.hash();
-        if batch.records().last().is_some_and(|record| record.kind() == RecordKind::Seal)
-            || self.reader.header_at(whole.end).is_some_and(|next| next.previous == hash)
-        {
+    fn is_vouched_for(&self, found: &Found) -> Result<bool, ReadError> {
+        let is_linked = self.reader.header_at(found.whole.end).is_some_and(|next| next.previous == found.hash);
+        if is_linked || self.reader.ends_with_seal(found) {
             return Ok(true);
         }
-        Ok(matches!(self.reader.next_segment_header()?, Some(Ok(next)) if next.previous == hash))
+        Ok(matches!(self.reader.next_segment_header()?, Some(Ok(next)) if next.previous == found.hash))
     }
 
     /// No batch stands here. It is in the next segment, or is still to be written, or is lost.

@@ -13,7 +13,9 @@
 mod batch;
 mod belt;
 pub mod checksum;
+pub mod choice;
 mod chunk;
+pub mod decision;
 pub mod digest;
 pub mod error;
 pub mod follow;
@@ -34,8 +36,10 @@ mod tail;
 mod writer;
 
 pub use checksum::ChainHash;
+pub use choice::{Candidate, Choice, Chosen, Verdict, choose};
+pub use decision::{Action, Decision, State};
 pub use digest::{Block, BlockDigest, Digest, EventDigest, HashSink, book_digest, state_digest};
-pub use error::{AppendError, Fault, HeadFault, OpenError, ReadError, ReplayError, WriteError};
+pub use error::{AppendError, Fault, HeadFault, OpenError, ReadError, ReplayError, SnapshotFault, WriteError};
 pub use follow::{Follower, Polling, StopFollowing};
 pub use journal::{Durability, Journal, Opened, Options};
 pub use reader::{Cut, JOURNAL_FOLDER, Position, Reader, Verified};

@@ -25,6 +25,7 @@ use engine::{Command, Sequence, Sequenced};
 use crate::batch::{BatchHeader, BatchView, Records};
 use crate::checksum::ChainHash;
 use crate::chunk::{BatchPlace, Chunk};
+use crate::decision::State;
 use crate::error::{Fault, ReadError};
 use crate::layout::{ALIGNMENT_MIN, BATCH_HEADER_BYTES, SEGMENT_HEADER_BYTES};
 use crate::record::{Entry, RecordKind, RecordView, Seal};
@@ -128,10 +129,10 @@ struct CurrentBatch {
 }
 
 /// A batch that was verified.
-struct Found {
-    whole: Range<usize>,
-    header: BatchHeader,
-    hash: ChainHash,
+pub(crate) struct Found {
+    pub(crate) whole: Range<usize>,
+    pub(crate) header: BatchHeader,
+    pub(crate) hash: ChainHash,
 }
 
 /// A link whose passing is noted.
@@ -311,7 +312,7 @@ impl Reader {
             return Ok(Some(Next::SegmentEnds));
         }
         let last_segment = self.ahead.is_empty();
-        if !last_segment || !may_be_torn(&fault) || self.has_successor(rest) {
+        if !last_segment || !State::from(&fault).is_a_torn_batch() || self.has_successor(rest) {
             let still_bad = self.verify_batch(rest).is_err();
             return if still_bad { Err(self.damaged(offset, describe(fault, rest))) } else { Ok(None) };
         }
@@ -376,7 +377,11 @@ impl Reader {
             Ok(()) => Ok(()),
             // Segments get their name when their header is durable: a torn one is not our writer's doing, but as long as
             // nothing stands in it nothing is lost with it.
-            Err(fault) if self.ahead.is_empty() && header_may_be_torn(&fault) && !self.has_successor(self.bytes()) => {
+            Err(fault)
+                if self.ahead.is_empty()
+                    && State::from(&fault).is_a_torn_header()
+                    && !self.has_successor(self.bytes()) =>
+            {
                 self.cut(fault);
                 self.segment = before;
                 self.place = place;
@@ -525,16 +530,15 @@ impl Reader {
         self.place.sequence
     }
 
-    /// Where the next batch is, if it is whole and belongs there.
-    pub(crate) fn look_ahead(&self) -> Result<Range<usize>, Fault> {
-        let offset = self.place.offset;
-        let length = self.verify_batch(&self.bytes()[offset.min(self.bytes().len())..])?;
-        Ok(offset..offset + length)
+    /// The next batch, if it is whole and belongs there.
+    pub(crate) fn look_ahead(&self) -> Result<Found, Fault> {
+        self.verify_batch(&self.bytes()[self.place.offset.min(self.bytes().len())..])
     }
 
-    /// The batch that [`look_ahead`](Self::look_ahead) found, and what the link behind it carries.
-    pub(crate) fn batch_ahead(&self, whole: &Range<usize>) -> BatchView<'_> {
-        BatchView::parse(&self.bytes()[whole.clone()], self.alignment()).expect("verified")
+    /// Whether the last record of a batch is a seal.
+    pub(crate) fn ends_with_seal(&self, found: &Found) -> bool {
+        let records = BatchView::again(&self.bytes()[found.whole.clone()], found.header).records();
+        records.last().is_some_and(|record| record.kind() == RecordKind::Seal)
     }
 
     /// The header of a batch at `offset`, if there is one.
@@ -543,8 +547,8 @@ impl Reader {
     }
 
     /// Moves to the batch that [`look_ahead`](Self::look_ahead) found.
-    pub(crate) fn enter_ahead(&mut self, whole: Range<usize>) {
-        self.enter_batch(whole);
+    pub(crate) fn enter_ahead(&mut self, found: Found) {
+        self.enter_batch(found);
     }
 
     /// The header of the segment behind this one, if there is one.
@@ -652,17 +656,6 @@ impl Place {
             Ok(())
         }
     }
-}
-
-/// Whether an interrupted write can leave a batch so. Whole batches that do not belong here it cannot leave, but for old
-/// ones, which the file system may have brought back.
-fn may_be_torn(fault: &Fault) -> bool {
-    !matches!(fault, Fault::Chain | Fault::SequenceGap { .. } | Fault::TermWentBack { .. } | Fault::Version { .. })
-}
-
-/// Whether an interrupted write can leave a segment's header so.
-pub(crate) fn header_may_be_torn(fault: &Fault) -> bool {
-    matches!(fault, Fault::FileEnds | Fault::SegmentMagic | Fault::SegmentChecksum)
 }
 
 /// Says "a hole" where zeros stand before something else.

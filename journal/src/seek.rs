@@ -18,8 +18,9 @@ use std::sync::Arc;
 
 use engine::{Command, Sequence, Sequenced, Timestamp};
 
+use crate::decision::State;
 use crate::error::{Fault, ReadError};
-use crate::reader::{JOURNAL_FOLDER, Reader, damaged, header_may_be_torn, map, segment_numbers};
+use crate::reader::{JOURNAL_FOLDER, Reader, damaged, map, segment_numbers};
 use crate::record::Entry;
 use crate::segment::{Identity, SegmentHeader, SegmentNumber};
 use crate::storage::{DirectoryStorage, Storage};
@@ -102,7 +103,7 @@ impl Segments<'_> {
     fn begins_before(&self, index: usize, seek: Seek) -> Result<bool, ReadError> {
         let header = match self.header(index) {
             Ok(header) => header,
-            Err(ReadError::Damaged { fault, .. }) if self.is_last(index) && header_may_be_torn(&fault) => {
+            Err(ReadError::Damaged { fault, .. }) if self.is_last(index) && State::from(&fault).is_a_torn_header() => {
                 return Ok(false);
             }
             Err(error) => return Err(error),

@@ -19,8 +19,8 @@ use std::time::Duration;
 
 use engine::{Capacity, Engine, EventSink, Sequence};
 use journal::{
-    AppendError, Digest, DigestQueue, Durability, EventDigest, FolderLock, Journal, OpenError, Opened, Options, Reader,
-    Recovery, ReplayError, Replayed, Sequencer, WriteError, rebuild,
+    AppendError, Digest, DigestQueue, Durability, EventDigest, FolderLock, Identity, Journal, OpenError, Opened,
+    Options, Reader, Recovery, ReplayError, Replayed, Sequencer, WriteError, rebuild,
 };
 use ring::{CommandRing, EventReader, EventRing, Idle, Polled, Release, Watermark};
 use tokio::sync::oneshot;
@@ -158,7 +158,7 @@ impl Venue {
         history: &mut impl EventSink,
         ready: impl FnOnce(&Engine),
     ) -> Result<Self, StartError> {
-        let (engine, event_digest) = recovered(directory, topology.capacity, &recovery, history)?;
+        let (engine, event_digest) = recovered(directory, &recovery, history)?;
         ready(&engine);
 
         let release = match topology.durability {
@@ -284,12 +284,12 @@ pub(crate) fn journal_options(topology: &Topology) -> Options {
 /// The engine behind the journal's last command, and the digest of its events.
 fn recovered(
     directory: &Path,
-    capacity: Capacity,
     recovery: &Recovery,
     history: &mut impl EventSink,
 ) -> Result<(Engine, EventDigest), StartError> {
     if recovery.last.is_none() {
-        return Ok((Engine::new(capacity), EventDigest::new()));
+        let Identity { capacity, behaviour, .. } = recovery.identity;
+        return Ok((Engine::with_behaviour(capacity, behaviour), EventDigest::new()));
     }
     let reader = Reader::open(directory).map_err(ReplayError::from)?;
     let Replayed { engine, event_digest, .. } = rebuild(reader, history, |_| {})?;
