@@ -2,6 +2,8 @@
 //!
 //! The core counts nothing for this: the operator's thread, which reads all events, does.
 
+use std::sync::{Arc, OnceLock};
+
 use engine::canonical::Code;
 use engine::{Event, EventHeader, InstrumentId};
 use prometheus_client::encoding::EncodeLabelSet;
@@ -10,6 +12,8 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+
+use crate::clock::ClockWatch;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Instrument {
@@ -39,6 +43,10 @@ pub struct Metrics {
     events: Counter,
     admin_requests: Family<Status, Counter>,
     sequence: Gauge,
+    clock_steps: Gauge,
+    wall_ahead_ns: Gauge,
+    /// Nothing until there is a venue.
+    clock: OnceLock<Arc<ClockWatch>>,
 }
 
 impl Default for Metrics {
@@ -54,6 +62,9 @@ impl Default for Metrics {
             events: Counter::default(),
             admin_requests: Family::default(),
             sequence: Gauge::default(),
+            clock_steps: Gauge::default(),
+            wall_ahead_ns: Gauge::default(),
+            clock: OnceLock::new(),
         };
         let registry = &mut metrics.registry;
         registry.register("trades", "Trades since the start", metrics.trades.clone());
@@ -65,6 +76,9 @@ impl Default for Metrics {
         registry.register("events", "Events counted since the start", metrics.events.clone());
         registry.register("admin_requests", "Requests of administrators, by status", metrics.admin_requests.clone());
         registry.register("sequence", "The last command whose events were counted", metrics.sequence.clone());
+        registry.register("clock_steps", "Steps of the wall clock that were not followed", metrics.clock_steps.clone());
+        let ahead = "How far the wall clock is ahead of the venue's time, in nanoseconds; negative: behind";
+        registry.register("wall_clock_ahead_ns", ahead, metrics.wall_ahead_ns.clone());
         metrics
     }
 }
@@ -72,10 +86,19 @@ impl Default for Metrics {
 impl Metrics {
     /// All of them, in Prometheus' text format.
     pub fn text(&self) -> String {
+        if let Some(clock) = self.clock.get() {
+            self.clock_steps.set(i64::try_from(clock.step_count()).unwrap_or(i64::MAX));
+            self.wall_ahead_ns.set(clock.wall_ahead_ns());
+        }
         let mut text = String::new();
         // A string takes everything.
         let _ = encode(&mut text, &self.registry);
         text
+    }
+
+    /// From now on tells of the clock of a venue, the first that is given.
+    pub(crate) fn watch_clock(&self, clock: Arc<ClockWatch>) {
+        let _ = self.clock.set(clock);
     }
 
     /// Counts a request at the operator's door.
