@@ -205,13 +205,13 @@ impl Follower {
     fn beyond(&mut self, fault: Fault) -> Result<Step, ReadError> {
         let lacks_something = self.durable >= self.reader.next_sequence();
         match self.reader.next_segment_header()? {
-            // What is behind a torn header was never durable; the segment is set aside when the journal is opened.
-            Some(header) if header.is_ok() || lacks_something => {
+            // A segment without a whole header holds nothing durable; it is set aside when the journal is opened.
+            None | Some(Err(_)) if !lacks_something => return Ok(Step::Wait),
+            Some(_) => {
                 self.reader.leave_if_ended()?;
                 return Ok(Step::Again);
             }
-            Some(_) | None if !lacks_something => return Ok(Step::Wait),
-            Some(_) | None => {}
+            None => {}
         }
         // Storage that does not map its files shows what was written behind the last look only now.
         self.reader.refresh()?;
