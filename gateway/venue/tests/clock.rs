@@ -36,7 +36,7 @@ const OF_THE_DAY: ClientOrderId = ClientOrderId(2);
 #[derive(Clone)]
 struct Lying {
     now: Rc<Cell<u64>>,
-    wall: fn(u64) -> i64,
+    wall: Lie,
 }
 
 impl TimeSource for Lying {
@@ -50,19 +50,26 @@ impl TimeSource for Lying {
 }
 
 /// How far the wall clock is ahead of true time, so long after the beginning.
-const LIES: [(&str, fn(u64) -> i64); 11] = [
+type Lie = fn(u64) -> i64;
+
+const LIES: [(&str, Lie); 11] = [
     ("honest", |_| 0),
     ("an hour forward", |at| if at > 5 * SECOND { HOUR } else { 0 }),
     ("an hour back", |at| if at > 5 * SECOND { -HOUR } else { 0 }),
     ("an hour forward from the start", |_| HOUR),
-    ("back and forth by an hour", |at| if at / SECOND % 2 == 0 { HOUR } else { -HOUR }),
-    ("back and forth by nine tenths of a second", |at| if at / SECOND % 2 == 0 { 900_000_000 } else { -900_000_000 }),
+    ("back and forth by an hour", |at| to_and_fro(at, HOUR)),
+    ("back and forth by nine tenths of a second", |at| to_and_fro(at, 900_000_000)),
     ("frozen", |at| if at > 5 * SECOND { -i64::try_from(at - 5 * SECOND).unwrap() } else { 0 }),
     ("frozen from the start", |at| -i64::try_from(at).unwrap()),
     ("drifting ahead", |at| i64::try_from(at / 5_000).unwrap()),
     ("racing ahead", |at| i64::try_from(at / 100).unwrap()),
     ("at the epoch", |at| if at > 5 * SECOND { i64::MIN } else { 0 }),
 ];
+
+/// Ahead in one second, behind in the next.
+fn to_and_fro(at: u64, by: i64) -> i64 {
+    if (at / SECOND).is_multiple_of(2) { by } else { -by }
+}
 
 /// A core that runs: what a venue's core thread does, with clocks that lie.
 struct Core {
@@ -109,7 +116,7 @@ impl Core {
         };
         self.digest.applied(last.sequence);
         self.digest.completed().for_each(drop);
-        self.events[before..].iter().map(|(_, event)| event.clone()).collect()
+        self.events[before..].iter().map(|(_, event)| *event).collect()
     }
 
     fn time(&self) -> u64 {
@@ -207,7 +214,7 @@ struct Ran {
     day: u64,
 }
 
-fn run(name: &str, wall: fn(u64) -> i64) -> Ran {
+fn run(name: &str, wall: Lie) -> Ran {
     let folder = tempfile::tempdir().unwrap();
     let lying = Lying { now: Rc::new(Cell::new(START)), wall };
     let mut core = Core::start(folder.path(), lying.clone());
@@ -218,7 +225,7 @@ fn run(name: &str, wall: fn(u64) -> i64) -> Ran {
     let (mut dated, mut day) = (None, None);
     for step in 1..=240 {
         lying.now.set(START + step * STEP);
-        let bodies = if step % 4 == 0 { Vec::new() } else { trading(step) };
+        let bodies = if step.is_multiple_of(4) { Vec::new() } else { trading(step) };
         let events = core.step(bodies);
         let at = step * STEP;
         dated = dated.or_else(|| ended(&events, DATED).then_some(at));
@@ -264,7 +271,7 @@ fn a_wall_clock_that_lies_changes_no_order_no_digest_and_no_end() {
 /// does not go back, and what ends at a time has all of the time that was left.
 #[test]
 fn a_clock_behind_the_last_command_at_a_start_is_told_and_gone_on_from() {
-    let behind: [(fn(u64) -> i64, Option<u64>); 4] = [
+    let behind: [(Lie, Option<u64>); 4] = [
         (|_| -HOUR, Some(3_600)),
         (|_| -i64::try_from(START).unwrap(), None),
         // By less than a step: drawn, and not worth a line.
