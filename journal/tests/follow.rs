@@ -4,6 +4,7 @@ mod common;
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, Stdio};
 use std::sync::{Arc, Condvar, Mutex, mpsc};
@@ -101,7 +102,7 @@ fn one_that_waits_ends_when_it_is_asked_to() {
     writing.abandon();
 }
 
-/// A folder whose syncs of segments wait until they are let through.
+/// A folder whose syncs of segments wait until they are let through, and fail when they are made to.
 struct Gated {
     folder: DirectoryStorage,
     gate: Arc<Gate>,
@@ -117,6 +118,7 @@ struct Gate {
 struct GateState {
     closed: bool,
     waiting: bool,
+    failing: bool,
 }
 
 impl Gate {
@@ -125,7 +127,11 @@ impl Gate {
         self.changed.notify_all();
     }
 
-    fn pass(&self) {
+    fn fail(&self) {
+        self.state.lock().unwrap().failing = true;
+    }
+
+    fn pass(&self) -> io::Result<()> {
         let mut state = self.state.lock().unwrap();
         while state.closed {
             state.waiting = true;
@@ -133,6 +139,7 @@ impl Gate {
             state = self.changed.wait(state).unwrap();
         }
         state.waiting = false;
+        if state.failing { Err(io::Error::other("made to fail")) } else { Ok(()) }
     }
 
     fn wait_until_somebody_waits(&self) {
@@ -155,7 +162,7 @@ impl StorageFile for GatedFile {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.1.pass();
+        self.1.pass()?;
         self.0.sync()
     }
 }
@@ -202,13 +209,17 @@ impl Storage for Gated {
     }
 }
 
+fn gated() -> (Folder, Arc<Gate>, Writing) {
+    let (folder, gate) = (Folder::new(), Arc::new(Gate::default()));
+    fs::create_dir_all(folder.data().join(JOURNAL_FOLDER)).unwrap();
+    let storage = Gated { folder: DirectoryStorage::new(folder.data().join(JOURNAL_FOLDER)), gate: gate.clone() };
+    let writing = Writing::open(&folder.data(), &Options { storage: Some(Arc::new(storage)), ..folder.options() });
+    (folder, gate, writing)
+}
+
 #[test]
 fn what_is_written_and_not_synced_is_shown_to_nobody() {
-    let folder = Folder::new();
-    fs::create_dir_all(folder.data().join(JOURNAL_FOLDER)).unwrap();
-    let gate = Arc::new(Gate::default());
-    let storage = Gated { folder: DirectoryStorage::new(folder.data().join(JOURNAL_FOLDER)), gate: gate.clone() };
-    let mut writing = Writing::open(&folder.data(), &Options { storage: Some(Arc::new(storage)), ..folder.options() });
+    let (folder, gate, mut writing) = gated();
     writing.batch(&page_of_cancels(1));
     let mut followers = [writing.journal.follow(Seek::FIRST).unwrap(), from_outside(&folder, Seek::FIRST)];
     followers.iter_mut().for_each(|follower| assert_eq!(seen(follower), Some((1, 40))));
@@ -228,18 +239,17 @@ fn what_is_written_and_not_synced_is_shown_to_nobody() {
 
 #[test]
 fn one_whose_writer_fails_sees_what_is_durable_and_ends() {
-    let (disk, folder) = (common::MemoryStorage::new(), Folder::new());
-    let options = Options { storage: Some(Arc::new(common::Disk(disk.clone()))), ..folder.options() };
-    let mut writing = Writing::open(&folder.data(), &options);
+    let (folder, gate, mut writing) = gated();
     writing.batch(&page_of_cancels(1));
-    let follower = writing.journal.follow(Seek::FIRST).unwrap();
+    let (follower, mut outside) = (writing.journal.follow(Seek::FIRST).unwrap(), from_outside(&folder, Seek::FIRST));
     // The next batch is written, and its sync fails.
-    disk.fail_at(2);
+    gate.fail();
     writing.submit(&page_of_cancels(41)).unwrap_or_default();
-    let seen = commands(follower.map(Result::unwrap));
-    assert_eq!(seen.last().unwrap().stamp.sequence, Sequence(40));
-    assert_eq!(seen.len(), 40);
+    let all = commands(follower.map(Result::unwrap));
+    assert_eq!((all.len(), all.last().unwrap().stamp.sequence), (40, Sequence(40)));
     assert!(writing.journal.failure().is_some());
+    assert!(folder.verify().unwrap().last > Sequence(40), "a reader finds more");
+    assert_eq!(seen(&mut outside), Some((1, 40)));
     writing.abandon();
 }
 
@@ -441,7 +451,9 @@ fn tear_the_tail(folder: &Folder, random: &mut SplitMix64) {
     let end = end.next_multiple_of(PAGE);
     if let Some(page) = bytes.get_mut(end..end + PAGE) {
         page[..usize::try_from(1 + random.below(4_000)).unwrap()].fill_with(|| random.next().to_le_bytes()[0] | 1);
-        fs::write(folder.segment(segment), bytes).unwrap();
+        // In place: the follower has the file mapped.
+        let file = fs::OpenOptions::new().write(true).open(folder.segment(segment)).unwrap();
+        file.write_all_at(page, end as u64).unwrap();
     }
 }
 
