@@ -19,7 +19,7 @@ use crate::event::{
     KeyAdded, KeyRevoked, PriceProtectionSet, RandomSeedSet, RoleGranted, RoleRevoked,
 };
 use crate::instrument::{FeeRates, Holds, PhaseCause};
-use crate::limits::{BEHAVIOUR, DECIMALS_MAX, FEE_TIERS};
+use crate::limits::{DECIMALS_MAX, FEE_TIERS, carries_behaviour};
 use crate::market::{ListingStatus, Market, units};
 use crate::reject::{CancelReason, RejectReason};
 use crate::turn::Turn;
@@ -69,7 +69,7 @@ impl Engine {
     }
 
     pub(crate) fn set_behaviour<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, command: &SetBehaviour) -> Outcome {
-        if !(1..=BEHAVIOUR).contains(&command.version) {
+        if !carries_behaviour(command.version) {
             return Err(RejectReason::UnsupportedBehaviour);
         }
         self.behaviour = command.version;

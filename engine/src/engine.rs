@@ -24,7 +24,7 @@ use crate::identity::{
     SessionVersion, StpGroup, TradeId,
 };
 use crate::instrument::Phase;
-use crate::limits::{BEHAVIOUR, Capacity};
+use crate::limits::{BEHAVIOUR, Capacity, carries_behaviour};
 use crate::market::{ListingStatus, Market};
 use crate::order::{OrderStatus, OrderType, Side, TimeInForce};
 use crate::reject::RejectReason;
@@ -120,19 +120,28 @@ pub struct SessionView {
 }
 
 impl Engine {
-    /// An empty venue: no command applied, nothing but the fee account.
+    /// An empty venue: no command applied, nothing but the fee account; under the newest matching rules.
     ///
     /// Memory for `capacity` is reserved here and touched as it is used.
     ///
     /// # Panics
     /// For a capacity beyond [`Capacity::MAX`], or one that together reserves more than a venue can have.
     pub fn new(capacity: Capacity) -> Self {
+        Self::with_behaviour(capacity, BEHAVIOUR)
+    }
+
+    /// The same under a version of the matching rules: the one that a journal began with.
+    ///
+    /// # Panics
+    /// As [`new`](Self::new), and for a version that this build does not carry.
+    pub fn with_behaviour(capacity: Capacity, behaviour: u32) -> Self {
         assert!(capacity.is_sane(), "a capacity within its bounds");
+        assert!(carries_behaviour(behaviour), "a behaviour version that this build carries");
         let arena = Arena::new(capacity.orders);
         let mut engine = Self {
             capacity,
             last: Stamp { sequence: Sequence::NONE, time: Timestamp::NONE },
-            behaviour: BEHAVIOUR,
+            behaviour,
             random_seed: [0; 32],
             last_trade: TradeId::NONE,
             markets: Table::new(capacity.instruments),

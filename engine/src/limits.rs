@@ -8,6 +8,11 @@ use crate::canonical::record;
 /// The newest version of the matching rules that this build carries, and the one that a new engine starts with.
 pub const BEHAVIOUR: u32 = 1;
 
+/// Whether this build carries a version of the matching rules.
+pub const fn carries_behaviour(version: u32) -> bool {
+    1 <= version && version <= BEHAVIOUR
+}
+
 /// Closed orders that each account remembers, so that a client order id is not used again too soon.
 pub const CLOSED_ORDERS_PER_ACCOUNT: u32 = 32;
 

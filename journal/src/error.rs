@@ -1,7 +1,7 @@
 //! What can go wrong, one enum a phase, each saying where, why, and what an operator can do.
 //!
 //! A failing environment is an error; a bug of ours is a panic; damage is an error that names file, offset and
-//! [`Fault`].
+//! [`Fault`]. What an operator can do comes from the [table of decisions](State).
 
 use std::io;
 use std::path::PathBuf;
@@ -10,8 +10,9 @@ use std::sync::Arc;
 use engine::Sequence;
 use engine::canonical::DecodeError;
 
+use crate::decision::State;
 use crate::digest::{Block, Digest};
-use crate::segment::SegmentNumber;
+use crate::segment::{JournalId, SegmentNumber};
 
 /// What is wrong with bytes that should be a segment or a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -84,7 +85,13 @@ pub enum Fault {
         /// Place in the batch, from 0.
         index: u32,
     },
-    /// A record of a kind that this build does not know.
+    /// A record whose checksum matches has no value of its kind.
+    #[error("record {index} has a matching checksum and no value of its kind")]
+    RecordValue {
+        /// Place in the batch, from 0.
+        index: u32,
+    },
+    /// A record whose checksum matches is of a kind that this build does not know.
     #[error("record {index} is of unknown kind {kind}")]
     RecordKind {
         /// Place in the batch, from 0.
@@ -134,6 +141,12 @@ pub enum Fault {
         /// The first sequence found.
         found: Sequence,
     },
+    /// What was durable is not there.
+    #[error("command {durable} was made durable, but the journal ends here: it is an older copy, or the file was cut")]
+    Lost {
+        /// The last command that is known to have been durable.
+        durable: Sequence,
+    },
     /// A term is less than one before it.
     #[error("the term goes back from {before} to {found}")]
     TermWentBack {
@@ -148,13 +161,13 @@ pub enum Fault {
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The folder holds no journal.
-    #[error("{} holds no journal: give the folder that was given as --data or --journal", directory.display())]
+    #[error("{} holds no journal: {}", directory.display(), State::NoJournal.advice())]
     NoJournal {
         /// The folder that was given.
         directory: PathBuf,
     },
     /// The operating system failed.
-    #[error("{}: {source}: check that the file exists, may be read, and that its disk works", file.display())]
+    #[error("{}: {source}: {}", file.display(), State::Unreadable.advice())]
     Io {
         /// Which file or folder.
         file: PathBuf,
@@ -163,8 +176,9 @@ pub enum ReadError {
     },
     /// Bytes that were acknowledged are not what was written.
     #[error(
-        "{} is damaged at offset {offset}: {fault}: nothing was changed; restore the file from a copy or a follower",
-        file.display()
+        "{} is damaged at offset {offset}: {fault}: nothing was changed; {}",
+        file.display(),
+        State::from(fault).advice()
     )]
     Damaged {
         /// Which file.
@@ -180,7 +194,7 @@ pub enum ReadError {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another process has it.
-    #[error("{} is locked: another process runs on this data folder; stop it first, or use another folder", lock.display())]
+    #[error("{} is locked: {}", lock.display(), State::Locked.advice())]
     Locked {
         /// The lock file.
         lock: PathBuf,
@@ -192,7 +206,7 @@ pub enum OpenError {
     #[error(transparent)]
     Write(#[from] WriteError),
     /// The operating system failed.
-    #[error("{}: {source}: check permissions and space", file.display())]
+    #[error("{}: {source}: {}", file.display(), State::Unreadable.advice())]
     Io {
         /// Which file or folder.
         file: PathBuf,
@@ -200,12 +214,27 @@ pub enum OpenError {
         source: io::Error,
     },
     /// The journal was made for another venue or engine.
-    #[error("{} was made with another {what}: start with the same, or with a new folder", directory.display())]
+    #[error("{} was made with another {what}: {}", directory.display(), State::Different.advice())]
     Different {
         /// The data folder.
         directory: PathBuf,
         /// What differs.
         what: &'static str,
+    },
+    /// The journal begins with a version of the matching rules that this build does not carry.
+    #[error(
+        "{} begins with behaviour version {version}, and this build carries versions up to {newest}: nothing was \
+         changed; {}",
+        directory.display(),
+        State::Behaviour.advice()
+    )]
+    Behaviour {
+        /// The data folder.
+        directory: PathBuf,
+        /// The version in the journal.
+        version: u32,
+        /// The newest that this build carries.
+        newest: u32,
     },
     /// An option is out of range.
     #[error("option {option} is out of range: {range}")]
@@ -217,9 +246,10 @@ pub enum OpenError {
     },
     /// The head holds commands, but is not this journal's continuation.
     #[error(
-        "the head {} does not continue the journal: {fault}: it may hold commands that the disk lacks; move it away \
-         only if they may be lost",
-        file.display()
+        "the head {} does not continue the journal: {fault}: it may hold commands that the disk lacks, and nothing was \
+         changed; {}",
+        file.display(),
+        State::from(fault).advice()
     )]
     Head {
         /// The head's file.
@@ -261,8 +291,9 @@ pub enum HeadFault {
 pub enum WriteError {
     /// A write or a sync failed.
     #[error(
-        "{} at offset {offset}: {operation} failed: {source}: nothing behind it is durable; repair the disk and restart",
-        file.display()
+        "{} at offset {offset}: {operation} failed: {source}: nothing behind it is durable; {}",
+        file.display(),
+        State::Unwritable.advice()
     )]
     Failed {
         /// Which file.
@@ -305,15 +336,25 @@ pub enum ReplayError {
     #[error("a thread for the replay could not be started: {0}: check the limits on processes and memory")]
     Thread(#[from] io::Error),
     /// The journal needs another version of the matching rules.
-    #[error("the journal begins with behaviour version {version}, this build with {ours}: use a build that carries it")]
+    #[error(
+        "the journal has behaviour version {version} from command {from} on, and this build carries versions up to \
+         {newest}: {}",
+        State::Behaviour.advice()
+    )]
     Behaviour {
         /// The version in the journal.
         version: u32,
-        /// The version that a new engine has.
-        ours: u32,
+        /// The first command that needs it.
+        from: Sequence,
+        /// The newest that this build carries.
+        newest: u32,
     },
     /// A command does not follow the one before: its sequence or its time is not the next.
-    #[error("{} at offset {offset}: command {found} does not follow command {last} in sequence and time", file.display())]
+    #[error(
+        "{} at offset {offset}: command {found} does not follow command {last} in sequence and time: {}",
+        file.display(),
+        State::OutOfOrder.advice()
+    )]
     Discontinuity {
         /// Which file.
         file: PathBuf,
@@ -327,8 +368,9 @@ pub enum ReplayError {
     /// Replaying yields other events than the venue published.
     #[error(
         "{} at offset {offset}: the events of block {block} have digest {computed}, the journal says {recorded}: this \
-         build does not repeat what the venue did; use the build that wrote the journal",
-        file.display()
+         build does not repeat what the venue did; {}",
+        file.display(),
+        State::Differs.advice()
     )]
     Differs {
         /// Which file.
@@ -341,5 +383,34 @@ pub enum ReplayError {
         recorded: Digest,
         /// What this build computes.
         computed: Digest,
+    },
+}
+
+/// Why a snapshot is not what a venue begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SnapshotFault {
+    /// Its bytes are not what was written.
+    #[error("the snapshot is not whole: {}", State::SnapshotDamaged.advice())]
+    Damaged,
+    /// It is another journal's.
+    #[error("the snapshot belongs to journal {journal}: {}", State::SnapshotForeign.advice())]
+    Foreign {
+        /// Whose.
+        journal: JournalId,
+    },
+    /// A replay behind it yields other events than the venue published.
+    #[error("the snapshot does not lead to the digest that the journal says: {}", State::SnapshotDiffers.advice())]
+    Differs,
+    /// It holds what the journal lacks.
+    #[error(
+        "the snapshot holds commands up to {sequence}, and the journal ends before it, behind {last}: nothing was \
+         changed; {}",
+        State::SnapshotNewer.advice()
+    )]
+    Newer {
+        /// The last command that the snapshot holds.
+        sequence: Sequence,
+        /// The last command of the journal.
+        last: Sequence,
     },
 }

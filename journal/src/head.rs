@@ -33,6 +33,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -468,6 +469,38 @@ impl HeadImage {
         let end = self.starts.get(index + 1).copied().unwrap_or(self.records.len());
         Some(&self.records[start..end])
     }
+}
+
+/// How far a head says that its journal is durable, read beside the process that uses it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// There is no head.
+    NoHead,
+    /// It cannot be said at this moment: a mark is being stored, or the file is no head of this journal.
+    Nothing,
+    /// Up to this command. That stays true, whatever becomes of the process.
+    Durable(Sequence),
+}
+
+/// Reads the marks of the head at `path`.
+pub(crate) fn durable_told(path: &Path, journal: JournalId) -> io::Result<Told> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Told::NoHead),
+        Err(error) => return Err(error),
+    };
+    let mut front = [0; RING_WORD * WORD_BYTES];
+    let ring_bytes = file.metadata()?.len().saturating_sub(front.len() as u64);
+    if ring_bytes == 0 {
+        return Ok(Told::Nothing);
+    }
+    file.read_exact_at(&mut front, 0)?;
+    let words: Vec<u64> = front.as_chunks().0.iter().map(|chunk| u64::from_le_bytes(*chunk)).collect();
+    if words[..5] != header_words(journal, ring_bytes)[..5] || words[7] != checksum(&words[..7]) {
+        return Ok(Told::Nothing);
+    }
+    let marks = MARK_AT_WORD.iter().filter_map(|&at| Mark::decode(&words[at..at + MARK_WORDS]));
+    Ok(marks.map(|mark| mark.sequence).max().map_or(Told::Nothing, Told::Durable))
 }
 
 /// Where each record begins, if they are commands that follow one another behind `last`.

@@ -8,10 +8,12 @@ use engine::{Capacity, Sequence};
 use ring::{Idle, Watermark};
 
 use crate::digest::Digest;
-use crate::error::{AppendError, OpenError, WriteError};
+use crate::error::{AppendError, OpenError, ReadError, WriteError};
+use crate::follow::Follower;
 use crate::head;
 use crate::layout::ALIGNMENT_MIN;
 use crate::recovery::{self, FolderLock, Recovery};
+use crate::seek::Seek;
 use crate::segment::JournalId;
 use crate::space::Space;
 use crate::storage::Storage;
@@ -106,6 +108,7 @@ pub struct Opened {
 pub struct Journal {
     pub(crate) shared: Arc<Shared>,
     pub(crate) durability: Durability,
+    pub(crate) storage: Arc<dyn Storage>,
 }
 
 impl Journal {
@@ -138,6 +141,11 @@ impl Journal {
             Some(failure) if !reached => Err(AppendError::Poisoned(failure)),
             Some(_) | None => Ok(()),
         }
+    }
+
+    /// Follows this journal from a place on, up to what is durable. It ends when the journal does.
+    pub fn follow(&self, seek: Seek) -> Result<Follower, ReadError> {
+        Follower::of_writer(self.storage.clone(), seek, self.shared.durable.clone())
     }
 
     /// Where event digests are handed to the writer.

@@ -7,14 +7,18 @@
 //! ```
 //!
 //! [`layout`] draws the bytes, [`Journal::open`] recovers and starts the writer, [`Sequencer`] is the core's step,
-//! [`Reader`] reads and verifies without a lock, [`replay()`] rebuilds and compares.
+//! [`Reader`] reads and verifies without a lock, from the beginning or from a [`Seek`] on, [`Follower`] goes on reading as
+//! the journal grows, [`replay()`] rebuilds and compares.
 
 mod batch;
 mod belt;
 pub mod checksum;
+pub mod choice;
 mod chunk;
+pub mod decision;
 pub mod digest;
 pub mod error;
+pub mod follow;
 mod hasher;
 mod head;
 pub mod journal;
@@ -25,6 +29,7 @@ pub mod reader;
 mod record;
 pub mod recovery;
 pub mod replay;
+pub mod seek;
 pub mod segment;
 pub mod sequencer;
 pub mod space;
@@ -34,13 +39,17 @@ mod tail;
 mod writer;
 
 pub use checksum::ChainHash;
+pub use choice::{Candidate, Choice, Chosen, Verdict, choose};
+pub use decision::{Action, Decision, State};
 pub use digest::{Block, BlockDigest, Digest, EventDigest, HashSink, book_digest, state_digest};
-pub use error::{AppendError, Fault, HeadFault, OpenError, ReadError, ReplayError, WriteError};
+pub use error::{AppendError, Fault, HeadFault, OpenError, ReadError, ReplayError, SnapshotFault, WriteError};
+pub use follow::{Follower, Polling, StopFollowing};
 pub use journal::{Durability, Journal, Opened, Options};
 pub use reader::{Cut, JOURNAL_FOLDER, Position, Reader, Verified};
 pub use record::{Entry, Seal};
 pub use recovery::{FolderLock, HeadOutcome, Recovery};
 pub use replay::{Both, ReplaySummary, Replayed, rebuild, replay};
+pub use seek::Seek;
 pub use segment::{Identity, JournalId, SegmentHeader, SegmentNumber};
 pub use sequencer::{Append, Apply, BEFORE_FIRST, Discard, Discontinuity, Sequencer};
 pub use space::Space;

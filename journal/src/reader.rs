@@ -25,6 +25,7 @@ use engine::{Command, Sequence, Sequenced};
 use crate::batch::{BatchHeader, BatchView, Records};
 use crate::checksum::ChainHash;
 use crate::chunk::{BatchPlace, Chunk};
+use crate::decision::State;
 use crate::error::{Fault, ReadError};
 use crate::layout::{ALIGNMENT_MIN, BATCH_HEADER_BYTES, SEGMENT_HEADER_BYTES};
 use crate::record::{Entry, RecordKind, RecordView, Seal};
@@ -128,10 +129,10 @@ struct CurrentBatch {
 }
 
 /// A batch that was verified.
-struct Found {
-    whole: Range<usize>,
-    header: BatchHeader,
-    hash: ChainHash,
+pub(crate) struct Found {
+    pub(crate) whole: Range<usize>,
+    pub(crate) header: BatchHeader,
+    pub(crate) hash: ChainHash,
 }
 
 /// A link whose passing is noted.
@@ -157,25 +158,39 @@ impl Reader {
 
     /// The journal in `storage`, at its beginning; nothing if there are no segments.
     pub fn with_storage(storage: Arc<dyn Storage>) -> Result<Option<Self>, ReadError> {
-        let mut ahead = segment_numbers(storage.as_ref())?;
-        ahead.reverse();
-        let Some(number) = ahead.pop() else { return Ok(None) };
+        let segments = segment_numbers(storage.as_ref())?;
+        if segments.is_empty() {
+            return Ok(None);
+        }
+        Self::enter(storage, &segments).map(Some)
+    }
+
+    /// A journal at the beginning of the first of these segments, which follow one another up to the last. Its header
+    /// says what has come before.
+    pub(crate) fn enter(storage: Arc<dyn Storage>, segments: &[SegmentNumber]) -> Result<Self, ReadError> {
+        let (&number, behind) = segments.split_first().expect("a segment to enter");
         let bytes = map(storage.as_ref(), number)?;
         let header =
             SegmentHeader::decode((*bytes).as_ref()).map_err(|fault| damaged(storage.as_ref(), number, 0, fault))?;
+        let place = match number {
+            SegmentNumber::FIRST => {
+                Place { offset: 0, sequence: Sequence(1), hash: ChainHash::GENESIS, term: header.term }
+            }
+            _ => Place { offset: 0, sequence: header.first, hash: header.previous, term: header.term },
+        };
         let mut reader = Self {
             storage,
-            ahead,
+            ahead: behind.iter().rev().copied().collect(),
             identity: header.identity,
             segment: OpenSegment { number, bytes },
-            place: Place { offset: 0, sequence: Sequence(1), hash: ChainHash::GENESIS, term: header.term },
+            place,
             batch: None,
             verified: Verified {
                 segment_count: 0,
                 batch_count: 0,
                 first: Sequence::NONE,
-                last: Sequence::NONE,
-                chain: ChainHash::GENESIS,
+                last: Sequence(place.sequence.0.saturating_sub(1)),
+                chain: place.hash,
                 seal: None,
                 cut: None,
             },
@@ -183,7 +198,7 @@ impl Reader {
             finished: false,
         };
         reader.enter_segment(&header).map_err(|fault| reader.damaged(0, fault))?;
-        Ok(Some(reader))
+        Ok(reader)
     }
 
     /// What all segments agree on.
@@ -297,7 +312,7 @@ impl Reader {
             return Ok(Some(Next::SegmentEnds));
         }
         let last_segment = self.ahead.is_empty();
-        if !last_segment || !may_be_torn(&fault) || self.has_successor(rest) {
+        if !last_segment || !State::from(&fault).is_a_torn_batch() || self.has_successor(rest) {
             let still_bad = self.verify_batch(rest).is_err();
             return if still_bad { Err(self.damaged(offset, describe(fault, rest))) } else { Ok(None) };
         }
@@ -362,7 +377,11 @@ impl Reader {
             Ok(()) => Ok(()),
             // Segments get their name when their header is durable: a torn one is not our writer's doing, but as long as
             // nothing stands in it nothing is lost with it.
-            Err(fault) if self.ahead.is_empty() && header_may_be_torn(&fault) && !self.has_successor(self.bytes()) => {
+            Err(fault)
+                if self.ahead.is_empty()
+                    && State::from(&fault).is_a_torn_header()
+                    && !self.has_successor(self.bytes()) =>
+            {
                 self.cut(fault);
                 self.segment = before;
                 self.place = place;
@@ -504,6 +523,93 @@ impl Reader {
     }
 }
 
+/// What seeking and following stand on.
+impl Reader {
+    /// The command that has to come next.
+    pub(crate) fn next_sequence(&self) -> Sequence {
+        self.place.sequence
+    }
+
+    /// The next batch, if it is whole and belongs there.
+    pub(crate) fn look_ahead(&self) -> Result<Found, Fault> {
+        self.verify_batch(&self.bytes()[self.place.offset.min(self.bytes().len())..])
+    }
+
+    /// Whether the last record of a batch is a seal.
+    pub(crate) fn ends_with_seal(&self, found: &Found) -> bool {
+        let records = BatchView::again(&self.bytes()[found.whole.clone()], found.header).records();
+        records.last().is_some_and(|record| record.kind() == RecordKind::Seal)
+    }
+
+    /// The header of a batch at `offset`, if there is one.
+    pub(crate) fn header_at(&self, offset: usize) -> Option<BatchHeader> {
+        BatchHeader::decode(self.bytes().get(offset..)?).ok()
+    }
+
+    /// Moves to the batch that [`look_ahead`](Self::look_ahead) found.
+    pub(crate) fn enter_ahead(&mut self, found: Found) {
+        self.enter_batch(found);
+    }
+
+    /// The header of the segment behind this one, if there is one.
+    pub(crate) fn next_segment_header(&self) -> Result<Option<Result<SegmentHeader, Fault>>, ReadError> {
+        let name = self.segment.number.next().file_name();
+        match self.storage.map(&name) {
+            Ok(bytes) => Ok(Some(SegmentHeader::decode((*bytes).as_ref()))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(ReadError::Io { file: self.storage.path().join(name), source }),
+        }
+    }
+
+    /// Goes to the segment behind this one, which is there, unless a batch has come here meanwhile.
+    pub(crate) fn leave_if_ended(&mut self) -> Result<(), ReadError> {
+        self.ahead = vec![self.segment.number.next()];
+        match self.look()? {
+            Next::SegmentEnds => self.leave_segment()?,
+            Next::Batch(_) | Next::Torn(_) => {}
+        }
+        self.finished = false;
+        match self.verified.cut.take() {
+            Some(Cut { file, offset, fault, .. }) => Err(ReadError::Damaged { file, offset, fault }),
+            None => Ok(()),
+        }
+    }
+
+    /// Reads the segment anew, where the storage does not map it.
+    pub(crate) fn refresh(&mut self) -> Result<(), ReadError> {
+        self.segment.bytes = map(self.storage.as_ref(), self.segment.number)?;
+        Ok(())
+    }
+
+    /// What is wrong with the next place, where a batch should be.
+    pub(crate) fn damaged_here(&self, fault: Fault) -> ReadError {
+        self.damaged(self.place.offset, fault)
+    }
+
+    /// Gives the next entry of the current batch.
+    pub(crate) fn next_in_batch(&mut self) -> Result<Option<Entry>, ReadError> {
+        self.next_record()
+    }
+
+    /// Passes over everything before the first command that is `wanted`, which comes next then; false if there is none.
+    pub(crate) fn pass_until(&mut self, wanted: impl Fn(&Sequenced<Command>) -> bool) -> Result<bool, ReadError> {
+        loop {
+            let before = self.batch.as_ref().map(|batch| batch.rest.start);
+            match self.next_record()? {
+                Some(Entry::Command(command)) if wanted(&command) => {
+                    if let (Some(batch), Some(start)) = (&mut self.batch, before) {
+                        batch.rest.start = start;
+                    }
+                    return Ok(true);
+                }
+                Some(_) => {}
+                None if !self.next_batch()? => return Ok(false),
+                None => {}
+            }
+        }
+    }
+}
+
 impl Iterator for Reader {
     type Item = Result<Entry, ReadError>;
 
@@ -552,17 +658,6 @@ impl Place {
     }
 }
 
-/// Whether an interrupted write can leave a batch so. Whole batches that do not belong here it cannot leave, but for old
-/// ones, which the file system may have brought back.
-fn may_be_torn(fault: &Fault) -> bool {
-    !matches!(fault, Fault::Chain | Fault::SequenceGap { .. } | Fault::TermWentBack { .. } | Fault::Version { .. })
-}
-
-/// Whether an interrupted write can leave a segment's header so.
-fn header_may_be_torn(fault: &Fault) -> bool {
-    matches!(fault, Fault::FileEnds | Fault::SegmentMagic | Fault::SegmentChecksum)
-}
-
 /// Says "a hole" where zeros stand before something else.
 fn describe(fault: Fault, rest: &[u8]) -> Fault {
     let front = &rest[..rest.len().min(BATCH_HEADER_BYTES)];
@@ -603,11 +698,11 @@ pub(crate) fn segment_numbers(storage: &dyn Storage) -> Result<Vec<SegmentNumber
     Ok(numbers)
 }
 
-fn map(storage: &dyn Storage, number: SegmentNumber) -> Result<Bytes, ReadError> {
+pub(crate) fn map(storage: &dyn Storage, number: SegmentNumber) -> Result<Bytes, ReadError> {
     let name = number.file_name();
     storage.map(&name).map_err(|source| ReadError::Io { file: storage.path().join(name), source })
 }
 
-fn damaged(storage: &dyn Storage, number: SegmentNumber, offset: usize, fault: Fault) -> ReadError {
+pub(crate) fn damaged(storage: &dyn Storage, number: SegmentNumber, offset: usize, fault: Fault) -> ReadError {
     ReadError::Damaged { file: storage.path().join(number.file_name()), offset: offset as u64, fault }
 }

@@ -123,28 +123,32 @@ pub(crate) struct RecordView<'a> {
 
 impl<'a> RecordView<'a> {
     /// The record at the front of `payload`, its checksum verified; `index` is its place in the batch.
+    ///
+    /// The checksum comes before the kind: a kind that is not known is told apart from bytes that were never written.
     pub(crate) fn parse(payload: &'a [u8], index: u32) -> Result<Self, Fault> {
-        let view = Self::frame(payload, index)?;
-        let stored = u32::from_le_bytes([view.bytes[4], view.bytes[5], view.bytes[6], view.bytes[7]]);
-        if stored != crc32c(&[&view.bytes[..4], &view.bytes[RECORD_PREFIX_BYTES..]]) {
+        let bytes = framed(payload, index)?;
+        let stored = u32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]);
+        if stored != crc32c(&[&bytes[..4], &bytes[RECORD_PREFIX_BYTES..]]) {
             return Err(Fault::RecordChecksum { index });
         }
-        Ok(view)
+        Self::of_bytes(bytes, index)
     }
 
     /// The same without its checksum: for the head, whose records have none yet.
     pub(crate) fn frame(payload: &'a [u8], index: u32) -> Result<Self, Fault> {
-        let prefix = payload.first_chunk::<RECORD_PREFIX_BYTES>().ok_or(Fault::RecordFrame { index })?;
-        let bytes = payload.get(..record_bytes_from_prefix(prefix)).ok_or(Fault::RecordFrame { index })?;
-        let code = u16::from_le_bytes([prefix[2], prefix[3]]);
+        Self::of_bytes(framed(payload, index)?, index)
+    }
+
+    fn of_bytes(bytes: &'a [u8], index: u32) -> Result<Self, Fault> {
+        let [value_bytes, code] = [[bytes[0], bytes[1]], [bytes[2], bytes[3]]].map(u16::from_le_bytes);
         let kind = RecordKind::from_code(code).ok_or(Fault::RecordKind { index, kind: code })?;
-        let value_bytes = usize::from(u16::from_le_bytes([prefix[0], prefix[1]]));
+        let value_bytes = usize::from(value_bytes);
         let (value, padding) = bytes[RECORD_PREFIX_BYTES..].split_at(value_bytes);
         if kind != RecordKind::Command && value_bytes != DIGEST_VALUE_BYTES
             || value_bytes < size_of::<u64>()
             || padding.iter().any(|&byte| byte != 0)
         {
-            return Err(Fault::RecordFrame { index });
+            return Err(Fault::RecordValue { index });
         }
         Ok(Self { kind, bytes, value })
     }
@@ -199,4 +203,10 @@ impl<'a> RecordView<'a> {
     fn digest(&self) -> Digest {
         Digest(*self.value.last_chunk().expect("the frame was checked"))
     }
+}
+
+/// The bytes of the record at the front of `payload`, as long as its prefix says.
+fn framed(payload: &[u8], index: u32) -> Result<&[u8], Fault> {
+    let prefix = payload.first_chunk::<RECORD_PREFIX_BYTES>().ok_or(Fault::RecordFrame { index })?;
+    payload.get(..record_bytes_from_prefix(prefix)).ok_or(Fault::RecordFrame { index })
 }

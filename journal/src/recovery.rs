@@ -13,10 +13,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use engine::Sequence;
-use engine::limits::BEHAVIOUR;
+use engine::limits::{BEHAVIOUR, carries_behaviour};
 use ring::Watermark;
 
 use crate::batch::BatchBuilder;
+use crate::decision::State;
 use crate::error::{HeadFault, OpenError, ReadError, WriteError};
 use crate::head::{self, Found, Head, HeadImage, HeadLock};
 use crate::journal::{Journal, Opened, Options};
@@ -38,10 +39,53 @@ pub struct Recovery {
     pub identity: Identity,
     /// What the disk held; nothing for a new journal.
     pub found: Option<Verified>,
+    /// Where the last segment was moved, if its header was not whole.
+    pub set_aside: Option<PathBuf>,
     /// What became of the head.
     pub head: HeadOutcome,
     /// The last command, the head's included; none if there is none. All of it is durable.
     pub last: Sequence,
+}
+
+impl Recovery {
+    /// What an operator should know, a line each.
+    pub fn report(&self) -> Vec<String> {
+        let lines = State::of_recovery(self).into_iter().map(|state| (state.decision().reported, state));
+        lines.filter(|(words, _)| !words.is_empty()).map(|(words, state)| self.line(words, state)).collect()
+    }
+
+    fn line(&self, words: &str, state: State) -> String {
+        let mut line = words.to_owned();
+        if let Some(details) = self.details(state) {
+            line = format!("{line}: {details}");
+        }
+        match state.advice() {
+            "" => line,
+            advice => format!("{line}; {advice}"),
+        }
+    }
+
+    fn details(&self, state: State) -> Option<String> {
+        let found = self.found.as_ref();
+        match (state, self.head) {
+            (State::Whole | State::Sealed, _) => found.map(|found| {
+                format!(
+                    "{} segments, {} batches, commands up to {}",
+                    found.segment_count, found.batch_count, found.last
+                )
+            }),
+            (State::TornTail | State::TornSegment, _) => found.and_then(|found| found.cut.as_ref()).map(|cut| {
+                let Cut { file, offset, length, fault, after, .. } = cut;
+                let aside = self.set_aside.as_ref().map(|aside| format!(", now {}", aside.display()));
+                let (file, aside) = (file.display(), aside.unwrap_or_default());
+                format!("{file}{aside}, offset {offset}, {length} bytes behind command {after}: {fault}")
+            }),
+            (State::HeadContinues, HeadOutcome::Adopted { command_count }) => {
+                Some(format!("{command_count} commands that it alone held are durable now"))
+            }
+            _ => None,
+        }
+    }
 }
 
 /// What became of the head that an earlier process left.
@@ -99,7 +143,7 @@ fn create(options: &Options, storage: Arc<dyn Storage>) -> Result<Opening, OpenE
     remove_spares(storage.as_ref())?;
     let plan = plan(options, storage, identity);
     let batch = BatchBuilder::new(Sequence(1), plan.payload_bytes_max());
-    let recovery = Recovery { identity, found: None, head: HeadOutcome::Absent, last: Sequence::NONE };
+    let recovery = Recovery { identity, found: None, set_aside: None, head: HeadOutcome::Absent, last: Sequence::NONE };
     Ok(Opening { recovery, tail: Tail::create(plan)?, batch, claimed: None })
 }
 
@@ -110,6 +154,10 @@ fn resume(
     mut reader: Reader,
 ) -> Result<Opening, OpenError> {
     let identity = *reader.identity();
+    if !carries_behaviour(identity.behaviour) {
+        let (directory, version) = (directory.to_owned(), identity.behaviour);
+        return Err(OpenError::Behaviour { directory, version, newest: BEHAVIOUR });
+    }
     let path = options.head_path(identity.journal);
     let refused = |fault| OpenError::Head { file: path.clone(), fault };
     // Held until the new head has replaced it.
@@ -139,13 +187,15 @@ fn cut(options: &Options, storage: Arc<dyn Storage>, reader: &Reader) -> Result<
     let plan = plan(options, storage.clone(), *reader.identity());
     let batch = BatchBuilder::new(verified.last.next(), plan.payload_bytes_max());
     let mut tail = Tail::resume(plan, number, offset, verified.chain)?;
-    if let Some(cut) = &verified.cut {
-        erase(storage.as_ref(), &mut tail, number, cut)?;
-    }
+    let set_aside = match &verified.cut {
+        Some(cut) => erase(storage.as_ref(), &mut tail, number, cut)?,
+        None => None,
+    };
     let recovery = Recovery {
         identity: *reader.identity(),
         last: verified.last,
         found: Some(verified),
+        set_aside,
         head: HeadOutcome::Absent,
     };
     Ok(Opening { recovery, tail, batch, claimed: None })
@@ -168,8 +218,9 @@ fn start(options: &Options, mut opening: Opening, lock: FolderLock) -> Result<Op
         seal: OnceLock::new(),
         failure: OnceLock::new(),
     });
+    let storage = opening.tail.storage().clone();
     let appender = writer::start(shared.clone(), opening.tail, opening.batch, lock).map_err(io_error(&path))?;
-    let journal = Journal { shared, durability: options.durability };
+    let journal = Journal { shared, durability: options.durability, storage };
     Ok(Opened { journal, appender, recovery: opening.recovery })
 }
 
@@ -242,16 +293,32 @@ fn same_venue(directory: &Path, options: &Options, reader: &Reader) -> Result<()
     Err(OpenError::Different { directory: directory.to_owned(), what })
 }
 
-/// Zeros over a torn batch; a segment whose header never became whole is set aside.
-fn erase(storage: &dyn Storage, tail: &mut Tail, number: SegmentNumber, cut: &Cut) -> Result<(), OpenError> {
+/// Zeros over a torn batch; a segment whose header never became whole is set aside, and its new place given.
+fn erase(
+    storage: &dyn Storage,
+    tail: &mut Tail,
+    number: SegmentNumber,
+    cut: &Cut,
+) -> Result<Option<PathBuf>, OpenError> {
     if cut.file == storage.path().join(number.file_name()) {
-        return Ok(tail.erase(cut.length)?);
+        tail.erase(cut.length)?;
+        return Ok(None);
     }
     let name = number.next().file_name();
-    storage
-        .rename(&name, &format!("{name}{CUT_SUFFIX}"))
-        .and_then(|()| storage.sync_directory())
-        .map_err(io_error(&cut.file))
+    let names = storage.list().map_err(io_error(storage.path()))?;
+    let aside = name_aside(&name, &names);
+    storage.rename(&name, &aside).and_then(|()| storage.sync_directory()).map_err(io_error(&cut.file))?;
+    Ok(Some(storage.path().join(aside)))
+}
+
+/// One that no file has: what was set aside before stays.
+fn name_aside(name: &str, names: &[String]) -> String {
+    let free = |aside: &String| !names.contains(aside);
+    let first = format!("{name}{CUT_SUFFIX}");
+    if free(&first) {
+        return first;
+    }
+    (2..).map(|count| format!("{first}.{count}")).find(free).expect("there are fewer files than numbers")
 }
 
 /// Nothing counts as durable because an earlier process wrote it: it may have been killed before it synced, or its sync

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::thread::Builder;
 use std::time::Instant;
 
-use engine::{Engine, Event, EventHeader, EventSink, Sequence};
+use engine::command::SetBehaviour;
+use engine::limits::{BEHAVIOUR, carries_behaviour};
+use engine::{Command, CommandBody, Engine, Event, EventHeader, EventSink, Sequence, Sequenced};
 
 use crate::belt::{Emptier, Filler, belt};
 use crate::chunk::{BatchPlace, Chunk};
@@ -98,11 +100,7 @@ pub fn rebuild(
         let (verified, read) = reading.join().expect("reading does not panic");
         let digested = digesting.join().expect("hashing does not panic");
         let event_digest = digested.map_err(|difference| difference.at(&folder))?;
-        applied.map_err(|(discontinuity, place)| {
-            let Discontinuity { last, found, .. } = discontinuity;
-            let (file, offset) = (place.file(&folder), place.offset);
-            ReplayError::Discontinuity { file, offset, last: last.sequence, found: found.sequence }
-        })?;
+        applied.map_err(|stop| stop.at(&folder))?;
         read?;
         Ok(Replayed { engine: replay.engine, event_digest, verified })
     })
@@ -141,10 +139,10 @@ struct Page {
 impl Replay {
     fn begin(reader: &Reader) -> Result<Self, ReplayError> {
         let identity = reader.identity();
-        let engine = Engine::new(identity.capacity);
-        if engine.behaviour() != identity.behaviour {
-            return Err(ReplayError::Behaviour { version: identity.behaviour, ours: engine.behaviour() });
+        if !carries_behaviour(identity.behaviour) {
+            return Err(uncarried(identity.behaviour, Sequence(1)));
         }
+        let engine = Engine::with_behaviour(identity.capacity, identity.behaviour);
         Ok(Self { engine, sequencer: Sequencer::new(Discard, BEFORE_FIRST) })
     }
 
@@ -155,14 +153,17 @@ impl Replay {
         to_digest: Filler<Page>,
         sink: &mut impl EventSink,
         mut progress: impl FnMut(Sequence),
-    ) -> Result<(), (Discontinuity, BatchPlace)> {
+    ) -> Result<(), Stop> {
         while let Some(mut chunk) = chunks.take() {
+            if let Some(stop) = chunk.commands.iter().find_map(Stop::if_uncarried) {
+                return Err(stop);
+            }
             let mut page: Page = to_digest.next();
             page.events.clear();
             let mut both = Both { first: &mut page.events, second: sink };
             self.sequencer
                 .replay(&mut self.engine, &chunk.commands, &mut both)
-                .map_err(|discontinuity| (discontinuity, chunk.place_of(discontinuity.index)))?;
+                .map_err(|discontinuity| Stop::Discontinuity(discontinuity, chunk.place_of(discontinuity.index)))?;
             page.last = self.sequencer.last().sequence;
             core::mem::swap(&mut page.digests, &mut chunk.digests);
             page.seal = chunk.seal;
@@ -176,6 +177,40 @@ impl Replay {
         }
         Ok(())
     }
+}
+
+/// Why commands cannot be applied.
+enum Stop {
+    /// One does not follow.
+    Discontinuity(Discontinuity, BatchPlace),
+    /// One asks for matching rules that this build does not carry.
+    Uncarried { version: u32, from: Sequence },
+}
+
+impl Stop {
+    /// A version from before the first is refused by every build, and a later one only by those that lack it.
+    fn if_uncarried(command: &Sequenced<Command>) -> Option<Self> {
+        match command.value.body {
+            CommandBody::SetBehaviour(SetBehaviour { version, .. }) if version > BEHAVIOUR => {
+                Some(Self::Uncarried { version, from: command.stamp.sequence })
+            }
+            _ => None,
+        }
+    }
+
+    fn at(self, folder: &Path) -> ReplayError {
+        match self {
+            Self::Discontinuity(Discontinuity { last, found, .. }, place) => {
+                let (file, offset) = (place.file(folder), place.offset);
+                ReplayError::Discontinuity { file, offset, last: last.sequence, found: found.sequence }
+            }
+            Self::Uncarried { version, from } => uncarried(version, from),
+        }
+    }
+}
+
+fn uncarried(version: u32, from: Sequence) -> ReplayError {
+    ReplayError::Behaviour { version, from, newest: BEHAVIOUR }
 }
 
 /// A digest in the journal that is not of the events of this replay.

@@ -82,6 +82,11 @@ impl Tail {
         Ok(())
     }
 
+    /// Where the segments are.
+    pub(crate) fn storage(&self) -> &Arc<dyn Storage> {
+        &self.plan.storage
+    }
+
     /// What the next link carries.
     pub(crate) fn hash(&self) -> ChainHash {
         self.hash

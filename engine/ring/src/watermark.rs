@@ -111,6 +111,11 @@ impl Watermark {
         self.bell.wait(self.idle, || self.outcome(target))
     }
 
+    /// The same, but `None` as soon as `given_up`; whoever makes it so rings the [`bell`](Self::bell) then.
+    pub fn wait_unless(&self, target: u64, given_up: impl Fn() -> bool) -> Option<Result<u64, Poisoned>> {
+        self.bell.wait(self.idle, || if given_up() { Some(None) } else { self.outcome(target).map(Some) })
+    }
+
     fn outcome(&self, target: u64) -> Option<Result<u64, Poisoned>> {
         let word = self.word.load(Ordering::Acquire);
         let reached = word >> 1;
@@ -127,6 +132,8 @@ impl Watermark {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use core::sync::atomic::AtomicBool;
+
     use super::*;
 
     const STEPS: u64 = if cfg!(miri) { 50 } else { 20_000 };
@@ -188,6 +195,22 @@ mod tests {
             assert_eq!(watermark.wait_for(8), Ok(8));
             assert!(watermark.is_poisoned());
             assert_eq!(watermark.get(), 8);
+        }
+    }
+
+    #[test]
+    fn a_waiter_may_be_asked_to_give_up() {
+        for idle in [Idle::Park, Idle::Poll] {
+            let watermark = Watermark::new(7, idle);
+            let given_up = AtomicBool::new(false);
+            std::thread::scope(|scope| {
+                let waiting = scope.spawn(|| watermark.wait_unless(8, || given_up.load(Ordering::Acquire)));
+                given_up.store(true, Ordering::Release);
+                watermark.bell().ring();
+                assert_eq!(waiting.join().unwrap(), None);
+            });
+            given_up.store(false, Ordering::Release);
+            assert_eq!(watermark.wait_unless(7, || given_up.load(Ordering::Acquire)), Some(Ok(7)));
         }
     }
 

@@ -60,6 +60,25 @@ pub enum JournalCommand {
     Replay(JournalArguments),
     /// List the segments, and show commands if asked for.
     Inspect(InspectArguments),
+    /// Show commands as they become durable, until interrupted.
+    Tail(TailArguments),
+}
+
+/// Which journal to follow, and from where.
+#[derive(Debug, Args)]
+pub struct TailArguments {
+    /// Which, and how to answer.
+    #[command(flatten)]
+    pub journal: JournalArguments,
+    /// Show commands from this sequence on. Default: what comes behind the journal's end.
+    #[arg(long, value_name = "SEQUENCE")]
+    pub from: Option<u64>,
+    /// End behind so many commands.
+    #[arg(long, value_name = "N")]
+    pub count: Option<u64>,
+    /// Where the venue keeps the journal's head, if it was told. Default: shared memory.
+    #[arg(long, value_name = "DIR")]
+    pub head: Option<PathBuf>,
 }
 
 /// What of a journal to show.
@@ -82,7 +101,7 @@ pub struct JournalArguments {
     /// The folder that was given as --data or --journal.
     #[arg(value_name = "DIR")]
     pub directory: PathBuf,
-    /// Answer with one JSON object on the last line.
+    /// Answer with one JSON object on the last line; of what is listed, with one on each.
     #[arg(long)]
     pub json: bool,
 }

@@ -63,7 +63,7 @@ impl From<&OpenError> for Exit {
             OpenError::Read(error) => error.into(),
             OpenError::Write(error) => error.into(),
             OpenError::Io { .. } => Self::InputOutput,
-            OpenError::Different { .. } | OpenError::Option { .. } => Self::Usage,
+            OpenError::Different { .. } | OpenError::Behaviour { .. } | OpenError::Option { .. } => Self::Usage,
             OpenError::Head { .. } => Self::Damaged,
         }
     }

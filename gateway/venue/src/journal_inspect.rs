@@ -1,4 +1,5 @@
-//! `rialto journal inspect`: which segments there are, and what the commands say.
+//! `rialto journal inspect`: which segments there are, and what the commands say; `rialto journal tail`: the same of
+//! commands as they become durable.
 //!
 //! Numbers are as the journal holds them: prices in ticks, quantities in lots, amounts in the asset's smallest unit,
 //! times in nanoseconds since 1970. Everything that is shown was verified before.
@@ -8,11 +9,11 @@ use std::path::{Path, PathBuf};
 
 use engine::canonical::{FieldValue, Fields};
 use engine::{Amount, Command, Price, Quantity, Sequence, Sequenced};
-use journal::{Entry, ReadError, Reader, SegmentNumber};
+use journal::{Entry, Follower, Polling, ReadError, Reader, Seek, SegmentNumber};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::arguments::InspectArguments;
+use crate::arguments::{InspectArguments, TailArguments};
 use crate::exit::Exit;
 
 /// Commands that are shown if only a beginning is given.
@@ -20,7 +21,16 @@ const COUNT: u64 = 20;
 
 /// Runs the command and prints what it finds.
 pub fn run(arguments: &InspectArguments) -> Exit {
-    match inspect(arguments, &mut io::stdout().lock()) {
+    exit_of(inspect(arguments, &mut io::stdout().lock()))
+}
+
+/// Prints commands as they become durable.
+pub fn tail(arguments: &TailArguments) -> Exit {
+    exit_of(follow(arguments, &mut io::stdout().lock()))
+}
+
+fn exit_of(outcome: Result<(), InspectError>) -> Exit {
+    match outcome {
         Ok(()) => Exit::Done,
         // Whoever read has read enough.
         Err(InspectError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
@@ -75,6 +85,28 @@ struct Found {
     cut: bool,
 }
 
+fn follow(arguments: &TailArguments, out: &mut impl Write) -> Result<(), InspectError> {
+    let TailArguments { journal, from, count, head } = arguments;
+    let from = match from {
+        Some(from) => Sequence(*from),
+        None => Reader::open_at(&journal.directory, Seek::Sequence(Sequence(u64::MAX)))?.verified().last.next(),
+    };
+    let polling = Polling { head_directory: head.clone(), ..Polling::default() };
+    let mut left = count.unwrap_or(u64::MAX);
+    let mut follower = Follower::open(&journal.directory, Seek::Sequence(from), &polling)?;
+    while left > 0
+        && let Some(entry) = follower.next()
+    {
+        if let Entry::Command(command) = entry? {
+            let text = if journal.json { Value::from(object(&command)).to_string() } else { line(&command) };
+            writeln!(out, "{text}")?;
+            out.flush()?;
+            left -= 1;
+        }
+    }
+    Ok(())
+}
+
 fn inspect(arguments: &InspectArguments, out: &mut impl Write) -> Result<(), InspectError> {
     let directory = &arguments.journal.directory;
     // The list is known at the journal's end. A second reading shows commands without keeping them.
@@ -99,15 +131,13 @@ fn show_commands(
     }
     let from = Sequence(arguments.from.unwrap_or(1));
     let mut left = arguments.count.unwrap_or(COUNT);
-    for command in Reader::open(&arguments.journal.directory)?.commands() {
+    for command in Reader::open_at(&arguments.journal.directory, Seek::Sequence(from))?.commands() {
         let command = command?;
         if left == 0 {
             break;
         }
-        if command.stamp.sequence >= from {
-            writeln!(out, "{}", text(&command))?;
-            left -= 1;
-        }
+        writeln!(out, "{}", text(&command))?;
+        left -= 1;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `rialto journal verify` and `rialto journal replay`.
+//! `rialto journal verify` and `rialto journal replay`; the way to the other tools.
 
 use std::path::Path;
 
@@ -17,6 +17,7 @@ pub fn run(command: &JournalCommand) -> Exit {
         JournalCommand::Verify(arguments) => (verify(&arguments.directory), arguments),
         JournalCommand::Replay(arguments) => (replay(&arguments.directory), arguments),
         JournalCommand::Inspect(arguments) => return journal_inspect::run(arguments),
+        JournalCommand::Tail(arguments) => return journal_inspect::tail(arguments),
     };
     answer.print(arguments);
     answer.exit

@@ -3,6 +3,8 @@
 //! The core counts nothing for this: the operator's thread, which reads all events, does. What the journal has room for is
 //! looked at when somebody asks.
 
+use std::sync::{Arc, OnceLock};
+
 use engine::canonical::Code;
 use engine::{Event, EventHeader, InstrumentId};
 use journal::Space;
@@ -12,6 +14,8 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+
+use crate::clock::ClockWatch;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Instrument {
@@ -45,6 +49,10 @@ pub struct Metrics {
     spares: Gauge,
     room: Gauge,
     free: Gauge,
+    clock_steps: Gauge,
+    wall_ahead_ns: Gauge,
+    /// Nothing until there is a venue.
+    clock: OnceLock<Arc<ClockWatch>>,
 }
 
 impl Default for Metrics {
@@ -64,6 +72,9 @@ impl Default for Metrics {
             spares: Gauge::default(),
             room: Gauge::default(),
             free: Gauge::default(),
+            clock_steps: Gauge::default(),
+            wall_ahead_ns: Gauge::default(),
+            clock: OnceLock::new(),
         };
         let registry = &mut metrics.registry;
         registry.register("trades", "Trades since the start", metrics.trades.clone());
@@ -82,6 +93,9 @@ impl Default for Metrics {
         registry.register("journal_room_bytes", help, metrics.room.clone());
         let help = "Bytes that the journal's file system has free; -1: it does not say";
         registry.register("journal_disk_free_bytes", help, metrics.free.clone());
+        registry.register("clock_steps", "Steps of the wall clock that were not followed", metrics.clock_steps.clone());
+        let ahead = "How far the wall clock is ahead of the venue's time, in nanoseconds; negative: behind";
+        registry.register("wall_clock_ahead_ns", ahead, metrics.wall_ahead_ns.clone());
         metrics
     }
 }
@@ -94,10 +108,19 @@ impl Metrics {
         self.spares.set(gauge(space.spare_count() as u64));
         self.room.set(gauge(space.room_bytes()));
         self.free.set(space.free_bytes().map_or(-1, gauge));
+        if let Some(clock) = self.clock.get() {
+            self.clock_steps.set(i64::try_from(clock.step_count()).unwrap_or(i64::MAX));
+            self.wall_ahead_ns.set(clock.wall_ahead_ns());
+        }
         let mut text = String::new();
         // A string takes everything.
         let _ = encode(&mut text, &self.registry);
         text
+    }
+
+    /// From now on tells of the clock of a venue, the first that is given.
+    pub(crate) fn watch_clock(&self, clock: Arc<ClockWatch>) {
+        let _ = self.clock.set(clock);
     }
 
     /// Counts a request at the operator's door.

@@ -32,6 +32,7 @@ use crate::admin::{self, AdminView, Desk};
 use crate::affinity;
 use crate::alarm;
 use crate::arguments::ConfigCommand;
+use crate::clock::behind_at_start_line;
 use crate::config::{self, ConfigError, DurabilityArgument, ServeArguments, Threads};
 use crate::data_folder::{DataFolder, DataFolderError};
 use crate::demo;
@@ -233,6 +234,7 @@ impl Running {
         let mut readers = venue.take_readers();
         let [for_order_entry, for_market_data, for_operator] = [(); 3].map(|()| taken(&mut readers));
         let status = Status::new(venue.space().clone());
+        status.metrics.watch_clock(Arc::clone(venue.clock_watch()));
         let admission = venue.space().admission();
         let desk = Arc::new(Desk::new(admin_view, Arc::clone(venue.commands()), Arc::clone(admission)));
         let operator = admin::start(Arc::clone(&desk), Arc::clone(&status.metrics), for_operator);
@@ -303,6 +305,7 @@ impl Running {
         let Addresses { order_entry, market_data, http, data } = &self.addresses;
         self.folder.announce(&self.addresses)?;
         let data = data.display();
+        say_recovery(&self.venue);
         println!("order entry   {order_entry}   FIX semantics, SBE over TLS 1.3");
         println!("market data   {market_data}   QUIC");
         println!("health        http://{http}/health/ready");
@@ -381,6 +384,14 @@ fn place(threads: &Threads) {
         && let Err(error) = affinity::sleep_precisely()
     {
         eprintln!("rialto: polling threads will sleep longer than 50 µs: {error}");
+    }
+}
+
+/// What was found in the data folder, and what of it somebody should look at.
+fn say_recovery(venue: &Venue) {
+    venue.recovery().report().iter().for_each(|line| println!("journal       {line}"));
+    if let Some(behind) = venue.clock_behind() {
+        eprintln!("rialto: {}", behind_at_start_line(behind));
     }
 }
 

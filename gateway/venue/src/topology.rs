@@ -19,14 +19,14 @@ use std::time::Duration;
 
 use engine::{Capacity, Engine, EventSink, Sequence};
 use journal::{
-    AppendError, Digest, DigestQueue, Durability, EventDigest, FolderLock, Journal, OpenError, Opened, Options, Reader,
-    Recovery, ReplayError, Replayed, Sequencer, Space, WriteError, rebuild,
+    AppendError, Digest, DigestQueue, Durability, EventDigest, FolderLock, Identity, Journal, OpenError, Opened,
+    Options, Reader, Recovery, ReplayError, Replayed, Sequencer, Space, WriteError, rebuild,
 };
 use ring::{CommandRing, EventReader, EventRing, Idle, Polled, Release, Watermark};
 use tokio::sync::oneshot;
 
 use crate::affinity::{self, CoreNumber};
-use crate::clock::Clock;
+use crate::clock::{Clock, ClockWatch};
 use crate::core_thread::{Core, Stopped};
 
 /// How a venue is put together.
@@ -113,6 +113,8 @@ pub struct Venue {
     observers: Vec<EventReader>,
     recovery: Recovery,
     durability: Durability,
+    clock_behind: Option<Duration>,
+    clock_watch: Arc<ClockWatch>,
     pinning_failure: Option<io::Error>,
     end: Option<oneshot::Receiver<()>>,
     stop: Arc<AtomicBool>,
@@ -158,7 +160,7 @@ impl Venue {
         history: &mut impl EventSink,
         ready: impl FnOnce(&Engine),
     ) -> Result<Self, StartError> {
-        let (engine, event_digest) = recovered(directory, topology.capacity, &recovery, history)?;
+        let (engine, event_digest) = recovered(directory, &recovery, history)?;
         ready(&engine);
 
         let release = match topology.durability {
@@ -173,8 +175,10 @@ impl Venue {
 
         let commands = Arc::new(CommandRing::new(topology.command_slots, topology.idle));
         let stop = Arc::new(AtomicBool::new(false));
+        let clock = Clock::start(engine.last().time);
+        let (clock_behind, clock_watch) = (clock.behind_at_start(), Arc::clone(clock.watch()));
         let core = Core {
-            clock: Clock::start(engine.last().time),
+            clock,
             sequencer: Sequencer::new(appender, engine.last()),
             engine,
             commands: Arc::clone(&commands),
@@ -192,6 +196,8 @@ impl Venue {
             observers,
             recovery,
             durability,
+            clock_behind,
+            clock_watch,
             pinning_failure,
             end,
             stop,
@@ -236,6 +242,16 @@ impl Venue {
     /// What an acknowledgement promises.
     pub fn durability(&self) -> Durability {
         self.durability
+    }
+
+    /// How far the wall clock was behind the journal's last command at the start, if that was more than a second.
+    pub fn clock_behind(&self) -> Option<Duration> {
+        self.clock_behind
+    }
+
+    /// What the core's clock sees of the wall clock.
+    pub fn clock_watch(&self) -> &Arc<ClockWatch> {
+        &self.clock_watch
     }
 
     /// Why the core is not on the processor that the topology names; none if it is, or none is named.
@@ -290,12 +306,12 @@ pub(crate) fn journal_options(topology: &Topology) -> Options {
 /// The engine behind the journal's last command, and the digest of its events.
 fn recovered(
     directory: &Path,
-    capacity: Capacity,
     recovery: &Recovery,
     history: &mut impl EventSink,
 ) -> Result<(Engine, EventDigest), StartError> {
     if recovery.last.is_none() {
-        return Ok((Engine::new(capacity), EventDigest::new()));
+        let Identity { capacity, behaviour, .. } = recovery.identity;
+        return Ok((Engine::with_behaviour(capacity, behaviour), EventDigest::new()));
     }
     let reader = Reader::open(directory).map_err(ReplayError::from)?;
     let Replayed { engine, event_digest, .. } = rebuild(reader, history, |_| {})?;

@@ -1,7 +1,8 @@
 //! `rialto journal`: what others drive, as a process: one JSON object on the last line, and the exit code.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Command as Process, Output};
+use std::process::{Child, Command as Process, Output, Stdio};
 
 use engine::command::OpenAccount;
 use engine::{
@@ -126,18 +127,22 @@ fn damage_is_exit_code_4_with_offset_and_reason() {
     assert_eq!(object["last"], json!(2), "two batches stand before it");
 }
 
+/// Applies nothing: for what only has to be in the journal.
+struct NoCore;
+
+impl journal::Apply for NoCore {
+    fn apply(&mut self, _: &Sequenced<Command>, _: &mut impl engine::EventSink) {}
+
+    fn next_deadline(&self) -> Timestamp {
+        Timestamp::NEVER
+    }
+}
+
 #[test]
 fn a_digest_that_differs_is_exit_code_1() {
     let folder = TempDir::new().unwrap();
     let data = folder.path().join("data");
     let Opened { journal, appender, .. } = Journal::open(&data, &options(&folder)).unwrap();
-    struct NoCore;
-    impl journal::Apply for NoCore {
-        fn apply(&mut self, _: &Sequenced<Command>, _: &mut impl engine::EventSink) {}
-        fn next_deadline(&self) -> Timestamp {
-            Timestamp::NEVER
-        }
-    }
     let mut sequencer = Sequencer::new(appender, BEFORE_FIRST);
     let command = Command::from_venue(engine::command::AdvanceTime {});
     let last = sequencer.submit(&mut NoCore, Timestamp(1), &[command], &mut Vec::new()).unwrap();
@@ -179,4 +184,55 @@ fn without_json_there_is_a_table() {
     let text = String::from_utf8(rialto(&["journal", "verify"], &data).stdout).unwrap();
     let line = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap().split_whitespace().nth(1);
     assert_eq!((line("ok"), line("commands"), line("sealed")), (Some("true"), Some("34"), Some("true")));
+}
+
+/// A process that does not outlive a test that fails.
+struct Tail(Child);
+
+impl Tail {
+    /// Everything that it prints until it ends, and its exit code.
+    fn end(mut self) -> (String, Option<i32>) {
+        let mut said = String::new();
+        self.0.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+        (said, self.0.wait().unwrap().code())
+    }
+}
+
+impl Drop for Tail {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn tail_shows_commands_as_they_become_durable() {
+    let folder = TempDir::new().unwrap();
+    let (data, ..) = venue(&folder);
+    let follow = |options: &[&str]| {
+        let mut process = Process::new(env!("CARGO_BIN_EXE_rialto"));
+        process.args(["journal", "tail", "--head"]).arg(folder.path()).args(options).arg(&data);
+        Tail(process.stdout(Stdio::piped()).spawn().unwrap())
+    };
+    let [json, text] = [&["--from", "33", "--count", "4", "--json"][..], &["--from", "36", "--count", "1"]].map(follow);
+    let Opened { journal, appender, recovery } = Journal::open(&data, &options(&folder)).unwrap();
+    let last = engine::Stamp { sequence: recovery.last, time: Timestamp(50) };
+    let mut sequencer = Sequencer::new(appender, last);
+    for time in [51, 52] {
+        let command = Command::from_venue(engine::command::AdvanceTime {});
+        sequencer.submit(&mut NoCore, Timestamp(time), &[command], &mut Vec::new()).unwrap();
+    }
+    let (said, code) = json.end();
+    let lines: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let shown: Vec<_> = lines.iter().map(|line| (line["sequence"].clone(), line["command"].clone())).collect();
+    let expected = [(33, "OpenAccount"), (34, "OpenAccount"), (35, "AdvanceTime"), (36, "AdvanceTime")];
+    assert_eq!((code, shown), (Some(0), expected.map(|(sequence, command)| (json!(sequence), json!(command))).into()));
+    let (said, code) = text.end();
+    assert_eq!((code, said.split_whitespace().take(3).collect()), (Some(0), vec!["36", "52", "AdvanceTime"]));
+    journal.close(sequencer.into_append(), Digest::ZERO).unwrap();
+
+    let nothing = rialto(&["journal", "tail"], folder.path());
+    assert_eq!(nothing.status.code(), Some(2));
+    assert!(String::from_utf8(nothing.stderr).unwrap().contains("holds no journal"));
 }
