@@ -2,21 +2,15 @@
 
 mod common;
 
-use std::sync::Arc;
-
-use common::{Disk, Folder, MemoryStorage, Writing, cancel, page_of_cancels, stamped};
+use common::{Folder, Writing, cancel, commands_on, fail_allocations, fail_at, page_of_cancels, stamped};
 use engine::{Command, Sequence};
-use journal::{AppendError, HeadOutcome, Journal, OpenError, Options, Reader, WriteError};
+use journal::{AppendError, HeadOutcome, Journal, OpenError, Options, WriteError};
+use simulation::SimulatedDisk;
 
-fn setting() -> (Arc<MemoryStorage>, Folder, Options) {
-    let (disk, folder) = (MemoryStorage::new(), Folder::new());
-    let options = Options { storage: Some(Arc::new(Disk(disk.clone()))), ..folder.options() };
+fn setting() -> (SimulatedDisk, Folder, Options) {
+    let (disk, folder) = (SimulatedDisk::new(1), Folder::new());
+    let options = folder.options_on(&disk);
     (disk, folder, options)
-}
-
-fn commands_on(disk: &Arc<MemoryStorage>) -> Vec<engine::Sequenced<Command>> {
-    let reader = Reader::with_storage(Arc::new(Disk(disk.clone()))).unwrap().unwrap();
-    reader.commands().map(Result::unwrap).collect()
 }
 
 /// Submits one command at a time, waiting for each, until one is refused; gives how many were acknowledged.
@@ -38,7 +32,7 @@ fn whichever_operation_fails_nothing_acknowledged_is_lost() {
     for operation in 1.. {
         let (disk, folder, options) = setting();
         let mut writing = Writing::open(&folder.data(), &options);
-        disk.fail_at(operation);
+        fail_at(&disk, operation);
         let (acknowledged, error) = submit_until_refused(&mut writing, &commands);
         if let Some(AppendError::Poisoned(why)) = error {
             assert!(why.to_string().contains("made to fail"), "operation {operation}: {why}");
@@ -50,7 +44,7 @@ fn whichever_operation_fails_nothing_acknowledged_is_lost() {
         let all = acknowledged == commands.len() as u64;
         failures += u64::from(!all);
 
-        disk.fail_at(0);
+        disk.disarm();
         let writing = Writing::open(&folder.data(), &options);
         let last = writing.recovery.last.0;
         assert!(last >= acknowledged, "operation {operation}: {acknowledged} acknowledged, {last} recovered");
@@ -71,7 +65,7 @@ fn what_the_disk_refused_is_in_the_head_and_is_adopted() {
     let mut writing = Writing::open(&folder.data(), &options);
     writing.batch(&page_of_cancels(1));
     // The next batch is written, and its sync fails.
-    disk.fail_at(2);
+    fail_at(&disk, 2);
     writing.submit(&page_of_cancels(41)).unwrap_or_default();
     let refused = writing.journal.durable().wait_for(80).unwrap_err();
     assert_eq!(refused.reached, 40);
@@ -79,7 +73,7 @@ fn what_the_disk_refused_is_in_the_head_and_is_adopted() {
     assert!(taken > Sequence(40), "the first command was appended before the sync failed");
     writing.abandon();
 
-    disk.fail_at(0);
+    disk.disarm();
     let writing = Writing::open(&folder.data(), &options);
     assert!(matches!(writing.recovery.head, HeadOutcome::Adopted { .. }));
     let last = writing.recovery.last;
@@ -98,7 +92,7 @@ fn a_full_disk_makes_the_writer_wait_and_loses_nothing() {
         writing.batch(&page_of_cancels(first));
     }
     // The spare is on the shelf; the ones behind it fail at first.
-    disk.fail_allocations(2);
+    fail_allocations(&disk, 2);
     for batch in 3..12 {
         writing.batch(&page_of_cancels(batch * 40 + 1));
     }
@@ -112,13 +106,13 @@ fn a_full_disk_makes_the_writer_wait_and_loses_nothing() {
 fn a_venue_that_stops_on_a_full_disk_does_not_wait_for_space() {
     let (disk, folder, options) = setting();
     let mut writing = Writing::open(&folder.data(), &options);
-    disk.fail_allocations(u64::MAX);
+    fail_allocations(&disk, u64::MAX);
     let commands: Vec<_> = (1..=400).map(cancel).collect();
     writing.submit(&commands).unwrap();
     let outcome = writing.journal.close(writing.sequencer.into_append(), journal::Digest::ZERO);
     assert!(matches!(*outcome.unwrap_err(), WriteError::NoSpare { .. }));
 
-    disk.fail_allocations(0);
+    disk.disarm();
     let writing = Writing::open(&folder.data(), &options);
     assert_eq!(writing.recovery.last, Sequence(400), "the head kept the rest");
     writing.abandon();
@@ -128,7 +122,7 @@ fn a_venue_that_stops_on_a_full_disk_does_not_wait_for_space() {
 #[test]
 fn a_new_journal_on_a_full_disk_is_an_error_at_once() {
     let (disk, folder, options) = setting();
-    disk.fail_allocations(1);
+    fail_allocations(&disk, 1);
     let opened = Journal::open(&folder.data(), &options).map(|_| ());
     assert!(matches!(opened, Err(OpenError::Write(WriteError::Failed { operation: "allocating", .. }))));
 }
