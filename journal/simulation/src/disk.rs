@@ -128,9 +128,9 @@ impl SimulatedDisk {
         self.lock().failure_count
     }
 
-    /// Whether no operation is done any more.
-    pub fn is_halted(&self) -> bool {
-        self.lock().halted
+    /// Whether no operation is done any more: the machine has halted, or every operation fails for ever.
+    pub fn is_dead(&self) -> bool {
+        self.lock().is_dead()
     }
 
     /// The power goes and comes back. Whoever has a file open cannot use it any more, and no fault is ahead.
@@ -214,7 +214,7 @@ impl SimulatedDisk {
         loop {
             match state.hold {
                 Hold::Reached(_) => return true,
-                Hold::Next(_, failures) if state.failure_count == failures => state = self.wait(state),
+                Hold::Next(_, failures) if state.failure_count == failures && !state.halted => state = self.wait(state),
                 Hold::Next(..) | Hold::Nothing => return false,
             }
         }
@@ -313,10 +313,14 @@ impl State {
         self.trace.push(format!("{operation} {name}{failure}"));
     }
 
+    fn is_dead(&self) -> bool {
+        self.halted || self.faults.iter().any(|fault| fault.ended(&Operation::ALL))
+    }
+
     /// Whether the helper still has to make a spare, and can.
     fn lacks_spares(&self) -> bool {
-        let dead = self.halted || self.faults.iter().any(Fault::lasts);
-        self.turns.spares_ahead.is_some_and(|count| self.turns.spares.len() < count) && !dead
+        let disk_is_full = self.faults.iter().any(|fault| fault.ended(&[Operation::Create]));
+        self.turns.spares_ahead.is_some_and(|count| self.turns.spares.len() < count) && !disk_is_full && !self.halted
     }
 
     /// What the names reach, and nothing of what goes on.

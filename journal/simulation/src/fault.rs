@@ -114,6 +114,11 @@ impl Fault {
         self.times(u64::MAX)
     }
 
+    /// Whether every later one fails too.
+    pub fn is_for_ever(&self) -> bool {
+        self.times == u64::MAX
+    }
+
     /// They fail so.
     #[must_use]
     pub fn with(self, failure: Failure) -> Self {
@@ -137,9 +142,20 @@ impl Fault {
         Some(self.failure)
     }
 
-    /// Whether the operations that it is about never succeed again.
-    pub(crate) fn lasts(&self) -> bool {
-        self.before == 0 && self.times == u64::MAX
+    /// Whether none of these operations will be done any more.
+    pub(crate) fn ended(&self, operations: &[Operation]) -> bool {
+        let is_about = |operation| self.operations.contains(operation);
+        self.before == 0 && self.is_for_ever() && operations.iter().all(is_about)
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} at {}", self.failure, self.before + 1)?;
+        if self.operations.len() < Operation::ALL.len() {
+            write!(f, " of {:?}", self.operations)?;
+        }
+        if self.is_for_ever() { write!(f, " and ever after") } else { Ok(()) }
     }
 }
 

@@ -24,9 +24,11 @@
 //! The model does not rot: bits that were synced are not flipped, and no write goes to another place. Tests that want
 //! that overwrite the files themselves.
 
+pub mod commands;
 mod content;
 mod disk;
 mod fault;
+pub mod lives;
 mod names;
 
 pub use disk::SimulatedDisk;

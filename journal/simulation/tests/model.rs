@@ -224,7 +224,7 @@ fn a_halted_machine_does_nothing_more() {
     disk.arm(Fault::at(2).with(Failure::Halt));
     disk.list().unwrap();
     error_of(disk.create("new", 4));
-    assert!(disk.is_halted());
+    assert!(disk.is_dead());
     for outcome in [disk.list().map(drop), file.sync(), file.write_at(&[3], 0), disk.sync_directory()] {
         assert_eq!(error_of(outcome).to_string(), "the machine was made to stop");
     }
