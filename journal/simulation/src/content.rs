@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What a device writes whole, or not at all, or as garbage.
 pub(crate) const SECTOR_BYTES: usize = 512;
@@ -8,8 +9,8 @@ type Sector = [u8; SECTOR_BYTES];
 /// A file's bytes: what the device holds, what the cache holds, and what was in between.
 #[derive(Debug, Clone)]
 pub(crate) struct Content {
-    device: Vec<u8>,
-    cache: Vec<u8>,
+    device: Arc<Vec<u8>>,
+    cache: Arc<Vec<u8>>,
     /// Every version of each sector that was written since its last successful sync.
     unsynced: BTreeMap<usize, Vec<Sector>>,
 }
@@ -17,29 +18,32 @@ pub(crate) struct Content {
 impl Content {
     /// Bytes that are durable.
     pub(crate) fn durable(bytes: Vec<u8>) -> Self {
+        let bytes = Arc::new(bytes);
         Self { device: bytes.clone(), cache: bytes, unsynced: BTreeMap::new() }
     }
 
     /// A new file of zeros that was not synced, on a device that holds whatever was there before.
     pub(crate) fn unwritten(length: usize, random: &mut fastrand::Rng) -> Self {
-        let mut content = Self::durable(vec![0; length]);
-        random.fill(&mut content.device);
+        let mut content = Self::durable(garbage(length, random));
         content.write(&vec![0; length], 0);
         content
     }
 
     /// What reads see.
-    pub(crate) fn cache(&self) -> &[u8] {
+    pub(crate) fn cache(&self) -> &Arc<Vec<u8>> {
         &self.cache
     }
 
-    /// The bytes of the cache, to be overwritten behind the disk's back.
-    pub(crate) fn into_cache(self) -> Vec<u8> {
-        self.cache
+    /// Flips bits of one byte, and makes all of the cache durable.
+    pub(crate) fn flip(&mut self, at: usize, mask: u8) {
+        self.unsynced.clear();
+        self.device = Arc::default();
+        Arc::make_mut(&mut self.cache)[at] ^= mask;
+        self.device = self.cache.clone();
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8], at: usize) {
-        self.cache[at..at + bytes.len()].copy_from_slice(bytes);
+        Arc::make_mut(&mut self.cache)[at..at + bytes.len()].copy_from_slice(bytes);
         if bytes.is_empty() {
             return;
         }
@@ -67,7 +71,7 @@ impl Content {
     /// Some sectors reach the device, and the others never will; the cache still shows all of them.
     pub(crate) fn call_clean(&mut self, physical_bytes: usize, random: &mut fastrand::Rng) {
         for (at, bytes) in self.outcome(physical_bytes, random) {
-            self.device[at..at + bytes.len()].copy_from_slice(&bytes);
+            Arc::make_mut(&mut self.device)[at..at + bytes.len()].copy_from_slice(&bytes);
         }
         self.unsynced.clear();
     }
@@ -79,7 +83,7 @@ impl Content {
         for (sector, bytes) in kept {
             let range = self.sector_range(sector);
             let length = range.len();
-            self.cache[range].copy_from_slice(&bytes[..length]);
+            Arc::make_mut(&mut self.cache)[range].copy_from_slice(&bytes[..length]);
         }
     }
 
@@ -92,7 +96,7 @@ impl Content {
     pub(crate) fn lose_all(&mut self, physical_bytes: usize, random: &mut fastrand::Rng) {
         for sector in std::mem::take(&mut self.unsynced).into_keys() {
             let range = self.physical_range(sector, physical_bytes);
-            random.fill(&mut self.device[range]);
+            random.fill(&mut Arc::make_mut(&mut self.device)[range]);
         }
         self.drop_clean();
     }
@@ -123,7 +127,7 @@ impl Content {
 
     fn write_back(&mut self, sector: usize) {
         let range = self.sector_range(sector);
-        self.device[range.clone()].copy_from_slice(&self.cache[range]);
+        Arc::make_mut(&mut self.device)[range.clone()].copy_from_slice(&self.cache[range]);
     }
 
     fn cached_sector(&self, sector: usize) -> Sector {

@@ -52,7 +52,8 @@ struct State {
     life: u64,
     halted: bool,
     failure_count: u64,
-    trace: Vec<String>,
+    /// Nothing: nobody asked.
+    trace: Option<Vec<String>>,
     hold: Hold,
     turns: Turns,
 }
@@ -97,7 +98,7 @@ impl SimulatedDisk {
             life: 0,
             halted: false,
             failure_count: 0,
-            trace: Vec::new(),
+            trace: None,
             hold: Hold::Nothing,
             turns: Turns::default(),
         };
@@ -176,7 +177,7 @@ impl SimulatedDisk {
     /// If there is no such file.
     pub fn read(&self, name: &str) -> Vec<u8> {
         let state = self.lock();
-        state.contents[state.file(name)].cache().to_vec()
+        state.contents[state.file(name)].cache().as_ref().clone()
     }
 
     /// Overwrites a file behind the journal's back, or makes one. It is durable.
@@ -192,14 +193,12 @@ impl SimulatedDisk {
     pub fn flip(&self, name: &str, at: usize, mask: u8) {
         let mut state = self.lock();
         let file = state.file(name);
-        let mut bytes = std::mem::replace(&mut state.contents[file], Content::durable(Vec::new())).into_cache();
-        bytes[at] ^= mask;
-        state.contents[file] = Content::durable(bytes);
+        state.contents[file].flip(at, mask);
     }
 
-    /// What was done since this was asked last, one line an operation.
+    /// What was done since this was asked last, one line an operation; nothing for the first time.
     pub fn take_trace(&self) -> Vec<String> {
-        std::mem::take(&mut self.lock().trace)
+        self.lock().trace.replace(Vec::new()).unwrap_or_default()
     }
 
     /// The next operation of this kind waits until it is [released](Self::release). There is one hold at a time.
@@ -294,8 +293,13 @@ impl State {
     }
 
     fn put(&mut self, name: &str, bytes: Vec<u8>) {
-        let file = self.add(Content::durable(bytes));
-        self.names.change(Change::Link(name.to_owned(), file));
+        let content = Content::durable(bytes);
+        if let Some(file) = self.names.find(name) {
+            self.contents[file] = content;
+        } else {
+            let file = self.add(content);
+            self.names.change(Change::Link(name.to_owned(), file));
+        }
         self.names.sync(self.names.unsynced_count());
     }
 
@@ -309,8 +313,10 @@ impl State {
     }
 
     fn note(&mut self, operation: Operation, name: &str, failure: Option<Failure>) {
-        let failure = failure.map(|failure| format!(" fails: {failure:?}")).unwrap_or_default();
-        self.trace.push(format!("{operation} {name}{failure}"));
+        if let Some(trace) = &mut self.trace {
+            let failure = failure.map(|failure| format!(" fails: {failure:?}")).unwrap_or_default();
+            trace.push(format!("{operation} {name}{failure}"));
+        }
     }
 
     fn is_dead(&self) -> bool {
@@ -338,7 +344,7 @@ impl State {
             life: self.life,
             halted: false,
             failure_count: 0,
-            trace: Vec::new(),
+            trace: None,
             hold: Hold::Nothing,
             turns: Turns::default(),
         }
@@ -423,10 +429,10 @@ impl Storage for SimulatedDisk {
             return Err(failed(io::ErrorKind::StorageFull, Operation::Create));
         }
         let part = state.part(length, failure);
-        let mut content = Content::unwritten(part, &mut state.random);
-        if failure.is_none() {
-            content.sync();
-        }
+        let content = match failure {
+            None => Content::durable(vec![0; length]),
+            Some(_) => Content::unwritten(part, &mut state.random),
+        };
         let file = state.add(content);
         state.names.change(Change::Link(name.to_owned(), file));
         outcome(Operation::Create, failure)?;
@@ -445,7 +451,7 @@ impl Storage for SimulatedDisk {
     fn map(&self, name: &str) -> io::Result<Bytes> {
         let (state, failure) = self.begin(Operation::Map, name)?;
         outcome(Operation::Map, failure)?;
-        Ok(Box::new(state.contents[state.find(name)?].cache().to_vec()))
+        Ok(Box::new(Mapped(state.contents[state.find(name)?].cache().clone())))
     }
 
     fn settle(&self, name: &str) -> io::Result<()> {
@@ -490,6 +496,15 @@ impl Storage for SimulatedDisk {
 
     fn alignment(&self) -> usize {
         self.shared.physical_bytes
+    }
+}
+
+/// A file as it was when it was mapped.
+struct Mapped(Arc<Vec<u8>>);
+
+impl AsRef<[u8]> for Mapped {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
     }
 }
 

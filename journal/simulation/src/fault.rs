@@ -114,6 +114,11 @@ impl Fault {
         self.times(u64::MAX)
     }
 
+    /// Whether every operation counts.
+    pub fn is_about_all(&self) -> bool {
+        self.operations.len() == Operation::ALL.len()
+    }
+
     /// Whether every later one fails too.
     pub fn is_for_ever(&self) -> bool {
         self.times == u64::MAX
@@ -152,7 +157,7 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?} at {}", self.failure, self.before + 1)?;
-        if self.operations.len() < Operation::ALL.len() {
+        if !self.is_about_all() {
             write!(f, " of {:?}", self.operations)?;
         }
         if self.is_for_ever() { write!(f, " and ever after") } else { Ok(()) }

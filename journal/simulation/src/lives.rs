@@ -255,11 +255,12 @@ impl World {
         let random = &mut self.random;
         let magnitude = random.u8(..8);
         let number = 1 + random.u64(..1 << magnitude);
-        let fault = match random.u8(..8) {
-            0 | 1 => return self.note("nothing is made to fail".to_owned()),
-            2..5 => Fault::at(number).with(Failure::Halt),
-            5 => Fault::at(number).for_ever(),
-            _ => Fault::at(number).with(any_failure(random)),
+        let fault = match random.u8(..9) {
+            0 => return self.note("nothing is made to fail".to_owned()),
+            1..4 => Fault::at(number).with(Failure::Halt),
+            4 => Fault::at(number).for_ever(),
+            5 | 6 => Fault::at(number).with(any_failure(random)),
+            _ => Fault::at(number.div_ceil(4)).of(&[Operation::Sync]).with(Failure::CalledClean),
         };
         let few = [
             vec![Operation::Sync],
@@ -268,7 +269,7 @@ impl World {
             vec![Operation::Create, Operation::Rename, Operation::Remove, Operation::SyncDirectory],
         ];
         let fault = match random.usize(..8) {
-            kinds if kinds < few.len() && !fault.is_for_ever() => fault.of(&few[kinds]),
+            kinds if kinds < few.len() && fault.is_about_all() && !fault.is_for_ever() => fault.of(&few[kinds]),
             _ => fault,
         };
         self.note(format!("armed: {fault}"));
@@ -357,7 +358,7 @@ impl World {
     /// A run of order flow, perhaps with something else at its end.
     fn commands(&mut self, bound: usize) -> Vec<Command> {
         let random = &mut self.random;
-        let bound = if random.u8(..3) == 0 { bound } else { bound.min(40) };
+        let bound = if random.u8(..6) == 0 { bound } else { bound.min(40) };
         let mut run: Vec<_> = (0..random.usize(..bound)).map(|_| commands::order_flow(random)).collect();
         if run.is_empty() || random.u8(..4) == 0 {
             run.push(commands::other(random));

@@ -3,10 +3,13 @@
 use simulation::Lie;
 use simulation::lives::{Broken, Tally, live};
 
+/// An optimised build is ten times as fast.
+const SEEDS: u64 = if cfg!(debug_assertions) { 120 } else { 600 };
+
 #[test]
 fn nothing_acknowledged_is_lost() {
     let mut sum = Tally::default();
-    for seed in 1..=300 {
+    for seed in 1..=SEEDS {
         match live(seed, None) {
             Ok(lived) => sum.add(&lived.tally),
             Err(finding) => panic!("{finding}"),
@@ -14,13 +17,14 @@ fn nothing_acknowledged_is_lost() {
     }
     println!("{sum:?}");
     let everything_was_met = [sum.power_losses, sum.process_ends, sum.halts, sum.failures, sum.refused_openings];
-    assert!(everything_was_met.iter().all(|count| *count > 50), "{sum:?}");
-    assert!(sum.closes > 50 && sum.adopted > 50 && sum.cuts > 20 && sum.acknowledgements > 1_000, "{sum:?}");
+    assert!(everything_was_met.iter().all(|count| *count > SEEDS / 3), "{sum:?}");
+    assert!(sum.closes > SEEDS && sum.adopted > SEEDS && sum.acknowledgements > 5 * SEEDS, "{sum:?}");
+    assert!(sum.cuts > SEEDS / 10, "{sum:?}");
 }
 
 #[test]
 fn a_seed_repeats_exactly() {
-    for seed in 1_000..1_060 {
+    for seed in 1_000..1_030 {
         let [first, again] = [(); 2].map(|()| live(seed, None).unwrap_or_else(|finding| panic!("{finding}")));
         assert_eq!(first, again, "seed {seed}");
     }
