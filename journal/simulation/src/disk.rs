@@ -142,10 +142,12 @@ impl SimulatedDisk {
         self.shared.changed.notify_all();
     }
 
-    /// The process ends, and the machine does not: the cache stays. Whoever has a file open cannot use it any more, and no
-    /// fault is ahead.
+    /// The process ends, and the machine does not: the cache stays, but for what is clean, which may be dropped. Whoever has
+    /// a file open cannot use it any more, and no fault is ahead.
     pub fn end_process(&self) {
-        self.lock().begin_life();
+        let mut state = self.lock();
+        state.drop_some_clean();
+        state.begin_life();
         self.shared.changed.notify_all();
     }
 
@@ -370,6 +372,14 @@ impl State {
         self.names.lose_unsynced();
         for content in &mut self.contents {
             content.lose_power(physical_bytes, &mut self.random);
+        }
+    }
+
+    fn drop_some_clean(&mut self) {
+        for content in &mut self.contents {
+            if self.random.bool() {
+                content.drop_clean();
+            }
         }
     }
 

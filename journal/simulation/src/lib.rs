@@ -15,7 +15,7 @@
 //! * Creations, renames and removals take effect at once and are durable behind `sync_directory`. Until then a power loss
 //!   may take them back, but in order: the metadata that survives is a prefix of what was done, as with every journalling
 //!   file system. Syncing a file makes no name durable.
-//! * The [end of a process](SimulatedDisk::end_process) leaves the cache.
+//! * The [end of a process](SimulatedDisk::end_process) leaves the cache, but for clean sectors, which may be dropped.
 //! * A failed sync may [call clean](Failure::CalledClean) what the device never got: no later sync writes it, and it can
 //!   be read until `settle` drops the cache. Names are not called clean: a file system that cannot write its own journal
 //!   stops.
@@ -26,6 +26,7 @@
 
 pub mod commands;
 mod content;
+pub mod damage;
 mod disk;
 mod fault;
 pub mod lives;

@@ -234,7 +234,9 @@ impl World {
     /// All lives, and a last one on a good disk; gives the chain's end.
     fn live(&mut self) -> Checked<String> {
         for _ in 0..self.random.u8(2..7) {
-            self.arm();
+            for _ in 0..self.random.u8(1..3) {
+                self.arm();
+            }
             self.life()?;
             self.interlude();
         }
@@ -581,7 +583,7 @@ impl Life {
 }
 
 /// The journal does not look into what it keeps.
-struct NoCore;
+pub(crate) struct NoCore;
 
 impl Apply for NoCore {
     fn apply(&mut self, _: &Sequenced<Command>, _: &mut impl EventSink) {}
@@ -626,7 +628,7 @@ fn digest_of(block: Block) -> BlockDigest {
 }
 
 /// In memory, where there is such a place: a life makes folders, locks and heads, and syncs none of them.
-fn temporary_folder() -> TempDir {
+pub(crate) fn temporary_folder() -> TempDir {
     let memory = Path::new("/dev/shm");
     let builder = || {
         let mut builder = tempfile::Builder::new();
