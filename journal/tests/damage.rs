@@ -47,14 +47,15 @@ fn assert_damaged(disk: &SimulatedDisk, name: &str, at: u64, why: Fault) {
 }
 
 #[test]
-fn every_flipped_byte_is_damage_or_a_reported_cut_of_the_last_batch() {
+fn a_flipped_byte_is_damage_or_a_reported_cut_of_the_last_batch() {
+    // All bits of a larger journal are flipped by `simulation::damage`; here are the headers of this one, and a sample.
     let seed = seed(3);
     let mut random = SplitMix64(seed);
     let (disk, ..) = journal_with(1);
     let last_batch = PAGE;
     for (name, length) in [(FIRST, 4 * PAGE), (SECOND, 4 * PAGE)] {
         assert_eq!(disk.read(name).len(), length);
-        for at in 0..length {
+        for at in (0..length).filter(|at| at % PAGE < 200 || at % 17 == 0) {
             let mask = 1 << random.below(8);
             disk.flip(name, at, mask);
             let in_tail = name == SECOND && at >= last_batch;

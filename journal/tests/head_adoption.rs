@@ -7,7 +7,7 @@ use std::fs;
 use common::{Folder, Writing, cancel, commands_on, crc32c, fail_at, page_of_cancels, stamped};
 use engine::{Command, Sequence};
 use journal::{Digest, HeadFault, HeadOutcome, Journal, OpenError, Options};
-use simulation::SimulatedDisk;
+use simulation::{Failure, Fault, SimulatedDisk};
 
 /// A journal whose process stopped with 40 commands on disk and `commands` in all, the rest in the head alone.
 fn crashed(commands: &[Command]) -> (SimulatedDisk, Folder, Options) {
@@ -76,6 +76,32 @@ fn an_opening_that_fails_at_any_operation_can_be_repeated() {
             disk.disarm();
             Writing::open(&folder.data(), &options).abandon();
             assert_eq!(values_on(&disk), commands, "operation {operation}");
+        }
+    }
+}
+
+#[test]
+fn an_opening_that_adopts_can_fail_in_any_way_and_be_repeated() {
+    let commands: Vec<_> = (1..=200).map(cancel).collect();
+    for failure in [Failure::Refused, Failure::Halfway, Failure::CalledClean, Failure::Halt] {
+        for number in 1.. {
+            let (disk, folder, options) = crashed(&commands);
+            disk.take_turns(1);
+            let failures = disk.failure_count();
+            disk.arm(Fault::at(number).with(failure));
+            match Journal::open(&folder.data(), &options) {
+                Ok(opened) => drop(opened.appender),
+                Err(error) => assert!(error.to_string().contains("was made to"), "{failure:?} at {number}: {error}"),
+            }
+            let failed = disk.failure_count() > failures;
+            disk.end_process();
+            Writing::open(&folder.data(), &options).abandon();
+            disk.lose_power();
+            assert_eq!(values_on(&disk), commands, "{failure:?} at {number}");
+            if !failed {
+                assert!(number > 20, "{number}");
+                break;
+            }
         }
     }
 }

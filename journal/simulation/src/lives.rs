@@ -255,7 +255,7 @@ impl World {
     /// What will go wrong in the life to come, if anything.
     fn arm(&mut self) {
         let random = &mut self.random;
-        let magnitude = random.u8(..8);
+        let magnitude = random.u8(..9);
         let number = 1 + random.u64(..1 << magnitude);
         let fault = match random.u8(..9) {
             0 => return self.note("nothing is made to fail".to_owned()),

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use engine::command::{AdminNote, AdvanceTime, CancelOrder, Deposit, MassCancel, NewOrder};
 use engine::order::{OnDisconnect, OrderFlags, OrderType, Side, TimeInForce};
@@ -11,9 +12,10 @@ use engine::{
     Sequence, Sequenced, SessionId, Timestamp,
 };
 use journal::{
-    AppendError, Appender, Apply, BEFORE_FIRST, Digest, Journal, JournalId, Opened, Options, Reader, Sequencer,
-    Verified,
+    AppendError, Appender, Apply, BEFORE_FIRST, Digest, Journal, JournalId, OpenError, Opened, Options, Reader,
+    Sequencer, Verified, WriteError,
 };
+use ring::Idle;
 use simulation::{Failure, Fault, Operation, SimulatedDisk};
 use tempfile::TempDir;
 
@@ -123,10 +125,14 @@ pub struct Writing {
 
 impl Writing {
     pub fn open(data: &Path, options: &Options) -> Self {
-        let Opened { journal, appender, recovery } = Journal::open(data, options).unwrap();
+        Self::try_open(data, options).unwrap()
+    }
+
+    pub fn try_open(data: &Path, options: &Options) -> Result<Self, OpenError> {
+        let Opened { journal, appender, recovery } = Journal::open(data, options)?;
         // The journal's tests do not replay; the time only has to be no earlier, and theirs is the sequence.
         let last = engine::Stamp { sequence: recovery.last, time: Timestamp(recovery.last.0) };
-        Self { journal, sequencer: Sequencer::new(appender, last), recovery }
+        Ok(Self { journal, sequencer: Sequencer::new(appender, last), recovery })
     }
 
     /// Submits commands one after the other, each at the time that its sequence says.
@@ -140,9 +146,23 @@ impl Writing {
 
     /// One batch on disk: a run of order flow, submitted while nothing else is under way.
     pub fn batch(&mut self, commands: &[Command]) {
+        self.submit_together(commands).unwrap();
+        self.wait();
+    }
+
+    /// Submits commands as of the time that the first one's sequence says.
+    pub fn submit_together(&mut self, commands: &[Command]) -> Result<(), AppendError> {
         let at = Timestamp(self.sequencer.last().sequence.0 + 1);
-        let last = self.sequencer.submit(&mut NoCore, at, commands, &mut Vec::new()).unwrap();
-        self.journal.wait_released(last.sequence).unwrap();
+        self.sequencer.submit(&mut NoCore, at, commands, &mut Vec::new()).map(drop)
+    }
+
+    /// Waits until what was submitted is acknowledged; false if it will not be, because the writer has stopped or waits for
+    /// a disk that is dead.
+    pub fn wait_on(&self, disk: &SimulatedDisk) -> bool {
+        let (last, durable) = (self.sequencer.last().sequence, self.journal.durable());
+        let look = || (durable.get() >= last.0 || durable.is_poisoned() || disk.is_dead()).then_some(());
+        while durable.bell().wait_at_most(Idle::Park, Duration::from_millis(1), look).is_none() {}
+        durable.get() >= last.0
     }
 
     pub fn wait(&self) {
@@ -153,9 +173,14 @@ impl Writing {
         self.journal.close(self.sequencer.into_append(), event_digest).unwrap();
     }
 
+    pub fn try_close(self) -> Result<(), Arc<WriteError>> {
+        self.journal.close(self.sequencer.into_append(), Digest::ZERO)
+    }
+
     /// Ends without a seal and leaves the head, as a crash does once everything is on disk.
-    pub fn abandon(self) {
+    pub fn abandon(self) -> Journal {
         drop(self.sequencer.into_append());
+        self.journal
     }
 }
 
