@@ -39,7 +39,7 @@ fn assert_damaged(disk: &SimulatedDisk, name: &str, at: u64, why: Fault) {
     }
     let before: Vec<_> = disk.names().iter().map(|name| (name.clone(), disk.read(name))).collect();
     let folder = Folder::new();
-    let options = folder.options_on(&disk);
+    let options = folder.options_on(disk);
     let opened = journal::Journal::open(&folder.data(), &options);
     assert!(matches!(opened.map(|_| ()), Err(OpenError::Read(ReadError::Damaged { .. }))));
     let after: Vec<_> = disk.names().iter().map(|name| (name.clone(), disk.read(name))).collect();

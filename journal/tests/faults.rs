@@ -35,8 +35,8 @@ fn live(disk: &SimulatedDisk, folder: &Folder, options: &Options, progress: &mut
             progress.submitted.extend(&commands);
             let submitted = writing.submit_together(&commands);
             if submitted.is_err() || !writing.wait_on(disk) {
-                let journal = writing.abandon();
-                return Err(journal.failure().expect("it stopped").to_string());
+                let why = writing.stop().failure().expect("it stopped");
+                return Err(why.to_string());
             }
             progress.acknowledged = progress.submitted.len();
         }

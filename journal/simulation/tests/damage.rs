@@ -8,7 +8,7 @@ const SMALL: Size = Size { commands: 1_130, batch: 100, segment_batches: 4 };
 /// Every bit of the first bytes of each page, where headers and first records are, and some of each of the others.
 fn is_sampled(bit: u64) -> bool {
     let in_page = bit / 8 % 4_096;
-    in_page < 80 && bit % 8 == bit / 8 % 8 || bit % 1_009 == 0
+    in_page < 80 && bit % 8 == bit / 8 % 8 || bit.is_multiple_of(1_009)
 }
 
 #[test]

@@ -178,7 +178,12 @@ impl Writing {
     }
 
     /// Ends without a seal and leaves the head, as a crash does once everything is on disk.
-    pub fn abandon(self) -> Journal {
+    pub fn abandon(self) {
+        self.stop();
+    }
+
+    /// The same, for those who want to know why.
+    pub fn stop(self) -> Journal {
         drop(self.sequencer.into_append());
         self.journal
     }
