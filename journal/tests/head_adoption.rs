@@ -86,7 +86,7 @@ fn an_opening_that_adopts_can_fail_in_any_way_and_be_repeated() {
     for failure in [Failure::Refused, Failure::Halfway, Failure::CalledClean, Failure::Halt] {
         for number in 1.. {
             let (disk, folder, options) = crashed(&commands);
-            disk.take_turns(1);
+            disk.take_turns();
             let failures = disk.failure_count();
             disk.arm(Fault::at(number).with(failure));
             match Journal::open(&folder.data(), &options) {

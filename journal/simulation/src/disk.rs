@@ -71,11 +71,15 @@ enum Hold {
 /// Makes the order of operations the same each time, though two threads make them.
 #[derive(Debug, Clone, Default)]
 struct Turns {
-    /// How many spare segments the journal keeps ready; nothing: threads run as they like.
-    spares_ahead: Option<usize>,
+    /// Or threads run as they like.
+    taken: bool,
     /// Files that the helper has made and nobody has written to.
     spares: BTreeSet<FileId>,
 }
+
+/// Spare segments that the journal keeps ready. Were it fewer, the writer would wait for ever; were it more, seeds would not
+/// repeat.
+const SPARES_AHEAD: usize = 1;
 
 /// The thread that makes spare segments, and the one that takes them.
 const HELPER: &str = "journal-spare";
@@ -227,11 +231,11 @@ impl SimulatedDisk {
         self.shared.changed.notify_all();
     }
 
-    /// From now on the writer's operations wait until the journal has this many spare segments ready, as it always has
-    /// sooner or later. Then the order of all operations follows from what is submitted, if that is waited for, and a seed
-    /// repeats exactly.
-    pub fn take_turns(&self, spares_ahead: usize) {
-        self.lock().turns.spares_ahead = Some(spares_ahead);
+    /// From now on the writer's operations wait until the journal has its spare segments ready, as it always has sooner or
+    /// later. Then the order of all operations follows from what is submitted, if that is waited for, and a seed repeats
+    /// exactly.
+    pub fn take_turns(&self) {
+        self.lock().turns.taken = true;
     }
 
     /// Waits until the spare segments are ready, or cannot be made. A no-op without [`take_turns`](Self::take_turns).
@@ -328,7 +332,7 @@ impl State {
     /// Whether the helper still has to make a spare, and can.
     fn lacks_spares(&self) -> bool {
         let disk_is_full = self.faults.iter().any(|fault| fault.ended(&[Operation::Create]));
-        self.turns.spares_ahead.is_some_and(|count| self.turns.spares.len() < count) && !disk_is_full && !self.halted
+        self.turns.taken && self.turns.spares.len() < SPARES_AHEAD && !disk_is_full && !self.halted
     }
 
     /// What the names reach, and nothing of what goes on.

@@ -32,9 +32,6 @@ use tempfile::TempDir;
 use crate::commands;
 use crate::{Failure, Fault, Lie, Operation, SimulatedDisk};
 
-/// Spare segments that the journal keeps ready.
-const SPARES_AHEAD: usize = 1;
-
 /// Commands that an event digest covers.
 const BLOCK_COMMANDS: u64 = 1_024;
 
@@ -199,7 +196,7 @@ impl World {
         let mut random = fastrand::Rng::with_seed(seed);
         let physical_bytes = 4_096 << [0, 0, 0, 1, 2][random.usize(..5)];
         let disk = SimulatedDisk::with_physical_sector(random.u64(..), physical_bytes);
-        disk.take_turns(SPARES_AHEAD);
+        disk.take_turns();
         lie.into_iter().for_each(|lie| disk.lie(lie));
         let folder = temporary_folder();
         let heads = folder.path().join("heads");
