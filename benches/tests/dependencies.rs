@@ -11,6 +11,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("ring", &["engine"]),
     ("wire", &["engine"]),
     ("journal", &["engine", "ring"]),
+    ("simulation", &["engine", "journal", "ring"]),
     ("marketdata", &["engine", "ring", "wire"]),
     ("gateway", &["engine", "ring", "wire"]),
     ("client", &["marketdata", "wire"]),

@@ -4,6 +4,7 @@
 //! * [`trader`] — a trader who loses the venue, and goes on; [`agreement`] — what it was told, against the journal.
 //! * [`flow`] — one session drives a day of order flow through it.
 //! * [`load`] — fifty sessions trade at random.
+//! * [`shares`] — a long proof's range of numbers, shared by threads, and its line of results.
 //! * [`verdict`] — what was lost, what was doubled, and where that is kept.
 
 pub mod agreement;
@@ -14,5 +15,6 @@ pub mod kills;
 pub mod load;
 pub mod process;
 pub mod random;
+pub mod shares;
 pub mod trader;
 pub mod verdict;

@@ -4,23 +4,23 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{Disk, Folder, MemoryStorage, PAGE, crc32c};
-use journal::{Cut, Digest, Fault, Options, ReadError, Reader, Verified};
+use common::{Folder, PAGE, crc32c};
+use journal::{Cut, Digest, Fault, ReadError, Reader, Verified};
+use simulation::SimulatedDisk;
 
 const NAME: &str = "00000001.seg";
 
 /// One sealed segment of a page's header and one batch, which holds the seal alone.
 fn sealed() -> Vec<u8> {
-    let (disk, folder) = (MemoryStorage::new(), Folder::new());
-    let options = Options { storage: Some(Arc::new(Disk(disk.clone()))), ..folder.options() };
-    common::Writing::open(&folder.data(), &options).close(Digest::ZERO);
+    let (disk, folder) = (SimulatedDisk::new(1), Folder::new());
+    common::Writing::open(&folder.data(), &folder.options_on(&disk)).close(Digest::ZERO);
     disk.read(NAME)
 }
 
 fn verify(segment: Vec<u8>) -> Result<Verified, ReadError> {
-    let disk = MemoryStorage::new();
+    let disk = SimulatedDisk::new(1);
     disk.write(NAME, segment);
-    Reader::with_storage(Arc::new(Disk(disk)))?.expect("a segment").verify()
+    Reader::with_storage(Arc::new(disk))?.expect("a segment").verify()
 }
 
 fn set_checksum(bytes: &mut [u8], at: usize) {

@@ -3,32 +3,31 @@
 mod common;
 
 use std::fs;
-use std::sync::Arc;
 
-use common::{Disk, Folder, MemoryStorage, Writing, cancel, crc32c, page_of_cancels, stamped};
+use common::{Folder, Writing, cancel, commands_on, crc32c, fail_at, page_of_cancels, stamped};
 use engine::{Command, Sequence};
-use journal::{Digest, HeadFault, HeadOutcome, Journal, OpenError, Options, Reader};
+use journal::{Digest, HeadFault, HeadOutcome, Journal, OpenError, Options};
+use simulation::{Failure, Fault, SimulatedDisk};
 
 /// A journal whose process stopped with 40 commands on disk and `commands` in all, the rest in the head alone.
-fn crashed(commands: &[Command]) -> (Arc<MemoryStorage>, Folder, Options) {
-    let (disk, folder) = (MemoryStorage::new(), Folder::new());
-    let options = Options { storage: Some(Arc::new(Disk(disk.clone()))), ..folder.options() };
+fn crashed(commands: &[Command]) -> (SimulatedDisk, Folder, Options) {
+    let (disk, folder) = (SimulatedDisk::new(1), Folder::new());
+    let options = folder.options_on(&disk);
     let mut writing = Writing::open(&folder.data(), &options);
     writing.batch(&commands[..40]);
     // No further byte reaches the disk; what was published meanwhile is in the head.
-    disk.fail_at(1);
+    fail_at(&disk, 1);
     let at = writing.sequencer.last().time;
     writing.sequencer.submit(&mut common::NoCore, at, &commands[40..], &mut Vec::new()).unwrap();
     writing.journal.durable().wait_for(41).unwrap_err();
     writing.abandon();
-    disk.fail_at(0);
+    disk.disarm();
     // Of the write that failed the first bytes are there: a torn tail.
     (disk, folder, options)
 }
 
-fn values_on(disk: &Arc<MemoryStorage>) -> Vec<Command> {
-    let reader = Reader::with_storage(Arc::new(Disk(disk.clone()))).unwrap().unwrap();
-    reader.commands().map(|command| command.unwrap().value).collect()
+fn values_on(disk: &SimulatedDisk) -> Vec<Command> {
+    commands_on(disk).into_iter().map(|command| command.value).collect()
 }
 
 fn refusal(folder: &Folder, options: &Options) -> HeadFault {
@@ -66,7 +65,7 @@ fn an_opening_that_fails_at_any_operation_can_be_repeated() {
         let commands: Vec<_> = (1..=count).map(cancel).collect();
         for operation in 1..=operations + 1 {
             let (disk, folder, options) = crashed(&commands);
-            disk.fail_at(operation);
+            fail_at(&disk, operation);
             match Journal::open(&folder.data(), &options) {
                 Ok(opened) => {
                     assert_eq!(operation, operations + 1);
@@ -74,9 +73,35 @@ fn an_opening_that_fails_at_any_operation_can_be_repeated() {
                 }
                 Err(error) => assert!(error.to_string().contains("made to fail"), "operation {operation}: {error}"),
             }
-            disk.fail_at(0);
+            disk.disarm();
             Writing::open(&folder.data(), &options).abandon();
             assert_eq!(values_on(&disk), commands, "operation {operation}");
+        }
+    }
+}
+
+#[test]
+fn an_opening_that_adopts_can_fail_in_any_way_and_be_repeated() {
+    let commands: Vec<_> = (1..=200).map(cancel).collect();
+    for failure in [Failure::Refused, Failure::Halfway, Failure::CalledClean, Failure::Halt] {
+        for number in 1.. {
+            let (disk, folder, options) = crashed(&commands);
+            disk.take_turns();
+            let failures = disk.failure_count();
+            disk.arm(Fault::at(number).with(failure));
+            match Journal::open(&folder.data(), &options) {
+                Ok(opened) => drop(opened.appender),
+                Err(error) => assert!(error.to_string().contains("was made to"), "{failure:?} at {number}: {error}"),
+            }
+            let failed = disk.failure_count() > failures;
+            disk.end_process();
+            Writing::open(&folder.data(), &options).abandon();
+            disk.lose_power();
+            assert_eq!(values_on(&disk), commands, "{failure:?} at {number}");
+            if !failed {
+                assert!(number > 20, "{number}");
+                break;
+            }
         }
     }
 }
@@ -106,10 +131,10 @@ fn a_head_over_the_rings_end_is_adopted() {
     options.head_bytes = 4_096;
     let commands: Vec<_> = (1..=1_000).map(cancel).collect();
     for (run, part) in (0..).zip(commands.chunks(250)) {
-        let disk = MemoryStorage::new();
+        let disk = SimulatedDisk::new(1);
         let folder = Folder::new();
         let options = Options {
-            storage: Some(Arc::new(Disk(disk.clone()))),
+            storage: Some(std::sync::Arc::new(disk.clone())),
             head_directory: Some(folder.heads()),
             ..options.clone()
         };
@@ -117,13 +142,13 @@ fn a_head_over_the_rings_end_is_adopted() {
         // 80 bytes each: the ring's end is passed at different places.
         writing.submit(&part[..200 + run]).unwrap();
         writing.wait();
-        disk.fail_at(1);
+        fail_at(&disk, 1);
         let at = writing.sequencer.last().time;
         let rest = &part[200 + run..200 + run + 40];
         writing.sequencer.submit(&mut common::NoCore, at, rest, &mut Vec::new()).unwrap();
         writing.journal.durable().wait_for(240 + run as u64).unwrap_err();
         writing.abandon();
-        disk.fail_at(0);
+        disk.disarm();
         Writing::open(&folder.data(), &options).abandon();
         assert_eq!(values_on(&disk), part[..240 + run]);
     }

@@ -7,9 +7,10 @@ mod common;
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
 
-use common::{Folder, PAGE, SplitMix64, page_of_cancels, seed, stamped};
+use common::{Folder, PAGE, SplitMix64, Writing, commands_on, page_of_cancels, seed, stamped};
 use engine::Sequence;
-use journal::{Cut, Fault, HeadOutcome};
+use journal::{Cut, Fault, HeadOutcome, JournalId, Options, ReadError, Reader, Storage, Verified};
+use simulation::SimulatedDisk;
 
 const LAST_BATCH: usize = 2 * PAGE;
 
@@ -61,6 +62,130 @@ fn truncated_at_every_byte_of_the_last_batch() {
                 assert_eq!(cut.length, (last_batch_end(&bytes[..length]) - LAST_BATCH) as u64);
                 assert_eq!(cut.command_count, (length >= LAST_BATCH + 72).then_some(40));
             }
+        }
+    }
+}
+
+const SEGMENT: &str = "00000001.seg";
+
+/// One segment of a header and twenty batches of 40 commands, a page each, and room for three more.
+fn twenty_batches(journal: [u8; 16]) -> (SimulatedDisk, Folder, Options) {
+    let (disk, folder) = (SimulatedDisk::new(1), Folder::new());
+    let journal_id = Some(JournalId(journal));
+    let options = Options { segment_bytes: 24 * PAGE as u64, journal_id, ..folder.options_on(&disk) };
+    let mut writing = Writing::open(&folder.data(), &options);
+    (0..20).for_each(|batch| writing.batch(&page_of_cancels(batch * 40 + 1)));
+    writing.abandon();
+    fs::remove_file(folder.head().unwrap()).unwrap();
+    (disk, folder, options)
+}
+
+fn verify(disk: &SimulatedDisk) -> Result<Verified, ReadError> {
+    Reader::with_storage(std::sync::Arc::new(disk.clone()))?.expect("there is a segment").verify()
+}
+
+/// Opens the journal, adds a batch, and compares what is read with the first `last` commands and that batch.
+fn goes_on_behind(last: usize, disk: &SimulatedDisk, folder: &Folder, options: &Options, context: &str) {
+    let mut writing = Writing::open(&folder.data(), options);
+    assert_eq!(writing.recovery.last, Sequence(last as u64), "{context}");
+    writing.batch(&page_of_cancels(5_001));
+    writing.abandon();
+    fs::remove_file(folder.head().unwrap()).unwrap();
+    let read: Vec<_> = commands_on(disk).into_iter().map(|command| command.value).collect();
+    assert!(read[..last].iter().zip(1..).all(|(read, number)| *read == common::cancel(number)), "{context}");
+    assert_eq!(read[last..], page_of_cancels(5_001), "{context}");
+}
+
+/// Truncates the twenty batches to each of these lengths; reads every one, and opens those that are chosen.
+fn truncate(lengths: impl Iterator<Item = usize>, is_opened: impl Fn(usize) -> bool) {
+    let (disk, folder, options) = twenty_batches(*b"a journal's name");
+    let bytes = disk.read(SEGMENT);
+    for length in lengths {
+        disk.write(SEGMENT, bytes[..length].to_vec());
+        let batches = length / PAGE - 1;
+        let verified = verify(&disk).unwrap_or_else(|error| panic!("length {length}: {error}"));
+        assert_eq!(verified.last, Sequence(batches as u64 * 40), "length {length}");
+        let cut = verified.cut.map(|cut| (cut.offset, cut.fault, cut.after));
+        let torn = !length.is_multiple_of(PAGE);
+        let expected = torn.then_some(((batches + 1) as u64 * 4_096, Fault::FileEnds, verified.last));
+        assert_eq!(cut, expected, "length {length}");
+        if is_opened(length) {
+            goes_on_behind(batches * 40, &disk, &folder, &options, &format!("length {length}"));
+            disk.names().iter().filter(|name| *name != SEGMENT).for_each(|name| disk.remove(name).unwrap());
+        }
+    }
+}
+
+/// The last 64 KiB of the twenty batches.
+const LAST: std::ops::RangeInclusive<usize> = 5 * PAGE..=21 * PAGE;
+
+#[test]
+fn truncated_anywhere_in_the_last_64_kib() {
+    let near_a_border = |length: usize| [0, 1, 71, 72, 73, 4_095].contains(&(length % PAGE));
+    truncate(LAST.filter(|&length| near_a_border(length) || length % 61 == 0), |length| length % 1_021 < 3);
+}
+
+#[test]
+#[ignore = "a minute in an optimised build: cargo test --release -p journal --test torn_tail -- --ignored"]
+fn truncated_at_every_byte_of_the_last_64_kib() {
+    truncate(LAST, |_| true);
+}
+
+#[test]
+fn what_stands_behind_a_whole_tail_is_cut_unless_it_could_be_a_later_batch() {
+    let seed = seed(5);
+    let (disk, folder, options) = twenty_batches(*b"a journal's name");
+    let (other, ..) = twenty_batches(*b"another journal!");
+    let (whole, others) = (disk.read(SEGMENT), other.read(SEGMENT));
+    // As if the machine had stopped with ten batches, and the device had brought back something from before.
+    let tail = 11 * PAGE;
+    let mut garbage = vec![0; 3 * PAGE];
+    let mut random = SplitMix64(seed);
+    garbage.fill_with(|| random.next().to_le_bytes()[0]);
+    let batch = |bytes: &[u8], number: usize| bytes[number * PAGE..(number + 1) * PAGE].to_vec();
+    let cut = |fault| Some(Ok(fault));
+    let damage = |fault| Some(Err(fault));
+    let gap = Fault::SequenceGap { expected: Sequence(401), found: Sequence(441) };
+    let stale = Fault::Stale { expected: Sequence(401), found: Sequence(81) };
+    for (what, at, behind, expected) in [
+        ("zeros", 0, vec![0; 3 * PAGE], None),
+        ("garbage", 0, garbage.clone(), cut(Fault::BatchMagic)),
+        ("garbage after a page", PAGE, garbage.clone(), cut(Fault::Hole)),
+        ("a byte", 12_287, vec![1], cut(Fault::Hole)),
+        ("an older batch", 0, batch(&whole, 3), cut(stale)),
+        ("an older batch after a page", PAGE, batch(&whole, 3), cut(Fault::Hole)),
+        ("an older batch after garbage", 0, [&garbage[..PAGE], &batch(&whole, 3)].concat(), cut(Fault::BatchMagic)),
+        ("another journal's older batch", 0, batch(&others, 3), cut(stale)),
+        ("another journal's next batch", 0, batch(&others, 11), damage(Fault::Chain)),
+        ("another journal's later batch", 0, batch(&others, 12), damage(gap)),
+        ("another journal's later batch after a page", PAGE, batch(&others, 12), damage(Fault::Hole)),
+        ("a later batch of this journal", 0, batch(&whole, 12), damage(gap)),
+        ("a later batch after garbage", 0, [&garbage[..PAGE], &batch(&whole, 12)].concat(), damage(Fault::BatchMagic)),
+    ] {
+        let mut bytes = whole.clone();
+        bytes[tail..].fill(0);
+        bytes[tail + at..tail + at + behind.len()].copy_from_slice(&behind);
+        disk.write(SEGMENT, bytes.clone());
+        let found = match verify(&disk) {
+            Ok(verified) => {
+                assert_eq!(verified.last, Sequence(400), "{what} SEED={seed}");
+                verified.cut.map(|cut| {
+                    assert_eq!((cut.offset, cut.after), (tail as u64, Sequence(400)), "{what} SEED={seed}");
+                    Ok(cut.fault)
+                })
+            }
+            Err(ReadError::Damaged { offset, fault, .. }) => {
+                assert_eq!(offset, tail as u64, "{what} SEED={seed}");
+                Some(Err(fault))
+            }
+            Err(error) => panic!("{what} SEED={seed}: {error}"),
+        };
+        assert_eq!(found, expected, "{what} SEED={seed}");
+        if matches!(expected, Some(Err(_))) {
+            journal::Journal::open(&folder.data(), &options).map(drop).unwrap_err();
+            assert!(disk.read(SEGMENT) == bytes, "{what}: a refusal changes nothing");
+        } else {
+            goes_on_behind(400, &disk, &folder, &options, what);
         }
     }
 }

@@ -1,11 +1,9 @@
 //! What the tests of the journal share. Nothing here comes from the code under test but its public types.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
 
-use std::collections::BTreeMap;
-use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::time::Duration;
 
 use engine::command::{AdminNote, AdvanceTime, CancelOrder, Deposit, MassCancel, NewOrder};
 use engine::order::{OnDisconnect, OrderFlags, OrderType, Side, TimeInForce};
@@ -13,11 +11,12 @@ use engine::{
     AccountId, Amount, AssetId, Capacity, ClientOrderId, Command, EventSink, InstrumentId, OrderId, Price, Quantity,
     Sequence, Sequenced, SessionId, Timestamp,
 };
-use journal::storage::Bytes;
 use journal::{
-    AppendError, Appender, Apply, BEFORE_FIRST, Digest, Journal, JournalId, Opened, Options, Reader, Sequencer,
-    Storage, StorageFile, Verified,
+    AppendError, Appender, Apply, BEFORE_FIRST, Digest, Journal, JournalId, OpenError, Opened, Options, Reader,
+    Sequencer, Verified, WriteError,
 };
+use ring::Idle;
+use simulation::{Failure, Fault, Operation, SimulatedDisk};
 use tempfile::TempDir;
 
 /// Segments of four pages: a header and three batches of a page.
@@ -88,6 +87,11 @@ impl Folder {
         }
     }
 
+    /// The same, with segments on `disk`.
+    pub fn options_on(&self, disk: &SimulatedDisk) -> Options {
+        Options { storage: Some(Arc::new(disk.clone())), ..self.options() }
+    }
+
     pub fn open(&self) -> Writing {
         Writing::open(&self.data(), &self.options())
     }
@@ -121,10 +125,14 @@ pub struct Writing {
 
 impl Writing {
     pub fn open(data: &Path, options: &Options) -> Self {
-        let Opened { journal, appender, recovery } = Journal::open(data, options).unwrap();
+        Self::try_open(data, options).unwrap()
+    }
+
+    pub fn try_open(data: &Path, options: &Options) -> Result<Self, OpenError> {
+        let Opened { journal, appender, recovery } = Journal::open(data, options)?;
         // The journal's tests do not replay; the time only has to be no earlier, and theirs is the sequence.
         let last = engine::Stamp { sequence: recovery.last, time: Timestamp(recovery.last.0) };
-        Self { journal, sequencer: Sequencer::new(appender, last), recovery }
+        Ok(Self { journal, sequencer: Sequencer::new(appender, last), recovery })
     }
 
     /// Submits commands one after the other, each at the time that its sequence says.
@@ -138,9 +146,23 @@ impl Writing {
 
     /// One batch on disk: a run of order flow, submitted while nothing else is under way.
     pub fn batch(&mut self, commands: &[Command]) {
+        self.submit_together(commands).unwrap();
+        self.wait();
+    }
+
+    /// Submits commands as of the time that the first one's sequence says.
+    pub fn submit_together(&mut self, commands: &[Command]) -> Result<(), AppendError> {
         let at = Timestamp(self.sequencer.last().sequence.0 + 1);
-        let last = self.sequencer.submit(&mut NoCore, at, commands, &mut Vec::new()).unwrap();
-        self.journal.wait_released(last.sequence).unwrap();
+        self.sequencer.submit(&mut NoCore, at, commands, &mut Vec::new()).map(drop)
+    }
+
+    /// Waits until what was submitted is acknowledged; false if it will not be, because the writer has stopped or waits for
+    /// a disk that is dead.
+    pub fn wait_on(&self, disk: &SimulatedDisk) -> bool {
+        let (last, durable) = (self.sequencer.last().sequence, self.journal.durable());
+        let look = || (durable.get() >= last.0 || durable.is_poisoned() || disk.is_dead()).then_some(());
+        while durable.bell().wait_at_most(Idle::Park, Duration::from_millis(1), look).is_none() {}
+        durable.get() >= last.0
     }
 
     pub fn wait(&self) {
@@ -151,9 +173,19 @@ impl Writing {
         self.journal.close(self.sequencer.into_append(), event_digest).unwrap();
     }
 
+    pub fn try_close(self) -> Result<(), Arc<WriteError>> {
+        self.journal.close(self.sequencer.into_append(), Digest::ZERO)
+    }
+
     /// Ends without a seal and leaves the head, as a crash does once everything is on disk.
     pub fn abandon(self) {
+        self.stop();
+    }
+
+    /// The same, for those who want to know why.
+    pub fn stop(self) -> Journal {
         drop(self.sequencer.into_append());
+        self.journal
     }
 }
 
@@ -235,143 +267,23 @@ pub fn crc32c(bytes: &[u8]) -> u32 {
     })
 }
 
-/// A disk in memory, which fails at one chosen operation.
-pub struct MemoryStorage {
-    files: Mutex<BTreeMap<String, Content>>,
-    /// Writes, syncs, settlings and renames so far.
-    operations: AtomicU64,
-    /// The operation that fails, counted from 1; zero: none does.
-    fail_at: AtomicU64,
-    /// How many allocations will fail.
-    failing_allocations: AtomicU64,
+/// What a writer does to its disk, allocations aside.
+pub const CHANGES: [Operation; 5] =
+    [Operation::Settle, Operation::Write, Operation::Sync, Operation::Rename, Operation::SyncDirectory];
+
+/// The `number`-th change from now fails. A write leaves its first bytes: of a batch, the header and a part of the first
+/// record.
+pub fn fail_at(disk: &SimulatedDisk, number: u64) {
+    disk.arm(Fault::at(number).of(&CHANGES).with(Failure::Short(100)));
 }
 
-type Content = Arc<Mutex<Vec<u8>>>;
-
-impl MemoryStorage {
-    pub fn new() -> Arc<Self> {
-        Arc::new(Self {
-            files: Mutex::default(),
-            operations: AtomicU64::new(0),
-            fail_at: AtomicU64::new(0),
-            failing_allocations: AtomicU64::new(0),
-        })
-    }
-
-    pub fn fail_at(&self, operation: u64) {
-        self.operations.store(0, Ordering::SeqCst);
-        self.fail_at.store(operation, Ordering::SeqCst);
-    }
-
-    pub fn fail_allocations(&self, count: u64) {
-        self.failing_allocations.store(count, Ordering::SeqCst);
-    }
-
-    pub fn names(&self) -> Vec<String> {
-        self.files.lock().unwrap().keys().cloned().collect()
-    }
-
-    pub fn read(&self, name: &str) -> Vec<u8> {
-        self.files.lock().unwrap()[name].lock().unwrap().clone()
-    }
-
-    pub fn write(&self, name: &str, bytes: Vec<u8>) {
-        self.files.lock().unwrap().insert(name.to_owned(), Arc::new(Mutex::new(bytes)));
-    }
-
-    /// Flips bits of one byte.
-    pub fn flip(&self, name: &str, at: usize, mask: u8) {
-        self.files.lock().unwrap()[name].lock().unwrap()[at] ^= mask;
-    }
-
-    fn content(&self, name: &str) -> io::Result<Content> {
-        self.files.lock().unwrap().get(name).cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
-    }
+/// So many allocations from now on find the disk full.
+pub fn fail_allocations(disk: &SimulatedDisk, count: u64) {
+    disk.arm(Fault::at(1).of(&[Operation::Create]).times(count));
 }
 
-impl MemoryStorage {
-    fn count(&self) -> io::Result<()> {
-        let number = self.operations.fetch_add(1, Ordering::SeqCst) + 1;
-        if number == self.fail_at.load(Ordering::SeqCst) { Err(io::Error::other("made to fail")) } else { Ok(()) }
-    }
-}
-
-/// The same disk, as the journal sees it.
-#[derive(Clone)]
-pub struct Disk(pub Arc<MemoryStorage>);
-
-impl Storage for Disk {
-    fn path(&self) -> &Path {
-        Path::new("memory")
-    }
-
-    fn list(&self) -> io::Result<Vec<String>> {
-        Ok(self.0.names())
-    }
-
-    fn create(&self, name: &str, length: u64) -> io::Result<Box<dyn StorageFile>> {
-        let failing = &self.0.failing_allocations;
-        if failing.try_update(Ordering::SeqCst, Ordering::SeqCst, |count| count.checked_sub(1)).is_ok() {
-            return Err(io::ErrorKind::StorageFull.into());
-        }
-        self.0.write(name, vec![0; usize::try_from(length).unwrap()]);
-        self.open(name)
-    }
-
-    fn open(&self, name: &str) -> io::Result<Box<dyn StorageFile>> {
-        Ok(Box::new(DiskFile { disk: self.0.clone(), content: self.0.content(name)? }))
-    }
-
-    fn map(&self, name: &str) -> io::Result<Bytes> {
-        Ok(Box::new(self.0.content(name)?.lock().unwrap().clone()))
-    }
-
-    fn settle(&self, name: &str) -> io::Result<()> {
-        self.0.count()?;
-        self.0.content(name).map(drop)
-    }
-
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.0.count()?;
-        let mut files = self.0.files.lock().unwrap();
-        let content = files.remove(from).ok_or(io::ErrorKind::NotFound)?;
-        files.insert(to.to_owned(), content);
-        Ok(())
-    }
-
-    fn remove(&self, name: &str) -> io::Result<()> {
-        self.0.files.lock().unwrap().remove(name).map(drop).ok_or_else(|| io::ErrorKind::NotFound.into())
-    }
-
-    fn sync_directory(&self) -> io::Result<()> {
-        self.0.count()
-    }
-
-    fn alignment(&self) -> usize {
-        PAGE
-    }
-}
-
-struct DiskFile {
-    disk: Arc<MemoryStorage>,
-    content: Content,
-}
-
-impl StorageFile for DiskFile {
-    fn length(&self) -> u64 {
-        self.content.lock().unwrap().len() as u64
-    }
-
-    /// A write that fails leaves its first bytes: of a batch, the header and a part of the first record.
-    fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        let outcome = self.disk.count();
-        let written = if outcome.is_ok() { bytes } else { &bytes[..bytes.len().min(100)] };
-        let at = usize::try_from(offset).unwrap();
-        self.content.lock().unwrap()[at..at + written.len()].copy_from_slice(written);
-        outcome
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        self.disk.count()
-    }
+/// All commands on a disk.
+pub fn commands_on(disk: &SimulatedDisk) -> Vec<Sequenced<Command>> {
+    let reader = Reader::with_storage(Arc::new(disk.copy())).unwrap().unwrap();
+    reader.commands().map(Result::unwrap).collect()
 }
