@@ -79,7 +79,7 @@ struct Turns {
 
 /// Spare segments that the journal keeps ready. Were it fewer, the writer would wait for ever; were it more, seeds would not
 /// repeat.
-const SPARES_AHEAD: usize = 1;
+const SPARES_AHEAD: usize = 2;
 
 /// The thread that makes spare segments, and the one that takes them.
 const HELPER: &str = "journal-spare";
