@@ -11,7 +11,7 @@ use engine::{Capacity, Sequence};
 use journal::{ChainHash, Identity, JournalId, ReadError, Reader, SegmentHeader, SegmentNumber};
 
 use crate::disk::Disk;
-use crate::format::{Mending, frame, mend, record_of};
+use crate::format::{Mending, frame, is_vouched_for, mend, record_of};
 
 const PAGE: usize = 4_096;
 const NAME: &str = "00000001.seg";
@@ -35,7 +35,11 @@ pub fn check(bytes: &[u8]) {
         let batch = &segment[at..];
         let previous = batch[36..68].first_chunk().expect("a hash");
         let framed = frame(u64_at(batch, 8), u64_at(batch, 16), previous, records, PAGE);
-        assert!(batch.starts_with(&framed), "what is read is framed to the same bytes");
+        if !batch.starts_with(&framed) {
+            assert!(is_vouched_for(batch, framed.len()), "what is read is framed to the same bytes");
+            // Its own checksums were not looked at: the next batch's word for its hash counts instead.
+            continue;
+        }
         for changed in places(framed.len(), picks) {
             let mut damaged = segment.clone();
             damaged[at + changed] ^= 1 << ((changed + usize::from(picks)) % 8);

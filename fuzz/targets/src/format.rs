@@ -183,10 +183,14 @@ impl Judge<'_> {
         if !is_batch_header(rest) {
             return Batch::Other;
         }
-        if u16_at(rest, 4) != 1 {
+        if !is_plausible(rest) {
             return Batch::Damage;
         }
-        let Some(fields) = whole_batch(rest, self.alignment) else { return Batch::Other };
+        let fields = match whole_batch(rest, self.alignment) {
+            Ok(fields) => fields,
+            Err(Flaw::Torn) => return Batch::Other,
+            Err(Flaw::Contradiction) => return Batch::Damage,
+        };
         let first = u64_at(rest, 16);
         if first < self.next {
             Batch::Other
@@ -224,42 +228,68 @@ fn is_plausible(bytes: &[u8]) -> bool {
         && u64_at(bytes, 16).checked_add(u32_at(bytes, 24).into()).is_some()
 }
 
-/// A batch that is all right but for its place.
-fn whole_batch(bytes: &[u8], alignment: usize) -> Option<Fields> {
-    if !is_plausible(bytes) {
-        return None;
-    }
+/// What is wrong with a batch: bytes that an interrupted write may leave, or what no write leaves.
+enum Flaw {
+    Torn,
+    Contradiction,
+}
+
+/// A batch that is all right but for its place; its header is plausible.
+fn whole_batch(bytes: &[u8], alignment: usize) -> Result<Fields, Flaw> {
     let end = BATCH_HEADER + u32_at(bytes, 32) as usize;
     let length = end.next_multiple_of(alignment);
-    let mut rest = bytes.get(..length)?.get(BATCH_HEADER..end)?;
+    let is_vouched = is_vouched_for(bytes, length);
+    let mut rest = bytes.get(..length).ok_or(Flaw::Torn)?.get(BATCH_HEADER..end).ok_or(Flaw::Torn)?;
     let mut next = u64_at(bytes, 16);
     let mut records = Vec::new();
     while !rest.is_empty() {
-        let (kind, value, whole) = record(rest)?;
-        let number = u64_at(value, 0);
-        match kind {
-            1 if number == next => next = next.checked_add(1)?,
-            2 if value.len() == 40 && number.saturating_add(1).saturating_mul(BLOCK) < next => {}
-            3 if value.len() == 40 && number.checked_add(1) == Some(next) => {}
-            _ => return None,
-        }
+        let (kind, value, whole) = record(rest, is_vouched)?;
+        next = next_behind(kind, value, next).ok_or(Flaw::Contradiction)?;
         records.push((kind, value.to_vec()));
         rest = &rest[whole..];
     }
-    let counts = (u32_at(bytes, 28) as usize, u64_at(bytes, 16) + u64::from(u32_at(bytes, 24)));
-    let fits = counts == (records.len(), next) && is_zero(&bytes[end..length]);
-    fits.then(|| Fields { length, next, term: u64_at(bytes, 8), records })
+    if (u32_at(bytes, 28) as usize, u64_at(bytes, 16) + u64::from(u32_at(bytes, 24))) != (records.len(), next) {
+        return Err(Flaw::Contradiction);
+    }
+    if !is_zero(&bytes[end..length]) {
+        return Err(Flaw::Torn);
+    }
+    Ok(Fields { length, next, term: u64_at(bytes, 8), records })
 }
 
-/// Kind, value and whole length of the record at the front, if its checksum is right.
-fn record(bytes: &[u8]) -> Option<(u16, &[u8], usize)> {
-    let prefix = bytes.get(..RECORD_PREFIX)?;
-    let length = usize::from(u16_at(prefix, 0));
+/// Whether the next batch carries the hash of the one that is `length` long: then its checksums need not be looked at.
+pub fn is_vouched_for(bytes: &[u8], length: usize) -> bool {
+    let behind = bytes.get(length..).unwrap_or_default();
+    is_plausible(behind) && behind[36..68] == *blake3::hash(&bytes[..length]).as_bytes()
+}
+
+/// The next command's number behind a record, if the record may stand where it is `next`.
+fn next_behind(kind: u16, value: &[u8], next: u64) -> Option<u64> {
+    let number = u64_at(value, 0);
+    match kind {
+        1 if number == next => next.checked_add(1),
+        2 if number.saturating_add(1).saturating_mul(BLOCK) < next => Some(next),
+        3 if number.checked_add(1) == Some(next) => Some(next),
+        _ => None,
+    }
+}
+
+/// Kind, value and whole length of the record at the front.
+fn record(bytes: &[u8], is_vouched: bool) -> Result<(u16, &[u8], usize), Flaw> {
+    let prefix = bytes.get(..RECORD_PREFIX).ok_or(Flaw::Torn)?;
+    let (length, kind) = (usize::from(u16_at(prefix, 0)), u16_at(prefix, 2));
     let whole = RECORD_PREFIX + length.next_multiple_of(8);
-    let behind = bytes.get(RECORD_PREFIX..whole)?;
+    let behind = bytes.get(RECORD_PREFIX..whole).ok_or(Flaw::Torn)?;
+    if !is_vouched && u32_at(prefix, 4) != crc32c(&[&prefix[..4], behind]) {
+        return Err(Flaw::Torn);
+    }
     let (value, padding) = behind.split_at(length);
-    let good = length >= 8 && is_zero(padding) && u32_at(prefix, 4) == crc32c(&[&prefix[..4], behind]);
-    good.then_some((u16_at(prefix, 2), value, whole))
+    let fits = match kind {
+        1 => length >= 8,
+        2 | 3 => length == 40,
+        _ => false,
+    };
+    if fits && is_zero(padding) { Ok((kind, value, whole)) } else { Err(Flaw::Contradiction) }
 }
 
 /// The batch that a header and records make.

@@ -56,6 +56,10 @@ pub fn check(bytes: &[u8]) {
             assert_eq!(place(&error), place(&read.expect_err("the reader refuses what the opener refuses")));
             assert_eq!(disk.files(), files, "what is refused stays as it was");
         }
+        Err(OpenError::Behaviour { version, .. }) => {
+            assert_ne!(version, engine::limits::BEHAVIOUR, "a version that is carried");
+            assert_eq!(disk.files(), files, "what is refused stays as it was");
+        }
         Err(error) => panic!("{error}"),
         Ok(opened) => {
             let verified = read.expect("the opener refuses what the reader refuses").expect("a journal");

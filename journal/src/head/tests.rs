@@ -1,5 +1,8 @@
 //! The head over words of a test's own: killed at each of its stores, and in every interleaving of its two threads.
 
+use std::ops::ControlFlow;
+use std::sync::atomic::AtomicBool;
+
 use engine::canonical::Canonical;
 use engine::command::{AdvanceTime, CancelOrder};
 use engine::{AccountId, ClientOrderId, OrderId, Stamp, Timestamp};
@@ -76,69 +79,105 @@ fn link(sequence: u64) -> ChainHash {
 
 const NOTHING_DURABLE: (Sequence, ChainHash) = (Sequence::NONE, ChainHash::GENESIS);
 
+/// A word that keeps nothing once the process is dead.
+struct MortalWord<W> {
+    word: W,
+    life: Arc<Life>,
+}
+
+type MortalWords<W> = Words<MortalWord<W>>;
+
+/// What a process did in its life; in a model, atomics that loom knows nothing of, so that they order nothing.
+#[derive(Default)]
+struct Life {
+    stores_left: AtomicU64,
+    is_over: AtomicBool,
+    acknowledged: AtomicU64,
+    synced: AtomicU64,
+}
+
+impl Life {
+    /// Raises a number, if there still is somebody to do so.
+    fn reach(&self, number: &AtomicU64, value: u64) -> ControlFlow<()> {
+        if self.is_over.load(Ordering::Relaxed) {
+            return ControlFlow::Break(());
+        }
+        number.store(value, Ordering::Relaxed);
+        ControlFlow::Continue(())
+    }
+}
+
+impl<W: Word> Word for MortalWord<W> {
+    fn load(&self) -> u64 {
+        self.word.load()
+    }
+
+    fn store(&self, word: u64, order: Ordering) {
+        let left = self.life.stores_left.load(Ordering::Relaxed);
+        if left == 0 {
+            self.life.is_over.store(true, Ordering::Relaxed);
+        } else {
+            self.life.stores_left.store(left - 1, Ordering::Relaxed);
+            self.word.store(word, order);
+        }
+    }
+}
+
+/// A head whose process lives for so many stores behind its making.
+fn mortal_head<W: Word>(
+    ring_words: usize,
+    stores: u64,
+    word: impl Fn() -> W,
+) -> (Arc<Head<MortalWords<W>>>, Arc<Life>) {
+    let life = Arc::new(Life { stores_left: AtomicU64::new(u64::MAX), ..Life::default() });
+    let words = Words::of(ring_words, || MortalWord { word: word(), life: Arc::clone(&life) });
+    let head = Arc::new(Head::over(words, NOTHING_DURABLE, Idle::Park));
+    life.stores_left.store(stores, Ordering::Relaxed);
+    (head, life)
+}
+
+/// What the head holds goes on behind what is on disk, and nothing that was acknowledged is missing.
+fn assert_can_be_adopted<W: Word>(words: &Words<W>, life: &Life, context: &str) {
+    let image = words.image().unwrap_or_else(|fault| panic!("{context}: {fault}"));
+    let (mark, last) = (image.mark.sequence.0, image.last().0);
+    assert!(mark <= life.synced.load(Ordering::Relaxed), "{context}: marked as durable, and not on disk");
+    assert_eq!(image.mark.hash, if mark == 0 { ChainHash::GENESIS } else { link(mark) }, "{context}");
+    assert!(last >= life.acknowledged.load(Ordering::Relaxed), "{context}: an acknowledged command is lost");
+    for sequence in mark + 1..=last {
+        assert_eq!(image.record(Sequence(sequence)), Some(&record(sequence)[..]), "{context}: {sequence}");
+    }
+}
+
 #[cfg(not(loom))]
 mod kills {
-    use std::cell::Cell;
-    use std::rc::Rc;
-
     use super::*;
 
     const RING_WORDS: usize = 48;
     const STEPS: usize = 60;
 
-    /// A word that keeps nothing once the process is dead.
-    struct MortalWord {
-        value: Cell<u64>,
-        life: Rc<Life>,
-    }
-
-    struct Life {
-        stores_left: Cell<u64>,
-        is_over: Cell<bool>,
-    }
-
-    impl Word for MortalWord {
-        fn load(&self) -> u64 {
-            self.value.get()
-        }
-
-        fn store(&self, word: u64, _: Ordering) {
-            match self.life.stores_left.get().checked_sub(1) {
-                None => self.life.is_over.set(true),
-                Some(left) => {
-                    self.life.stores_left.set(left);
-                    self.value.set(word);
-                }
-            }
-        }
-    }
-
     /// Both threads of a process, in one order of their steps.
     struct Process {
-        life: Rc<Life>,
-        head: Arc<Head<Words<MortalWord>>>,
-        appender: HeadAppender<Words<MortalWord>>,
-        drain: HeadDrain<Words<MortalWord>>,
-        /// Commands appended, acknowledged as published, taken, and synced to disk.
+        life: Arc<Life>,
+        head: Arc<Head<MortalWords<AtomicU64>>>,
+        appender: HeadAppender<MortalWords<AtomicU64>>,
+        drain: HeadDrain<MortalWords<AtomicU64>>,
         appended: u64,
-        acknowledged: u64,
         taken: u64,
-        synced: u64,
     }
 
     impl Process {
-        /// Its life begins when its head is complete.
         fn new(stores: u64) -> Self {
-            let life = Rc::new(Life { stores_left: Cell::new(u64::MAX), is_over: Cell::new(false) });
-            let words = Words::of(RING_WORDS, || MortalWord { value: Cell::new(0), life: Rc::clone(&life) });
-            #[expect(
-                clippy::arc_with_non_send_sync,
-                reason = "the appender and the drain share one, here on one thread"
-            )]
-            let head = Arc::new(Head::over(words, NOTHING_DURABLE, Idle::Park));
-            life.stores_left.set(stores);
+            let (head, life) = mortal_head(RING_WORDS, stores, || AtomicU64::new(0));
             let (appender, drain) = (HeadAppender::new(Arc::clone(&head)), HeadDrain::new(Arc::clone(&head)));
-            Self { life, head, appender, drain, appended: 0, acknowledged: 0, taken: 0, synced: 0 }
+            Self { life, head, appender, drain, appended: 0, taken: 0 }
+        }
+
+        fn is_dead(&self) -> bool {
+            self.life.is_over.load(Ordering::Relaxed)
+        }
+
+        fn synced(&self) -> u64 {
+            self.life.synced.load(Ordering::Relaxed)
         }
 
         fn run(&mut self, seed: u64) {
@@ -150,7 +189,7 @@ mod kills {
                     6 => self.take(random.usize(0..8 * RING_WORDS)),
                     _ => self.sync(),
                 }
-                if self.life.is_over.get() {
+                if self.is_dead() {
                     return;
                 }
             }
@@ -158,7 +197,7 @@ mod kills {
 
         /// Never where it would wait: the other thread's steps are this one's too.
         fn append(&mut self) {
-            let pending = records(self.synced + 1..=self.appended + 1);
+            let pending = records(self.synced() + 1..=self.appended + 1);
             if pending.len() <= 8 * RING_WORDS {
                 self.appended += 1;
                 self.appender.append(&command(self.appended)).unwrap();
@@ -167,9 +206,8 @@ mod kills {
 
         fn publish(&mut self) {
             self.appender.publish().unwrap();
-            if !self.life.is_over.get() {
-                self.acknowledged = self.appended;
-            }
+            // A process that died meanwhile tells nobody.
+            let _ = self.life.reach(&self.life.acknowledged, self.appended);
         }
 
         fn take(&mut self, bytes_max: usize) {
@@ -183,21 +221,8 @@ mod kills {
         }
 
         fn sync(&mut self) {
-            if self.taken > self.synced {
-                self.synced = self.taken;
-                self.drain.mark_durable(Sequence(self.synced), link(self.synced));
-            }
-        }
-
-        fn assert_can_be_adopted(&self, context: &str) {
-            let image = self.head.memory.image().unwrap_or_else(|fault| panic!("{context}: {fault}"));
-            let (mark, last) = (image.mark.sequence.0, image.last().0);
-            assert!(mark <= self.synced, "{context}: marked as durable, and not on disk");
-            assert_eq!(image.mark.hash, if mark == 0 { ChainHash::GENESIS } else { link(mark) }, "{context}");
-            assert!(last.max(self.synced) >= self.acknowledged, "{context}: an acknowledged command is lost");
-            assert!(last <= self.appended, "{context}");
-            for sequence in mark + 1..=last {
-                assert_eq!(image.record(Sequence(sequence)), Some(&record(sequence)[..]), "{context}: {sequence}");
+            if self.taken > self.synced() && self.life.reach(&self.life.synced, self.taken).is_continue() {
+                self.drain.mark_durable(Sequence(self.taken), link(self.taken));
             }
         }
     }
@@ -212,13 +237,14 @@ mod kills {
         for seed in seeds {
             let mut whole = Process::new(u64::MAX);
             whole.run(seed);
-            whole.assert_can_be_adopted(&format!("seed {seed}"));
-            let stores = u64::MAX - whole.life.stores_left.get();
+            assert_can_be_adopted(&whole.head.memory, &whole.life, &format!("seed {seed}"));
+            let stores = u64::MAX - whole.life.stores_left.load(Ordering::Relaxed);
             for kill in 0..stores {
                 let mut process = Process::new(kill);
                 process.run(seed);
-                assert!(process.life.is_over.get());
-                process.assert_can_be_adopted(&format!("seed {seed}, killed at store {kill}"));
+                assert!(process.is_dead());
+                let context = format!("seed {seed}, killed at store {kill}");
+                assert_can_be_adopted(&process.head.memory, &process.life, &context);
                 kills += 1;
             }
         }
@@ -229,9 +255,6 @@ mod kills {
 /// See docs/TESTING.md.
 #[cfg(loom)]
 mod loom_models {
-    use std::ops::ControlFlow;
-    use std::sync::atomic::AtomicBool;
-
     use loom::sync::atomic::AtomicU64 as CheckedWord;
     use loom::thread;
 
@@ -287,48 +310,6 @@ mod loom_models {
         ControlFlow::Continue(())
     }
 
-    /// A word that keeps nothing once the process is dead.
-    struct MortalWord {
-        word: CheckedWord,
-        life: Arc<Life>,
-    }
-
-    /// What a process did in its life; kept by atomics that loom knows nothing of, so that they order nothing.
-    #[derive(Default)]
-    struct Life {
-        stores_left: AtomicU64,
-        is_over: AtomicBool,
-        acknowledged: AtomicU64,
-        synced: AtomicU64,
-    }
-
-    impl Life {
-        /// Raises a number, if there still is somebody to do so.
-        fn reach(&self, number: &AtomicU64, value: u64) -> ControlFlow<()> {
-            if self.is_over.load(Ordering::Relaxed) {
-                return ControlFlow::Break(());
-            }
-            number.store(value, Ordering::Relaxed);
-            ControlFlow::Continue(())
-        }
-    }
-
-    impl Word for MortalWord {
-        fn load(&self) -> u64 {
-            Word::load(&self.word)
-        }
-
-        fn store(&self, word: u64, order: Ordering) {
-            let left = self.life.stores_left.load(Ordering::Relaxed);
-            if left == 0 {
-                self.life.is_over.store(true, Ordering::Relaxed);
-            } else {
-                self.life.stores_left.store(left - 1, Ordering::Relaxed);
-                self.word.store(word, order);
-            }
-        }
-    }
-
     /// Both threads stop at one moment, wherever each is.
     #[test]
     fn a_process_killed_at_any_store_of_either_thread_leaves_what_can_be_adopted() {
@@ -349,12 +330,9 @@ mod loom_models {
 
     /// Whether the process was killed before it had done everything.
     fn live_for(stores: u64) -> bool {
-        let life = Arc::new(Life { stores_left: AtomicU64::new(u64::MAX), ..Life::default() });
         // Two short records or one long one.
         let ring_words = 2 * record(1).len() / WORD_BYTES;
-        let words = Words::of(ring_words, || MortalWord { word: CheckedWord::new(0), life: Arc::clone(&life) });
-        let head = Arc::new(Head::over(words, NOTHING_DURABLE, Idle::Park));
-        life.stores_left.store(stores, Ordering::Relaxed);
+        let (head, life) = mortal_head(ring_words, stores, || CheckedWord::new(0));
         let (mut appender, publishing) = (HeadAppender::new(Arc::clone(&head)), Arc::clone(&life));
         let appending = thread::spawn(move || {
             for last in [1, 2, 3] {
@@ -367,13 +345,7 @@ mod loom_models {
         drain_all(HeadDrain::new(Arc::clone(&head)), |last| life.reach(&life.synced, last));
         appending.join().unwrap();
 
-        let image = head.memory.image().unwrap_or_else(|fault| panic!("killed at store {stores}: {fault}"));
-        let (mark, last) = (image.mark.sequence.0, image.last().0);
-        assert!(mark <= life.synced.load(Ordering::Relaxed), "killed at store {stores}: marked, and not on disk");
-        assert!(last >= life.acknowledged.load(Ordering::Relaxed), "killed at store {stores}: a command is lost");
-        for sequence in mark + 1..=last {
-            assert_eq!(image.record(Sequence(sequence)), Some(&record(sequence)[..]), "killed at store {stores}");
-        }
+        assert_can_be_adopted(&head.memory, &life, &format!("killed at store {stores}"));
         life.is_over.load(Ordering::Relaxed)
     }
 
