@@ -28,7 +28,7 @@ fn a_disk_whose_syncs_do_nothing_is_noticed_and_told() {
     let (code, row, said) = run(env!("CARGO_BIN_EXE_power_loss"), &["--seeds", "1..6", "--lie", "sync"]);
     assert_eq!(code, Some(1), "{said}");
     assert!(row["early"].as_u64().unwrap() > 0, "{row}");
-    assert!(said.contains("acknowledged") && said.contains("operations of the last life"), "{said}");
+    assert!(said.contains("on the device") && said.contains("operations of the last life"), "{said}");
 }
 
 #[test]
