@@ -362,8 +362,12 @@ impl<M: Memory> HeadDrain<M> {
         let published = self.head.published.get();
         let available = usize::try_from(published - self.drained).expect("the ring is in memory");
         let take = self.whole_records(available.min(bytes_max));
-        let words = self.head.ring(self.drained).take(take / WORD_BYTES);
-        out.extend(words.flat_map(|cell| cell.load().to_le_bytes()));
+        let at = out.len();
+        out.resize(at + take, 0);
+        let (taken, _) = out[at..].as_chunks_mut();
+        for (bytes, cell) in taken.iter_mut().zip(self.head.ring(self.drained)) {
+            *bytes = cell.load().to_le_bytes();
+        }
         self.drained += take as u64;
     }
 

@@ -78,7 +78,9 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<(), Failure> {
     let parent = arguments.directory.clone().unwrap_or_else(std::env::temp_dir);
     let folder = tempfile::tempdir_in(&parent).map_err(|error| Failure::io(&parent, error))?;
-    let run = Run { arguments, machine: Machine::this(), directory: folder.path(), others: keep_off(arguments.core)? };
+    let all = affinity::available();
+    let run =
+        Run { arguments, machine: Machine::this(), directory: folder.path(), others: keep_off(arguments.core)?, all };
     if !arguments.json {
         let Machine { cores, processor, commit } = &run.machine;
         println!("{cores} cores, {processor}; commit {commit}");
@@ -99,6 +101,7 @@ struct Run<'a> {
     directory: &'a Path,
     /// Where everything but the core runs.
     others: Vec<CoreNumber>,
+    all: Vec<CoreNumber>,
 }
 
 /// Commands that are enough for groups and appends.
@@ -106,7 +109,9 @@ const SHORT_FLOW: usize = 100_000;
 
 impl Run<'_> {
     fn measure(&self, measure: Measure) -> Result<Vec<Line>, Failure> {
-        affinity::keep_to(&self.others).map_err(|error| Failure::Usage(format!("--core: {error}")))?;
+        // A replay has threads of its own, and nobody to keep off.
+        let processors = if measure == Measure::Replay { &self.all } else { &self.others };
+        affinity::keep_to(processors).map_err(|error| Failure::Usage(format!("--core: {error}")))?;
         let line = |what: &str| Line::of(measure, &self.machine, what);
         match measure {
             Measure::Append => self.append(line),
@@ -139,10 +144,10 @@ impl Run<'_> {
                 let line = line(&format!("{:>6} a group, bare {}", group.size, name(method))).times(times);
                 lines.push(line.number("commands_per_second", rate(times)));
             }
-            let best = rate(group.best().1);
-            let line = line(&format!("{:>6} a group, journal", group.size)).times(&group.journal);
+            lines.push(line(&format!("{:>6} a group, journal, alone", group.size)).times(&group.latency));
+            let line = line(&format!("{:>6} a group, journal, in a row", group.size)).times(&group.journal);
             let line = line.number("commands_per_second", rate(&group.journal));
-            let line = line.number("of_best_bare", rate(&group.journal) / best);
+            let line = line.number("of_best_bare", rate(&group.journal) / rate(group.best()));
             lines.push(match group.device_bytes_per_command {
                 Some(bytes) => line.number("device_bytes_per_command", bytes),
                 None => line,
