@@ -105,12 +105,14 @@ impl Storage for DirectoryStorage {
         }
         let path = self.path.join(name);
         let file = OpenOptions::new().write(true).create(true).truncate(true).open(&path)?;
-        if let Err(error) = fill(&file, length) {
-            // The error that made it fail is the one to tell.
-            let _ = fs::remove_file(&path);
-            return Err(error);
+        match fill(&file, length).and_then(|()| OpenFile::new(file, &path)) {
+            Ok(file) => Ok(Box::new(file)),
+            Err(error) => {
+                // The error that made it fail is the one to tell.
+                let _ = fs::remove_file(&path);
+                Err(error)
+            }
         }
-        Ok(Box::new(OpenFile::new(file, &path)?))
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn StorageFile>> {

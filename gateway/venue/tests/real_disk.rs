@@ -462,20 +462,19 @@ fn a_disk_that_fills_refuses_orders_then_everything_and_goes_on_when_there_is_ro
 #[test]
 fn a_file_system_that_turns_read_only_ends_the_venue_and_loses_nothing() {
     let Some(disk) = Disk::new() else { return };
-    let (acknowledged, said) = trade_until_it_fails(&disk, || {
+    let acknowledged = trade_until_it_fails(&disk, || {
         // As the file system does by itself when its own bookkeeping cannot be written.
         run("mount", &["-o", "remount,abort", &disk.path]).unwrap();
     });
-    assert!(said.contains("Read-only file system"), "{said}");
     disk.mount_again();
     assert_holds(&disk, &acknowledged);
 }
 
 #[test]
-fn a_sync_that_fails_ends_the_venue_and_loses_nothing() {
+fn a_device_that_fails_ends_the_venue_and_loses_nothing() {
     let Some(disk) = Disk::new() else { return };
     let repaired = disk.place.path().join("repaired");
-    let (acknowledged, said) = trade_until_it_fails(&disk, || {
+    let acknowledged = trade_until_it_fails(&disk, || {
         run("fsfreeze", &["--freeze", &disk.path]).unwrap();
         fs::copy(disk.image(), &repaired).unwrap();
         // The device has only its beginning left.
@@ -483,18 +482,15 @@ fn a_sync_that_fails_ends_the_venue_and_loses_nothing() {
         run("losetup", &["--set-capacity", &disk.device()]).unwrap();
         run("fsfreeze", &["--unfreeze", &disk.path]).unwrap();
     });
-    // The file system may notice first, at its own bookkeeping.
-    let expected = ["syncing failed: Input/output error", "writing failed: Read-only file system"];
-    assert!(expected.iter().any(|expected| said.contains(expected)), "{said}");
     run("umount", &[&disk.path]).unwrap();
     fs::rename(repaired, disk.image()).unwrap();
     disk.mount().unwrap();
     assert_holds(&disk, &acknowledged);
 }
 
-/// Alice trades until `fail` has made the disk fail, and is told of the end; what was acknowledged, and what the venue
-/// said.
-fn trade_until_it_fails(disk: &Disk, fail: impl FnOnce()) -> (BTreeSet<u64>, String) {
+/// Alice trades until `fail` has made the disk fail, and is told of the end, as the operator is of the reason; what was
+/// acknowledged.
+fn trade_until_it_fails(disk: &Disk, fail: impl FnOnce()) -> BTreeSet<u64> {
     let venue = Served::start(disk);
     wait_until("two spares", || venue.metric("rialto_journal_spares") == 2);
     let mut alice = venue.trader(&ALICE, CancelOnDisconnect::Keep);
@@ -516,8 +512,11 @@ fn trade_until_it_fails(disk: &Disk, fail: impl FnOnce()) -> (BTreeSet<u64>, Str
     assert_eq!(last, Answer::Ended(TerminationCode::VenueStopped));
     let (code, said) = venue.ended();
     assert_eq!(code, Some(5), "{said}");
+    // Which of the two depends on who meets the failure first: a write that is under way, or the file system's bookkeeping.
+    let reasons = ["Input/output error", "Read-only file system"];
+    assert!(reasons.iter().any(|reason| said.contains(reason)), "{said}");
     assert!(said.contains("repair the disk and restart"), "{said}");
-    (alice.open, said)
+    alice.open
 }
 
 /// Started again, the venue has all of these orders.
