@@ -9,6 +9,7 @@ use rustix::fs::{FallocateFlags, OFlags};
 
 use crate::layout::{ALIGNMENT_MAX, ALIGNMENT_MIN};
 use crate::mapping::FileBytes;
+use crate::page_buffer::PageBuffer;
 
 /// A file's bytes, mapped or simulated.
 pub type Bytes = Box<dyn AsRef<[u8]> + Send + Sync>;
@@ -81,8 +82,8 @@ impl DirectoryStorage {
     }
 }
 
-/// Zeros are written in pieces of this size.
-const ZEROS_BYTES: usize = 1 << 20;
+/// Zeros are written in pieces of this size: a batch waits for one of them at most.
+const ZEROS_BYTES: usize = 256 << 10;
 
 impl Storage for DirectoryStorage {
     fn path(&self) -> &Path {
@@ -105,7 +106,7 @@ impl Storage for DirectoryStorage {
         }
         let path = self.path.join(name);
         let file = OpenOptions::new().write(true).create(true).truncate(true).open(&path)?;
-        match fill(&file, length).and_then(|()| OpenFile::new(file, &path)) {
+        match fill(&file, &path, length).and_then(|()| OpenFile::new(file, &path)) {
             Ok(file) => Ok(Box::new(file)),
             Err(error) => {
                 // The error that made it fail is the one to tell.
@@ -171,14 +172,17 @@ struct OpenFile {
 impl OpenFile {
     fn new(file: File, path: &Path) -> io::Result<Self> {
         let length = file.metadata()?.len();
-        let flags = (OFlags::DIRECT | OFlags::DSYNC).bits();
-        let direct = OpenOptions::new().write(true).custom_flags(flags.cast_signed()).open(path);
-        let direct = match direct {
-            Ok(direct) => Some(direct),
-            Err(error) if error.kind() == io::ErrorKind::InvalidInput => None,
-            Err(error) => return Err(error),
-        };
-        Ok(Self { file, direct, unsynced: false, length })
+        Ok(Self { file, direct: open_direct(path, OFlags::DSYNC)?, unsynced: false, length })
+    }
+}
+
+/// A file for writing past the page cache; nothing where the file system does not offer that.
+fn open_direct(path: &Path, flags: OFlags) -> io::Result<Option<File>> {
+    let flags = (OFlags::DIRECT | flags).bits().cast_signed();
+    match OpenOptions::new().write(true).custom_flags(flags).open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -213,9 +217,15 @@ fn is_whole_pages(bytes: &[u8], offset: u64) -> bool {
 }
 
 /// Makes an empty file one of `length` zeros that are on the device.
-fn fill(file: &File, length: u64) -> io::Result<()> {
+///
+/// The zeros go there piece by piece and not through the page cache: written back at once, a segment of them would hold up
+/// a batch for a long time.
+fn fill(file: &File, path: &Path, length: u64) -> io::Result<()> {
     allocate(file, length)?;
-    write_zeros(file, length)?;
+    match open_direct(path, OFlags::empty())? {
+        Some(direct) => write_zeros(&direct, length)?,
+        None => write_zeros(file, length)?,
+    }
     file.sync_all()
 }
 
@@ -231,11 +241,12 @@ pub(crate) fn allocate(file: &File, length: u64) -> io::Result<()> {
 }
 
 fn write_zeros(file: &File, length: u64) -> io::Result<()> {
-    let zeros = vec![0; ZEROS_BYTES];
+    let mut zeros = PageBuffer::new(ZEROS_BYTES);
+    zeros.resize(ZEROS_BYTES);
     let mut at = 0;
     while at < length {
         let piece = usize::try_from(length - at).unwrap_or(usize::MAX).min(ZEROS_BYTES);
-        file.write_all_at(&zeros[..piece], at)?;
+        file.write_all_at(&zeros.as_slice()[..piece], at)?;
         at += piece as u64;
     }
     Ok(())
