@@ -371,6 +371,7 @@ impl Reader {
         };
         let bytes = map(self.storage.as_ref(), number)?;
         let before = std::mem::replace(&mut self.segment, OpenSegment { number, bytes });
+        self.batch = None;
         let place = self.place;
         self.place.offset = 0;
         match self.read_segment_header() {

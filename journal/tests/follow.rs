@@ -15,7 +15,7 @@ use engine::{Command, Sequence, Sequenced, Timestamp};
 use journal::storage::Bytes;
 use journal::{
     Digest, DirectoryStorage, Entry, Fault, Follower, HeadOutcome, JOURNAL_FOLDER, JournalId, Options, Polling,
-    ReadError, Seal, Seek, Storage, StorageFile,
+    ReadError, Reader, Seal, Seek, Storage, StorageFile,
 };
 
 fn from_outside(folder: &Folder, seek: Seek) -> Follower {
@@ -87,6 +87,32 @@ fn one_that_comes_later_sees_what_was_before() {
     assert_eq!(seen(&mut later), Some((361, 400)));
     writing.close(Digest::ZERO);
     assert!(later.next().is_none());
+}
+
+/// The venue was restarted with smaller segments. Who followed it into the first of them, or read on behind the end, looked
+/// for the rest of the last batch in a file that is shorter than the place where that batch was.
+#[test]
+fn a_shorter_segment_is_entered_like_any_other() {
+    let folder = Folder::new();
+    let large = Options { segment_bytes: 8 * PAGE as u64, ..folder.options() };
+    let mut writing = Writing::open(&folder.data(), &large);
+    (0..7).for_each(|page| writing.batch(&page_of_cancels(page * 40 + 1)));
+    writing.abandon();
+    let mut writing = folder.open();
+    let mut follower = writing.journal.follow(Seek::FIRST).unwrap();
+    assert_eq!(seen(&mut follower), Some((1, 280)));
+    writing.batch(&page_of_cancels(281));
+    let lengths = [1, 2].map(|segment| fs::metadata(folder.segment(segment)).unwrap().len());
+    assert_eq!(lengths, [8 * PAGE as u64, 4 * PAGE as u64]);
+    assert_eq!(seen(&mut follower), Some((281, 320)));
+    writing.abandon();
+
+    let second = fs::OpenOptions::new().write(true).open(folder.segment(2)).unwrap();
+    second.write_all_at(&[0; 3 * PAGE], PAGE as u64).unwrap();
+    let mut reader = Reader::open(&folder.data()).unwrap();
+    assert_eq!(reader.by_ref().filter(Result::is_ok).count(), 280);
+    assert!(reader.next().is_none());
+    assert_eq!(reader.position().file, folder.segment(2));
 }
 
 #[test]
