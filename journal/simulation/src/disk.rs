@@ -133,7 +133,7 @@ impl SimulatedDisk {
         self.lock().failure_count
     }
 
-    /// Whether no operation is done any more: the machine has halted, or every operation fails for ever.
+    /// Whether no operation is done any more: the machine has halted, or every operation fails for ever, and one has.
     pub fn is_dead(&self) -> bool {
         self.lock().is_dead()
     }

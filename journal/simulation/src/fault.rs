@@ -82,6 +82,8 @@ pub struct Fault {
     before: u64,
     /// How many of them fail then.
     times: u64,
+    /// Whether one has failed.
+    met: bool,
     failure: Failure,
 }
 
@@ -93,7 +95,7 @@ impl Fault {
     /// If `number` is zero.
     pub fn at(number: u64) -> Self {
         let before = number.checked_sub(1).expect("operations are counted from 1");
-        Self { operations: Operation::ALL.to_vec(), before, times: 1, failure: Failure::Refused }
+        Self { operations: Operation::ALL.to_vec(), before, times: 1, met: false, failure: Failure::Refused }
     }
 
     /// Only these operations count.
@@ -144,13 +146,14 @@ impl Fault {
             u64::MAX => u64::MAX,
             times => times - 1,
         };
+        self.met = true;
         Some(self.failure)
     }
 
-    /// Whether none of these operations will be done any more.
+    /// Whether none of these operations will be done any more, as one of them has shown.
     pub(crate) fn ended(&self, operations: &[Operation]) -> bool {
         let is_about = |operation| self.operations.contains(operation);
-        self.before == 0 && self.is_for_ever() && operations.iter().all(is_about)
+        self.met && self.is_for_ever() && operations.iter().all(is_about)
     }
 }
 

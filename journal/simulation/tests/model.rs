@@ -217,6 +217,17 @@ fn a_short_write_leaves_a_prefix() {
     assert!(lengths.len() > 100, "of random length");
 }
 
+/// Seed 76,721 of the lives gave its journal up behind a sync that had succeeded, because the next operation was to fail.
+#[test]
+fn a_disk_is_dead_when_an_operation_has_failed_and_not_before() {
+    let (disk, mut file) = disk_with_file(1, 1);
+    disk.arm(Fault::at(2).for_ever());
+    file.sync().unwrap();
+    assert!(!disk.is_dead());
+    error_of(file.sync());
+    assert!(disk.is_dead());
+}
+
 #[test]
 fn a_halted_machine_does_nothing_more() {
     let (disk, mut file) = disk_with_file(1, 1);
