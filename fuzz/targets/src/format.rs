@@ -66,6 +66,8 @@ pub struct Judgement {
     pub last: u64,
     /// Hash of the last link.
     pub chain: [u8; 32],
+    /// Whether all checksums are right; where the next batch carries the hash of one, they need not be.
+    pub is_checked: bool,
     /// What follows.
     pub ending: Ending,
 }
@@ -105,7 +107,14 @@ struct Judge<'a> {
 
 /// Judges segments in the order of their numbers, whose names are right.
 pub fn judge(files: &[File]) -> Judgement {
-    let found = Judgement { records: Vec::new(), batches: Vec::new(), last: 0, chain: [0; 32], ending: Ending::Whole };
+    let found = Judgement {
+        records: Vec::new(),
+        batches: Vec::new(),
+        last: 0,
+        chain: [0; 32],
+        is_checked: true,
+        ending: Ending::Whole,
+    };
     let mut judge = Judge { files, alignment: 0, next: 1, term: 0, found };
     for index in 0..files.len() {
         if let Err(ending) = judge.segment(index) {
@@ -174,6 +183,7 @@ impl Judge<'_> {
         self.next = fields.next;
         self.term = fields.term;
         self.found.last = fields.next - 1;
+        self.found.is_checked &= whole_batch(rest, self.alignment, Checksums::Compared).is_ok();
         self.found.chain = blake3::hash(&rest[..fields.length]).into();
         self.found.batches.push((index, at, fields.length));
         self.found.records.extend(fields.records.iter().cloned());
@@ -186,7 +196,7 @@ impl Judge<'_> {
         if !is_plausible(rest) {
             return Batch::Damage;
         }
-        let fields = match whole_batch(rest, self.alignment) {
+        let fields = match whole_batch(rest, self.alignment, Checksums::UnlessVouched) {
             Ok(fields) => fields,
             Err(Flaw::Torn) => return Batch::Other,
             Err(Flaw::Contradiction) => return Batch::Damage,
@@ -234,11 +244,18 @@ enum Flaw {
     Contradiction,
 }
 
+/// Whether a record's checksum counts where the next batch carries the whole one's hash.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Checksums {
+    Compared,
+    UnlessVouched,
+}
+
 /// A batch that is all right but for its place; its header is plausible.
-fn whole_batch(bytes: &[u8], alignment: usize) -> Result<Fields, Flaw> {
+fn whole_batch(bytes: &[u8], alignment: usize, checksums: Checksums) -> Result<Fields, Flaw> {
     let end = BATCH_HEADER + u32_at(bytes, 32) as usize;
     let length = end.next_multiple_of(alignment);
-    let is_vouched = is_vouched_for(bytes, length);
+    let is_vouched = checksums == Checksums::UnlessVouched && is_vouched_for(bytes, length);
     let mut rest = bytes.get(..length).ok_or(Flaw::Torn)?.get(BATCH_HEADER..end).ok_or(Flaw::Torn)?;
     let mut next = u64_at(bytes, 16);
     let mut records = Vec::new();

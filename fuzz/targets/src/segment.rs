@@ -51,6 +51,10 @@ pub fn check(bytes: &[u8]) {
         (read, Some(name)) => panic!("{name} is no name of a segment, and yet {read:?}"),
     }
     assert_eq!(disk.files(), files, "reading changes nothing");
+    if !judge(&segments).is_checked {
+        // Opening may cut the batch that vouches for another one's wrong checksums. No writer writes those.
+        return;
+    }
     match open(&disk) {
         Err(OpenError::Read(error)) => {
             assert_eq!(place(&error), place(&read.expect_err("the reader refuses what the opener refuses")));
