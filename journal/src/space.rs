@@ -9,6 +9,9 @@ use ring::{Admission, SharedAdmission};
 use crate::spare::Shelf;
 use crate::storage::Storage;
 
+/// New segments that are kept ready.
+pub const SPARES_MAX: usize = 2;
+
 /// A journal's room, as it is now. Clones show the same journal, also after it was closed.
 #[derive(Clone)]
 pub struct Space {

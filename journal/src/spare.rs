@@ -25,10 +25,8 @@ use ring::{Admission, SharedAdmission};
 
 use crate::error::WriteError;
 use crate::segment::SegmentNumber;
+use crate::space::SPARES_MAX;
 use crate::storage::{Storage, StorageFile};
-
-/// Spares that are kept.
-const SPARES_MAX: usize = 2;
 
 /// How long the helper waits after a failure: a full disk does not empty faster.
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);

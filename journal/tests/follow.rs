@@ -3,20 +3,20 @@
 mod common;
 
 use std::fs;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command as Process, Stdio};
-use std::sync::{Arc, Condvar, Mutex, mpsc};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use common::{Folder, NoCore, PAGE, SplitMix64, Writing, cancel, page_of_cancels, random_command, seed, stamped};
 use engine::{Command, Sequence, Sequenced, Timestamp};
-use journal::storage::Bytes;
 use journal::{
-    Digest, DirectoryStorage, Entry, Fault, Follower, HeadOutcome, JOURNAL_FOLDER, JournalId, Options, Polling,
-    ReadError, Reader, Seal, Seek, Storage, StorageFile,
+    Digest, Entry, Fault, Follower, HeadOutcome, JOURNAL_FOLDER, JournalId, Options, Polling, ReadError, Reader, Seal,
+    Seek, Storage,
 };
+use simulation::{Gate, GatedFolder};
 
 fn from_outside(folder: &Folder, seek: Seek) -> Follower {
     let polling = Polling { head_directory: Some(folder.heads()), interval: Duration::from_millis(1) };
@@ -128,117 +128,11 @@ fn one_that_waits_ends_when_it_is_asked_to() {
     writing.abandon();
 }
 
-/// A folder whose syncs of segments wait until they are let through, and fail when they are made to.
-struct Gated {
-    folder: DirectoryStorage,
-    gate: Arc<Gate>,
-}
-
-#[derive(Default)]
-struct Gate {
-    state: Mutex<GateState>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct GateState {
-    closed: bool,
-    waiting: bool,
-    failing: bool,
-}
-
-impl Gate {
-    fn set(&self, closed: bool) {
-        self.state.lock().unwrap().closed = closed;
-        self.changed.notify_all();
-    }
-
-    fn fail(&self) {
-        self.state.lock().unwrap().failing = true;
-    }
-
-    fn pass(&self) -> io::Result<()> {
-        let mut state = self.state.lock().unwrap();
-        while state.closed {
-            state.waiting = true;
-            self.changed.notify_all();
-            state = self.changed.wait(state).unwrap();
-        }
-        state.waiting = false;
-        if state.failing { Err(io::Error::other("made to fail")) } else { Ok(()) }
-    }
-
-    fn wait_until_somebody_waits(&self) {
-        let mut state = self.state.lock().unwrap();
-        while !state.waiting {
-            state = self.changed.wait(state).unwrap();
-        }
-    }
-}
-
-struct GatedFile(Box<dyn StorageFile>, Arc<Gate>);
-
-impl StorageFile for GatedFile {
-    fn length(&self) -> u64 {
-        self.0.length()
-    }
-
-    fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.0.write_at(bytes, offset)
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        self.1.pass()?;
-        self.0.sync()
-    }
-}
-
-impl Storage for Gated {
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
-    fn list(&self) -> io::Result<Vec<String>> {
-        self.folder.list()
-    }
-
-    fn create(&self, name: &str, length: u64) -> io::Result<Box<dyn StorageFile>> {
-        Ok(Box::new(GatedFile(self.folder.create(name, length)?, self.gate.clone())))
-    }
-
-    fn open(&self, name: &str) -> io::Result<Box<dyn StorageFile>> {
-        Ok(Box::new(GatedFile(self.folder.open(name)?, self.gate.clone())))
-    }
-
-    fn map(&self, name: &str) -> io::Result<Bytes> {
-        self.folder.map(name)
-    }
-
-    fn settle(&self, name: &str) -> io::Result<()> {
-        self.folder.settle(name)
-    }
-
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.folder.rename(from, to)
-    }
-
-    fn remove(&self, name: &str) -> io::Result<()> {
-        self.folder.remove(name)
-    }
-
-    fn sync_directory(&self) -> io::Result<()> {
-        self.folder.sync_directory()
-    }
-
-    fn alignment(&self) -> usize {
-        self.folder.alignment()
-    }
-}
-
-fn gated() -> (Folder, Arc<Gate>, Writing) {
-    let (folder, gate) = (Folder::new(), Arc::new(Gate::default()));
-    fs::create_dir_all(folder.data().join(JOURNAL_FOLDER)).unwrap();
-    let storage = Gated { folder: DirectoryStorage::new(folder.data().join(JOURNAL_FOLDER)), gate: gate.clone() };
+fn gated() -> (Folder, Gate, Writing) {
+    let folder = Folder::new();
+    let storage = GatedFolder::new(folder.data().join(JOURNAL_FOLDER), u64::MAX);
+    fs::create_dir_all(storage.path()).unwrap();
+    let gate = storage.gate().clone();
     let writing = Writing::open(&folder.data(), &Options { storage: Some(Arc::new(storage)), ..folder.options() });
     (folder, gate, writing)
 }
@@ -250,14 +144,14 @@ fn what_is_written_and_not_synced_is_shown_to_nobody() {
     let mut followers = [writing.journal.follow(Seek::FIRST).unwrap(), from_outside(&folder, Seek::FIRST)];
     followers.iter_mut().for_each(|follower| assert_eq!(seen(follower), Some((1, 40))));
 
-    gate.set(true);
+    gate.shut();
     let at = writing.sequencer.last().time;
     writing.sequencer.submit(&mut NoCore, at, &page_of_cancels(41), &mut Vec::new()).unwrap();
-    gate.wait_until_somebody_waits();
+    gate.wait_for_waiting();
     assert_eq!(folder.verify().unwrap().last, Sequence(80), "it is written, and a reader finds it whole");
     followers.iter_mut().for_each(|follower| assert_eq!(seen(follower), None));
 
-    gate.set(false);
+    gate.open();
     writing.wait();
     followers.iter_mut().for_each(|follower| assert_eq!(seen(follower), Some((41, 80))));
     writing.abandon();

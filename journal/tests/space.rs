@@ -4,145 +4,26 @@
 mod common;
 
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use common::{Folder, PAGE, SMALL_SEGMENT, Writing, cancel, page_of_cancels};
 use engine::Sequence;
-use journal::storage::Bytes;
-use journal::{Digest, DirectoryStorage, JOURNAL_FOLDER, Journal, Options, Storage, StorageFile, WriteError};
+use journal::{Digest, DirectoryStorage, JOURNAL_FOLDER, Journal, Options, Storage, WriteError};
 use ring::Admission::{self, CancelsOnly, Everything, Nothing};
-
-/// A folder with room for so many new files, whose syncs wait while its gate is shut.
-struct Disk {
-    folder: DirectoryStorage,
-    room: AtomicU64,
-    gate: Gate,
-}
-
-#[derive(Clone, Default)]
-struct Gate(Arc<(Mutex<GateState>, Condvar)>);
-
-#[derive(Default)]
-struct GateState {
-    is_shut: bool,
-    waiting: u64,
-}
-
-impl Gate {
-    fn change(&self, change: impl FnOnce(&mut GateState)) {
-        change(&mut self.0.0.lock().unwrap());
-        self.0.1.notify_all();
-    }
-
-    fn shut(&self) {
-        self.change(|state| state.is_shut = true);
-    }
-
-    fn open(&self) {
-        self.change(|state| state.is_shut = false);
-    }
-
-    fn pass(&self) {
-        self.change(|state| state.waiting += 1);
-        drop(self.0.1.wait_while(self.0.0.lock().unwrap(), |state| state.is_shut).unwrap());
-        self.change(|state| state.waiting -= 1);
-    }
-
-    /// Waits until somebody waits.
-    fn wait_for_waiting(&self) {
-        drop(self.0.1.wait_while(self.0.0.lock().unwrap(), |state| state.waiting == 0).unwrap());
-    }
-}
-
-impl Storage for Disk {
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
-    fn list(&self) -> io::Result<Vec<String>> {
-        self.folder.list()
-    }
-
-    fn create(&self, name: &str, length: u64) -> io::Result<Box<dyn StorageFile>> {
-        if self.room.try_update(Ordering::SeqCst, Ordering::SeqCst, |room| room.checked_sub(1)).is_err() {
-            return Err(io::ErrorKind::StorageFull.into());
-        }
-        self.gated(self.folder.create(name, length))
-    }
-
-    fn open(&self, name: &str) -> io::Result<Box<dyn StorageFile>> {
-        self.gated(self.folder.open(name))
-    }
-
-    fn map(&self, name: &str) -> io::Result<Bytes> {
-        self.folder.map(name)
-    }
-
-    fn settle(&self, name: &str) -> io::Result<()> {
-        self.folder.settle(name)
-    }
-
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.folder.rename(from, to)
-    }
-
-    fn remove(&self, name: &str) -> io::Result<()> {
-        self.folder.remove(name)?;
-        self.room.fetch_add(1, Ordering::SeqCst);
-        Ok(())
-    }
-
-    fn sync_directory(&self) -> io::Result<()> {
-        self.folder.sync_directory()
-    }
-
-    fn alignment(&self) -> usize {
-        PAGE
-    }
-}
-
-impl Disk {
-    fn gated(&self, file: io::Result<Box<dyn StorageFile>>) -> io::Result<Box<dyn StorageFile>> {
-        Ok(Box::new(GatedFile { file: file?, gate: self.gate.clone() }))
-    }
-}
-
-struct GatedFile {
-    file: Box<dyn StorageFile>,
-    gate: Gate,
-}
-
-impl StorageFile for GatedFile {
-    fn length(&self) -> u64 {
-        self.file.length()
-    }
-
-    fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.file.write_at(bytes, offset)
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        self.gate.pass();
-        self.file.sync()
-    }
-}
+use simulation::GatedFolder;
 
 /// A journal on a disk with room for so many segments.
 struct Setting {
     folder: Folder,
-    disk: Arc<Disk>,
+    disk: Arc<GatedFolder>,
     options: Options,
 }
 
 impl Setting {
     fn new(segment_count: u64) -> Self {
         let folder = Folder::new();
-        let path: PathBuf = folder.data().join(JOURNAL_FOLDER);
-        let (room, gate) = (AtomicU64::new(segment_count), Gate::default());
-        let disk = Arc::new(Disk { folder: DirectoryStorage::new(path), room, gate });
+        let disk = Arc::new(GatedFolder::new(folder.data().join(JOURNAL_FOLDER), segment_count));
         let options = Options { storage: Some(disk.clone()), ..folder.options() };
         Self { folder, disk, options }
     }
@@ -163,9 +44,14 @@ impl Setting {
     }
 }
 
-/// Waits until the helper has come so far; if it never does, the test never ends.
+/// How long the helper may take for anything.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until the helper has come so far.
 fn wait_until(reached: impl Fn() -> bool) {
+    let begun = Instant::now();
     while !reached() {
+        assert!(begun.elapsed() < PATIENCE, "not within {PATIENCE:?}");
         std::thread::sleep(Duration::from_millis(1));
     }
 }
@@ -225,12 +111,12 @@ fn cancels_go_last_then_nothing_and_room_brings_everything_back() {
     assert!(!writing.journal.durable().is_poisoned());
 
     // Room for one segment, and it is begun at once; room for more.
-    setting.disk.room.store(1, Ordering::SeqCst);
+    setting.disk.set_room(1);
     writing.wait();
     wait_for(&writing, Nothing, 0);
-    setting.disk.room.store(1, Ordering::SeqCst);
+    setting.disk.set_room(1);
     wait_for(&writing, CancelsOnly, 1);
-    setting.disk.room.store(8, Ordering::SeqCst);
+    setting.disk.set_room(8);
     wait_for(&writing, Everything, 2);
     assert_eq!(writing.journal.space().failure(), None);
     writing.close(Digest::ZERO);
@@ -246,7 +132,7 @@ fn a_journal_that_is_opened_on_a_full_disk_lets_nothing_in() {
     assert!(outcome.is_ok(), "the seal still has room: {outcome:?}");
     let writing = setting.open();
     wait_for(&writing, Nothing, 0);
-    setting.disk.room.store(2, Ordering::SeqCst);
+    setting.disk.set_room(2);
     wait_for(&writing, Everything, 2);
     writing.close(Digest::ZERO);
 }
@@ -266,7 +152,7 @@ fn a_venue_that_stops_on_a_full_disk_or_starts_on_one_says_so_and_the_head_keeps
         let said = opened.unwrap_err().to_string();
         assert!(said.ends_with("no storage space: free space and restart; the head keeps the rest"), "{said}");
     }
-    setting.disk.room.store(8, Ordering::SeqCst);
+    setting.disk.set_room(8);
     let writing = setting.open();
     assert_eq!(writing.recovery.last, Sequence(200));
     writing.close(Digest::ZERO);
@@ -281,7 +167,7 @@ fn while_a_sync_hangs_the_core_goes_on_until_the_head_is_full_and_then_waits() {
     let mut writing = setting.open();
     wait_for(&writing, Everything, 2);
     writing.batch(&page_of_cancels(1));
-    setting.disk.gate.shut();
+    setting.disk.gate().shut();
     let (durable, space) = (writing.journal.durable().clone(), writing.journal.space().clone());
     let (reached, done) = std::sync::mpsc::channel();
     let core = std::thread::spawn(move || {
@@ -291,7 +177,7 @@ fn while_a_sync_hangs_the_core_goes_on_until_the_head_is_full_and_then_waits() {
         }
         writing
     });
-    setting.disk.gate.wait_for_waiting();
+    setting.disk.gate().wait_for_waiting();
     // As much as the head holds, and what the writer has taken from it stays until it is durable.
     assert!(done.iter().take(usize::try_from(HELD).unwrap()).eq(41..41 + HELD));
     assert!(done.recv_timeout(Duration::from_millis(50)).is_err(), "the head has no more room");
@@ -301,7 +187,7 @@ fn while_a_sync_hangs_the_core_goes_on_until_the_head_is_full_and_then_waits() {
     let read = setting.folder.commands();
     assert!((1..=40).zip(&read).all(|(number, read)| read.value == cancel(number)) && read.len() >= 40);
 
-    setting.disk.gate.open();
+    setting.disk.gate().open();
     let writing = core.join().unwrap();
     writing.wait();
     writing.close(Digest::ZERO);

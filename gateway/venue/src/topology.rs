@@ -322,8 +322,7 @@ fn recovered(
     Ok((engine, event_digest))
 }
 
-/// Starts the core; why it is not where it should be, if it is not.
-/// Starts the core; `ending` is dropped when it has ended, asked or not.
+/// Starts the core; why it is not where it should be, if it is not. `ending` is dropped when it has ended, asked or not.
 fn start_core(
     core: Core,
     number: Option<CoreNumber>,

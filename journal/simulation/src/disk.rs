@@ -3,6 +3,7 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use journal::space::SPARES_MAX;
 use journal::storage::Bytes;
 use journal::{Storage, StorageFile};
 
@@ -76,10 +77,6 @@ struct Turns {
     /// Files that the helper has made and nobody has written to.
     spares: BTreeSet<FileId>,
 }
-
-/// Spare segments that the journal keeps ready. Were it fewer, the writer would wait for ever; were it more, seeds would not
-/// repeat.
-const SPARES_AHEAD: usize = 2;
 
 /// The thread that makes spare segments, and the one that takes them.
 const HELPER: &str = "journal-spare";
@@ -332,7 +329,7 @@ impl State {
     /// Whether the helper still has to make a spare, and can.
     fn lacks_spares(&self) -> bool {
         let disk_is_full = self.faults.iter().any(|fault| fault.ended(&[Operation::Create]));
-        self.turns.taken && self.turns.spares.len() < SPARES_AHEAD && !disk_is_full && !self.halted
+        self.turns.taken && self.turns.spares.len() < SPARES_MAX && !disk_is_full && !self.halted
     }
 
     /// What the names reach, and nothing of what goes on.

@@ -23,14 +23,18 @@
 //!
 //! The model does not rot: bits that were synced are not flipped, and no write goes to another place. Tests that want
 //! that overwrite the files themselves.
+//!
+//! [`GatedFolder`] is a real folder beside it, for what has to be held and not simulated.
 
 pub mod commands;
 mod content;
 pub mod damage;
 mod disk;
 mod fault;
+pub mod gated;
 pub mod lives;
 mod names;
 
 pub use disk::SimulatedDisk;
 pub use fault::{Failure, Fault, Lie, Operation};
+pub use gated::{Gate, GatedFolder};
