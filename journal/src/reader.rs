@@ -139,7 +139,8 @@ pub(crate) struct Found {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Watch {
     Nothing,
-    For(ChainHash),
+    /// The link with this hash, if this is the last command up to it.
+    For(ChainHash, Sequence),
     Passed,
 }
 
@@ -269,9 +270,9 @@ impl Reader {
         BatchView::again(&self.bytes()[whole.clone()], *header).records()
     }
 
-    /// Notes whether the link with this hash is passed, from the current one on.
-    pub(crate) fn watch_for(&mut self, hash: ChainHash) {
-        self.watch = Watch::For(hash);
+    /// Notes whether the link with this hash and this last command is passed, from the current one on.
+    pub(crate) fn watch_for(&mut self, hash: ChainHash, last: Sequence) {
+        self.watch = Watch::For(hash, last);
         self.pass(self.place.hash);
     }
 
@@ -358,7 +359,7 @@ impl Reader {
     }
 
     fn pass(&mut self, hash: ChainHash) {
-        if self.watch == Watch::For(hash) {
+        if self.watch == Watch::For(hash, Sequence(self.place.sequence.0 - 1)) {
             self.watch = Watch::Passed;
         }
     }

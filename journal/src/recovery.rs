@@ -253,7 +253,7 @@ impl Opening {
 
 /// Reads to the end; says whether the head continues what was read.
 fn read_beside(reader: &mut Reader, image: &HeadImage) -> Result<Result<(), HeadFault>, ReadError> {
-    reader.watch_for(image.mark.hash);
+    reader.watch_for(image.mark.hash, image.mark.sequence);
     let mut agreement = Ok(());
     while reader.next_batch()? {
         reader.check_values()?;

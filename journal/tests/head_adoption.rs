@@ -174,6 +174,26 @@ fn an_older_disk_than_the_head_is_refused() {
     writing.abandon();
 }
 
+/// The hash of the last batch stood beside a later command's number: the head was taken for the journal's continuation, and
+/// commands that are nowhere for durable.
+#[test]
+fn a_mark_whose_hash_and_sequence_do_not_belong_together_is_refused() {
+    let folder = Folder::new();
+    let mut writing = folder.open();
+    writing.batch(&page_of_cancels(1));
+    writing.abandon();
+    let path = folder.head().unwrap();
+    let mut head = fs::read(&path).unwrap();
+    for at in [8_192, 8_320] {
+        let mark = &mut head[at..at + 64];
+        mark[8..16].copy_from_slice(&100_u64.to_le_bytes());
+        let checksum = u64::from(crc32c(&mark[..56]));
+        mark[56..].copy_from_slice(&checksum.to_le_bytes());
+    }
+    fs::write(path, head).unwrap();
+    assert_eq!(refusal(&folder, &folder.options()), HeadFault::Unknown);
+}
+
 #[test]
 fn a_disk_that_went_on_elsewhere_is_refused() {
     let commands: Vec<_> = (1..=60).map(cancel).collect();
