@@ -12,6 +12,7 @@
 
 mod batch;
 mod belt;
+pub mod checkpoint;
 pub mod checksum;
 pub mod choice;
 mod chunk;
@@ -38,6 +39,7 @@ pub mod storage;
 mod tail;
 mod writer;
 
+pub use checkpoint::{CHECKPOINT_BYTES, Checkpoint, CheckpointFault, Link, SignedCheckpoint};
 pub use checksum::ChainHash;
 pub use choice::{Candidate, Choice, Chosen, Verdict, choose};
 pub use decision::{Action, Decision, State};
