@@ -28,7 +28,7 @@ use crate::identity::{
     SessionId, SessionSequence, SessionVersion, StpGroup, Text, TradeId,
 };
 use crate::instrument::{FeeRates, InstrumentLimits, Phase, PriceProtection};
-use crate::limits::{Capacity, FEE_TIERS, IDEMPOTENCY_KEYS, TRADES_REMEMBERED};
+use crate::limits::{Capacity, FEE_TIERS, IDEMPOTENCY_KEYS, TRADES_REMEMBERED, carries_behaviour};
 use crate::market::{ListingStatus, Market, units};
 use crate::order::{OnDisconnect, OrderFlags, OrderStatus, OrderType, SelfTradePrevention, Side, TimeInForce};
 use crate::sessions::{Session, SessionState};
@@ -394,9 +394,13 @@ impl Engine {
         if !header.capacity.is_sane() {
             return Err(SnapshotError::Inconsistent("its capacities are beyond what a venue can have"));
         }
-        let mut engine = Self::new(header.capacity);
+        if !carries_behaviour(header.behaviour) {
+            return Err(SnapshotError::Inconsistent(
+                "its matching rules have a version that this build does not carry",
+            ));
+        }
+        let mut engine = Self::with_behaviour(header.capacity, header.behaviour);
         engine.last = header.last;
-        engine.behaviour = header.behaviour;
         engine.random_seed = header.random_seed;
         engine.names.rekey(&header.random_seed, &engine.orders.arena);
         engine.last_trade = header.last_trade;

@@ -61,6 +61,17 @@ impl Chunk {
         self.seal.is_some() || self.commands.last().is_some_and(|command| ends_block(command.stamp.sequence))
     }
 
+    /// Leaves out what is behind a command; whether that was reached.
+    pub(crate) fn end_at(&mut self, last: Sequence) -> bool {
+        let wanted = self.commands.partition_point(|command| command.stamp.sequence <= last);
+        if wanted < self.commands.len() {
+            self.commands.truncate(wanted);
+            self.digests.clear();
+            self.seal = None;
+        }
+        self.commands.last().is_some_and(|command| command.stamp.sequence >= last)
+    }
+
     /// Where a command is from.
     ///
     /// # Panics

@@ -230,21 +230,36 @@ states! {
         "repair the disk and restart";
 
     // Snapshots.
-    SnapshotNone, "Choice::WholeJournal", GoOn:
+    SnapshotNone, "Start::snapshot", GoOn:
         "no snapshot that can be used"; ""; "";
-    SnapshotGood, "Choice::Snapshot", GoOn:
-        "a whole snapshot of this journal, at or before its end"; ""; "";
+    SnapshotGood, "Start::snapshot", GoOn:
+        "a whole snapshot of this journal, at or before its end"; "the state was restored from a snapshot"; "";
     SnapshotDamaged, "SnapshotFault::Damaged", UseOlder:
         "a snapshot that is not as it was written"; "is not whole"; "move it away; the disk may be failing";
+    SnapshotMissing, "SnapshotFault::Missing", UseOlder:
+        "a superblock names a snapshot that is not there"; "is missing";
+        "nothing, if it was moved away on purpose";
+    SnapshotVersion, "SnapshotFault::Version, SnapshotFault::Unreadable", UseOlder:
+        "a whole snapshot of another version of the format, or that the engine does not take"; "this build";
+        "none: another build took it, and the next one replaces it";
     SnapshotForeign, "SnapshotFault::Foreign", UseOlder:
         "a snapshot of another journal"; "belongs to journal"; "move it to the folder that it belongs to";
+    SnapshotOtherHistory, "SnapshotFault::OtherHistory", UseOlder:
+        "a snapshot of this journal's name, and the journal has another batch where it was taken";
+        "of another history than the journal";
+        "move it away: it was taken before the journal was brought back to an earlier point and went on from there";
     SnapshotDiffers, "SnapshotFault::Differs", UseOlder:
         "a snapshot behind which a replay yields another digest than the journal says"; "does not lead to";
         "keep it and report it";
     SnapshotNewer, "SnapshotFault::Newer", Refuse:
-        "a whole snapshot of this journal from behind its end: the journal lacks what was durable";
+        "a snapshot of this journal, or a superblock, from behind its end: the journal lacks what was durable";
         "the journal ends before it";
-        "bring back the newest copy of the journal; move the snapshot away only if what the journal lacks may be lost";
+        "bring back the newest copy of the journal; move the folder snapshots away only if what the journal lacks may be \
+         lost";
+    SnapshotUnwritable, "SnapshotError::Io, SnapshotError::ReadBack", GoOn:
+        "a snapshot cannot be written, or does not read back; what was published before stays, and the venue runs";
+        "";
+        "no snapshot was taken; give its disk room, or repair it";
 }
 
 impl State {
@@ -275,6 +290,7 @@ impl State {
             OpenError::Behaviour { .. } => Self::Behaviour,
             OpenError::Option { .. } => return None,
             OpenError::Head { fault, .. } => fault.into(),
+            OpenError::Snapshot { fault, .. } => fault.into(),
         })
     }
 
@@ -366,6 +382,9 @@ impl From<&SnapshotFault> for State {
     fn from(fault: &SnapshotFault) -> Self {
         match fault {
             SnapshotFault::Damaged => Self::SnapshotDamaged,
+            SnapshotFault::Missing => Self::SnapshotMissing,
+            SnapshotFault::Version { .. } | SnapshotFault::Unreadable => Self::SnapshotVersion,
+            SnapshotFault::OtherHistory { .. } => Self::SnapshotOtherHistory,
             SnapshotFault::Foreign { .. } => Self::SnapshotForeign,
             SnapshotFault::Differs => Self::SnapshotDiffers,
             SnapshotFault::Newer { .. } => Self::SnapshotNewer,

@@ -107,6 +107,16 @@ impl EventDigest {
         }
     }
 
+    /// Of `event_count` events whose digest, at the end of a block, is `digest`.
+    ///
+    /// # Panics
+    /// If `sequence` ends no block.
+    pub fn behind(sequence: Sequence, event_count: u64, digest: Digest) -> Self {
+        assert!(sequence.0.is_multiple_of(BLOCK_COMMANDS), "digests go on behind whole blocks");
+        let block = HashSink::behind(digest);
+        Self { applied: sequence, event_count, previous: digest, block, completed: Vec::new() }
+    }
+
     /// All commands up to `sequence` were applied and all of their events taken.
     pub fn applied(&mut self, sequence: Sequence) {
         while self.block_in_progress().last() <= sequence {
@@ -127,6 +137,12 @@ impl EventDigest {
         } else {
             self.block.digest()
         }
+    }
+
+    /// The block that has ended last.
+    pub(crate) fn last_block(&self) -> Option<BlockDigest> {
+        let ended = (self.applied.0 / BLOCK_COMMANDS).checked_sub(1)?;
+        Some(BlockDigest { block: Block(ended), digest: self.previous })
     }
 
     /// How many events were taken.

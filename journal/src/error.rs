@@ -244,6 +244,14 @@ pub enum OpenError {
         /// What it may be.
         range: &'static str,
     },
+    /// A snapshot shows that the journal has lost something.
+    #[error("{}: {fault}", file.display())]
+    Snapshot {
+        /// The snapshot's file.
+        file: PathBuf,
+        /// What it shows.
+        fault: SnapshotFault,
+    },
     /// The head holds commands, but is not this journal's continuation.
     #[error(
         "the head {} does not continue the journal: {fault}: it may hold commands that the disk lacks, and nothing was \
@@ -392,11 +400,32 @@ pub enum SnapshotFault {
     /// Its bytes are not what was written.
     #[error("the snapshot is not whole: {}", State::SnapshotDamaged.advice())]
     Damaged,
+    /// It is known to have been taken, and is not there.
+    #[error("the newest snapshot that was taken is missing: {}", State::SnapshotMissing.advice())]
+    Missing,
+    /// Its file is of another version of the format.
+    #[error("snapshot version {version} is unknown to this build: {}", State::SnapshotVersion.advice())]
+    Version {
+        /// The version found.
+        version: u16,
+    },
+    /// It is whole, and this build's engine does not take it.
+    #[error("the snapshot is not one that this build's engine takes: {}", State::SnapshotVersion.advice())]
+    Unreadable,
     /// It is another journal's.
     #[error("the snapshot belongs to journal {journal}: {}", State::SnapshotForeign.advice())]
     Foreign {
         /// Whose.
         journal: JournalId,
+    },
+    /// The journal has another batch where it was taken.
+    #[error(
+        "the snapshot of command {sequence} is of another history than the journal: {}",
+        State::SnapshotOtherHistory.advice()
+    )]
+    OtherHistory {
+        /// The last command that the snapshot holds.
+        sequence: Sequence,
     },
     /// A replay behind it yields other events than the venue published.
     #[error("the snapshot does not lead to the digest that the journal says: {}", State::SnapshotDiffers.advice())]

@@ -25,6 +25,7 @@ use std::time::Duration;
 use engine::Sequence;
 use ring::{Bell, Idle, Watermark};
 
+use crate::checkpoint::Link;
 use crate::error::{Fault, ReadError};
 use crate::head::{self, Told};
 use crate::reader::{Found, JOURNAL_FOLDER, Position, Reader};
@@ -132,6 +133,11 @@ impl Follower {
     /// Where the entry given out last was.
     pub fn position(&self) -> Position {
         self.reader.position()
+    }
+
+    /// The batch in which the entry given out last was.
+    pub fn link(&self) -> Link {
+        self.reader.link()
     }
 
     /// The next entry if there is one now, without waiting.

@@ -7,16 +7,19 @@ use std::sync::Arc;
 use engine::{Capacity, Sequence};
 use ring::{Idle, Watermark};
 
+use crate::checkpoint::Link;
 use crate::digest::Digest;
 use crate::error::{AppendError, OpenError, ReadError, WriteError};
 use crate::follow::Follower;
 use crate::head;
 use crate::layout::ALIGNMENT_MIN;
+use crate::reader::JOURNAL_FOLDER;
 use crate::recovery::{self, FolderLock, Recovery};
 use crate::seek::Seek;
 use crate::segment::JournalId;
+use crate::snapshot::SnapshotStore;
 use crate::space::Space;
-use crate::storage::Storage;
+use crate::storage::{DirectoryStorage, Storage};
 use crate::writer::{Appender, DigestQueue, Shared};
 
 /// What an acknowledgement promises. The writer writes and syncs either way; only who waits differs.
@@ -56,6 +59,19 @@ pub struct Options {
     pub journal_id: Option<JournalId>,
     /// Where segments are kept; nothing: in the data folder. For disks that fail on purpose.
     pub storage: Option<Arc<dyn Storage>>,
+    /// Where snapshots are kept; nothing: in the data folder. For disks that fail on purpose.
+    pub snapshots: Option<Arc<dyn Storage>>,
+    /// What a snapshot says of the journal; nothing: there is none.
+    pub known: Option<Known>,
+}
+
+/// What is known of a journal before it is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// A link that it holds. What stands before the segment of this link need not be read.
+    pub link: Link,
+    /// Commands up to this one were durable.
+    pub durable: Sequence,
 }
 
 impl Options {
@@ -73,7 +89,19 @@ impl Options {
             head_directory: None,
             journal_id: None,
             storage: None,
+            snapshots: None,
+            known: None,
         }
+    }
+
+    /// The snapshots of the data folder `directory`.
+    pub fn snapshot_store(&self, directory: &Path) -> SnapshotStore {
+        self.snapshots.clone().map_or_else(|| SnapshotStore::open(directory), SnapshotStore::with_storage)
+    }
+
+    pub(crate) fn segments(&self, directory: &Path) -> Arc<dyn Storage> {
+        let folder = || Arc::new(DirectoryStorage::new(directory.join(JOURNAL_FOLDER))) as Arc<dyn Storage>;
+        self.storage.clone().unwrap_or_else(folder)
     }
 
     pub(crate) fn head_path(&self, journal: JournalId) -> PathBuf {

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use engine::{Command, Sequence, Sequenced};
 
 use crate::batch::{BatchHeader, BatchView, Records};
+use crate::checkpoint::Link;
 use crate::checksum::ChainHash;
 use crate::chunk::{BatchPlace, Chunk};
 use crate::decision::State;
@@ -48,7 +49,7 @@ pub struct Reader {
     place: Place,
     batch: Option<CurrentBatch>,
     verified: Verified,
-    watch: Watch,
+    watched: Vec<Watched>,
     finished: bool,
 }
 
@@ -137,11 +138,11 @@ pub(crate) struct Found {
 
 /// A link whose passing is noted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Watch {
-    Nothing,
-    /// The link with this hash, if this is the last command up to it.
-    For(ChainHash, Sequence),
-    Passed,
+struct Watched {
+    hash: ChainHash,
+    /// The last command up to it.
+    last: Sequence,
+    passed: bool,
 }
 
 enum Next {
@@ -195,7 +196,7 @@ impl Reader {
                 seal: None,
                 cut: None,
             },
-            watch: Watch::Nothing,
+            watched: Vec::new(),
             finished: false,
         };
         reader.enter_segment(&header).map_err(|fault| reader.damaged(0, fault))?;
@@ -258,6 +259,11 @@ impl Reader {
         Ok(false)
     }
 
+    /// How long the current batch is.
+    pub(crate) fn batch_bytes(&self) -> u64 {
+        self.batch.as_ref().map_or(0, |batch| batch.place.whole.len() as u64)
+    }
+
     /// Decodes every value of the current batch.
     pub(crate) fn check_values(&mut self) -> Result<(), ReadError> {
         while self.next_record()?.is_some() {}
@@ -272,13 +278,22 @@ impl Reader {
 
     /// Notes whether the link with this hash and this last command is passed, from the current one on.
     pub(crate) fn watch_for(&mut self, hash: ChainHash, last: Sequence) {
-        self.watch = Watch::For(hash, last);
+        self.watched.push(Watched { hash, last, passed: false });
         self.pass(self.place.hash);
     }
 
-    /// Whether the link watched for was passed.
-    pub(crate) fn has_passed(&self) -> bool {
-        self.watch == Watch::Passed
+    /// Whether a link watched for was passed.
+    pub(crate) fn has_passed(&self, hash: ChainHash) -> bool {
+        self.watched.iter().any(|watched| watched.passed && watched.hash == hash)
+    }
+
+    /// The link passed last.
+    pub(crate) fn link(&self) -> Link {
+        Link {
+            segment: self.segment.number,
+            last: Sequence(self.place.sequence.0.saturating_sub(1)),
+            hash: self.place.hash,
+        }
     }
 
     /// Where the next batch would be written: segment and offset.
@@ -359,8 +374,9 @@ impl Reader {
     }
 
     fn pass(&mut self, hash: ChainHash) {
-        if self.watch == Watch::For(hash, Sequence(self.place.sequence.0 - 1)) {
-            self.watch = Watch::Passed;
+        let last = Sequence(self.place.sequence.0.saturating_sub(1));
+        for watched in &mut self.watched {
+            watched.passed |= watched.hash == hash && watched.last == last;
         }
     }
 
@@ -565,6 +581,7 @@ impl Reader {
 
     /// Goes to the segment behind this one, which is there, unless a batch has come here meanwhile.
     pub(crate) fn leave_if_ended(&mut self) -> Result<(), ReadError> {
+        self.refresh()?;
         self.ahead = vec![self.segment.number.next()];
         match self.look()? {
             Next::SegmentEnds => self.leave_segment()?,
@@ -698,6 +715,12 @@ pub(crate) fn segment_numbers(storage: &dyn Storage) -> Result<Vec<SegmentNumber
         }
     }
     Ok(numbers)
+}
+
+/// The segments from one on; nothing if it is not there.
+pub(crate) fn from_segment(numbers: &[SegmentNumber], first: SegmentNumber) -> Option<&[SegmentNumber]> {
+    let before = usize::try_from(first.0.checked_sub(SegmentNumber::FIRST.0)?).ok()?;
+    numbers.get(before..).filter(|rest| !rest.is_empty())
 }
 
 pub(crate) fn map(storage: &dyn Storage, number: SegmentNumber) -> Result<Bytes, ReadError> {

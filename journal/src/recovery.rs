@@ -17,15 +17,16 @@ use engine::limits::{BEHAVIOUR, carries_behaviour};
 use ring::Watermark;
 
 use crate::batch::BatchBuilder;
+use crate::checkpoint::Link;
 use crate::decision::State;
-use crate::error::{HeadFault, OpenError, ReadError, WriteError};
+use crate::error::{HeadFault, OpenError, ReadError, SnapshotFault, WriteError};
 use crate::head::{self, Found, Head, HeadImage, HeadLock};
-use crate::journal::{Journal, Opened, Options};
+use crate::journal::{Journal, Known, Opened, Options};
 use crate::layout::{RECORD_BYTES_MAX, RECORD_PREFIX_BYTES};
-use crate::reader::{Cut, JOURNAL_FOLDER, Reader, Verified, segment_numbers};
+use crate::reader::{Cut, JOURNAL_FOLDER, Reader, Verified, from_segment, segment_numbers};
 use crate::record::{RecordKind, RecordView};
 use crate::segment::{CUT_SUFFIX, Identity, JournalId, SPARE_SUFFIX, SegmentNumber};
-use crate::storage::{DirectoryStorage, Storage};
+use crate::storage::Storage;
 use crate::tail::{Plan, Tail};
 use crate::writer::{self, DigestQueue, Shared};
 
@@ -39,6 +40,8 @@ pub struct Recovery {
     pub identity: Identity,
     /// What the disk held; nothing for a new journal.
     pub found: Option<Verified>,
+    /// From which link on the disk was read; nothing: from the beginning.
+    pub since: Option<Link>,
     /// Where the last segment was moved, if its header was not whole.
     pub set_aside: Option<PathBuf>,
     /// What became of the head.
@@ -69,9 +72,13 @@ impl Recovery {
         let found = self.found.as_ref();
         match (state, self.head) {
             (State::Whole | State::Sealed, _) => found.map(|found| {
+                let from = self.since.map(|link| format!(", read from segment {} on", link.segment.0));
                 format!(
-                    "{} segments, {} batches, commands up to {}",
-                    found.segment_count, found.batch_count, found.last
+                    "{} segments, {} batches, commands up to {}{}",
+                    found.segment_count,
+                    found.batch_count,
+                    found.last,
+                    from.unwrap_or_default()
                 )
             }),
             (State::TornTail | State::TornSegment, _) => found.and_then(|found| found.cut.as_ref()).map(|cut| {
@@ -113,11 +120,11 @@ pub(crate) fn open_locked(lock: FolderLock, options: &Options) -> Result<Opened,
     let directory = lock.directory();
     let folder = directory.join(JOURNAL_FOLDER);
     make_folder(&folder, directory)?;
-    let storage = options.storage.clone().unwrap_or_else(|| Arc::new(DirectoryStorage::new(folder)));
+    let storage = options.segments(directory);
     settle(storage.as_ref())?;
-    let opening = match Reader::with_storage(storage.clone())? {
-        Some(reader) => resume(directory, options, storage, reader)?,
-        None => create(options, storage)?,
+    let opening = match segment_numbers(storage.as_ref())?.as_slice() {
+        [] => create(options, storage)?,
+        numbers => resume(directory, options, storage, numbers)?,
     };
     start(options, opening, lock)
 }
@@ -143,7 +150,14 @@ fn create(options: &Options, storage: Arc<dyn Storage>) -> Result<Opening, OpenE
     remove_spares(storage.as_ref())?;
     let plan = plan(options, storage, identity);
     let batch = BatchBuilder::new(Sequence(1), plan.payload_bytes_max());
-    let recovery = Recovery { identity, found: None, set_aside: None, head: HeadOutcome::Absent, last: Sequence::NONE };
+    let recovery = Recovery {
+        identity,
+        found: None,
+        since: None,
+        set_aside: None,
+        head: HeadOutcome::Absent,
+        last: Sequence::NONE,
+    };
     Ok(Opening { recovery, tail: Tail::create(plan)?, batch, claimed: None })
 }
 
@@ -151,8 +165,18 @@ fn resume(
     directory: &Path,
     options: &Options,
     storage: Arc<dyn Storage>,
-    mut reader: Reader,
+    numbers: &[SegmentNumber],
 ) -> Result<Opening, OpenError> {
+    let begin = || Reader::enter(storage.clone(), numbers);
+    let entered = options.known.and_then(|known| Some((known.link, from_segment(numbers, known.link.segment)?)));
+    let reader = match entered {
+        Some((link, numbers)) => {
+            let mut reader = Reader::enter(storage.clone(), numbers)?;
+            reader.watch_for(link.hash, link.last);
+            reader
+        }
+        None => begin()?,
+    };
     let identity = *reader.identity();
     if !carries_behaviour(identity.behaviour) {
         let (directory, version) = (directory.to_owned(), identity.behaviour);
@@ -163,20 +187,43 @@ fn resume(
     // Held until the new head has replaced it.
     let claimed = head::claim(&path).map_err(head_error(&path))?;
     let found = head::find(&path, identity.journal).map_err(io_error(&path))?.map_err(refused)?;
-    match &found {
-        Found::Head(image) => read_beside(&mut reader, image)?.map_err(refused)?,
-        Found::Nothing | Found::OtherBoot => reader.read_to_end()?,
+    let read = |mut reader: Reader| -> Result<Reader, OpenError> {
+        match &found {
+            Found::Head(image) => read_beside(&mut reader, image)?.map_err(refused)?,
+            Found::Nothing | Found::OtherBoot => reader.read_to_end()?,
+        }
+        Ok(reader)
+    };
+    let mut reader = read(reader)?;
+    let since = options.known.map(|known| known.link).filter(|link| reader.has_passed(link.hash));
+    if entered.is_some() && since.is_none() {
+        // Another history's link vouches for nothing that stands before it.
+        reader = read(begin()?)?;
     }
+    lacks_nothing(directory, options, &reader)?;
     same_venue(directory, options, &reader)?;
 
     let mut opening = cut(options, storage, &reader)?;
     opening.claimed = claimed;
+    opening.recovery.since = since;
     opening.recovery.head = match found {
         Found::Nothing => HeadOutcome::Absent,
         Found::OtherBoot => HeadOutcome::OtherBoot,
         Found::Head(image) => HeadOutcome::Adopted { command_count: opening.adopt(&image)? },
     };
     Ok(opening)
+}
+
+/// Whether the disk holds what is known to have been durable.
+fn lacks_nothing(directory: &Path, options: &Options, reader: &Reader) -> Result<(), OpenError> {
+    let last = reader.verified().last;
+    match options.known {
+        Some(Known { durable, .. }) if durable > last => {
+            let file = options.snapshot_store(directory).folder().to_owned();
+            Err(OpenError::Snapshot { file, fault: SnapshotFault::Newer { sequence: durable, last } })
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Erases the torn tail; gives the end to go on from.
@@ -195,6 +242,7 @@ fn cut(options: &Options, storage: Arc<dyn Storage>, reader: &Reader) -> Result<
         identity: *reader.identity(),
         last: verified.last,
         found: Some(verified),
+        since: None,
         set_aside,
         head: HeadOutcome::Absent,
     };
@@ -259,7 +307,7 @@ fn read_beside(reader: &mut Reader, image: &HeadImage) -> Result<Result<(), Head
         reader.check_values()?;
         agreement = agreement.and_then(|()| reader.batch_records().try_for_each(|record| compare(&record, image)));
     }
-    if !reader.has_passed() {
+    if !reader.has_passed(image.mark.hash) {
         return Ok(Err(HeadFault::Unknown));
     }
     Ok(agreement)

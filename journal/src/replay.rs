@@ -14,7 +14,7 @@ use crate::digest::{Block, BlockDigest, Digest, EncodedEvents, EventDigest, book
 use crate::error::{ReadError, ReplayError};
 use crate::reader::{Reader, Verified};
 use crate::record::Seal;
-use crate::sequencer::{BEFORE_FIRST, Discard, Discontinuity, Sequencer};
+use crate::sequencer::{Discard, Discontinuity, Sequencer};
 
 /// What a replay found.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,7 +75,8 @@ pub fn replay(
     })
 }
 
-/// Replays everything that `reader` yields into a new engine, to serve from. `sink` gets every event, on this thread.
+/// Replays everything that `reader`, which is at the journal's beginning, yields into a new engine, to serve from. `sink`
+/// gets every event, on this thread.
 ///
 /// Two more threads share the work, so that the engine waits neither for reading nor for hashing:
 ///
@@ -90,12 +91,36 @@ pub fn rebuild(
     sink: &mut impl EventSink,
     progress: impl FnMut(Sequence),
 ) -> Result<Replayed, ReplayError> {
-    let mut replay = Replay::begin(&reader)?;
+    let engine = new_engine(&reader)?;
+    rebuild_behind(engine, EventDigest::new(), reader, Sequence(u64::MAX), sink, progress)
+}
+
+/// The engine that the journal begins with.
+pub(crate) fn new_engine(reader: &Reader) -> Result<Engine, ReplayError> {
+    let identity = reader.identity();
+    if !carries_behaviour(identity.behaviour) {
+        return Err(uncarried(identity.behaviour, Sequence(1)));
+    }
+    Ok(Engine::with_behaviour(identity.capacity, identity.behaviour))
+}
+
+/// The same behind a block's end, and up to a command: `engine` and the digest of its events are there, and `reader` yields
+/// what follows.
+pub(crate) fn rebuild_behind(
+    engine: Engine,
+    event_digest: EventDigest,
+    reader: Reader,
+    until: Sequence,
+    sink: &mut impl EventSink,
+    progress: impl FnMut(Sequence),
+) -> Result<Replayed, ReplayError> {
+    let sequencer = Sequencer::new(Discard, engine.last());
+    let mut replay = Replay { engine, sequencer };
     let folder = reader.folder().to_owned();
     let ((to_apply, chunks), (to_digest, pages)) = (belt(), belt());
     std::thread::scope(|scope| {
-        let reading = thread("replay-reader").spawn_scoped(scope, move || read(reader, &to_apply))?;
-        let digesting = thread("replay-digest").spawn_scoped(scope, move || digest(&pages))?;
+        let reading = thread("replay-reader").spawn_scoped(scope, move || read(reader, until, &to_apply))?;
+        let digesting = thread("replay-digest").spawn_scoped(scope, move || digest(event_digest, &pages))?;
         let applied = replay.apply(chunks, to_digest, sink, progress);
         let (verified, read) = reading.join().expect("reading does not panic");
         let digested = digesting.join().expect("hashing does not panic");
@@ -110,12 +135,13 @@ fn thread(name: &str) -> Builder {
     Builder::new().name(name.to_owned())
 }
 
-/// Reads to the end, the first error, or until nobody takes what is read.
-fn read(mut reader: Reader, to_apply: &Filler<Chunk>) -> (Verified, Result<(), ReadError>) {
+/// Reads to the end, up to a command, to the first error, or until nobody takes what is read.
+fn read(mut reader: Reader, until: Sequence, to_apply: &Filler<Chunk>) -> (Verified, Result<(), ReadError>) {
     loop {
         let mut chunk = to_apply.next();
         let outcome = reader.fill(&mut chunk);
-        let more = !chunk.is_empty() && to_apply.put(chunk);
+        let ends = chunk.end_at(until);
+        let more = !chunk.is_empty() && to_apply.put(chunk) && !ends;
         if outcome.is_err() || !more {
             return (reader.verified().clone(), outcome);
         }
@@ -137,15 +163,6 @@ struct Page {
 }
 
 impl Replay {
-    fn begin(reader: &Reader) -> Result<Self, ReplayError> {
-        let identity = reader.identity();
-        if !carries_behaviour(identity.behaviour) {
-            return Err(uncarried(identity.behaviour, Sequence(1)));
-        }
-        let engine = Engine::with_behaviour(identity.capacity, identity.behaviour);
-        Ok(Self { engine, sequencer: Sequencer::new(Discard, BEFORE_FIRST) })
-    }
-
     /// Applies chunks until there are no more, one does not follow, or the digests differ.
     fn apply(
         &mut self,
@@ -228,17 +245,16 @@ impl Difference {
 }
 
 /// Hashes pages until there are no more, or one is not what the journal says.
-fn digest(pages: &Emptier<Page>) -> Result<EventDigest, Difference> {
-    let mut digest = EventDigest::new();
-    // Of every block so far: a journal may carry a block's digest much later.
-    let mut blocks = Vec::new();
+fn digest(mut digest: EventDigest, pages: &Emptier<Page>) -> Result<EventDigest, Difference> {
+    let mut blocks = Blocks::behind(&digest);
     while let Some(page) = pages.take() {
         digest.encoded(&page.events);
         digest.applied(page.last);
-        blocks.extend(digest.completed().map(|block| block.digest));
+        digest.completed().for_each(|block| blocks.add(block));
         for &(recorded, place) in &page.digests {
-            let index = usize::try_from(recorded.block.0).expect("the reader saw the block end");
-            same(recorded, blocks[index], place)?;
+            if let Some(computed) = blocks.of(recorded.block) {
+                same(recorded, computed, place)?;
+            }
         }
         // A seal whose digest is zero behind commands says nothing.
         if let Some((Seal { last, event_digest }, place)) = page.seal
@@ -250,6 +266,34 @@ fn digest(pages: &Emptier<Page>) -> Result<EventDigest, Difference> {
         pages.give_back(page);
     }
     Ok(digest)
+}
+
+/// The digests of all blocks of a replay: a journal may carry a block's digest much later.
+pub(crate) struct Blocks {
+    first: Block,
+    digests: Vec<Digest>,
+}
+
+impl Blocks {
+    /// Of the blocks that complete behind what `digest` has taken, and of the one before, if there is one.
+    pub(crate) fn behind(digest: &EventDigest) -> Self {
+        match digest.last_block() {
+            Some(BlockDigest { block, digest }) => Self { first: block, digests: vec![digest] },
+            None => Self { first: Block(0), digests: Vec::new() },
+        }
+    }
+
+    /// The next block has ended.
+    pub(crate) fn add(&mut self, ended: BlockDigest) {
+        debug_assert_eq!(ended.block.0, self.first.0 + self.digests.len() as u64);
+        self.digests.push(ended.digest);
+    }
+
+    /// Nothing for a block from before.
+    pub(crate) fn of(&self, block: Block) -> Option<Digest> {
+        let index = usize::try_from(block.0.checked_sub(self.first.0)?).ok()?;
+        self.digests.get(index).copied()
+    }
 }
 
 fn same(recorded: BlockDigest, computed: Digest, place: BatchPlace) -> Result<(), Difference> {

@@ -29,6 +29,12 @@ pub trait Storage: Send + Sync + 'static {
     /// takes no space from anybody.
     fn create(&self, name: &str, length: u64) -> io::Result<Box<dyn StorageFile>>;
 
+    /// A new file of `length` bytes whose space is taken, to be written once, from front to back; what is not written yet
+    /// is not defined. Writes are durable behind [`StorageFile::sync`] alone. Replaces a file of that name.
+    fn reserve(&self, name: &str, length: u64) -> io::Result<Box<dyn StorageFile>> {
+        self.create(name, length)
+    }
+
     /// An existing file, for writing.
     fn open(&self, name: &str) -> io::Result<Box<dyn StorageFile>>;
 
@@ -106,14 +112,13 @@ impl Storage for DirectoryStorage {
         }
         let path = self.path.join(name);
         let file = OpenOptions::new().write(true).create(true).truncate(true).open(&path)?;
-        match fill(&file, &path, length).and_then(|()| OpenFile::new(file, &path)) {
-            Ok(file) => Ok(Box::new(file)),
-            Err(error) => {
-                // The error that made it fail is the one to tell.
-                let _ = fs::remove_file(&path);
-                Err(error)
-            }
-        }
+        or_remove(&path, fill(&file, &path, length).and_then(|()| OpenFile::new(file, &path)))
+    }
+
+    fn reserve(&self, name: &str, length: u64) -> io::Result<Box<dyn StorageFile>> {
+        let path = self.path.join(name);
+        let file = OpenOptions::new().write(true).create(true).truncate(true).open(&path)?;
+        or_remove(&path, allocate(&file, length).and_then(|()| OpenFile::reserved(file, &path, length)))
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn StorageFile>> {
@@ -159,12 +164,25 @@ impl Storage for DirectoryStorage {
     }
 }
 
-/// Whole pages go past the page cache and are durable when they are written; the rest through it.
+/// A file that cannot be completed takes no space. The error that made it fail is the one to tell.
+fn or_remove(path: &Path, made: io::Result<OpenFile>) -> io::Result<Box<dyn StorageFile>> {
+    match made {
+        Ok(file) => Ok(Box::new(file)),
+        Err(error) => {
+            let _ = fs::remove_file(path);
+            Err(error)
+        }
+    }
+}
+
+/// Whole pages go past the page cache; the rest through it.
 struct OpenFile {
     file: File,
     /// Opened for writing past the page cache; nothing where the file system does not offer that.
     direct: Option<File>,
-    /// What was written through the page cache and not synced.
+    /// Whether what goes past the page cache is durable when it is written.
+    direct_is_durable: bool,
+    /// What was written and is not known to be durable.
     unsynced: bool,
     length: u64,
 }
@@ -172,7 +190,14 @@ struct OpenFile {
 impl OpenFile {
     fn new(file: File, path: &Path) -> io::Result<Self> {
         let length = file.metadata()?.len();
-        Ok(Self { file, direct: open_direct(path, OFlags::DSYNC)?, unsynced: false, length })
+        let direct = open_direct(path, OFlags::DSYNC)?;
+        Ok(Self { file, direct, direct_is_durable: true, unsynced: false, length })
+    }
+
+    /// Its writes do not wait for the device one by one.
+    fn reserved(file: File, path: &Path, length: u64) -> io::Result<Self> {
+        let direct = open_direct(path, OFlags::empty())?;
+        Ok(Self { file, direct, direct_is_durable: false, unsynced: true, length })
     }
 }
 
@@ -193,7 +218,10 @@ impl StorageFile for OpenFile {
 
     fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
         match &self.direct {
-            Some(direct) if is_whole_pages(bytes, offset) => direct.write_all_at(bytes, offset),
+            Some(direct) if is_whole_pages(bytes, offset) => {
+                self.unsynced |= !self.direct_is_durable;
+                direct.write_all_at(bytes, offset)
+            }
             _ => {
                 self.unsynced = true;
                 self.file.write_all_at(bytes, offset)

@@ -9,15 +9,19 @@ mod common;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use common::{Folder, NoCore, PAGE, Writing, cancel, crc32c, page_of_cancels};
+use common::trading::{self, Live, snapshotted};
+use common::{Folder, NoCore, PAGE, Writing, cancel, crc32c, fail_allocations, page_of_cancels};
 use engine::command::{AdminNote, SetBehaviour};
 use engine::{Command, Sequence, Stamp, Timestamp};
 use journal::{
-    Action, Candidate, Choice, Digest, Follower, Journal, JournalId, OpenError, Options, Polling, ReadError, Reader,
-    Seek, Sequencer, State, Verdict, choose, replay,
+    Action, AsOf, Checkpoint, Digest, FolderLock, Follower, Journal, JournalId, Keep, OpenError, Options, Polling,
+    ReadError, Reader, Seek, Sequencer, SignedCheckpoint, SnapshotStore, StartError, State, replay, start_locked,
+    state_at, state_digest,
 };
+use simulation::SimulatedDisk;
 
 // Journals, and what is done to them.
 
@@ -391,12 +395,44 @@ fn made(state: State) -> Vec<(Folder, Meet)> {
             let meet = |folder: &Folder| open(folder, &Options { segment_bytes: 1 << 60, ..folder.options() }, 0);
             vec![(Folder::new(), Box::new(meet))]
         }
-        State::SnapshotNone
-        | State::SnapshotGood
-        | State::SnapshotDamaged
-        | State::SnapshotForeign
-        | State::SnapshotDiffers
-        | State::SnapshotNewer => vec![(Folder::new(), Box::new(move |_| meet_snapshot(state)))],
+        State::SnapshotNone => vec![(journal_of(1), Box::new(start))],
+        State::SnapshotGood => vec![(snapshotted(), Box::new(start))],
+        State::SnapshotDamaged => vec![(with_snapshot(|bytes| bytes[5_000] ^= 1), Box::new(start))],
+        State::SnapshotMissing => {
+            let folder = snapshotted();
+            fs::remove_file(newest_snapshot(&folder)).unwrap();
+            vec![(folder, Box::new(start))]
+        }
+        State::SnapshotVersion => {
+            let of_a_version = with_snapshot(|bytes| {
+                bytes[8] = 2;
+                let checksum = crc32c(&bytes[..4_092]);
+                bytes[4_092..4_096].copy_from_slice(&checksum.to_le_bytes());
+            });
+            vec![(of_a_version, Box::new(start)), (of_an_engine_to_come(), Box::new(start))]
+        }
+        State::SnapshotForeign => {
+            let folder = snapshotted();
+            fs::remove_dir_all(folder.data().join("journal")).unwrap();
+            let options = Options { journal_id: Some(JournalId([9; 16])), ..folder.options() };
+            drop(Journal::open(&folder.data(), &options).unwrap().appender);
+            vec![(folder, Box::new(start))]
+        }
+        State::SnapshotOtherHistory => {
+            let folder = snapshotted();
+            fs::remove_dir_all(folder.data().join("journal")).unwrap();
+            let mut live = Live::start(&folder, &Options { snapshots: Some(nowhere()), ..folder.options() }, None);
+            live.submit(&trading::commands(99, 2_600));
+            live.close();
+            vec![(folder, Box::new(start))]
+        }
+        State::SnapshotDiffers => vec![(leading_elsewhere(), Box::new(start))],
+        State::SnapshotNewer => {
+            let folder = snapshotted();
+            (8..=99).for_each(|number| drop(fs::remove_file(folder.segment(number))));
+            vec![(folder, Box::new(start))]
+        }
+        State::SnapshotUnwritable => vec![(Folder::new(), Box::new(take_one_on_a_full_disk))],
     }
 }
 
@@ -434,33 +470,86 @@ fn open_a_copy(folder: &Folder) -> Met {
     met
 }
 
-const OURS: JournalId = JournalId([1; 16]);
+// Snapshots.
 
-fn meet_snapshot(state: State) -> Met {
-    let whole = Candidate { journal: OURS, sequence: Sequence(70), verdict: Verdict::Whole };
-    let candidate = match state {
-        State::SnapshotDamaged => Candidate { verdict: Verdict::Damaged, ..whole },
-        State::SnapshotForeign => Candidate { journal: JournalId([2; 16]), ..whole },
-        State::SnapshotDiffers => Candidate { verdict: Verdict::Differs, ..whole },
-        State::SnapshotNewer => Candidate { sequence: Sequence(101), ..whole },
-        _ => whole,
-    };
-    let candidates = if state == State::SnapshotNone { &[][..] } else { &[candidate][..] };
-    match choose(OURS, Sequence(100), candidates) {
-        Ok(chosen) => match chosen.passed_over.first() {
-            Some((_, fault)) => {
-                assert_eq!(chosen.choice, Choice::WholeJournal);
-                Met { refused: false, ..Met::refused(State::from(fault), fault) }
+fn newest_snapshot(folder: &Folder) -> PathBuf {
+    folder.snapshots().join(format!("{:020}.snapshot", 2_048))
+}
+
+fn with_snapshot(edit: impl FnOnce(&mut Vec<u8>)) -> Folder {
+    let folder = snapshotted();
+    let mut bytes = fs::read(newest_snapshot(&folder)).unwrap();
+    edit(&mut bytes);
+    fs::write(newest_snapshot(&folder), bytes).unwrap();
+    folder
+}
+
+/// A disk of which nothing is left.
+fn nowhere() -> Arc<SimulatedDisk> {
+    Arc::new(SimulatedDisk::new(1))
+}
+
+/// A whole snapshot whose state has another version.
+fn of_an_engine_to_come() -> Folder {
+    let signed = |folder: &Folder| SnapshotStore::open(&folder.data()).checkpoint_of(Sequence(2_048)).unwrap();
+    let folder = snapshotted();
+    let whole = signed(&folder);
+    with_snapshot(|bytes| {
+        let payload = 4_096..4_096 + usize::try_from(u64::from_le_bytes(bytes[40..48].try_into().unwrap())).unwrap();
+        bytes[payload.start + 7] = b'3';
+        let state_digest = Digest(*blake3::hash(&bytes[payload]).as_bytes());
+        let key = ed25519_dalek::SigningKey::from_bytes(&[5; 32]);
+        let forged = SignedCheckpoint::sign(Checkpoint { state_digest, ..whole.checkpoint }, &key);
+        let trailer = bytes.len() - 4_096;
+        bytes[trailer..trailer + 272].copy_from_slice(&forged.to_bytes());
+        let checksum = crc32c(&bytes[trailer..trailer + 4_092]);
+        bytes[trailer + 4_092..].copy_from_slice(&checksum.to_le_bytes());
+    })
+}
+
+/// A whole snapshot that says another digest of the events before it than the journal does.
+fn leading_elsewhere() -> Folder {
+    let folder = snapshotted();
+    let store = SnapshotStore::open(&folder.data());
+    let said = store.checkpoint_of(Sequence(2_048)).unwrap().checkpoint;
+    let engine = state_at(&folder.data(), AsOf::Sequence(Sequence(2_048)), |_| {}).unwrap().engine;
+    let key = ed25519_dalek::SigningKey::from_bytes(&[5; 32]);
+    let forged = store.write(&engine, Checkpoint { event_digest: Digest([3; 32]), ..said }, &key).unwrap();
+    store.publish(forged, Keep::default()).unwrap();
+    folder
+}
+
+/// Opens and rebuilds the state; whatever snapshots there are, it is a whole replay's.
+fn start(folder: &Folder) -> Met {
+    match start_locked(FolderLock::take(&folder.data()).unwrap(), &folder.options()) {
+        Ok(start) => {
+            let said = start.report().join("; ");
+            let found = if start.snapshot.is_some() { State::SnapshotGood } else { State::SnapshotNone };
+            let passed_over: Vec<_> = start.passed_over.iter().map(|passed| passed.fault).collect();
+            let states = passed_over.iter().map(State::from).chain([found]).collect();
+            let engine = state_digest(&start.engine);
+            drop(start.opened.appender);
+            if folder.commands().len() > 1_000 {
+                assert_eq!(engine, replay(&folder.data(), &mut (), |_| {}).unwrap().state_digest, "{said}");
             }
-            None => Met {
-                states: vec![chosen.state()],
-                refused: false,
-                said: String::new(),
-                types: format!("{:?}", chosen.choice),
-            },
-        },
-        Err((_, fault)) => Met::refused(State::from(&fault), &fault),
+            Met { states, refused: false, said, types: format!("{passed_over:?} snapshot") }
+        }
+        Err(StartError::Open(error)) => Met::refused(State::of_open_error(&error).unwrap(), &error),
+        Err(error) => panic!("{error}"),
     }
+}
+
+fn take_one_on_a_full_disk(folder: &Folder) -> Met {
+    let disk = SimulatedDisk::new(3);
+    let mut live = Live::start(folder, &Options { snapshots: Some(Arc::new(disk.clone())), ..folder.options() }, None);
+    live.submit(&trading::commands(5, 1_000));
+    fail_allocations(&disk, u64::MAX);
+    live.request.ask();
+    live.submit(&trading::commands(6, 100));
+    let error = live.next_snapshot().unwrap().unwrap_err();
+    live.close();
+    let said = error.to_string();
+    Met { states: vec![State::SnapshotUnwritable], refused: false, said, types: format!("{error:?} ReadBack") }
 }
 
 /// All files below the folder, with what is in them.
@@ -554,48 +643,6 @@ fn the_last_batch_of_a_newer_build_is_not_cut() {
             Err(OpenError::Read(ReadError::Damaged { offset, .. })) => assert_eq!(offset, 8_192),
             other => panic!("{other:?}"),
         }
-    }
-}
-
-// Snapshots.
-
-#[test]
-fn the_newest_usable_snapshot_is_chosen_and_the_others_are_reported() {
-    let candidate = |sequence, verdict| Candidate { journal: OURS, sequence: Sequence(sequence), verdict };
-    let foreign = Candidate { journal: JournalId([2; 16]), ..candidate(60, Verdict::Whole) };
-    let found = [
-        candidate(10, Verdict::Whole),
-        candidate(50, Verdict::Whole),
-        foreign,
-        candidate(70, Verdict::Differs),
-        candidate(90, Verdict::Damaged),
-        candidate(40, Verdict::Whole),
-    ];
-    let chosen = choose(OURS, Sequence(100), &found).unwrap();
-    assert_eq!(chosen.choice, Choice::Snapshot(1));
-    let passed_over: Vec<_> = chosen.passed_over.iter().map(|(place, fault)| (*place, State::from(fault))).collect();
-    assert_eq!(passed_over, [(2, State::SnapshotForeign), (3, State::SnapshotDiffers), (4, State::SnapshotDamaged)]);
-
-    let exactly_at_the_end = [candidate(10, Verdict::Whole), candidate(100, Verdict::Whole)];
-    assert_eq!(choose(OURS, Sequence(100), &exactly_at_the_end).unwrap().choice, Choice::Snapshot(1));
-    assert_eq!(choose(OURS, Sequence(9), &[]).unwrap().choice, Choice::WholeJournal);
-}
-
-/// One that is newer than the journal proves a loss, unless it is damaged or another journal's: then it proves nothing.
-#[test]
-fn a_journal_that_a_snapshot_shows_to_have_lost_something_is_refused() {
-    let newer = Candidate { journal: OURS, sequence: Sequence(101), verdict: Verdict::Whole };
-    let older = Candidate { sequence: Sequence(50), ..newer };
-    for (candidates, refused) in [
-        ([older, newer], true),
-        ([newer, older], true),
-        ([older, Candidate { verdict: Verdict::Differs, ..newer }], true),
-        ([older, Candidate { verdict: Verdict::Damaged, ..newer }], false),
-        ([older, Candidate { journal: JournalId([2; 16]), ..newer }], false),
-    ] {
-        let outcome = choose(OURS, Sequence(100), &candidates);
-        assert_eq!(outcome.is_err(), refused, "{candidates:?}");
-        assert!(refused || outcome.unwrap().choice == Choice::Snapshot(0));
     }
 }
 

@@ -2,126 +2,13 @@
 
 mod common;
 
-use common::{Folder, NoCore, SplitMix64, limit_order, seed};
-use engine::command::{
-    AddKey, AdminNote, CancelOnDisconnect, CancelOrder, Disconnect, DisconnectReason, Establish, GrantRole, KeyKind,
-    ListInstrument, MassCancel, Negotiate, OpenAccount, ReplaceOrder, Role,
-};
-use engine::instrument::{Holds, Phase};
-use engine::order::SelfTradePrevention;
-use engine::{
-    AccountId, AssetId, Capacity, ClientOrderId, Command, CommandHeader, Engine, Event, EventHeader, InstrumentId,
-    KeyId, LoginNonce, Nanoseconds, OrderId, Price, Quantity, Sequence, SessionId, SessionVersion, StpGroup, Text,
-    Timestamp,
-};
+use common::trading::{day, setting_up};
+use common::{Folder, NoCore, SplitMix64, seed};
+use engine::{Capacity, Command, Engine, Event, EventHeader, Sequence, Timestamp};
 use journal::{
     BEFORE_FIRST, Block, BlockDigest, Both, Digest, EventDigest, Fault, Journal, Opened, ReadError, Reader,
     ReplayError, Sequencer, book_digest, rebuild, replay, state_digest,
 };
-
-/// One instrument that only matches, three accounts, one session whose loss cancels after a second.
-fn setting_up() -> Vec<Command> {
-    let mut commands = vec![Command::from_venue(ListInstrument {
-        instrument: InstrumentId(1),
-        name: Text::new("BTC-USD").unwrap(),
-        base: AssetId::NONE,
-        quote: AssetId::NONE,
-        tick: 1,
-        tick_decimals: 2,
-        lot: 1,
-        lot_decimals: 4,
-        reference: Price::ABSENT,
-        holds: Holds::Off,
-        self_trade_prevention: SelfTradePrevention::Allow,
-        phase: Phase::Continuous,
-        note: AdminNote::NONE,
-    })];
-    commands.push(Command::from_venue(AddKey {
-        key: KeyId(1),
-        kind: KeyKind::Ed25519,
-        public_key: [1; 32],
-        note: AdminNote::NONE,
-    }));
-    for account in (2..=4).map(AccountId) {
-        commands.push(Command::from_venue(OpenAccount {
-            account,
-            stp_group: StpGroup::NONE,
-            self_trade_prevention: None,
-            fee_tier: 0,
-            note: AdminNote::NONE,
-        }));
-        let role = Role::Trader;
-        commands.push(Command::from_venue(GrantRole { key: KeyId(1), role, account, note: AdminNote::NONE }));
-    }
-    commands
-}
-
-/// What the session of all three accounts' trader carries.
-const SESSION: CommandHeader = CommandHeader { author: KeyId(1), session: SessionId(1), ..CommandHeader::VENUE };
-
-/// A trader's day: orders, amends, cancels, and a session that comes and goes.
-fn day(random: &mut SplitMix64, count: u64) -> Vec<Command> {
-    let mut names = vec![ClientOrderId(1)];
-    let mut version = SessionVersion::NONE;
-    (1..=count)
-        .map(|number| match random.below(20) {
-            0 => {
-                version = SessionVersion(number);
-                Command { header: SESSION, body: Negotiate { version }.into() }
-            }
-            1 => Command {
-                header: SESSION,
-                body: Establish {
-                    version,
-                    nonce: LoginNonce(number),
-                    cancel_on_disconnect: CancelOnDisconnect::Cancel,
-                    cancel_grace: Nanoseconds(random.below(100)),
-                    keep_alive: Nanoseconds(1_000_000_000),
-                }
-                .into(),
-            },
-            2 => Command {
-                header: SESSION,
-                body: Disconnect { version, reason: DisconnectReason::ConnectionLost }.into(),
-            },
-            3 => Command::from_venue(MassCancel {
-                account: AccountId(2),
-                instrument: InstrumentId::NONE,
-                side: None,
-                entered_by: SessionId::NONE,
-                client_order_id: ClientOrderId(number),
-                note: AdminNote::NONE,
-            }),
-            4..=7 => Command::from_venue(CancelOrder {
-                account: AccountId(3),
-                order_id: OrderId::NONE,
-                original_client_order_id: names[usize::try_from(random.below(names.len() as u64)).unwrap()],
-                client_order_id: ClientOrderId(number),
-            }),
-            8 => Command::from_venue(ReplaceOrder {
-                account: AccountId(4),
-                order_id: OrderId::NONE,
-                original_client_order_id: names[usize::try_from(random.below(names.len() as u64)).unwrap()],
-                client_order_id: ClientOrderId::NONE,
-                order_type: None,
-                time_in_force: None,
-                price: Price(90 + random.below(20)),
-                quantity: Quantity(1 + random.below(20)),
-                stop_price: Price::ABSENT,
-                display_quantity: Quantity::ABSENT,
-                expire_at: Timestamp::NONE,
-            }),
-            _ => {
-                let order = limit_order(random);
-                names.push(order.client_order_id);
-                Command {
-                    header: if random.below(2) == 0 { SESSION } else { CommandHeader::VENUE },
-                    body: order.into(),
-                }
-            }
-        })
-        .collect()
-}
 
 /// What a venue that ran to its end knows of itself.
 #[derive(Debug, PartialEq)]

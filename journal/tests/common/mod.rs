@@ -1,6 +1,8 @@
 //! What the tests of the journal share. Nothing here comes from the code under test but its public types.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
 
+pub mod trading;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,6 +66,10 @@ impl Folder {
 
     pub fn segment(&self, number: u64) -> PathBuf {
         self.data().join("journal").join(format!("{number:08}.seg"))
+    }
+
+    pub fn snapshots(&self) -> PathBuf {
+        self.data().join("snapshots")
     }
 
     pub fn heads(&self) -> PathBuf {
@@ -270,6 +276,16 @@ pub fn crc32c(bytes: &[u8]) -> u32 {
 /// What a writer does to its disk, allocations aside.
 pub const CHANGES: [Operation; 5] =
     [Operation::Settle, Operation::Write, Operation::Sync, Operation::Rename, Operation::SyncDirectory];
+
+/// The same, and allocations.
+pub const CHANGES_AND_FILES: [Operation; 6] = [
+    Operation::Create,
+    Operation::Settle,
+    Operation::Write,
+    Operation::Sync,
+    Operation::Rename,
+    Operation::SyncDirectory,
+];
 
 /// The `number`-th change from now fails. A write leaves its first bytes: of a batch, the header and a part of the first
 /// record.
