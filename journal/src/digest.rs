@@ -107,6 +107,16 @@ impl EventDigest {
         }
     }
 
+    /// Of what is known to have `digest` up to the end of a block, `last`; the events counted are those behind it.
+    ///
+    /// # Panics
+    ///
+    /// If no block ends there.
+    pub fn behind(last: Sequence, digest: Digest) -> Self {
+        assert!(last.0.is_multiple_of(BLOCK_COMMANDS), "a block ends there");
+        Self { applied: last, previous: digest, block: HashSink::behind(digest), ..Self::new() }
+    }
+
     /// All commands up to `sequence` were applied and all of their events taken.
     pub fn applied(&mut self, sequence: Sequence) {
         while self.block_in_progress().last() <= sequence {
@@ -189,7 +199,7 @@ impl EncodedEvents {
         self.count = 0;
     }
 
-    fn as_slice(&self) -> &[u8] {
+    pub(crate) fn as_slice(&self) -> &[u8] {
         &self.bytes[..self.filled]
     }
 }
