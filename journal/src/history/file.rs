@@ -28,6 +28,12 @@ impl EventsFile {
         Ok(Self { file, path: path.to_owned() })
     }
 
+    /// Asks the system to read all of it, and does not wait for that.
+    fn prepare(&self) {
+        // Without it everything takes longer, and nothing else changes.
+        let _ = rustix::fs::fadvise(&self.file, 0, None, rustix::fs::Advice::WillNeed);
+    }
+
     pub(super) fn header(&self) -> Result<FileHeader, HistoryError> {
         FileHeader::decode(&self.read::<FILE_HEADER_BYTES>(0)?).map_err(|fault| match fault {
             HeaderFault::Fault(fault) => self.damaged(0, fault),
@@ -199,6 +205,7 @@ pub(super) struct Walked {
 /// Walks a file of events up to its end or to the first thing that is not good, and lists its whole blocks.
 pub(super) fn walk(path: &Path, depth: Depth) -> Result<Walked, HistoryError> {
     let file = EventsFile::open(path)?;
+    file.prepare();
     let listed = ListedFile::new(path.to_owned(), file.header()?);
     let mut walk =
         Walk { length: file.length()?, file, depth, digests: Vec::new(), listed, pages: Vec::new(), events: 0 };

@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io;
+use std::num::NonZero;
 use std::path::Path;
 
 use engine::canonical::{Canonical, Reader};
@@ -28,6 +29,9 @@ const DIRECTORY_ENTRY_BYTES: usize = 9;
 const LEAVES_PER_SHEET: usize = SHEET_ROOM / DIRECTORY_ENTRY_BYTES;
 /// Bytes of a leaf for its keys.
 const LEAF_ROOM: usize = SHEET_ROOM - 2;
+
+/// Header, pages and directory of an index of the usual size.
+const PREPARED_BYTES: u64 = 65_536;
 
 /// What an index says of its file of events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +75,14 @@ impl Index {
         Ok(Self::from_bytes(bytes))
     }
 
+    /// Asks the system to read what every search in an index begins with, and does not wait for it.
+    pub(super) fn prepare(path: &Path) {
+        // Without it everything takes longer, and nothing else changes.
+        if let Ok(file) = File::open(path) {
+            let _ = rustix::fs::fadvise(&file, 0, NonZero::new(PREPARED_BYTES), rustix::fs::Advice::WillNeed);
+        }
+    }
+
     fn from_bytes(bytes: FileBytes) -> Result<Self, HistoryFault> {
         let header = IndexHeader::decode(sheet(bytes.as_ref(), 0)?)?;
         let sheets = header.leaves_at() + header.leaf_count as usize;
@@ -103,13 +115,25 @@ impl Index {
         partition(self.header.page_count, |number| Ok(is_so(&self.page(number)?)))
     }
 
+    /// Asks the system to read the leaf in which a key begins, if it is there, and does not wait for it.
+    pub(super) fn prepare_leaf_of(&self, key: Key) {
+        if let Ok(leaf) = self.leaf_of(key) {
+            self.bytes.prepare((self.header.leaves_at() + leaf as usize) * SHEET_BYTES, SHEET_BYTES);
+        }
+    }
+
+    /// The leaf in which a key begins, if it is there.
+    fn leaf_of(&self, key: Key) -> Result<u32, HistoryFault> {
+        let place = (key.kind(), key.id());
+        // The key may begin in the leaf before the first one that begins with it.
+        Ok(partition(self.header.leaf_count, |leaf| Ok(self.first_of(leaf)? < place))?.saturating_sub(1))
+    }
+
     /// The pages that hold events of a key, ascending.
     pub(super) fn pages_of(&self, key: Key) -> Result<Vec<u32>, HistoryFault> {
         let place = (key.kind(), key.id());
-        // The key may begin in the leaf before the first one that begins with it.
-        let begin = partition(self.header.leaf_count, |leaf| Ok(self.first_of(leaf)? < place))?.saturating_sub(1);
         let mut pages = Vec::new();
-        for leaf in begin..self.header.leaf_count {
+        for leaf in self.leaf_of(key)?..self.header.leaf_count {
             let first = self.first_of(leaf)?;
             if first > place {
                 break;

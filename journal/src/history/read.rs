@@ -62,7 +62,10 @@ impl History {
             return Ok(None);
         }
         let mut state = State::default();
-        for number in Names::read(&folder)?.events {
+        let names = Names::read(&folder)?;
+        // The disk is slow when it is asked for one thing at a time.
+        names.events.iter().for_each(|number| Index::prepare(&folder.join(number.index_name())));
+        for number in names.events {
             let path = folder.join(number.events_name());
             match open_file(&path, &folder.join(number.index_name())) {
                 Ok(file) if file.begins().number == number && follows(&state, &file) => {
@@ -93,7 +96,9 @@ impl History {
     ///
     /// If the beginning that is asked for is no longer kept, the only item is an error that says so.
     pub fn events(&self, query: &Query) -> Events {
-        Events::begin(&self.shared.read(), query)
+        let events = Events::begin(&self.shared.read(), query);
+        events.prepare();
+        events
     }
 }
 
@@ -161,6 +166,16 @@ impl Events {
         }
         let failure = is_gone(state, query).then(|| HistoryError::Gone { first: state.first() });
         Self { wanted, direction: query.direction, parts, pages: None, events: VecDeque::new(), failure }
+    }
+
+    /// Lets the disk fetch from all files at once what the search will look at in one after the other.
+    fn prepare(&self) {
+        let Some(key) = self.wanted.key else { return };
+        for part in &self.parts {
+            if let Part::File(CompleteFile::Indexed { index, .. }) = part {
+                index.prepare_leaf_of(key);
+            }
+        }
     }
 
     fn advance(&mut self) -> Result<Option<(EventHeader, Event)>, HistoryError> {
