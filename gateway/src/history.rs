@@ -1,5 +1,7 @@
 //! Reports again: who can find them, and how to pick them out of a replay.
 
+use std::ops::ControlFlow;
+
 use engine::event::Report;
 use engine::{Event, EventHeader, EventSink, Sequence, SessionId, SessionSequence, SessionVersion};
 
@@ -70,6 +72,81 @@ impl EventSink for ReportCollector {
     }
 }
 
+/// Picks a range of reports out of a session's events, the newest event first.
+///
+/// Which login events are of is said by the session's own events, so some of them may be handed over beyond the first
+/// report of the range.
+#[derive(Debug)]
+pub struct BackwardCollector {
+    range: ReportRange,
+    /// The login in whose midst the last event was; none: no event has said it yet.
+    version: SessionVersion,
+    has_first: bool,
+    /// The newest first.
+    found: Vec<(EventHeader, Event)>,
+}
+
+impl BackwardCollector {
+    /// A collector that has seen nothing.
+    pub fn new(range: ReportRange) -> Self {
+        Self { range, version: SessionVersion::NONE, has_first: false, found: Vec::new() }
+    }
+
+    /// Takes an event from before the one taken last; breaks when no earlier one is needed.
+    pub fn event(&mut self, header: &EventHeader, event: &Event) -> ControlFlow<()> {
+        if let Some(version) = self.login_of(event) {
+            self.enter(version);
+            if self.version < self.range.version
+                || self.version == self.range.version && matches!(event, Event::SessionNegotiated(_))
+            {
+                return ControlFlow::Break(());
+            }
+        }
+        let numbers = numbers(event).into_iter().filter(|&(session, _)| session == self.range.session);
+        let mut is_wanted = false;
+        for (_, number) in numbers.filter(|&(_, number)| self.range.contains(number)) {
+            is_wanted = true;
+            self.has_first |= number == self.range.from;
+        }
+        if is_wanted {
+            self.found.push((*header, *event));
+        }
+        if self.has_first && self.version == self.range.version {
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// What was found, in the order in which it happened.
+    pub fn into_found(mut self) -> Vec<(EventHeader, Event)> {
+        if self.version != self.range.version {
+            return Vec::new();
+        }
+        self.found.reverse();
+        self.found
+    }
+
+    /// The login that one of the session's own events is of.
+    fn login_of(&self, event: &Event) -> Option<SessionVersion> {
+        let (session, version) = match event {
+            Event::SessionNegotiated(event) => (event.session, event.version),
+            Event::SessionEstablished(event) => (event.session, event.version),
+            Event::SessionDisconnected(event) => (event.session, event.version),
+            _ => return None,
+        };
+        (session == self.range.session).then_some(version)
+    }
+
+    /// What was found so far is of this login; of a later one than is asked for, it is not wanted.
+    fn enter(&mut self, version: SessionVersion) {
+        self.version = version;
+        if version != self.range.version {
+            self.found.clear();
+            self.has_first = false;
+        }
+    }
+}
+
 /// The sessions that an event is reported to, with the reports' numbers; those of nobody are zero.
 fn numbers(event: &Event) -> [(SessionId, SessionSequence); 2] {
     let number = |report: &Report| (report.session, report.report_number);
@@ -91,5 +168,78 @@ fn numbers(event: &Event) -> [(SessionId, SessionSequence); 2] {
         Event::MassCancelled(event) => one(&event.report),
         Event::MassCancelRejected(event) => one(&event.report),
         _ => Default::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::event::{MassCancelRejected, SessionDisconnected, SessionNegotiated};
+    use engine::{AccountId, ClientOrderId, EventId, ExecId, InstrumentId, KeyId, RejectReason, Timestamp};
+
+    use super::*;
+
+    const SESSION: SessionId = SessionId(7);
+
+    fn report(session: SessionId, number: u64) -> Event {
+        let report = Report {
+            account: AccountId(2),
+            session,
+            exec_id: ExecId::NONE,
+            report_number: SessionSequence(number),
+            client_sequence: SessionSequence::NONE,
+        };
+        let (client_order_id, instrument) = (ClientOrderId::NONE, InstrumentId::NONE);
+        let (side, entered_by, reason) = (None, SessionId::NONE, RejectReason::UnknownSession);
+        MassCancelRejected { report, client_order_id, instrument, side, entered_by, reason }.into()
+    }
+
+    /// Three logins with some reports each, of which some are another session's; some are lost connections.
+    fn events(lengths: [u64; 3]) -> Vec<(EventHeader, Event)> {
+        let mut events = Vec::new();
+        for (login, &length) in (1..).zip(&lengths) {
+            let version = SessionVersion(login * 10);
+            events.push(SessionNegotiated { session: SESSION, key: KeyId(1), version }.into());
+            for number in 1..=length {
+                events.extend([report(SESSION, number), report(SessionId(8), number)]);
+                if number % 5 == 0 {
+                    let (reason, cancel_at) = (engine::command::DisconnectReason::ConnectionLost, Timestamp::NEVER);
+                    events.push(SessionDisconnected { session: SESSION, version, reason, cancel_at }.into());
+                }
+            }
+        }
+        let header = |sequence| EventHeader {
+            id: EventId { sequence: Sequence(sequence), index: 0 },
+            time: Timestamp(sequence),
+            received_at: Timestamp(sequence),
+        };
+        (1..).map(header).zip(events).collect()
+    }
+
+    #[test]
+    fn backward_finds_what_forward_finds_and_looks_at_no_more_than_a_login() {
+        for lengths in [[4, 4, 4], [12, 0, 7], [0, 0, 0], [7, 12, 1]] {
+            let events = events(lengths);
+            for version in [5, 10, 20, 30, 35].map(SessionVersion) {
+                for (from, count) in [(1, 1), (1, 20), (3, 2), (6, 1), (11, 9), (40, 1)] {
+                    let range = ReportRange { session: SESSION, version, from: SessionSequence(from), count };
+                    let mut forward = ReportCollector::new(range);
+                    events.iter().for_each(|(header, event)| forward.event(header, event));
+                    let mut backward = BackwardCollector::new(range);
+                    let mut newest_first = events.iter().rev();
+                    let stopped = newest_first.any(|(header, event)| backward.event(header, event).is_break());
+                    let story = format!("{lengths:?} {range:?}");
+                    assert_eq!(backward.into_found(), forward.into_found(), "{story}");
+                    assert_eq!(stopped, version >= SessionVersion(10), "{story}");
+                }
+            }
+        }
+        // The range's first report is the last thing looked at, once it is known whose it is.
+        let events = events([0, 0, 100]);
+        let range = ReportRange { session: SESSION, version: SessionVersion(30), from: SessionSequence(90), count: 5 };
+        let mut backward = BackwardCollector::new(range);
+        let looked_at =
+            events.iter().rev().position(|(header, event)| backward.event(header, event).is_break()).unwrap();
+        assert!(looked_at < 30, "{looked_at}");
+        assert_eq!(backward.into_found().len(), 5);
     }
 }

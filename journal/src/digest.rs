@@ -205,7 +205,7 @@ impl EncodedEvents {
         self.count = 0;
     }
 
-    fn as_slice(&self) -> &[u8] {
+    pub(crate) fn as_slice(&self) -> &[u8] {
         &self.bytes[..self.filled]
     }
 }

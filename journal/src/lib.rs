@@ -21,6 +21,7 @@ pub mod error;
 pub mod follow;
 mod hasher;
 mod head;
+pub mod history;
 pub mod journal;
 pub mod layout;
 mod mapping;
@@ -48,6 +49,9 @@ pub use decision::{Action, Decision, State};
 pub use digest::{Block, BlockDigest, Digest, EventDigest, HashSink, book_digest, state_digest};
 pub use error::{AppendError, Fault, HeadFault, OpenError, ReadError, ReplayError, SnapshotFault, WriteError};
 pub use follow::{Follower, Polling, StopFollowing};
+pub use history::{
+    Direction, Events, HISTORY_FOLDER, History, HistoryError, HistoryOptions, HistoryWriter, Key, Query, Retention,
+};
 pub use journal::{Durability, Journal, Known, Opened, Options};
 pub use reader::{Cut, JOURNAL_FOLDER, Position, Reader, Verified};
 pub use record::{Entry, Seal};

@@ -1,4 +1,8 @@
-//! Reports again, by replaying the journal: slow and always right.
+//! Reports again: looked up in the event history, and by replaying the journal where that does not reach.
+//!
+//! [`HistoryReports`] goes backward over the events of the session's pages, from the last released command to the first
+//! report that is asked for. [`JournalHistory`] replays: slow and always right. It answers what the history no longer
+//! keeps, and for a history that does not come along: one whose disk is full, or whose thread has stopped.
 //!
 //! One replay runs at a time, and answers everybody who had asked when it began: after a restart all sessions ask at
 //! once. The journal is read from the disk alone. On a venue whose reports survive the process only, the newest may
@@ -14,13 +18,76 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use engine::{Event, EventHeader, EventSink, Sequence};
-use gateway::history::{ReportCollector, ReportHistory, ReportRange};
-use journal::{Reader, rebuild};
-use ring::Watermark;
+use gateway::history::{BackwardCollector, ReportCollector, ReportHistory, ReportRange};
+use journal::{Direction, History, HistoryError, Key, Query, Reader, Seek, rebuild};
+use ring::{Idle, Watermark};
 
-type Found = io::Result<Vec<(EventHeader, Event)>>;
+type Reports = Vec<(EventHeader, Event)>;
+type Found = io::Result<Reports>;
+
+/// How long a history may stand still before what it lacks is found by replay.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The reports of a venue that keeps an event history.
+pub(crate) struct HistoryReports {
+    history: History,
+    /// The last command whose events the history has.
+    reached: Arc<Watermark>,
+    replay: JournalHistory,
+    patience: Duration,
+}
+
+#[cfg_attr(not(test), expect(dead_code, reason = "no venue keeps a history yet"))]
+impl HistoryReports {
+    /// What is in `history` up to `reached`, and the rest by `replay`.
+    pub(crate) fn new(history: History, reached: Arc<Watermark>, replay: JournalHistory) -> Self {
+        Self { history, reached, replay, patience: PATIENCE }
+    }
+
+    /// Whether the history has come as far as `released`; waits while it comes nearer.
+    fn reaches(&self, released: Sequence) -> bool {
+        let mut before = self.reached.get();
+        loop {
+            let moved = || {
+                let now = self.reached.get();
+                (now != before || now >= released.0 || self.reached.is_poisoned()).then_some(now)
+            };
+            match self.reached.bell().wait_at_most(Idle::Poll, self.patience, moved) {
+                Some(now) if now >= released.0 => return true,
+                Some(now) if now > before => before = now,
+                Some(_) | None => return false,
+            }
+        }
+    }
+
+    /// Nothing if the history does not reach back so far.
+    fn look_up(&self, range: &ReportRange, released: Sequence) -> Result<Option<Reports>, HistoryError> {
+        let key = Some(Key::Session(range.session));
+        let to = Some(Seek::Sequence(released));
+        let mut collector = BackwardCollector::new(*range);
+        for event in self.history.events(&Query { key, from: None, to, direction: Direction::Backward }) {
+            let (header, event) = event?;
+            if collector.event(&header, &event).is_break() {
+                return Ok(Some(collector.into_found()));
+            }
+        }
+        Ok((self.history.first() <= Sequence(1)).then(|| collector.into_found()))
+    }
+}
+
+impl ReportHistory for HistoryReports {
+    fn reports(&self, range: &ReportRange, released: Sequence) -> Found {
+        if self.reaches(released)
+            && let Ok(Some(reports)) = self.look_up(range, released)
+        {
+            return Ok(reports);
+        }
+        self.replay.reports(range, released)
+    }
+}
 
 /// The reports of a venue that runs.
 pub(crate) struct JournalHistory {
@@ -209,5 +276,79 @@ mod tests {
             let counts = asking.map(|asking| asking.join().unwrap().unwrap().len());
             assert_eq!(counts, [1, 2, 1, 2]);
         });
+    }
+
+    /// The event history of the venue that has stopped, as far as its files hold it, and with what they do not.
+    fn history_of(directory: &std::path::Path) -> journal::HistoryWriter {
+        let reader = Reader::open(directory).unwrap();
+        let options = journal::HistoryOptions { reserve_bytes: 0, ..journal::HistoryOptions::default() };
+        let mut writer = journal::HistoryWriter::open(directory, reader.identity().journal, &options).unwrap();
+        let last = rebuild(reader, &mut writer, |_| {}).unwrap().engine.last();
+        writer.applied(last).unwrap();
+        writer
+    }
+
+    fn reports_of(writer: &journal::HistoryWriter, reached: &Arc<Watermark>, replay: JournalHistory) -> HistoryReports {
+        HistoryReports::new(writer.reader(), Arc::clone(reached), replay)
+    }
+
+    /// A replay that would fail.
+    fn no_replay() -> JournalHistory {
+        let durable = Arc::new(Watermark::new(0, Idle::Park));
+        durable.poison();
+        JournalHistory::new(PathBuf::from("nowhere"), durable)
+    }
+
+    #[test]
+    fn reports_from_the_event_history_are_those_of_a_replay() {
+        let folder = tempfile::tempdir().unwrap();
+        let last = stopped(folder.path());
+        let writer = history_of(folder.path());
+        let reached = Arc::new(Watermark::new(last.0, Idle::Park));
+        let reports = reports_of(&writer, &reached, no_replay());
+        let replay = JournalHistory::new(folder.path().to_owned(), Arc::clone(&reached));
+        for range in [range(1), range(2), ReportRange { from: SessionSequence(2), ..range(1) }] {
+            let found = reports.reports(&range, last).unwrap();
+            assert_eq!(found, replay.reports(&range, last).unwrap());
+            assert_eq!(found.len() as u64, range.count);
+        }
+        // Neither another login's, nor what was released later than is asked for.
+        let other = ReportRange { version: SessionVersion(2), ..range(2) };
+        assert_eq!(reports.reports(&other, last).unwrap(), []);
+        assert_eq!(reports.reports(&range(2), Sequence(last.0 - 1)).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_history_that_comes_along_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let last = stopped(folder.path());
+        let writer = history_of(folder.path());
+        let reached = Arc::new(Watermark::new(0, Idle::Park));
+        let reports = HistoryReports { patience: Duration::MAX, ..reports_of(&writer, &reached, no_replay()) };
+        std::thread::scope(|scope| {
+            let asking = scope.spawn(|| reports.reports(&range(2), last));
+            reached.advance(last.0 - 1);
+            assert!(!asking.is_finished());
+            reached.advance(last.0);
+            assert_eq!(asking.join().unwrap().unwrap().len(), 2);
+        });
+    }
+
+    #[test]
+    fn what_the_history_does_not_reach_is_found_by_a_replay() {
+        let folder = tempfile::tempdir().unwrap();
+        let last = stopped(folder.path());
+        let durable = Arc::new(Watermark::new(last.0, Idle::Park));
+        let writer = history_of(folder.path());
+        // It stands still; it has stopped for good.
+        for stop in [false, true] {
+            let reached = Arc::new(Watermark::new(last.0 - 1, Idle::Park));
+            if stop {
+                reached.poison();
+            }
+            let replay = JournalHistory::new(folder.path().to_owned(), Arc::clone(&durable));
+            let reports = HistoryReports { patience: Duration::ZERO, ..reports_of(&writer, &reached, replay) };
+            assert_eq!(reports.reports(&range(2), last).unwrap().len(), 2);
+        }
     }
 }
