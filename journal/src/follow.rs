@@ -242,6 +242,15 @@ impl Follower {
         }
     }
 
+    /// Waits for a time; false if the follower has to end.
+    pub(crate) fn pause(&self, time: Duration) -> bool {
+        let ends = || match &self.durability {
+            Durable::Watermark(durable) => durable.is_poisoned() || self.stop.is_asked(),
+            Durable::Head { .. } => self.stop.is_asked(),
+        };
+        self.stop.bell.wait_at_most(Idle::Park, time, || ends().then_some(())).is_none()
+    }
+
     fn next_or_wait(&mut self) -> Result<Option<Entry>, ReadError> {
         while !self.stop.is_asked() {
             if let Some(entry) = self.try_next()? {

@@ -16,7 +16,7 @@ use crate::layout::ALIGNMENT_MIN;
 use crate::reader::JOURNAL_FOLDER;
 use crate::recovery::{self, FolderLock, Recovery};
 use crate::seek::Seek;
-use crate::segment::JournalId;
+use crate::segment::{Identity, JournalId};
 use crate::snapshot::SnapshotStore;
 use crate::space::Space;
 use crate::storage::{DirectoryStorage, Storage};
@@ -137,6 +137,7 @@ pub struct Journal {
     pub(crate) shared: Arc<Shared>,
     pub(crate) durability: Durability,
     pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) identity: Identity,
 }
 
 impl Journal {
@@ -152,6 +153,11 @@ impl Journal {
     pub fn open_locked(lock: FolderLock, options: &Options) -> Result<Opened, OpenError> {
         options.check()?;
         recovery::open_locked(lock, options)
+    }
+
+    /// What all its segments agree on.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// The last durable sequence, to read and to wait for. Poisoned: nothing more becomes durable.

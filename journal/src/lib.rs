@@ -60,7 +60,7 @@ pub use replay::{Both, ReplaySummary, Replayed, rebuild, replay};
 pub use seek::Seek;
 pub use segment::{Identity, JournalId, SegmentHeader, SegmentNumber};
 pub use sequencer::{Append, Apply, BEFORE_FIRST, Discard, Discontinuity, Sequencer};
-pub use shadow::{Archive, Shadow, ShadowError, ShadowEvent, SnapshotPolicy, SnapshotRequest, Taken};
+pub use shadow::{Shadow, ShadowError, ShadowEvent, SnapshotPolicy, SnapshotRequest, Taken};
 pub use snapshot::{Keep, Loaded, PassedOver, Published, SNAPSHOT_FOLDER, SnapshotError, SnapshotStore};
 pub use space::Space;
 pub use start::{Start, StartError, start_locked};

@@ -268,7 +268,8 @@ fn start(options: &Options, mut opening: Opening, lock: FolderLock) -> Result<Op
     });
     let storage = opening.tail.storage().clone();
     let appender = writer::start(shared.clone(), opening.tail, opening.batch, lock).map_err(io_error(&path))?;
-    let journal = Journal { shared, durability: options.durability, storage };
+    let identity = opening.recovery.identity;
+    let journal = Journal { shared, durability: options.durability, storage, identity };
     Ok(Opened { journal, appender, recovery: opening.recovery })
 }
 

@@ -6,7 +6,7 @@
 //! runs, and not when it needs the replay.
 //!
 //! ```text
-//!   core ─► head ─► writer ─► segments, durable ─► Follower ─► shadow engine ─► events ─► archive
+//!   core ─► head ─► writer ─► segments, durable ─► Follower ─► shadow engine ─► events ─► HistoryWriter
 //!                                                                 │
 //!                                                                 └─► at a block's end, when due: snapshot, checkpoint
 //! ```
@@ -14,23 +14,22 @@
 //! Snapshots are taken where blocks of 1,024 commands end, so that the event digest goes on from 32 bytes.
 
 use std::collections::VecDeque;
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 use ed25519_dalek::SigningKey;
-use engine::{Command, Engine, EventSink, Sequence, Sequenced, Stamp};
+use engine::{Command, Engine, Sequence, Sequenced, Stamp};
 
 use crate::checkpoint::Checkpoint;
-use crate::digest::{Block, BlockDigest, Digest, EventDigest};
+use crate::digest::{Block, BlockDigest, Digest};
 use crate::error::ReadError;
 use crate::follow::{Follower, StopFollowing};
+use crate::history::{HistoryError, HistoryWriter};
 use crate::journal::Journal;
 use crate::layout::BLOCK_COMMANDS;
 use crate::record::Entry;
-use crate::replay::Both;
 use crate::seek::Seek;
 use crate::segment::Identity;
 use crate::sequencer::{Discard, Sequencer};
@@ -38,50 +37,6 @@ use crate::snapshot::{Keep, Published, SnapshotError, SnapshotStore, Unpublished
 use crate::start::StartError;
 use crate::storage::Storage;
 use crate::travel::{Origin, nearest_in};
-
-/// Takes the shadow's events.
-pub trait Archive: EventSink + Send {
-    /// The end of the last block that it holds for good; none: nothing. The shadow begins at or before it, and hands over
-    /// again what the archive has: it is passed over.
-    fn held(&self) -> Sequence;
-
-    /// The shadow begins behind this command, the end of a block, where its events have this digest.
-    ///
-    /// # Errors
-    /// If the archive cannot be written.
-    fn begin(&mut self, behind: Sequence, digest: &EventDigest) -> io::Result<()>;
-
-    /// All commands up to there were applied, and their events taken.
-    ///
-    /// # Errors
-    /// If the archive cannot be written.
-    fn applied(&mut self, last: Stamp) -> io::Result<()>;
-
-    /// Brings to the device what a snapshot stands on.
-    ///
-    /// # Errors
-    /// If that fails.
-    fn sync(&mut self) -> io::Result<()>;
-}
-
-/// Keeps nothing: for snapshots alone.
-impl Archive for () {
-    fn held(&self) -> Sequence {
-        Sequence(u64::MAX)
-    }
-
-    fn begin(&mut self, _: Sequence, _: &EventDigest) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn applied(&mut self, _: Stamp) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 /// When snapshots are taken, how many are kept, and who signs.
 #[derive(Clone)]
@@ -105,9 +60,9 @@ pub enum ShadowError {
     /// The journal could not be read.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// The archive could not be written.
-    #[error("the event history cannot be written: {0}: give its disk room, or repair it")]
-    Archive(#[source] io::Error),
+    /// The event history cannot be written, or is not what it was.
+    #[error(transparent)]
+    History(#[from] HistoryError),
     /// Core and shadow have applied the same commands, and their events differ.
     #[error(
         "the events of block {block} have digest {computed} when they are replayed, the core said {recorded}: core and \
@@ -134,8 +89,10 @@ pub enum ShadowError {
 /// Something to be told.
 #[derive(Debug)]
 pub enum ShadowEvent {
-    /// All commands up to this one are applied, and their events are in the archive.
+    /// All commands up to this one are applied, and the history shows their events.
     Applied(Sequence),
+    /// The event history could not be written. All is kept, and it is tried again.
+    HistoryWaits(HistoryError),
     /// A snapshot was taken.
     Snapshot(Box<Taken>),
     /// A snapshot was not taken; the next is tried when it is due.
@@ -173,13 +130,12 @@ impl SnapshotRequest {
 }
 
 /// An engine that follows a journal.
-pub struct Shadow<A> {
+pub struct Shadow {
     engine: Engine,
     sequencer: Sequencer<Discard>,
-    event_digest: EventDigest,
     /// Of blocks whose digest the journal has not said yet.
     unsaid: VecDeque<BlockDigest>,
-    archive: A,
+    history: HistoryWriter,
     identity: Identity,
     follower: Follower,
     /// Commands that were read and are not applied yet.
@@ -194,39 +150,35 @@ pub struct Shadow<A> {
 /// Commands that are applied at once: enough that the archive is told seldom, few enough that it is told soon.
 const RUN_COMMANDS: usize = 256;
 
+/// How long it waits before it tries again to write the history.
+const HISTORY_RETRY: Duration = Duration::from_secs(1);
+
 /// Blocks whose digest is remembered until the journal says it. A journal that says none, as nobody computes it, is none
 /// to compare with.
 const UNSAID_MAX: usize = 65_536;
 
-impl<A: Archive> Shadow<A> {
-    /// A shadow behind the newest snapshot at or before what `archive` holds, or at the beginning.
+impl Shadow {
+    /// A shadow behind the newest snapshot at or before what `history` holds, or at the beginning.
     ///
     /// # Errors
-    /// If the journal or its snapshots cannot be read, or the archive cannot be written.
+    /// If the journal or its snapshots cannot be read, or the history says something else than a snapshot.
     pub fn begin(
         journal: &Journal,
         policy: SnapshotPolicy,
         request: SnapshotRequest,
-        mut archive: A,
+        mut history: HistoryWriter,
     ) -> Result<Self, ShadowError> {
-        let segments: Arc<dyn Storage> = journal.storage.clone();
-        let (origin, reader) =
-            nearest_in(&segments, &policy.store, archive.held())?.expect("an open journal has a segment");
-        let Origin { engine, event_digest, .. } = origin;
-        let identity = *reader.identity();
-        drop(reader);
+        let Origin { engine, .. } = origin(journal, &policy.store, &mut history)?;
         let last = engine.last().sequence;
-        archive.begin(last, &event_digest).map_err(ShadowError::Archive)?;
         let follower = journal.follow(Seek::Sequence(last.next()))?;
         let last_snapshot = policy.store.sequences().map_err(StartError::from)?.pop().unwrap_or_default();
         let sequencer = Sequencer::new(Discard, engine.last());
         Ok(Self {
             engine,
             sequencer,
-            event_digest,
             unsaid: VecDeque::new(),
-            archive,
-            identity,
+            history,
+            identity: journal.identity,
             follower,
             commands: Vec::with_capacity(RUN_COMMANDS),
             policy,
@@ -291,20 +243,29 @@ impl<A: Archive> Shadow<A> {
         if self.commands.is_empty() {
             return Ok(());
         }
-        let mut both = Both { first: &mut self.event_digest, second: &mut self.archive };
-        let applied = self.sequencer.replay(&mut self.engine, &self.commands, &mut both);
+        let applied = self.sequencer.replay(&mut self.engine, &self.commands, &mut self.history);
         applied.map_err(|gap| ShadowError::Discontinuity { last: gap.last.sequence, found: gap.found.sequence })?;
         self.commands.clear();
         let last = self.sequencer.last();
-        self.event_digest.applied(last.sequence);
-        self.unsaid.extend(self.event_digest.completed());
-        let superfluous = self.unsaid.len().saturating_sub(UNSAID_MAX);
-        self.unsaid.drain(..superfluous);
-        self.archive.applied(last).map_err(ShadowError::Archive)?;
+        self.record(last, tell)?;
         tell(ShadowEvent::Applied(last.sequence));
         if last.sequence.0.is_multiple_of(BLOCK_COMMANDS) && self.is_due(last.sequence) {
             self.take_snapshot(tell)?;
         }
+        Ok(())
+    }
+
+    /// Lets the history take in what was applied. While it cannot, nothing more is applied.
+    fn record(&mut self, last: Stamp, tell: &Arc<impl Tell>) -> Result<(), ShadowError> {
+        while let Err(error) = self.history.applied(last) {
+            if !error.may_pass() || !self.follower.pause(HISTORY_RETRY) {
+                return Err(error.into());
+            }
+            tell(ShadowEvent::HistoryWaits(error));
+        }
+        self.unsaid.extend(self.history.completed());
+        let superfluous = self.unsaid.len().saturating_sub(UNSAID_MAX);
+        self.unsaid.drain(..superfluous);
         Ok(())
     }
 
@@ -327,7 +288,7 @@ impl<A: Archive> Shadow<A> {
 
     fn take_snapshot(&mut self, tell: &Arc<impl Tell>) -> Result<(), ShadowError> {
         self.wait_for_publishing();
-        self.archive.sync().map_err(ShadowError::Archive)?;
+        self.history.sync()?;
         let Stamp { sequence, time } = self.engine.last();
         let checkpoint = Checkpoint {
             journal: self.identity.journal,
@@ -335,8 +296,8 @@ impl<A: Archive> Shadow<A> {
             shard: self.identity.shard,
             sequence,
             time,
-            event_count: self.event_digest.event_count(),
-            event_digest: self.event_digest.value(),
+            event_count: self.history.event_digest().event_count(),
+            event_digest: self.history.event_digest().value(),
             state_digest: Digest::ZERO,
             link: self.follower.link(),
         };
@@ -372,6 +333,20 @@ impl<A: Archive> Shadow<A> {
         };
         let thread = Builder::new().name("snapshot-publish".to_owned()).spawn(publish);
         thread.map_err(|source| SnapshotError::Io { file: self.policy.store.folder().to_owned(), source })
+    }
+}
+
+/// Where the shadow begins: no snapshot counts that says something else than the history.
+fn origin(journal: &Journal, store: &SnapshotStore, history: &mut HistoryWriter) -> Result<Origin, ShadowError> {
+    let segments: Arc<dyn Storage> = journal.storage.clone();
+    let mut at_most = history.last();
+    loop {
+        let (origin, _) = nearest_in(&segments, store, at_most)?.expect("an open journal has a segment");
+        let Sequence(last) = origin.engine.last().sequence;
+        match history.begin(Sequence(last), origin.event_digest.event_count(), origin.event_digest.value()) {
+            Err(HistoryError::Differs { .. }) if last > 0 => at_most = Sequence(last - 1),
+            begun => return Ok(begun.map(|()| origin)?),
+        }
     }
 }
 

@@ -126,3 +126,10 @@ pub enum HistoryError {
         computed: Digest,
     },
 }
+
+impl HistoryError {
+    /// Whether the same may work later, without anybody restarting anything.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Io { .. } | Self::NoRoom { .. })
+    }
+}

@@ -153,6 +153,11 @@ impl HistoryWriter {
         self.completed.iter().copied()
     }
 
+    /// The digest of all events, as of the last block end.
+    pub fn event_digest(&self) -> &EventDigest {
+        &self.digest
+    }
+
     /// Shows the history as it grows, to any thread.
     pub fn reader(&self) -> History {
         History::new(self.shared.clone())

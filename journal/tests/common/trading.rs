@@ -16,9 +16,9 @@ use engine::{
 };
 
 use journal::{
-    Appender, Checkpoint, Digest, EventDigest, FolderLock, Journal, Keep, Link, Opened, Options, PassedOver, Sequencer,
-    Shadow, ShadowError, ShadowEvent, SnapshotError, SnapshotPolicy, SnapshotRequest, Start, StartError, Taken,
-    start_locked, state_digest,
+    Appender, Checkpoint, Digest, EventDigest, FolderLock, HistoryOptions, HistoryWriter, Journal, Keep, Link, Opened,
+    Options, PassedOver, Sequencer, Shadow, ShadowError, ShadowEvent, SnapshotError, SnapshotPolicy, SnapshotRequest,
+    Start, StartError, Taken, start_locked, state_digest,
 };
 
 use super::{Folder, SplitMix64, limit_order};
@@ -167,7 +167,9 @@ impl Live {
         };
         let (tell, told) = channel();
         let request = SnapshotRequest::default();
-        let shadow = Shadow::begin(&journal, policy, request.clone(), ()).unwrap();
+        let history =
+            HistoryWriter::open(&folder.data(), recovery.identity.journal, &HistoryOptions::default()).unwrap();
+        let shadow = Shadow::begin(&journal, policy, request.clone(), history).unwrap();
         let shadow = std::thread::spawn(move || shadow.run(move |event| drop(tell.send(event))));
         let sequencer = Sequencer::new(appender, engine.last());
         let (start, since) = (recovery.report(), recovery.since);
@@ -204,7 +206,7 @@ impl Live {
     /// The next snapshot that is taken, or why it is not; nothing if the shadow has ended.
     pub fn next_snapshot(&self) -> Option<Result<Box<Taken>, SnapshotError>> {
         self.told.iter().find_map(|event| match event {
-            ShadowEvent::Applied(_) => None,
+            ShadowEvent::Applied(_) | ShadowEvent::HistoryWaits(_) => None,
             ShadowEvent::Snapshot(taken) => Some(Ok(taken)),
             ShadowEvent::SnapshotFailed(error) => Some(Err(error)),
         })
