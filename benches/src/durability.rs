@@ -12,3 +12,4 @@ pub mod flow;
 pub mod groups;
 pub mod paced;
 pub mod replay;
+pub mod snapshots;

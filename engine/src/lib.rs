@@ -41,6 +41,7 @@ pub mod reject;
 mod risk;
 mod self_trade;
 mod sessions;
+pub mod settings;
 mod snapshot;
 mod table;
 pub mod timestamp;

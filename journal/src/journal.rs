@@ -155,11 +155,6 @@ impl Journal {
         recovery::open_locked(lock, options)
     }
 
-    /// What all its segments agree on.
-    pub fn identity(&self) -> &Identity {
-        &self.identity
-    }
-
     /// The last durable sequence, to read and to wait for. Poisoned: nothing more becomes durable.
     pub fn durable(&self) -> &Arc<Watermark> {
         &self.shared.durable
@@ -179,7 +174,13 @@ impl Journal {
 
     /// Follows this journal from a place on, up to what is durable. It ends when the journal does.
     pub fn follow(&self, seek: Seek) -> Result<Follower, ReadError> {
-        Follower::of_writer(self.storage.clone(), seek, self.shared.durable.clone())
+        self.source().follow(seek)
+    }
+
+    /// What those stand on who follow it, on any thread and again and again.
+    pub fn source(&self) -> JournalSource {
+        let (storage, durable) = (self.storage.clone(), self.shared.durable.clone());
+        JournalSource { storage, durable, identity: self.identity }
     }
 
     /// Where event digests are handed to the writer.
@@ -216,6 +217,26 @@ impl Journal {
         let _ = self.shared.seal.set(event_digest);
         drop(appender);
         self.failure().map_or(Ok(()), Err)
+    }
+}
+
+/// A journal that this process writes, to be followed.
+#[derive(Clone)]
+pub struct JournalSource {
+    pub(crate) storage: Arc<dyn Storage>,
+    durable: Arc<Watermark>,
+    identity: Identity,
+}
+
+impl JournalSource {
+    /// What all its segments agree on.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// See [`Journal::follow`].
+    pub fn follow(&self, seek: Seek) -> Result<Follower, ReadError> {
+        Follower::of_writer(self.storage.clone(), seek, self.durable.clone())
     }
 }
 

@@ -52,7 +52,7 @@ pub use follow::{Follower, Polling, StopFollowing};
 pub use history::{
     Direction, Events, HISTORY_FOLDER, History, HistoryError, HistoryOptions, HistoryWriter, Key, Query, Retention,
 };
-pub use journal::{Durability, Journal, Known, Opened, Options};
+pub use journal::{Durability, Journal, JournalSource, Known, Opened, Options};
 pub use reader::{Cut, JOURNAL_FOLDER, Position, Reader, Verified};
 pub use record::{Entry, Seal};
 pub use recovery::{FolderLock, HeadOutcome, Recovery};

@@ -27,7 +27,7 @@ use crate::digest::{Block, BlockDigest, Digest};
 use crate::error::ReadError;
 use crate::follow::{Follower, StopFollowing};
 use crate::history::{HistoryError, HistoryWriter};
-use crate::journal::Journal;
+use crate::journal::JournalSource;
 use crate::layout::BLOCK_COMMANDS;
 use crate::record::Entry;
 use crate::seek::Seek;
@@ -163,7 +163,7 @@ impl Shadow {
     /// # Errors
     /// If the journal or its snapshots cannot be read, or the history says something else than a snapshot.
     pub fn begin(
-        journal: &Journal,
+        journal: &JournalSource,
         policy: SnapshotPolicy,
         request: SnapshotRequest,
         mut history: HistoryWriter,
@@ -178,7 +178,7 @@ impl Shadow {
             sequencer,
             unsaid: VecDeque::new(),
             history,
-            identity: journal.identity,
+            identity: *journal.identity(),
             follower,
             commands: Vec::with_capacity(RUN_COMMANDS),
             policy,
@@ -337,7 +337,7 @@ impl Shadow {
 }
 
 /// Where the shadow begins: no snapshot counts that says something else than the history.
-fn origin(journal: &Journal, store: &SnapshotStore, history: &mut HistoryWriter) -> Result<Origin, ShadowError> {
+fn origin(journal: &JournalSource, store: &SnapshotStore, history: &mut HistoryWriter) -> Result<Origin, ShadowError> {
     let segments: Arc<dyn Storage> = journal.storage.clone();
     let mut at_most = history.last();
     loop {

@@ -12,6 +12,7 @@ use benches::durability::flow::Flow;
 use benches::durability::groups::groups;
 use benches::durability::paced::{Pace, paced};
 use benches::durability::replay::replays;
+use benches::durability::snapshots::{Size, snapshots};
 use benches::failure::Failure;
 use benches::json::Object;
 use benches::machine::Machine;
@@ -44,7 +45,16 @@ struct Arguments {
     /// Commands of the replayed journal.
     #[arg(long, default_value_t = 2_000_000, value_parser = clap::value_parser!(u32).range(1..=50_000_000))]
     commands: u32,
-    /// Runs of replay and engine, in turns; medians are told.
+    /// Accounts of the venue whose snapshots are measured.
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=4_000_000))]
+    accounts: u32,
+    /// Its resting orders.
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..=8_000_000))]
+    orders: u32,
+    /// Commands behind its last snapshot at the restart.
+    #[arg(long, default_value_t = 5_000_000)]
+    behind: u64,
+    /// Runs of replay and engine, in turns, of which medians are told; and pairs of windows with and without snapshots.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     runs: u16,
     /// Print one JSON object a line instead of a table.
@@ -63,6 +73,8 @@ enum Measure {
     Paced,
     /// A journal replayed, beside the engine alone.
     Replay,
+    /// Snapshots of a large venue under load, and a restart behind one.
+    Snapshots,
 }
 
 fn main() -> ExitCode {
@@ -118,11 +130,36 @@ impl Run<'_> {
             Measure::Groups => self.groups(line),
             Measure::Paced => self.paced(line),
             Measure::Replay => self.replay(line),
+            Measure::Snapshots => self.snapshots(line),
         }
     }
 
     fn idle(&self) -> Idle {
         if self.arguments.core.is_some() { Idle::Spin } else { Idle::Park }
+    }
+
+    fn snapshots(&self, line: impl Fn(&str) -> Line) -> Result<Vec<Line>, Failure> {
+        let Arguments { rate, seconds, core, accounts, orders, behind, runs, .. } = *self.arguments;
+        let pace = Pace { rate: rate.into(), seconds: seconds.into(), idle: self.idle(), core };
+        let size = Size { accounts, orders, behind, pairs: runs.into() };
+        let taken = snapshots(size, self.directory, &pace)?;
+        let seconds = |time: Duration| time.as_secs_f64();
+        let mut times = taken.times.clone();
+        times.sort_unstable();
+        let at = |quantile: usize| times.get((times.len() * quantile / 100).min(times.len() - 1)).copied();
+        let ratio =
+            |quantile| taken.with.value_at_quantile(quantile) as f64 / taken.without.value_at_quantile(quantile) as f64;
+        taken.report.iter().for_each(|said| eprintln!("{said}"));
+        Ok(vec![
+            line("core, no snapshot").times(&taken.without),
+            line("core, snapshots").times(&taken.with).number("p50_ratio", ratio(0.5)).number("p99_ratio", ratio(0.99)),
+            line("a snapshot")
+                .number("taken", times.len() as f64)
+                .number("median_seconds", at(50).map_or(0.0, seconds))
+                .number("longest_seconds", at(100).map_or(0.0, seconds))
+                .number("bytes", taken.bytes as f64),
+            line("restart").number("seconds", taken.restart.as_secs_f64()),
+        ])
     }
 
     fn append(&self, line: impl Fn(&str) -> Line) -> Result<Vec<Line>, Failure> {

@@ -36,6 +36,19 @@ pub struct ServeArguments {
     /// one is left, and nothing when none is.
     #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1_024))]
     pub segment_mib: u64,
+    /// A snapshot is taken behind so many commands, at the end of a block of 1,024; 0: none. The fewer, the faster a start
+    /// and a look at the past, and the more is written.
+    #[arg(long, value_name = "COMMANDS", default_value_t = 1 << 20)]
+    pub snapshot_every: u64,
+    /// How many snapshots are kept, at least two: the newest two, and of older ones ever fewer.
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(2..=1_000))]
+    pub snapshots_kept: usize,
+    /// Days of the event history that are kept. Default: all. The journal keeps everything.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=36_500))]
+    pub history_days: Option<u64>,
+    /// GiB of the event history that are kept, instead of days. Default: all.
+    #[arg(long, value_name = "N", conflicts_with = "history_days", value_parser = clap::value_parser!(u64).range(1..=1_048_576))]
+    pub history_gib: Option<u64>,
     /// What an acknowledgement promises: to survive power loss, or, sooner, the process only.
     #[arg(long, value_enum, default_value_t = DurabilityArgument::Synced)]
     pub durability: DurabilityArgument,
@@ -217,13 +230,30 @@ fn first_paragraph(error: &clap::Error) -> String {
 impl ServeArguments {
     /// Every option but the file's, with its value, whoever gave it.
     pub fn effective(&self) -> Vec<(&'static str, String)> {
-        let Self { config: _, data, head, segment_mib, durability, idle, cores, order_entry, market_data, http, demo } =
-            self;
+        let Self {
+            config: _,
+            data,
+            head,
+            segment_mib,
+            durability,
+            idle,
+            cores,
+            order_entry,
+            market_data,
+            http,
+            demo,
+            ..
+        } = self;
+        let kept = |kept: Option<u64>| kept.map_or("all".to_owned(), |kept| kept.to_string());
         let cores: Vec<_> = cores.iter().map(ToString::to_string).collect();
         vec![
             ("data", data.display().to_string()),
             ("head", head.as_ref().map_or("shared memory".to_owned(), |head| head.display().to_string())),
             ("segment-mib", segment_mib.to_string()),
+            ("snapshot-every", self.snapshot_every.to_string()),
+            ("snapshots-kept", self.snapshots_kept.to_string()),
+            ("history-days", kept(self.history_days)),
+            ("history-gib", kept(self.history_gib)),
             ("durability", name(durability)),
             ("idle", name(idle)),
             ("cores", if cores.is_empty() { "none".to_owned() } else { cores.join(",") }),
@@ -339,7 +369,7 @@ mod tests {
         for (file, said) in [
             (
                 "data = \"x\"\nspeed = 9\n",
-                "FILE, line 2: unknown key `speed`; there are data, head, segment-mib, durability",
+                "FILE, line 2: unknown key `speed`; there are data, head, segment-mib, snapshot-every",
             ),
             ("config = \"y\"", "FILE, line 1: unknown key `config`"),
             ("help = true", "FILE, line 1: unknown key `help`"),

@@ -5,6 +5,10 @@
 //! DIR/founding/…         the journal of a venue in the making, for a moment
 //! DIR/certificate.pem    the venue's certificate, for clients to trust
 //! DIR/certificate.key    its private key, for the venue alone
+//! DIR/checkpoint.key     what the venue signs its checkpoints with
+//! DIR/checkpoint.pub     the public half, hexadecimal, for whoever checks them: keep a copy elsewhere
+//! DIR/snapshots/…        states of the past, and signed checkpoints
+//! DIR/history/…          what has happened, to be looked up; derived from the journal
 //! DIR/keys/NAME.json     a demo key: who it is, what it may act for, its secret
 //! DIR/venue.json         where the venue listens, while it runs
 //! ```
@@ -173,6 +177,24 @@ impl DataFolder {
             return KeyFile::make(&file, holder.key, holder.session.0, holder.account.0);
         }
         KeyFile::read(&file)?.signing_key(&file)
+    }
+
+    /// What the venue signs its checkpoints with; made on first use, with the public half beside it for whoever checks them.
+    pub fn checkpoint_key(&self) -> Result<SigningKey, DataFolderError> {
+        let (file, public) = (self.path.join("checkpoint.key"), self.path.join("checkpoint.pub"));
+        if !file.exists() {
+            write_new(&file, &hexadecimal(&random::<32>()?), Readers::Owner)?;
+        }
+        let secret = bytes(read(&file)?.trim()).ok_or_else(|| DataFolderError::Unusable {
+            file: file.clone(),
+            reason: "this is not 64 hexadecimal digits".to_owned(),
+        })?;
+        let key = SigningKey::from_bytes(&secret);
+        let half = hexadecimal(key.verifying_key().as_bytes());
+        if fs::read_to_string(&public).ok().as_ref() != Some(&half) {
+            write_new(&public, &half, Readers::All)?;
+        }
+        Ok(key)
     }
 
     /// Says where the venue listens, for the tools that look for it.

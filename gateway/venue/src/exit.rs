@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use journal::{OpenError, ReadError, ReplayError, WriteError};
+use journal::{OpenError, ReadError, ReplayError, StartError, WriteError};
 
 /// How a tool ended. The numbers are part of the surface that others drive: they never change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +64,18 @@ impl From<&OpenError> for Exit {
             OpenError::Write(error) => error.into(),
             OpenError::Io { .. } => Self::InputOutput,
             OpenError::Different { .. } | OpenError::Behaviour { .. } | OpenError::Option { .. } => Self::Usage,
-            OpenError::Head { .. } => Self::Damaged,
+            OpenError::Head { .. } | OpenError::Snapshot { .. } => Self::Damaged,
+        }
+    }
+}
+
+impl From<&StartError> for Exit {
+    fn from(error: &StartError) -> Self {
+        match error {
+            StartError::Open(error) => error.into(),
+            StartError::Replay(error) => error.into(),
+            StartError::Snapshot(_) => Self::InputOutput,
+            StartError::Changed { .. } => Self::Damaged,
         }
     }
 }

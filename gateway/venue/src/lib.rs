@@ -5,6 +5,7 @@
 pub mod admin;
 pub mod affinity;
 mod alarm;
+pub mod archive;
 pub mod arguments;
 pub mod clock;
 pub mod config;

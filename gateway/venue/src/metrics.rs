@@ -15,6 +15,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use crate::archive::ArchiveStatus;
 use crate::clock::ClockWatch;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -51,8 +52,17 @@ pub struct Metrics {
     free: Gauge,
     clock_steps: Gauge,
     wall_ahead_ns: Gauge,
+    history_sequence: Gauge,
+    snapshots: Gauge,
+    snapshot_sequence: Gauge,
+    snapshot_bytes: Gauge,
+    snapshot_ms: Gauge,
+    archive_failing: Gauge,
+    checked_bytes: Gauge,
+    journal_damaged: Gauge,
     /// Nothing until there is a venue.
     clock: OnceLock<Arc<ClockWatch>>,
+    archive: OnceLock<Arc<ArchiveStatus>>,
 }
 
 impl Default for Metrics {
@@ -74,7 +84,16 @@ impl Default for Metrics {
             free: Gauge::default(),
             clock_steps: Gauge::default(),
             wall_ahead_ns: Gauge::default(),
+            history_sequence: Gauge::default(),
+            snapshots: Gauge::default(),
+            snapshot_sequence: Gauge::default(),
+            snapshot_bytes: Gauge::default(),
+            snapshot_ms: Gauge::default(),
+            archive_failing: Gauge::default(),
+            checked_bytes: Gauge::default(),
+            journal_damaged: Gauge::default(),
             clock: OnceLock::new(),
+            archive: OnceLock::new(),
         };
         let registry = &mut metrics.registry;
         registry.register("trades", "Trades since the start", metrics.trades.clone());
@@ -96,11 +115,46 @@ impl Default for Metrics {
         registry.register("clock_steps", "Steps of the wall clock that were not followed", metrics.clock_steps.clone());
         let ahead = "How far the wall clock is ahead of the venue's time, in nanoseconds; negative: behind";
         registry.register("wall_clock_ahead_ns", ahead, metrics.wall_ahead_ns.clone());
+        metrics.register_archive();
         metrics
     }
 }
 
 impl Metrics {
+    fn register_archive(&mut self) {
+        for (name, help, gauge) in [
+            ("history_sequence", "The last command whose events the history shows", &self.history_sequence),
+            ("snapshots_taken", "Snapshots taken since the start", &self.snapshots),
+            (
+                "snapshot_sequence",
+                "The command behind which the last was taken since the start",
+                &self.snapshot_sequence,
+            ),
+            ("snapshot_bytes", "How long its file is", &self.snapshot_bytes),
+            ("snapshot_ms", "How long it took to write it and to restore from it, in ms", &self.snapshot_ms),
+            ("archive_failing", "1: event history or snapshots do not come along", &self.archive_failing),
+            ("journal_checked_bytes", "Bytes read of what the start has passed over", &self.checked_bytes),
+            ("journal_damaged", "1: damage was found there", &self.journal_damaged),
+        ] {
+            self.registry.register(name, help, gauge.clone());
+        }
+    }
+
+    fn look_at_archive(&self) {
+        let Some(archive) = self.archive.get() else { return };
+        let set = |gauge: &Gauge, value| {
+            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        };
+        set(&self.history_sequence, archive.reached().get());
+        set(&self.snapshots, archive.snapshot_count());
+        set(&self.snapshot_sequence, archive.snapshot_sequence());
+        set(&self.snapshot_bytes, archive.snapshot_bytes());
+        set(&self.snapshot_ms, u64::try_from(archive.snapshot_time().as_millis()).unwrap_or(u64::MAX));
+        set(&self.archive_failing, archive.is_failing().into());
+        set(&self.checked_bytes, archive.checked_bytes());
+        set(&self.journal_damaged, archive.is_damaged().into());
+    }
+
     /// All of them, in Prometheus' text format; those of the journal as it is now.
     pub fn text(&self, space: &Space) -> String {
         let gauge = |bytes| i64::try_from(bytes).unwrap_or(i64::MAX);
@@ -112,6 +166,7 @@ impl Metrics {
             self.clock_steps.set(i64::try_from(clock.step_count()).unwrap_or(i64::MAX));
             self.wall_ahead_ns.set(clock.wall_ahead_ns());
         }
+        self.look_at_archive();
         let mut text = String::new();
         // A string takes everything.
         let _ = encode(&mut text, &self.registry);
@@ -121,6 +176,11 @@ impl Metrics {
     /// From now on tells of the clock of a venue, the first that is given.
     pub(crate) fn watch_clock(&self, clock: Arc<ClockWatch>) {
         let _ = self.clock.set(clock);
+    }
+
+    /// From now on tells of what a venue keeps of its past, the first that is given.
+    pub(crate) fn watch_archive(&self, archive: Arc<ArchiveStatus>) {
+        let _ = self.archive.set(archive);
     }
 
     /// Counts a request at the operator's door.

@@ -22,8 +22,10 @@ use std::time::Duration;
 
 use engine::{Event, EventHeader, EventSink, Sequence};
 use gateway::history::{BackwardCollector, ReportCollector, ReportHistory, ReportRange};
-use journal::{Direction, History, HistoryError, Key, Query, Reader, Seek, rebuild};
+use journal::{Direction, HistoryError, Key, Query, Reader, Seek, rebuild};
 use ring::{Idle, Watermark};
+
+use crate::archive::SharedHistory;
 
 type Reports = Vec<(EventHeader, Event)>;
 type Found = io::Result<Reports>;
@@ -33,17 +35,16 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The reports of a venue that keeps an event history.
 pub(crate) struct HistoryReports {
-    history: History,
+    history: SharedHistory,
     /// The last command whose events the history has.
     reached: Arc<Watermark>,
     replay: JournalHistory,
     patience: Duration,
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "no venue keeps a history yet"))]
 impl HistoryReports {
     /// What is in `history` up to `reached`, and the rest by `replay`.
-    pub(crate) fn new(history: History, reached: Arc<Watermark>, replay: JournalHistory) -> Self {
+    pub(crate) fn new(history: SharedHistory, reached: Arc<Watermark>, replay: JournalHistory) -> Self {
         Self { history, reached, replay, patience: PATIENCE }
     }
 
@@ -67,14 +68,15 @@ impl HistoryReports {
     fn look_up(&self, range: &ReportRange, released: Sequence) -> Result<Option<Reports>, HistoryError> {
         let key = Some(Key::Session(range.session));
         let to = Some(Seek::Sequence(released));
+        let history = self.history.get();
         let mut collector = BackwardCollector::new(*range);
-        for event in self.history.events(&Query { key, from: None, to, direction: Direction::Backward }) {
+        for event in history.events(&Query { key, from: None, to, direction: Direction::Backward }) {
             let (header, event) = event?;
             if collector.event(&header, &event).is_break() {
                 return Ok(Some(collector.into_found()));
             }
         }
-        Ok((self.history.first() <= Sequence(1)).then(|| collector.into_found()))
+        Ok((history.first() <= Sequence(1)).then(|| collector.into_found()))
     }
 }
 
@@ -289,7 +291,7 @@ mod tests {
     }
 
     fn reports_of(writer: &journal::HistoryWriter, reached: &Arc<Watermark>, replay: JournalHistory) -> HistoryReports {
-        HistoryReports::new(writer.reader(), Arc::clone(reached), replay)
+        HistoryReports::new(SharedHistory::new(writer.reader()), Arc::clone(reached), replay)
     }
 
     /// A replay that would fail.

@@ -16,10 +16,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use engine::{CommandBody, Engine, Timestamp};
+use ed25519_dalek::SigningKey;
+use engine::{CommandBody, Engine, Nanoseconds, Timestamp};
 use gateway::transport::{Config as OrderEntryConfig, Security, Server, tls};
 use gateway::view::View;
-use journal::{Durability, FolderLock};
+use journal::{Durability, FolderLock, Keep, Retention};
 use marketdata::Feed;
 use marketdata::quic::{Config as MarketDataConfig, Identity, Limits, Publisher};
 use ring::{EventReader, Idle};
@@ -31,6 +32,7 @@ use tokio::sync::oneshot;
 use crate::admin::{self, AdminView, Desk};
 use crate::affinity;
 use crate::alarm;
+use crate::archive::ArchivePlan;
 use crate::arguments::ConfigCommand;
 use crate::clock::behind_at_start_line;
 use crate::config::{self, ConfigError, DurabilityArgument, ServeArguments, Threads};
@@ -40,7 +42,7 @@ use crate::demo_market::{DemoMarket, DemoMarketError};
 use crate::exit::Exit;
 use crate::founding::{FoundingError, found};
 use crate::http::{Http, Status, admin_is_open};
-use crate::report_history::JournalHistory;
+use crate::report_history::{HistoryReports, JournalHistory};
 use crate::topology::{Ended, StartError, StopError, Topology, Venue, journal_options};
 
 /// Why a venue is not served.
@@ -95,11 +97,9 @@ impl ServeError {
         match self {
             Self::Config(_) | Self::Usage(_) | Self::Founding(FoundingError::Refused { .. }) => Exit::Usage,
             Self::Founding(FoundingError::Open(error)) => error.into(),
-            Self::Start(StartError::Open(error)) => error.into(),
-            Self::Start(StartError::Replay(error)) => error.into(),
-            Self::Start(StartError::Changed { .. }) => Exit::Damaged,
+            Self::Start(StartError::Start(error)) => error.into(),
             Self::Founding(_)
-            | Self::Start(StartError::Thread(_))
+            | Self::Start(StartError::Archive(_) | StartError::Thread(_))
             | Self::Folder(_)
             | Self::DemoMarket(_)
             | Self::Stop(_)
@@ -151,8 +151,8 @@ pub fn check(ConfigCommand::Check { file }: &ConfigCommand) -> Exit {
 fn say_options(arguments: &ServeArguments, threads: &Threads) {
     let source = arguments.config.as_ref().map_or(String::new(), |file| format!(" with {}", file.display()));
     println!("options{source}");
-    arguments.effective().iter().for_each(|(name, value)| println!("  {name:<12}{value}"));
-    println!("threads       {}", threads.description);
+    arguments.effective().iter().for_each(|(name, value)| println!("  {name:<16}{value}"));
+    println!("threads           {}", threads.description);
 }
 
 /// Serves until it is interrupted, and says what happens on standard output; what the venue was when it stopped.
@@ -221,11 +221,9 @@ impl Running {
         let identity = Identity { certificates, key };
         found(&lock, &journal_options(&topology), || set_up(&folder).map_err(ServeError::from))?;
         place(&threads);
+        let topology = Topology { archive: Some(archive_plan(arguments, folder.checkpoint_key()?)), ..topology };
         let mut views = None;
-        let mut admin_view = AdminView::default();
-        let mut venue = Venue::start_locked(lock, &topology, &mut admin_view, |engine| {
-            views = Some(Views::of(engine));
-        })?;
+        let mut venue = Venue::start_locked(lock, &topology, |engine| views = Some(Views::of(engine)))?;
         let views = views.expect("a venue that starts shows its engine");
         if let (Some(core), Some(error)) = (topology.core, venue.pinning_failure()) {
             eprintln!("rialto: the core could not be pinned to processor {}: {error}; it runs where it is put", core.0);
@@ -235,8 +233,10 @@ impl Running {
         let [for_order_entry, for_market_data, for_operator] = [(); 3].map(|()| taken(&mut readers));
         let status = Status::new(venue.space().clone());
         status.metrics.watch_clock(Arc::clone(venue.clock_watch()));
+        let archive = venue.archive().expect("it was asked for");
+        status.metrics.watch_archive(Arc::clone(archive.status()));
         let admission = venue.space().admission();
-        let desk = Arc::new(Desk::new(admin_view, Arc::clone(venue.commands()), Arc::clone(admission)));
+        let desk = Arc::new(Desk::new(views.operator, Arc::clone(venue.commands()), Arc::clone(admission)));
         let operator = admin::start(Arc::clone(&desk), Arc::clone(&status.metrics), for_operator);
         let operator = operator.map_err(system("a thread"))?;
 
@@ -245,7 +245,8 @@ impl Running {
             admission: Arc::clone(admission),
             ..OrderEntryConfig::new(arguments.order_entry, Security::Tls(security), wall_clock)
         };
-        let history = JournalHistory::new(folder.path().to_owned(), Arc::clone(venue.durable()));
+        let replay = JournalHistory::new(folder.path().to_owned(), Arc::clone(venue.durable()));
+        let history = HistoryReports::new(archive.history().clone(), Arc::clone(archive.status().reached()), replay);
         let commands = Arc::clone(venue.commands());
         let opened = Server::start(config, commands, for_order_entry, views.order_entry, history);
         let order_entry = match opened.map_err(door("order entry", "order-entry", arguments.order_entry)) {
@@ -346,11 +347,12 @@ impl Running {
 struct Views {
     order_entry: View,
     feed: Feed,
+    operator: AdminView,
 }
 
 impl Views {
     fn of(engine: &Engine) -> Self {
-        Self { order_entry: View::of(engine), feed: Feed::of(engine) }
+        Self { order_entry: View::of(engine), feed: Feed::of(engine), operator: AdminView::of(engine) }
     }
 }
 
@@ -368,6 +370,20 @@ fn topology(arguments: &ServeArguments, threads: &Threads) -> Topology {
         segment_bytes: arguments.segment_mib << 20,
         head_directory: arguments.head.clone(),
         ..Topology::default()
+    }
+}
+
+fn archive_plan(arguments: &ServeArguments, key: SigningKey) -> ArchivePlan {
+    let retention = match (arguments.history_days, arguments.history_gib) {
+        (Some(days), _) => Retention::Age(Nanoseconds(days * 24 * 3_600 * 1_000_000_000)),
+        (None, Some(gib)) => Retention::Bytes(gib << 30),
+        (None, None) => Retention::Everything,
+    };
+    ArchivePlan {
+        snapshot_every: (arguments.snapshot_every > 0).then_some(arguments.snapshot_every),
+        keep: Keep::at_most(arguments.snapshots_kept),
+        retention,
+        key,
     }
 }
 
@@ -389,7 +405,7 @@ fn place(threads: &Threads) {
 
 /// What was found in the data folder, and what of it somebody should look at.
 fn say_recovery(venue: &Venue) {
-    venue.recovery().report().iter().for_each(|line| println!("journal       {line}"));
+    venue.report().iter().for_each(|line| println!("journal       {line}"));
     if let Some(behind) = venue.clock_behind() {
         eprintln!("rialto: {}", behind_at_start_line(behind));
     }

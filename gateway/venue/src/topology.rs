@@ -5,9 +5,10 @@
 //!                                  │                └──► readers     gating: as many as asked for
 //!                                  ▼                └──► observers   may be lapped: as many as asked for
 //!                                 head ──► journal writer ──► durable watermark ──► releases events
+//!                                                   └──► segments ──► shadow ──► event history, snapshots
 //! ```
 //!
-//! Starting recovers the journal and replays it; stopping lets the core finish what is in the ring, the readers what is
+//! Starting recovers the journal, and the engine from the newest snapshot and a replay of what is behind it; stopping lets the core finish what is in the ring, the readers what is
 //! in theirs, and seals the journal with the digest of all events.
 
 use std::io;
@@ -17,15 +18,16 @@ use std::sync::{Arc, mpsc};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use engine::{Capacity, Engine, EventSink, Sequence};
+use engine::{Capacity, Engine, EventSink};
 use journal::{
-    AppendError, Digest, DigestQueue, Durability, EventDigest, FolderLock, Identity, Journal, OpenError, Opened,
-    Options, Reader, Recovery, ReplayError, Replayed, Sequencer, Space, WriteError, rebuild,
+    AppendError, Appender, Digest, DigestQueue, Durability, EventDigest, FolderLock, Journal, OpenError, Opened,
+    Options, Recovery, Sequencer, Space, Start, WriteError,
 };
 use ring::{CommandRing, EventReader, EventRing, Idle, Polled, Release, Watermark};
 use tokio::sync::oneshot;
 
 use crate::affinity::{self, CoreNumber};
+use crate::archive::{Archive, ArchiveError, ArchivePlan};
 use crate::clock::{Clock, ClockWatch};
 use crate::core_thread::{Core, Stopped};
 
@@ -53,6 +55,8 @@ pub struct Topology {
     pub segment_bytes: u64,
     /// Where the journal's head is kept; none: shared memory.
     pub head_directory: Option<PathBuf>,
+    /// What is kept of the past beside the journal; none: nothing.
+    pub archive: Option<ArchivePlan>,
 }
 
 impl Default for Topology {
@@ -69,6 +73,7 @@ impl Default for Topology {
             observer_count: 0,
             segment_bytes: 64 << 20,
             head_directory: None,
+            archive: None,
         }
     }
 }
@@ -76,23 +81,21 @@ impl Default for Topology {
 /// Why a venue did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The journal could not be opened.
+    /// The state could not be rebuilt.
     #[error(transparent)]
-    Open(#[from] OpenError),
-    /// The journal could not be replayed.
+    Start(#[from] journal::StartError),
+    /// What is kept of the past could not be opened.
     #[error(transparent)]
-    Replay(#[from] ReplayError),
-    /// The replay ended elsewhere than the recovery: the journal changed in between.
-    #[error("the journal was recovered up to command {recovered} but replays up to {replayed}")]
-    Changed {
-        /// The last command that recovery found.
-        recovered: Sequence,
-        /// The last command that replay found.
-        replayed: Sequence,
-    },
+    Archive(#[from] ArchiveError),
     /// A thread could not be started.
     #[error("a thread could not be started: {0}")]
     Thread(#[from] io::Error),
+}
+
+impl From<OpenError> for StartError {
+    fn from(error: OpenError) -> Self {
+        Self::Start(error.into())
+    }
 }
 
 /// Why a venue did not stop in order.
@@ -112,6 +115,7 @@ pub struct Venue {
     readers: Vec<EventReader>,
     observers: Vec<EventReader>,
     recovery: Recovery,
+    report: Vec<String>,
     durability: Durability,
     clock_behind: Option<Duration>,
     clock_watch: Arc<ClockWatch>,
@@ -121,6 +125,7 @@ pub struct Venue {
     journal: Journal,
     core: JoinHandle<Stopped>,
     digest: JoinHandle<EventDigest>,
+    archive: Option<Archive>,
 }
 
 /// What a venue was when it stopped.
@@ -136,32 +141,25 @@ impl Venue {
     ///
     /// `ready` sees the recovered engine before any command is applied: the place to derive views from it.
     pub fn start(directory: &Path, topology: &Topology, ready: impl FnOnce(&Engine)) -> Result<Self, StartError> {
-        let opened = Journal::open(directory, &journal_options(topology))?;
-        Self::run(directory, topology, opened, &mut (), ready)
+        make_folder(directory)?;
+        Self::start_locked(FolderLock::take(directory)?, topology, ready)
     }
 
-    /// The same in a folder that this process has locked; `history` gets every event of the journal's commands, from the
-    /// first on, before `ready` is called.
+    /// The same in a folder that this process has locked.
     pub fn start_locked(
         lock: FolderLock,
         topology: &Topology,
-        history: &mut impl EventSink,
         ready: impl FnOnce(&Engine),
     ) -> Result<Self, StartError> {
         let directory = lock.directory().to_owned();
-        let opened = Journal::open_locked(lock, &journal_options(topology))?;
-        Self::run(&directory, topology, opened, history, ready)
-    }
-
-    fn run(
-        directory: &Path,
-        topology: &Topology,
-        Opened { journal, appender, recovery }: Opened,
-        history: &mut impl EventSink,
-        ready: impl FnOnce(&Engine),
-    ) -> Result<Self, StartError> {
-        let (engine, event_digest) = recovered(directory, &recovery, history)?;
+        let options = journal_options(topology);
+        let start = journal::start_locked(lock, &options)?;
+        let report = start.report();
+        let Start { opened: Opened { journal, appender, recovery }, engine, event_digest, .. } = start;
         ready(&engine);
+        let archive = topology.archive.as_ref();
+        let archive = archive.map(|plan| Archive::start(&directory, journal.source(), plan, recovery.since, &options));
+        let archive = archive.transpose()?;
 
         let release = match topology.durability {
             Durability::Buffered => Release::AsPublished,
@@ -195,6 +193,7 @@ impl Venue {
             readers,
             observers,
             recovery,
+            report,
             durability,
             clock_behind,
             clock_watch,
@@ -204,6 +203,7 @@ impl Venue {
             journal,
             core,
             digest,
+            archive,
         })
     }
 
@@ -237,6 +237,16 @@ impl Venue {
     /// What was found in the data folder.
     pub fn recovery(&self) -> &Recovery {
         &self.recovery
+    }
+
+    /// What an operator should know of the start, a line each.
+    pub fn report(&self) -> &[String] {
+        &self.report
+    }
+
+    /// What is kept of the past; nothing if the topology says so.
+    pub fn archive(&self) -> Option<&Archive> {
+        self.archive.as_ref()
     }
 
     /// What an acknowledgement promises.
@@ -282,13 +292,26 @@ impl Venue {
         self.commands.wake();
         drop(self.readers);
         let Stopped { engine, appender, failure } = self.core.join().expect("the core does not panic");
-        if let Some(failure) = failure {
-            return Err(failure.into());
+        let ended = match failure {
+            Some(failure) => Err(failure.into()),
+            None => Self::close(self.journal, appender, engine, self.digest),
+        };
+        if let Some(archive) = self.archive {
+            archive.stop();
         }
-        let mut digest = self.digest.join().expect("the digest does not panic");
+        ended
+    }
+
+    fn close(
+        journal: Journal,
+        appender: Appender,
+        engine: Engine,
+        digest: JoinHandle<EventDigest>,
+    ) -> Result<Ended, StopError> {
+        let mut digest = digest.join().expect("the digest does not panic");
         digest.applied(engine.last().sequence);
         let event_digest = digest.value();
-        self.journal.close(appender, event_digest)?;
+        journal.close(appender, event_digest)?;
         Ok(Ended { engine, event_digest })
     }
 }
@@ -303,23 +326,9 @@ pub(crate) fn journal_options(topology: &Topology) -> Options {
     }
 }
 
-/// The engine behind the journal's last command, and the digest of its events.
-fn recovered(
-    directory: &Path,
-    recovery: &Recovery,
-    history: &mut impl EventSink,
-) -> Result<(Engine, EventDigest), StartError> {
-    if recovery.last.is_none() {
-        let Identity { capacity, behaviour, .. } = recovery.identity;
-        return Ok((Engine::with_behaviour(capacity, behaviour), EventDigest::new()));
-    }
-    let reader = Reader::open(directory).map_err(ReplayError::from)?;
-    let Replayed { engine, event_digest, .. } = rebuild(reader, history, |_| {})?;
-    let (recovered, replayed) = (recovery.last, engine.last().sequence);
-    if recovered != replayed {
-        return Err(StartError::Changed { recovered, replayed });
-    }
-    Ok((engine, event_digest))
+fn make_folder(directory: &Path) -> Result<(), OpenError> {
+    let error = |source| OpenError::Io { file: directory.to_owned(), source };
+    std::fs::create_dir_all(directory).map_err(error)
 }
 
 /// Starts the core; why it is not where it should be, if it is not. `ending` is dropped when it has ended, asked or not.

@@ -16,12 +16,17 @@ fn a_file_is_checked_and_its_effect_is_shown() {
     let checked = rialto(&["config", "check"], &file);
     assert_eq!(checked.status.code(), Some(0), "{checked:?}");
     let said = String::from_utf8(checked.stdout).unwrap();
-    for line in
-        ["  data        rialto-data", "  durability  buffered", "  http        127.0.0.1:0", "  idle        auto"]
-    {
+    for line in [
+        "  data            rialto-data",
+        "  snapshot-every  1048576",
+        "  history-days    all",
+        "  durability      buffered",
+        "  http            127.0.0.1:0",
+        "  idle            auto",
+    ] {
         assert!(said.lines().any(|found| found == line), "{line:?} in {said}");
     }
-    assert!(said.contains("threads       park: all sleep until they are woken; none is pinned"), "{said}");
+    assert!(said.contains("threads           park: all sleep until they are woken; none is pinned"), "{said}");
 }
 
 #[test]

@@ -169,7 +169,7 @@ impl Live {
         let request = SnapshotRequest::default();
         let history =
             HistoryWriter::open(&folder.data(), recovery.identity.journal, &HistoryOptions::default()).unwrap();
-        let shadow = Shadow::begin(&journal, policy, request.clone(), history).unwrap();
+        let shadow = Shadow::begin(&journal.source(), policy, request.clone(), history).unwrap();
         let shadow = std::thread::spawn(move || shadow.run(move |event| drop(tell.send(event))));
         let sequencer = Sequencer::new(appender, engine.last());
         let (start, since) = (recovery.report(), recovery.since);

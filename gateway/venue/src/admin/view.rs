@@ -1,7 +1,7 @@
 //! What the operator sees of the venue: everything that administrators set up, and what accounts have.
 //!
-//! It is the sum of all events, from the journal's first on, so that it needs nothing of the engine. It is therefore
-//! behind the core by what is not released yet. What open orders hold of a balance is the engine's rule and is not
+//! It begins with the engine as a start has rebuilt it, and goes on by events: it is behind the core by what is not
+//! released yet. Why a session ended is known of those alone that ended since. What open orders hold of a balance is the engine's rule and is not
 //! repeated here: a balance is what the account has, held or not.
 
 use std::collections::BTreeMap;
@@ -15,9 +15,10 @@ use engine::command::{
 use engine::event::{Trade, TradeSide};
 use engine::instrument::{DistanceUnit, FeeRates, Holds, InstrumentLimits, Phase, PriceProtection};
 use engine::limits::FEE_TIERS;
+use engine::settings::{AccountSettings, InstrumentSettings, KeySettings};
 use engine::{
-    AccountId, Amount, AssetId, Event, EventHeader, EventSink, InstrumentId, KeyId, Nanoseconds, Quantity,
-    SelfTradePrevention, SessionId, SessionState, SessionVersion, Side, StpGroup, Timestamp,
+    AccountId, Amount, AssetId, Engine, Event, InstrumentId, KeyId, Nanoseconds, Quantity, SelfTradePrevention,
+    SessionId, SessionState, SessionVersion, SessionView, Side, StpGroup, Timestamp,
 };
 use serde_json::{Value, json};
 
@@ -73,6 +74,13 @@ struct Session {
     ended: Option<DisconnectReason>,
 }
 
+impl Instrument {
+    fn of(settings: &InstrumentSettings<'_>, calendar: BTreeMap<u16, SetCalendarEntry>) -> Self {
+        let &InstrumentSettings { listing, phase, limits, protection, fees, quote_units, base_units } = settings;
+        Self { listing: *listing, phase, limits, protection, calendar, fees: *fees, quote_units, base_units }
+    }
+}
+
 impl Account {
     fn new(stp_group: StpGroup, self_trade_prevention: Option<SelfTradePrevention>, fee_tier: u8) -> Self {
         let (kill_switch, limits) = (Switch::Lifted, AccountLimits::DEFAULT);
@@ -95,13 +103,45 @@ impl Default for AdminView {
     }
 }
 
-impl EventSink for AdminView {
-    fn event(&mut self, _: &EventHeader, event: &Event) {
-        self.apply(event);
-    }
-}
-
 impl AdminView {
+    /// The view of an engine that takes no commands yet.
+    pub fn of(engine: &Engine) -> Self {
+        let assets: BTreeMap<_, _> = engine.assets().map(|asset| (asset.asset, asset)).collect();
+        let mut view = Self { assets, ..Self::default() };
+        for settings in engine.instruments() {
+            let calendar = engine.calendar(settings.listing.instrument).map(|entry| (entry.entry, entry)).collect();
+            view.instruments.insert(settings.listing.instrument, Instrument::of(&settings, calendar));
+        }
+        for settings in engine.accounts() {
+            let AccountSettings { account, stp_group, self_trade_prevention, fee_tier, limits, kill_switch } = settings;
+            view.accounts.insert(account, Account { stp_group, self_trade_prevention, fee_tier, kill_switch, limits });
+            for &asset in view.assets.keys() {
+                let balance = engine.balance(account, asset).unwrap_or_default();
+                let has = balance.available.0 + balance.held.0;
+                if has > 0 {
+                    view.balances.insert((account, asset), i128::try_from(has).unwrap_or(i128::MAX));
+                }
+            }
+        }
+        let key = |KeySettings { public_key, is_revoked, .. }| Key { public_key, is_revoked, roles: Vec::new() };
+        view.keys = engine.known_keys().map(|settings| (settings.key, key(settings))).collect();
+        for (key, role, account) in engine.grants() {
+            view.grant(key, role, account);
+        }
+        let session = |SessionView { key, version, state, .. }| Session { key, version, state, ended: None };
+        view.sessions = engine.sessions().map(|of| (of.session, session(of))).collect();
+        view
+    }
+
+    fn grant(&mut self, key: KeyId, role: Role, account: AccountId) {
+        if let Some(key) = self.keys.get_mut(&key)
+            && !key.roles.contains(&(role, account))
+        {
+            key.roles.push((role, account));
+            key.roles.sort_unstable_by_key(|&(role, account)| (account, role));
+        }
+    }
+
     /// Whether an event changes anything here. Most of a venue's load does not.
     pub(crate) fn concerns(event: &Event) -> bool {
         !matches!(
@@ -188,12 +228,7 @@ impl AdminView {
                 }
             }
             Event::RoleGranted(granted) => {
-                let role = (granted.command.role, granted.command.account);
-                if let Some(key) = self.keys.get_mut(&granted.command.key)
-                    && !key.roles.contains(&role)
-                {
-                    key.roles.push(role);
-                }
+                self.grant(granted.command.key, granted.command.role, granted.command.account);
             }
             Event::RoleRevoked(revoked) => {
                 let role = (revoked.command.role, revoked.command.account);
@@ -380,6 +415,9 @@ impl AdminView {
     /// What an account has.
     pub(crate) fn balances(&self, of: AccountId) -> Value {
         let balance = |(&(account, asset), has): (&(AccountId, AssetId), &i128)| {
+            if *has == 0 {
+                return None;
+            }
             let decimals = self.decimals(asset)?;
             let total = signed_decimal(*has, decimals);
             Some(json!({ "account": account.0, "asset": self.asset_name(asset), "total": total }))
@@ -486,8 +524,8 @@ mod tests {
     use crate::demo;
     use engine::command::{CalendarAction, CommandBody, Deposit, NewOrder, Withdraw};
     use engine::{
-        Capacity, ClientOrderId, Command, Engine, OnDisconnect, OrderFlags, OrderType, Price, Sequence, Sequenced,
-        Stamp, TimeInForce,
+        Capacity, ClientOrderId, Command, EventHeader, EventSink, OnDisconnect, OrderFlags, OrderType, Price, Sequence,
+        Sequenced, Stamp, TimeInForce,
     };
 
     const ACCOUNTS: u32 = 4;
@@ -502,7 +540,8 @@ mod tests {
     impl EventSink for World {
         fn event(&mut self, header: &EventHeader, event: &Event) {
             self.trades += u64::from(matches!(event, Event::Trade(_)));
-            self.view.event(header, event);
+            let _ = header;
+            self.view.apply(event);
         }
     }
 
@@ -567,7 +606,7 @@ mod tests {
     }
 
     #[test]
-    fn balances_are_the_engines() {
+    fn balances_are_the_engines_and_all_is_the_same_behind_a_restart() {
         let place = tempfile::tempdir().unwrap();
         let folder = DataFolder::open(place.path()).unwrap();
         let mut world = World { engine: Engine::new(Capacity::DEFAULT), view: AdminView::default(), trades: 0 };
@@ -584,6 +623,13 @@ mod tests {
             }
         }
         assert!(world.trades > 500, "{} trades", world.trades);
+        let restarted = AdminView::of(&world.engine);
+        let lists = |view: &AdminView| {
+            let balances = (1..2 + ACCOUNTS).map(|account| view.balances(AccountId(account)));
+            let lists = [view.assets(0), view.instruments(0, Timestamp(1)), view.accounts(0), view.keys(0)];
+            lists.into_iter().chain(balances).collect::<Vec<_>>()
+        };
+        assert_eq!(lists(&restarted), lists(&world.view), "behind a restart");
         for account in (1..2 + ACCOUNTS).map(AccountId) {
             for asset in (1..=3).map(AssetId) {
                 let balance = world.engine.balance(account, asset).unwrap();
