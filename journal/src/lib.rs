@@ -15,6 +15,7 @@ mod belt;
 pub mod checkpoint;
 pub mod checksum;
 mod chunk;
+pub mod copy;
 pub mod decision;
 pub mod digest;
 pub mod error;
@@ -45,6 +46,7 @@ mod writer;
 
 pub use checkpoint::{CHECKPOINT_BYTES, Checkpoint, CheckpointFault, Link, SignedCheckpoint};
 pub use checksum::ChainHash;
+pub use copy::{Copied, CopyError, JournalCopy, Until};
 pub use decision::{Action, Decision, State};
 pub use digest::{Block, BlockDigest, Digest, EventDigest, HashSink, book_digest, state_digest};
 pub use error::{AppendError, Fault, HeadFault, OpenError, ReadError, ReplayError, SnapshotFault, WriteError};

@@ -276,6 +276,12 @@ impl Reader {
         BatchView::again(&self.bytes()[whole.clone()], *header).records()
     }
 
+    /// The batch that [`next_batch`](Self::next_batch) moved to, and its bytes.
+    pub(crate) fn batch(&self) -> (&Found, &[u8]) {
+        let found = &self.batch.as_ref().expect("moved to a batch").place;
+        (found, &self.bytes()[found.whole.clone()])
+    }
+
     /// Notes whether the link with this hash and this last command is passed, from the current one on.
     pub(crate) fn watch_for(&mut self, hash: ChainHash, last: Sequence) {
         self.watched.push(Watched { hash, last, passed: false });
@@ -603,6 +609,11 @@ impl Reader {
     /// What is wrong with the next place, where a batch should be.
     pub(crate) fn damaged_here(&self, fault: Fault) -> ReadError {
         self.damaged(self.place.offset, fault)
+    }
+
+    /// Fails if what stands at the next place is damage, and no end.
+    pub(crate) fn check_end(&self) -> Result<(), ReadError> {
+        self.look().map(drop)
     }
 
     /// Gives the next entry of the current batch.
