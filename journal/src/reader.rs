@@ -136,6 +136,17 @@ pub(crate) struct Found {
     pub(crate) hash: ChainHash,
 }
 
+/// A link of which only the header was looked at.
+pub(crate) struct LooseLink {
+    /// What it carries.
+    pub(crate) previous: ChainHash,
+    pub(crate) hash: ChainHash,
+    /// First and last command, of a batch.
+    pub(crate) commands: Option<(Sequence, Sequence)>,
+    /// Whether the link behind it carries its hash; nothing if none stands there.
+    pub(crate) is_carried: Option<bool>,
+}
+
 /// A link whose passing is noted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Watched {
@@ -268,6 +279,28 @@ impl Reader {
     pub(crate) fn check_values(&mut self) -> Result<(), ReadError> {
         while self.next_record()?.is_some() {}
         Ok(())
+    }
+
+    /// Notes a seal in the current batch, without decoding its commands if there is none.
+    pub(crate) fn note_seal(&mut self) -> Result<(), ReadError> {
+        let (Found { header, .. }, _) = self.batch();
+        if header.record_count > header.command_count { self.check_values() } else { Ok(()) }
+    }
+
+    /// What stands at a place of the current segment, whether or not it belongs there; nothing if it has no whole header.
+    pub(crate) fn link_at(&self, offset: usize) -> Option<LooseLink> {
+        let rest = self.bytes().get(offset..)?;
+        let (end, previous, hash, commands) = if offset == 0 {
+            (self.alignment(), SegmentHeader::decode(rest).ok()?.previous, SegmentHeader::hash(rest), None)
+        } else {
+            let batch = BatchView::frame(rest, self.alignment()).ok()?;
+            let header = batch.header();
+            let last = Sequence(header.next_sequence().0.saturating_sub(1));
+            (offset + batch.len(), header.previous, batch.hash(), Some((header.first, last)))
+        };
+        let in_next_segment = || Some(self.next_segment_header().ok()??.ok()?.previous);
+        let next = self.header_at(end).map(|next| next.previous).or_else(in_next_segment);
+        Some(LooseLink { previous, hash, commands, is_carried: next.map(|previous| previous == hash) })
     }
 
     /// The batch that [`next_batch`](Self::next_batch) moved to.
