@@ -16,6 +16,8 @@ pub mod demo_market;
 pub mod exit;
 pub mod founding;
 pub mod http;
+pub mod journal_checkpoints;
+pub mod journal_copy;
 pub mod journal_inspect;
 pub mod journal_tools;
 pub mod metrics;
