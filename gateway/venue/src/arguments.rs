@@ -65,6 +65,8 @@ pub enum JournalCommand {
     Inspect(InspectArguments),
     /// Show commands as they become durable, until interrupted.
     Tail(TailArguments),
+    /// Write commands, events or trades to a file that other programs read.
+    Export(ExportArguments),
     /// Copy a journal to a new folder, all of it or up to a point: a venue can be started there.
     Restore(RestoreArguments),
     /// Copy what is durable of a journal, beside the venue that writes it; again into the same folder: what is new.
@@ -87,6 +89,37 @@ pub struct VerifyArguments {
     /// Check the bytes and the chain alone, without a replay.
     #[arg(long)]
     pub chain_only: bool,
+}
+
+/// What of a journal to export, and where to.
+#[derive(Debug, Args)]
+pub struct ExportArguments {
+    /// Which, and how to answer.
+    #[command(flatten)]
+    pub journal: JournalArguments,
+    /// The new file. Its name says how it is written: .csv or .parquet.
+    #[arg(long, value_name = "FILE")]
+    pub to: PathBuf,
+    /// What a row is.
+    #[arg(long, value_enum)]
+    pub what: WhatToExport,
+    /// The first command, by its sequence or by a time, such as 2026-11-25T09:00:00Z. Default: the first one.
+    #[arg(long, value_name = "SEQUENCE|TIME")]
+    pub from: Option<Moment>,
+    /// The last command. Default: the last one.
+    #[arg(long, value_name = "SEQUENCE|TIME")]
+    pub until: Option<Moment>,
+}
+
+/// What a row of an export is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum WhatToExport {
+    /// A command.
+    Commands,
+    /// An event.
+    Events,
+    /// A trade, with both of its sides.
+    Trades,
 }
 
 /// Which journal to copy, where to, and up to where.

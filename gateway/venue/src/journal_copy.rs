@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use indicatif::ProgressBar;
-use journal::{Copied, CopyError, JournalCopy, Polling, Progress, ReadError, Until};
+use journal::{Copied, CopyError, JournalCopy, Polling, Progress, Until};
 use serde::Serialize;
 
 use crate::arguments::{BackupArguments, Moment, RestoreArguments};
@@ -167,19 +167,6 @@ impl Failed for CopyError {
             | Self::NoRoom { folder, .. }
             | Self::Misread { folder } => (Some(folder), None),
             Self::Unreached { .. } => (None, None),
-        }
-    }
-}
-
-impl Failed for ReadError {
-    fn exit(&self) -> Exit {
-        self.into()
-    }
-
-    fn place(&self) -> (Option<&Path>, Option<u64>) {
-        match self {
-            Self::Damaged { file, offset, .. } => (Some(file), Some(*offset)),
-            Self::Io { file, .. } | Self::NoJournal { directory: file } => (Some(file), None),
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::arguments::{JournalArguments, JournalCommand, VerifyArguments};
 use crate::data_folder::hexadecimal;
 use crate::exit::Exit;
 use crate::journal_checkpoints::{self, CheckpointFileError};
-use crate::{journal_copy, journal_inspect};
+use crate::{journal_copy, journal_export, journal_inspect};
 
 /// Runs the command and prints its answer.
 pub fn run(command: &JournalCommand) -> Exit {
@@ -26,6 +26,7 @@ pub fn run(command: &JournalCommand) -> Exit {
         JournalCommand::Replay(arguments) => replay(&arguments.directory).print(arguments),
         JournalCommand::Inspect(arguments) => journal_inspect::run(arguments),
         JournalCommand::Tail(arguments) => journal_inspect::tail(arguments),
+        JournalCommand::Export(arguments) => journal_export::run(arguments),
         JournalCommand::Restore(arguments) => journal_copy::restore(arguments),
         JournalCommand::Backup(arguments) => journal_copy::backup(arguments),
     }
@@ -73,11 +74,17 @@ fn print(object: &Value, lines: &[String], json: bool, exit: Exit) -> Exit {
 }
 
 fn write_table(out: &mut impl Write, object: &Value, lines: &[String]) -> io::Result<()> {
-    let fields = object.as_object().into_iter().flatten();
-    for (name, value) in fields.filter(|(_, value)| !value.is_null() && !value.is_array()) {
-        match value.as_str() {
-            Some(text) => writeln!(out, "{name:<20}{text}")?,
-            None => writeln!(out, "{name:<20}{value}")?,
+    for (name, value) in object.as_object().into_iter().flatten() {
+        match value {
+            Value::Null => {}
+            Value::String(text) => writeln!(out, "{name:<20}{text}")?,
+            Value::Array(items) => {
+                let texts: Vec<_> = items.iter().filter_map(Value::as_str).collect();
+                if !texts.is_empty() {
+                    writeln!(out, "{name:<20}{}", texts.join(" "))?;
+                }
+            }
+            value => writeln!(out, "{name:<20}{value}")?,
         }
     }
     lines.iter().try_for_each(|line| writeln!(out, "{line}"))
@@ -92,7 +99,8 @@ pub(crate) fn byte_bar() -> ProgressBar {
     styled(ProgressBar::new(0), "{bar:40} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left")
 }
 
-fn command_bar(command_count: Option<u64>) -> ProgressBar {
+/// The same for commands, as many as are known.
+pub(crate) fn command_bar(command_count: Option<u64>) -> ProgressBar {
     match command_count {
         Some(count) => {
             styled(ProgressBar::new(count), "{bar:40} {human_pos} of {human_len} commands, {per_sec}, {eta} left")
@@ -384,19 +392,37 @@ fn unread_checkpoints(error: &CheckpointFileError) -> Answer {
 }
 
 fn failed(error: &ReplayError, verified: Option<&Verified>, checked: Checked) -> Answer {
-    let (file, offset) = place(error);
-    Answer::not_ok(error.into(), verified, Checked { file, offset, reason: Some(error.to_string()), ..checked })
+    let (file, offset) = error.place();
+    let file = file.map(|file| file.display().to_string());
+    Answer::not_ok(error.exit(), verified, Checked { file, offset, reason: Some(error.to_string()), ..checked })
 }
 
-fn place(error: &ReplayError) -> (Option<String>, Option<u64>) {
-    match error {
-        ReplayError::Read(ReadError::Damaged { file, offset, .. })
-        | ReplayError::Discontinuity { file, offset, .. }
-        | ReplayError::Differs { file, offset, .. } => (Some(file.display().to_string()), Some(*offset)),
-        ReplayError::Read(ReadError::Io { file, .. } | ReadError::NoJournal { directory: file }) => {
-            (Some(file.display().to_string()), None)
+impl Failed for ReplayError {
+    fn exit(&self) -> Exit {
+        self.into()
+    }
+
+    fn place(&self) -> (Option<&Path>, Option<u64>) {
+        match self {
+            Self::Read(error) => error.place(),
+            Self::Discontinuity { file, offset, .. } | Self::Differs { file, offset, .. } => {
+                (Some(file), Some(*offset))
+            }
+            Self::Thread(_) | Self::Behaviour { .. } => (None, None),
         }
-        ReplayError::Thread(_) | ReplayError::Behaviour { .. } => (None, None),
+    }
+}
+
+impl Failed for ReadError {
+    fn exit(&self) -> Exit {
+        self.into()
+    }
+
+    fn place(&self) -> (Option<&Path>, Option<u64>) {
+        match self {
+            Self::Damaged { file, offset, .. } => (Some(file), Some(*offset)),
+            Self::Io { file, .. } | Self::NoJournal { directory: file } => (Some(file), None),
+        }
     }
 }
 

@@ -18,6 +18,7 @@ pub mod founding;
 pub mod http;
 pub mod journal_checkpoints;
 pub mod journal_copy;
+pub mod journal_export;
 pub mod journal_inspect;
 pub mod journal_tools;
 pub mod metrics;
