@@ -11,6 +11,8 @@
 //!
 //! Until it is placed, a copy is in a folder that no venue looks into; an interrupted one is removed by the next.
 
+mod snapshots;
+
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -27,6 +29,7 @@ use crate::reader::{Found, JOURNAL_FOLDER, Reader, map, segment_numbers};
 use crate::recovery::{FolderLock, LOCK_FILE};
 use crate::seek::Seek;
 use crate::segment::{SegmentHeader, SegmentNumber};
+use crate::snapshot::{SNAPSHOT_FOLDER, SnapshotError};
 use crate::storage::{DirectoryStorage, Storage, allocate};
 
 /// Where a copy is made, in the folder that it is for.
@@ -108,6 +111,9 @@ pub enum CopyError {
         /// What was asked for, or what there is.
         what: String,
     },
+    /// The snapshots, or the checkpoints, cannot be read.
+    #[error("{0}; a copy can be made without snapshots, certificate and keys")]
+    Snapshot(#[from] SnapshotError),
     /// What was copied before is not the beginning of this journal.
     #[error(
         "{} ends with command {last} and is no beginning of the journal in {}: a copy up to a point, or one that a venue \
@@ -153,6 +159,7 @@ pub enum CopyError {
 #[derive(Debug)]
 #[must_use = "a copy that is not placed is removed"]
 pub struct JournalCopy {
+    from: PathBuf,
     to: PathBuf,
     copied: Copied,
     /// The segments in the side folder.
@@ -197,6 +204,19 @@ impl JournalCopy {
     /// What it holds.
     pub fn copied(&self) -> &Copied {
         &self.copied
+    }
+
+    /// Copies the newest snapshots that lead to the copy's end, so that a venue need not replay it whole, and the
+    /// checkpoints up to there; gives the commands behind which the snapshots are, newest first.
+    ///
+    /// # Errors
+    /// If they cannot be read or written. Snapshots that cannot be used are left behind.
+    pub fn copy_snapshots(&self) -> Result<Vec<Sequence>, CopyError> {
+        if !self.continues {
+            // An interrupted copy may have come further than this one.
+            remove_folder(&self.to.join(SNAPSHOT_FOLDER))?;
+        }
+        snapshots::copy(&self.from, &self.to, self.copied.last)
     }
 
     /// Gives the copy its place in the folder that it is for. An interruption leaves a journal that was there before, or a
@@ -380,7 +400,7 @@ impl Target {
             chain,
         };
         let continues = self.before.is_some();
-        Ok(JournalCopy { to: self.to, copied, numbers, continues, side: self.side, _lock: self.lock })
+        Ok(JournalCopy { from: self.from, to: self.to, copied, numbers, continues, side: self.side, _lock: self.lock })
     }
 
     /// Bytes of the segments that there are to copy.
@@ -569,10 +589,7 @@ struct SideFolder {
 impl SideFolder {
     /// Makes it anew, with a folder for segments; what an interrupted copy left is removed.
     fn make(path: PathBuf) -> Result<Self, CopyError> {
-        match fs::remove_dir_all(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error(&path)(error)),
-            Ok(()) | Err(_) => {}
-        }
+        remove_folder(&path)?;
         let side = Self { path };
         let segments = side.path.join(JOURNAL_FOLDER);
         fs::create_dir_all(&segments).map_err(io_error(&segments))?;
@@ -600,6 +617,13 @@ fn check_empty(folder: &Path) -> Result<(), CopyError> {
             Err(CopyError::Occupied { folder: folder.to_owned(), found: found.to_string_lossy().into_owned() })
         }
         None => Ok(()),
+    }
+}
+
+fn remove_folder(folder: &Path) -> Result<(), CopyError> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error(folder)(error)),
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 

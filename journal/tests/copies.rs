@@ -8,11 +8,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use common::trading::{Live, snapshotted};
 use common::{Folder, PAGE, Writing, cancel, page_of_cancels};
 use engine::{Sequence, Timestamp};
 use journal::{
     Block, BlockDigest, Copied, CopyError, Digest, Entry, Fault, FolderLock, JOURNAL_FOLDER, JournalCopy, Options,
-    Polling, ReadError, Reader, Until,
+    Polling, ReadError, Reader, SnapshotStore, Until, replay,
 };
 use simulation::GatedFolder;
 
@@ -113,7 +114,7 @@ fn a_whole_copy_has_the_same_bytes_and_goes_on() {
 fn a_copy_up_to_any_sequence_holds_what_was_there_then_and_goes_on() {
     let original = varied();
     let (all, whole) = (original.commands(), segments(&original));
-    for last in 1..=136 {
+    for last in (1..=60).chain((61..=136).step_by(5)) {
         let place = Place::new();
         let copied = place.restore(&original, Until::Sequence(Sequence(last))).unwrap();
         assert_eq!((copied.last, copied.new_count), (Sequence(last), last));
@@ -403,4 +404,96 @@ fn a_folder_that_a_venue_uses_takes_no_backup() {
     let refused = place.back_up(&original).unwrap_err();
     assert!(matches!(refused, CopyError::Locked { .. }), "{refused}");
     drop(lock);
+}
+
+// Snapshots.
+
+/// What a venue knows of itself that is started in the copy, and where its snapshot was.
+fn started(place: &Place) -> (Sequence, Digest, Option<u64>) {
+    let live = Live::start(&place.folder, &place.folder.options(), None);
+    let known = live.known();
+    (known.last, known.state_digest, live.snapshot.map(|snapshot| snapshot.sequence.0))
+}
+
+/// Behind 1,024 and 2,048 there are snapshots, of 2,600 commands.
+#[test]
+fn snapshots_that_lead_to_the_end_go_along_and_no_others() {
+    let original = snapshotted();
+    let store = SnapshotStore::open(&original.data());
+    let links: Vec<_> = store.checkpoints().unwrap().iter().map(|signed| signed.checkpoint.link.last.0).collect();
+    assert_eq!(store.sequences().unwrap(), [Sequence(1_024), Sequence(2_048)]);
+    let cases = [
+        (1_000, &[][..]),
+        (links[0] - 1, &[]),
+        (links[0], &[1_024]),
+        (links[1] - 1, &[1_024]),
+        (links[1], &[2_048, 1_024]),
+        (2_600, &[2_048, 1_024]),
+    ];
+    for (until, expected) in cases {
+        let place = Place::new();
+        let data = place.folder.data();
+        let until = Sequence(until);
+        let copy = JournalCopy::restore(&original.data(), &data, Until::Sequence(until), &mut |_| {}).unwrap();
+        let copied = copy.copy_snapshots().unwrap();
+        copy.place().unwrap();
+        assert_eq!(copied, expected.iter().map(|&sequence| Sequence(sequence)).collect::<Vec<_>>(), "up to {until}");
+        let store = SnapshotStore::open(&data);
+        assert_eq!(store.checkpoints().unwrap().len(), expected.len());
+        let whole = replay(&data, &mut (), |_| {}).unwrap();
+        assert_eq!(started(&place), (until, whole.state_digest, expected.first().copied()), "up to {until}");
+    }
+}
+
+#[test]
+fn a_backup_takes_new_snapshots_and_lets_go_of_old_ones() {
+    let (original, place) = (snapshotted(), Place::new());
+    let back_up = || {
+        let polling = Polling { head_directory: Some(original.heads()), ..Polling::default() };
+        let copy = JournalCopy::backup(&original.data(), &place.folder.data(), &polling, &mut |_| {}).unwrap();
+        let copied = copy.copy_snapshots().unwrap();
+        copy.place().unwrap();
+        copied
+    };
+    assert_eq!(back_up(), [Sequence(2_048), Sequence(1_024)]);
+    let mut live = Live::start(&original, &original.options(), None);
+    live.snapshot_behind(&common::trading::commands(12, 700)[10..]);
+    live.close();
+    assert_eq!(back_up(), [Sequence(3_072), Sequence(2_048)]);
+    let store = SnapshotStore::open(&place.folder.data());
+    assert_eq!(store.sequences().unwrap(), [Sequence(2_048), Sequence(3_072)]);
+    assert_eq!(store.checkpoints().unwrap(), SnapshotStore::open(&original.data()).checkpoints().unwrap());
+    let whole = replay(&original.data(), &mut (), |_| {}).unwrap();
+    assert_eq!(started(&place), (whole.last, whole.state_digest, Some(3_072)));
+}
+
+/// A snapshot from behind the point would stop the venue: it shows that the journal lacks something.
+#[test]
+fn what_an_interrupted_copy_took_along_does_not_stay() {
+    let (original, place) = (snapshotted(), Place::new());
+    let data = place.folder.data();
+    let copy = JournalCopy::restore(&original.data(), &data, Until::End, &mut |_| {}).unwrap();
+    copy.copy_snapshots().unwrap();
+    // As a kill leaves it: what stands in the folder, and the folder in which the journal is made.
+    drop(copy);
+    fs::create_dir_all(data.join("copying")).unwrap();
+    let copy = JournalCopy::restore(&original.data(), &data, Until::Sequence(Sequence(1_500)), &mut |_| {}).unwrap();
+    assert_eq!(copy.copy_snapshots().unwrap(), [Sequence(1_024)]);
+    copy.place().unwrap();
+    assert_eq!(started(&place).0, Sequence(1_500));
+}
+
+#[test]
+fn a_snapshot_that_is_not_whole_is_left_behind() {
+    let (original, place) = (snapshotted(), Place::new());
+    let file = SnapshotStore::open(&original.data()).file(Sequence(2_048));
+    let mut bytes = fs::read(&file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(file, bytes).unwrap();
+    let data = place.folder.data();
+    let copy = JournalCopy::restore(&original.data(), &data, Until::End, &mut |_| {}).unwrap();
+    assert_eq!(copy.copy_snapshots().unwrap(), [Sequence(1_024)]);
+    copy.place().unwrap();
+    assert_eq!(started(&place).2, Some(1_024));
 }
