@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use engine::{Sequence, Timestamp};
+use journal::AsOf;
 use rust_decimal::Decimal;
 
 use crate::admin::tool::AdminArguments;
@@ -60,11 +61,13 @@ pub enum JournalCommand {
     /// Check every byte, then replay and compare with every digest that the journal carries.
     Verify(VerifyArguments),
     /// Rebuild the state from the commands and say its digests.
-    Replay(JournalArguments),
+    Replay(ReplayArguments),
     /// List the segments, and show commands if asked for.
     Inspect(InspectArguments),
     /// Show commands as they become durable, until interrupted.
     Tail(TailArguments),
+    /// List the signed checkpoints; with --json as lines to keep elsewhere, for `verify --against`.
+    Checkpoints(JournalArguments),
     /// Write commands, events or trades to a file that other programs read.
     Export(ExportArguments),
     /// Copy a journal to a new folder, all of it or up to a point: a venue can be started there.
@@ -89,6 +92,18 @@ pub struct VerifyArguments {
     /// Check the bytes and the chain alone, without a replay.
     #[arg(long)]
     pub chain_only: bool,
+}
+
+/// Which journal to replay, and up to where.
+#[derive(Debug, Args)]
+pub struct ReplayArguments {
+    /// Which, and how to answer.
+    #[command(flatten)]
+    pub journal: JournalArguments,
+    /// Say the state behind this command, or as of this time, such as 2026-11-25T09:00:00Z; from the nearest snapshot.
+    /// Default: all of it, from the first command on.
+    #[arg(long, value_name = "SEQUENCE|TIME")]
+    pub until: Option<Moment>,
 }
 
 /// What of a journal to export, and where to.
@@ -163,6 +178,15 @@ pub enum Moment {
     Sequence(Sequence),
     /// A time: `2026-11-25T09:00:00Z`, or with another offset from UTC.
     Time(Timestamp),
+}
+
+impl From<Moment> for AsOf {
+    fn from(moment: Moment) -> Self {
+        match moment {
+            Moment::Sequence(sequence) => Self::Sequence(sequence),
+            Moment::Time(time) => Self::Time(time),
+        }
+    }
 }
 
 impl FromStr for Moment {

@@ -1,20 +1,21 @@
 //! Signed checkpoints outside of a data folder: JSON lines, to be kept where whoever can write the journal cannot.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use engine::{Sequence, Timestamp};
 use journal::checkpoint::Link;
 use journal::layout::BLOCK_COMMANDS;
-use journal::{ChainHash, Checkpoint, Digest, JournalId, SegmentNumber, SignedCheckpoint};
+use journal::{ChainHash, Checkpoint, Digest, JournalId, SegmentNumber, SignedCheckpoint, SnapshotStore};
 use serde::{Deserialize, Serialize};
 
 use crate::admin::signature::bytes;
-use crate::arguments::VerifyArguments;
+use crate::admin::value::TimeText;
+use crate::arguments::{JournalArguments, VerifyArguments};
 use crate::data_folder::hexadecimal;
 use crate::exit::Exit;
-use crate::journal_tools::Failed;
+use crate::journal_tools::{self, Failed};
 
 /// No line is longer.
 const LINE_BYTES_MAX: u64 = 4_096;
@@ -96,6 +97,33 @@ pub enum CheckpointFileError {
         /// The file.
         file: PathBuf,
     },
+}
+
+/// Lists the checkpoints of a data folder; with `--json` as lines that a journal can be verified against.
+pub fn run(arguments: &JournalArguments) -> Exit {
+    let checkpoints = match SnapshotStore::open(&arguments.directory).checkpoints() {
+        Ok(checkpoints) => checkpoints,
+        Err(error) => return journal_tools::print_outcome::<(), _>(Err(error), arguments.json),
+    };
+    journal_tools::write_out(Exit::Done, |out| {
+        if arguments.json {
+            let mut lines = checkpoints.iter().map(CheckpointLine::from);
+            lines.try_for_each(|line| writeln!(out, "{}", serde_json::to_string(&line)?))
+        } else {
+            write_table(out, &checkpoints)
+        }
+    })
+}
+
+fn write_table(out: &mut impl Write, checkpoints: &[SignedCheckpoint]) -> io::Result<()> {
+    writeln!(out, "{:>12} {:>12} {:<30} {:>8} {:<18} {:<18}", "command", "events", "time", "segment", "link", "key")?;
+    for SignedCheckpoint { checkpoint, key, .. } in checkpoints {
+        let (hash, key) = (checkpoint.link.hash.to_string(), hexadecimal(key));
+        let (sequence, events, segment) = (checkpoint.sequence.0, checkpoint.event_count, checkpoint.link.segment.0);
+        let time = TimeText(checkpoint.time).to_string();
+        writeln!(out, "{sequence:>12} {events:>12} {time:<30} {segment:>8} {:.16}…  {:.16}…", hash, key)?;
+    }
+    Ok(())
 }
 
 /// The checkpoints that a journal is to be verified against, all of them signed, with one key; none if none were given.

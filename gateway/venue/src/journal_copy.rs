@@ -1,6 +1,6 @@
 //! `rialto journal restore` and `rialto journal backup`: verified copies of a journal, with what a venue needs beside it.
 //!
-//! Certificate and keys go along, with their modes. What a venue derives or takes anew is left: the event history,
+//! Certificate and keys go along, with their modes, and the snapshots that lead to the copy's end. What a venue derives or takes anew is left: the event history,
 //! `venue.json`, the lock. They are in place before the journal is: a folder with a journal is whole.
 
 use std::fs::{self, File, OpenOptions};
@@ -36,6 +36,8 @@ struct Answer {
     chain: String,
     /// What went along.
     files: Vec<String>,
+    /// The commands behind which the snapshots are that went along.
+    snapshots: Vec<u64>,
 }
 
 /// Copies a journal up to a point.
@@ -72,7 +74,11 @@ fn copy(
     let copy = make(&mut |progress| show(&bar, progress));
     bar.finish_and_clear();
     let copy = copy?;
-    let files = if journal_only { Vec::new() } else { copy_companions(from, to)? };
+    let (mut files, mut snapshots) = (Vec::new(), Vec::new());
+    if !journal_only {
+        files = copy_companions(from, to)?;
+        snapshots = copy.copy_snapshots()?.into_iter().map(|sequence| sequence.0).collect();
+    }
     let Copied { first, last, new_count, segment_count, bytes, chain } = copy.place()?;
     let seconds = start.elapsed().as_secs_f64();
     Ok(Answer {
@@ -86,6 +92,7 @@ fn copy(
         bytes_per_second: rate(bytes, seconds),
         chain: chain.to_string(),
         files,
+        snapshots,
     })
 }
 
@@ -151,6 +158,7 @@ impl Failed for CopyError {
     fn exit(&self) -> Exit {
         match self {
             Self::Read(error) => error.into(),
+            Self::Snapshot(error) => error.into(),
             Self::Locked { .. } => Exit::Locked,
             Self::Occupied { .. } | Self::Unreached { .. } => Exit::Usage,
             Self::Diverged { .. } => Exit::Differs,
@@ -161,6 +169,7 @@ impl Failed for CopyError {
     fn place(&self) -> (Option<&Path>, Option<u64>) {
         match self {
             Self::Read(error) => error.place(),
+            Self::Snapshot(error) => error.place(),
             Self::Io { file, .. } | Self::Locked { lock: file } => (Some(file), None),
             Self::Occupied { folder, .. }
             | Self::Diverged { folder, .. }

@@ -14,7 +14,7 @@ use std::time::Instant;
 use engine::command::{AddAsset, ListInstrument};
 use engine::event::{Trade, TradeSide};
 use engine::{AssetId, Event, EventHeader, EventSink, InstrumentId, Sequence, Timestamp};
-use journal::{ReadError, Reader, ReplayError, Seek};
+use journal::{ReadError, Reader, Seek, StartError};
 use rust_decimal::Decimal;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -42,7 +42,7 @@ enum ExportError {
     Read(#[from] ReadError),
     /// The journal cannot be replayed.
     #[error(transparent)]
-    Replay(#[from] ReplayError),
+    Replay(#[from] StartError),
     /// The file's name does not say how it is to be written.
     #[error("{}: the name has to end in .csv or .parquet, which says how the file is written", file.display())]
     Format { file: PathBuf },
@@ -122,6 +122,9 @@ fn export_commands(directory: &Path, range: Range, output: &mut Output) -> Resul
 
 /// What makes rows of events.
 trait EventRows {
+    /// Behind which command events begin to be of use.
+    fn after(&self, range: Range) -> Sequence;
+
     /// Takes note of an event, whether it is wanted or not.
     fn learn(&mut self, event: &Event);
 
@@ -131,8 +134,10 @@ trait EventRows {
 
 fn export_events(directory: &Path, range: Range, output: &mut Output, rows: impl EventRows) -> Result<(), ExportError> {
     let bar = command_bar(None);
+    let progress = |Sequence(sequence)| bar.set_position(sequence);
+    let after = rows.after(range);
     let mut sink = RowSink { range, output, rows, failure: None };
-    let replayed = journal::replay(directory, &mut sink, |Sequence(sequence)| bar.set_position(sequence));
+    let replayed = journal::events_between(directory, after, range.last, &mut sink, progress);
     bar.finish_and_clear();
     sink.failure.map_or(Ok(()), Err)?;
     replayed?;
@@ -342,6 +347,10 @@ fn columns(what: WhatToExport) -> Vec<Column> {
 struct AllEvents;
 
 impl EventRows for AllEvents {
+    fn after(&self, range: Range) -> Sequence {
+        Sequence(range.first.0.saturating_sub(1))
+    }
+
     fn learn(&mut self, _: &Event) {}
 
     fn row(&self, header: &EventHeader, event: &Event) -> Option<Vec<Cell>> {
@@ -388,6 +397,11 @@ struct Listings {
 }
 
 impl EventRows for Listings {
+    /// Listings come from before the first trade that is wanted.
+    fn after(&self, _: Range) -> Sequence {
+        Sequence::NONE
+    }
+
     fn learn(&mut self, event: &Event) {
         match event {
             Event::InstrumentListed(listed) => drop(self.instruments.insert(listed.command.instrument, listed.command)),

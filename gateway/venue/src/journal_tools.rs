@@ -7,13 +7,13 @@ use std::time::Instant;
 use engine::Sequence;
 use indicatif::{ProgressBar, ProgressStyle};
 use journal::{
-    Audit, AuditError, Block, BlockDigest, Cut, EventDigest, Finding, ReadError, ReplayError, ReplaySummary,
-    SignedCheckpoint, Verified,
+    Audit, AuditError, Block, BlockDigest, CHECKPOINT_BYTES, Cut, EventDigest, Finding, OpenError, Past, ReadError,
+    ReplayError, ReplaySummary, SignedCheckpoint, SnapshotError, StartError, Verified, book_digest, state_digest,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::arguments::{JournalArguments, JournalCommand, VerifyArguments};
+use crate::arguments::{JournalArguments, JournalCommand, ReplayArguments, VerifyArguments};
 use crate::data_folder::hexadecimal;
 use crate::exit::Exit;
 use crate::journal_checkpoints::{self, CheckpointFileError};
@@ -23,7 +23,8 @@ use crate::{journal_copy, journal_export, journal_inspect};
 pub fn run(command: &JournalCommand) -> Exit {
     match command {
         JournalCommand::Verify(arguments) => verify(arguments).print(&arguments.journal),
-        JournalCommand::Replay(arguments) => replay(&arguments.directory).print(arguments),
+        JournalCommand::Replay(arguments) => replay(arguments).print(&arguments.journal),
+        JournalCommand::Checkpoints(arguments) => journal_checkpoints::run(arguments),
         JournalCommand::Inspect(arguments) => journal_inspect::run(arguments),
         JournalCommand::Tail(arguments) => journal_inspect::tail(arguments),
         JournalCommand::Export(arguments) => journal_export::run(arguments),
@@ -60,11 +61,15 @@ pub(crate) fn print_outcome<T: Serialize, E: Failed>(outcome: Result<T, E>, json
     }
 }
 
-/// Prints one object on a line, or its fields and `lines` one below the other. Whoever reads may have read enough.
+/// Prints one object on a line, or its fields and `lines` one below the other.
 fn print(object: &Value, lines: &[String], json: bool, exit: Exit) -> Exit {
+    write_out(exit, |out| if json { writeln!(out, "{object}") } else { write_table(out, object, lines) })
+}
+
+/// Writes to standard output. Whoever reads may have read enough.
+pub(crate) fn write_out(exit: Exit, write: impl FnOnce(&mut io::StdoutLock<'_>) -> io::Result<()>) -> Exit {
     let mut out = io::stdout().lock();
-    let written = if json { writeln!(out, "{object}") } else { write_table(&mut out, object, lines) };
-    match written.and_then(|()| out.flush()) {
+    match write(&mut out).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             eprintln!("rialto: {error}");
             Exit::InputOutput
@@ -141,6 +146,9 @@ struct Report {
     seconds: Option<f64>,
     /// Of the replay.
     commands_per_second: Option<u64>,
+    /// The command behind which the snapshot was that it began with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    snapshot: Option<u64>,
     #[serde(flatten)]
     checked: Option<Checked>,
 }
@@ -293,11 +301,46 @@ fn differing_events(checkpoints: &[SignedCheckpoint], events: &mut EventDigest, 
     ))
 }
 
-fn replay(directory: &Path) -> Answer {
-    match run_replay(directory, None, true, &mut EventDigest::new()) {
-        Ok(summary) => Answer { exit: Exit::Done, report: replayed(&summary) },
-        Err(error) => failed(&error, None, Checked::default()),
+fn replay(arguments: &ReplayArguments) -> Answer {
+    let directory = &arguments.journal.directory;
+    let Some(until) = arguments.until else {
+        return match run_replay(directory, None, true, &mut EventDigest::new()) {
+            Ok(summary) => Answer { exit: Exit::Done, report: replayed(&summary) },
+            Err(error) => failed(&error, None, Checked::default()),
+        };
+    };
+    let (start, bar) = (Instant::now(), command_bar(None));
+    let past = journal::state_at(directory, until.into(), |Sequence(sequence)| bar.set_position(sequence));
+    bar.finish_and_clear();
+    match past {
+        Ok(past) => Answer { exit: Exit::Done, report: seen(&past, start.elapsed().as_secs_f64()) },
+        Err(error) => not_seen(&error),
     }
+}
+
+fn seen(past: &Past, seconds: f64) -> Report {
+    let Past { engine, event_digest, snapshot, replayed } = past;
+    let last = engine.last().sequence.0;
+    Report {
+        first: Some(last.min(1)),
+        last: Some(last),
+        commands: Some(last),
+        events: Some(event_digest.event_count()),
+        event_digest: Some(event_digest.value().to_string()),
+        state_digest: Some(state_digest(engine).to_string()),
+        book_digest: Some(book_digest(engine).to_string()),
+        seconds: Some(seconds),
+        commands_per_second: Some(rate(*replayed, seconds)),
+        snapshot: snapshot.map(|checkpoint| checkpoint.sequence.0),
+        ..Report::default()
+    }
+}
+
+fn not_seen(error: &StartError) -> Answer {
+    let (file, offset) = error.place();
+    let file = file.map(|file| file.display().to_string());
+    let checked = Checked { file, offset, reason: Some(error.to_string()), ..Checked::default() };
+    Answer::not_ok(error.exit(), None, checked)
 }
 
 /// `events` gets the events unless nobody asks.
@@ -330,6 +373,7 @@ fn replayed(summary: &ReplaySummary) -> Report {
         book_digest: Some(summary.book_digest.to_string()),
         seconds: Some(summary.seconds),
         commands_per_second: Some(rate(summary.commands, summary.seconds)),
+        snapshot: None,
         checked: None,
     }
 }
@@ -409,6 +453,34 @@ impl Failed for ReplayError {
                 (Some(file), Some(*offset))
             }
             Self::Thread(_) | Self::Behaviour { .. } => (None, None),
+        }
+    }
+}
+
+impl Failed for StartError {
+    fn exit(&self) -> Exit {
+        self.into()
+    }
+
+    fn place(&self) -> (Option<&Path>, Option<u64>) {
+        match self {
+            Self::Open(OpenError::Read(error)) => error.place(),
+            Self::Replay(error) => error.place(),
+            Self::Snapshot(error) => error.place(),
+            Self::Open(_) | Self::Changed { .. } => (None, None),
+        }
+    }
+}
+
+impl Failed for SnapshotError {
+    fn exit(&self) -> Exit {
+        self.into()
+    }
+
+    fn place(&self) -> (Option<&Path>, Option<u64>) {
+        match self {
+            Self::Io { file, .. } | Self::ReadBack { file, .. } => (Some(file), None),
+            Self::Checkpoint { file, index, .. } => (Some(file), Some((index * CHECKPOINT_BYTES) as u64)),
         }
     }
 }

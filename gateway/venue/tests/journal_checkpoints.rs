@@ -270,3 +270,58 @@ fn events_that_this_build_does_not_repeat_are_named() {
     let (object, code) = original.verify(&original.data(), &lines, &["--chain-only"]);
     assert_eq!((&object["ok"], code), (&json!(true), Some(0)));
 }
+
+fn rialto(arguments: &[&str], data: &Path) -> (String, Option<i32>) {
+    let output = Process::new(env!("CARGO_BIN_EXE_rialto")).arg("journal").args(arguments).arg(data).output().unwrap();
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+    (String::from_utf8(output.stdout).unwrap(), output.status.code())
+}
+
+#[test]
+fn what_a_venue_signed_is_listed_and_can_be_kept_elsewhere() {
+    let original = Original::make();
+    let data = original.data();
+    let signed: Vec<_> =
+        original.checkpoints.iter().map(|checkpoint| SignedCheckpoint::sign(*checkpoint, &key(1))).collect();
+    assert_eq!(rialto(&["checkpoints", "--json"], &data), (String::new(), Some(0)), "none yet");
+    fs::create_dir(data.join("snapshots")).unwrap();
+    let kept: Vec<u8> = signed.iter().flat_map(SignedCheckpoint::to_bytes).collect();
+    fs::write(data.join("snapshots/checkpoints"), &kept).unwrap();
+
+    let (listed, code) = rialto(&["checkpoints", "--json"], &data);
+    let lines: Vec<Value> = listed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((lines, code), (original.lines(), Some(0)));
+    let (table, _) = rialto(&["checkpoints"], &data);
+    let commands: Vec<_> = table.lines().skip(1).map(|line| line.split_whitespace().next().unwrap()).collect();
+    assert_eq!(commands, ["1024", "2048", "3072"]);
+
+    let elsewhere = original.folder.path().join("elsewhere.jsonl");
+    fs::write(&elsewhere, listed).unwrap();
+    let (object, code) = verify(&data, &elsewhere, &["--key", &public(1)]);
+    assert_eq!((&object["ok"], &object["checkpoints_agreed"], code), (&json!(true), &json!(3), Some(0)), "{object}");
+
+    let mut damaged = kept;
+    damaged[300] ^= 1;
+    fs::write(data.join("snapshots/checkpoints"), damaged).unwrap();
+    let (said, code) = rialto(&["checkpoints", "--json"], &data);
+    let object: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((&object["ok"], &object["offset"], code), (&json!(false), &json!(272), Some(4)), "{object}");
+}
+
+#[test]
+fn the_state_as_of_a_point_is_that_of_a_journal_which_ends_there() {
+    let original = Original::make();
+    // Fifty commands have the time of their first.
+    for (until, last) in [("2000", 2_000), ("1970-01-01T00:00:00.000002Z", 2_000), ("1501", 1_501)] {
+        let (said, code) = rialto(&["replay", "--json", "--until", until], &original.data());
+        let object: Value = serde_json::from_str(&said).unwrap();
+        let copy = original.folder.path().join(format!("until {until}"));
+        let until = Until::Sequence(Sequence(last));
+        JournalCopy::restore(&original.data(), &copy, until, &mut |_| {}).unwrap().place().unwrap();
+        let ends_there = journal::replay(&copy, &mut (), |_| {}).unwrap();
+        assert_eq!((&object["last"], code), (&json!(last), Some(0)), "{object}");
+        assert_eq!(object["events"], json!(ends_there.events));
+        assert_eq!(object["event_digest"], json!(ends_there.event_digest.to_string()));
+        assert_eq!(object["state_digest"], json!(ends_there.state_digest.to_string()));
+    }
+}

@@ -58,13 +58,13 @@ pub(crate) enum TableError {
 
 /// A file that rows are added to.
 pub(crate) enum Table {
-    Csv(CsvTable),
+    Csv(Box<CsvTable>),
     Parquet(Box<ParquetTable>),
 }
 
 impl Table {
     pub(crate) fn csv(file: File, columns: &[Column]) -> Result<Self, TableError> {
-        CsvTable::begin(file, columns).map(Self::Csv)
+        CsvTable::begin(file, columns).map(|table| Self::Csv(Box::new(table)))
     }
 
     pub(crate) fn parquet(file: File, columns: &[Column]) -> Result<Self, TableError> {
