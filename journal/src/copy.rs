@@ -532,15 +532,20 @@ impl Copying<'_> {
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), CopyError> {
         self.segment.write(bytes)?;
-        (self.report)(Progress { bytes: self.progress.bytes + self.segment.written, ..self.progress });
+        self.tell(self.progress.bytes + self.segment.written);
         Ok(())
+    }
+
+    /// A living journal may have grown since the bytes were counted.
+    fn tell(&mut self, bytes: u64) {
+        (self.report)(Progress { bytes, total_bytes: self.progress.total_bytes.max(bytes) });
     }
 
     fn finish_segment(&mut self) -> Result<(), CopyError> {
         self.segment.finish()?;
         self.done.push(self.segment.number);
         self.progress.bytes += self.segment.length;
-        (self.report)(self.progress);
+        self.tell(self.progress.bytes);
         Ok(())
     }
 }
