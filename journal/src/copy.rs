@@ -69,13 +69,6 @@ pub struct Copied {
     pub chain: ChainHash,
 }
 
-impl Copied {
-    /// How many commands the copy holds.
-    pub fn command_count(&self) -> u64 {
-        self.last.0
-    }
-}
-
 /// How far a copy has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
@@ -193,6 +186,7 @@ impl JournalCopy {
         polling: &Polling,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Self, CopyError> {
+        Reader::open(from)?;
         let target = match Reader::open(to) {
             Err(ReadError::NoJournal { .. }) => Target::new(from, to)?,
             Ok(_) => Target::continued(from, to)?,
