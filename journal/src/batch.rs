@@ -161,6 +161,25 @@ impl<'a> BatchView<'a> {
         })
     }
 
+    /// The batch anew, with its records up to the command `last` alone: the same term, behind the same link.
+    pub(crate) fn up_to(&self, last: Sequence, alignment: usize) -> Vec<u8> {
+        let mut header = BatchHeader { command_count: 0, record_count: 0, payload_bytes: 0, ..self.header };
+        for record in self.records() {
+            let is_command = record.kind() == RecordKind::Command;
+            if is_command && record.number() > last.0 {
+                break;
+            }
+            header.command_count += u32::from(is_command);
+            header.record_count += 1;
+            header.payload_bytes += u32::try_from(record.len()).expect("bounded");
+        }
+        let payload_bytes = header.payload_bytes as usize;
+        let mut bytes = Vec::from(header.encode());
+        bytes.extend_from_slice(&self.payload()[..payload_bytes]);
+        bytes.resize(batch_bytes(payload_bytes, alignment), 0);
+        bytes
+    }
+
     fn padding(&self) -> &'a [u8] {
         &self.bytes[self.payload_end()..]
     }

@@ -107,10 +107,15 @@ impl Follower {
         let storage = Arc::new(DirectoryStorage::new(directory.join(JOURNAL_FOLDER)));
         let reader =
             enter_before(storage, seek)?.ok_or_else(|| ReadError::NoJournal { directory: directory.to_owned() })?;
+        Ok(Self::beside_head(reader, seek, polling))
+    }
+
+    /// The same for a reader that stands at the beginning of a segment.
+    pub(crate) fn beside_head(reader: Reader, seek: Seek, polling: &Polling) -> Self {
         let heads = polling.head_directory.clone().unwrap_or_else(head::default_directory);
         let path = head::head_path(&heads, reader.identity().journal);
         let durability = Durable::Head { path, interval: polling.interval };
-        Ok(Self::new(reader, seek, durability, Arc::default()))
+        Self::new(reader, seek, durability, Arc::default())
     }
 
     /// Follows a journal of this process, whose writer moves `durable`.
@@ -138,6 +143,22 @@ impl Follower {
     /// The batch in which the entry given out last was.
     pub fn link(&self) -> Link {
         self.reader.link()
+    }
+
+    /// Moves to the next durable batch, without waiting; false if there is none.
+    pub(crate) fn next_batch(&mut self) -> Result<bool, ReadError> {
+        loop {
+            match self.step()? {
+                Step::Entered => return Ok(true),
+                Step::Again => {}
+                Step::Wait => return Ok(false),
+            }
+        }
+    }
+
+    /// What it reads with.
+    pub(crate) fn reader(&self) -> &Reader {
+        &self.reader
     }
 
     /// The next entry if there is one now, without waiting.

@@ -10,11 +10,13 @@
 //! [`Reader`] reads and verifies without a lock, from the beginning or from a [`Seek`] on, [`Follower`] goes on reading as
 //! the journal grows, [`replay()`] rebuilds and compares.
 
+pub mod audit;
 mod batch;
 mod belt;
 pub mod checkpoint;
 pub mod checksum;
 mod chunk;
+pub mod copy;
 pub mod decision;
 pub mod digest;
 pub mod error;
@@ -43,8 +45,10 @@ mod tail;
 pub mod travel;
 mod writer;
 
+pub use audit::{Audit, AuditError, Evidence, Finding, audit};
 pub use checkpoint::{CHECKPOINT_BYTES, Checkpoint, CheckpointFault, Link, SignedCheckpoint};
 pub use checksum::ChainHash;
+pub use copy::{Copied, CopyError, JournalCopy, Progress, Until};
 pub use decision::{Action, Decision, State};
 pub use digest::{Block, BlockDigest, Digest, EventDigest, HashSink, book_digest, state_digest};
 pub use error::{AppendError, Fault, HeadFault, OpenError, ReadError, ReplayError, SnapshotFault, WriteError};

@@ -136,6 +136,17 @@ pub(crate) struct Found {
     pub(crate) hash: ChainHash,
 }
 
+/// A link of which only the header was looked at.
+pub(crate) struct LooseLink {
+    /// What it carries.
+    pub(crate) previous: ChainHash,
+    pub(crate) hash: ChainHash,
+    /// First and last command, of a batch.
+    pub(crate) commands: Option<(Sequence, Sequence)>,
+    /// Whether the link behind it carries its hash; nothing if none stands there.
+    pub(crate) is_carried: Option<bool>,
+}
+
 /// A link whose passing is noted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Watched {
@@ -270,10 +281,38 @@ impl Reader {
         Ok(())
     }
 
+    /// Notes a seal in the current batch, without decoding its commands if there is none.
+    pub(crate) fn note_seal(&mut self) -> Result<(), ReadError> {
+        let (Found { header, .. }, _) = self.batch();
+        if header.record_count > header.command_count { self.check_values() } else { Ok(()) }
+    }
+
+    /// What stands at a place of the current segment, whether or not it belongs there; nothing if it has no whole header.
+    pub(crate) fn link_at(&self, offset: usize) -> Option<LooseLink> {
+        let rest = self.bytes().get(offset..)?;
+        let (end, previous, hash, commands) = if offset == 0 {
+            (self.alignment(), SegmentHeader::decode(rest).ok()?.previous, SegmentHeader::hash(rest), None)
+        } else {
+            let batch = BatchView::frame(rest, self.alignment()).ok()?;
+            let header = batch.header();
+            let last = Sequence(header.next_sequence().0.saturating_sub(1));
+            (offset + batch.len(), header.previous, batch.hash(), Some((header.first, last)))
+        };
+        let in_next_segment = || Some(self.next_segment_header().ok()??.ok()?.previous);
+        let next = self.header_at(end).map(|next| next.previous).or_else(in_next_segment);
+        Some(LooseLink { previous, hash, commands, is_carried: next.map(|previous| previous == hash) })
+    }
+
     /// The batch that [`next_batch`](Self::next_batch) moved to.
     pub(crate) fn batch_records(&self) -> impl Iterator<Item = RecordView<'_>> {
         let Found { whole, header, .. } = &self.batch.as_ref().expect("moved to a batch").place;
         BatchView::again(&self.bytes()[whole.clone()], *header).records()
+    }
+
+    /// The batch that [`next_batch`](Self::next_batch) moved to, and its bytes.
+    pub(crate) fn batch(&self) -> (&Found, &[u8]) {
+        let found = &self.batch.as_ref().expect("moved to a batch").place;
+        (found, &self.bytes()[found.whole.clone()])
     }
 
     /// Notes whether the link with this hash and this last command is passed, from the current one on.
@@ -603,6 +642,11 @@ impl Reader {
     /// What is wrong with the next place, where a batch should be.
     pub(crate) fn damaged_here(&self, fault: Fault) -> ReadError {
         self.damaged(self.place.offset, fault)
+    }
+
+    /// Fails if what stands at the next place is damage, and no end.
+    pub(crate) fn check_end(&self) -> Result<(), ReadError> {
+        self.look().map(drop)
     }
 
     /// Gives the next entry of the current batch.

@@ -18,6 +18,7 @@ mod store;
 mod superblock;
 
 pub use keep::Keep;
+pub(crate) use store::CHECKPOINTS;
 pub use store::{Loaded, PassedOver, Published, Search, SnapshotError, SnapshotStore, Unpublished};
 
 /// The folder of the snapshots inside a data folder.

@@ -1,11 +1,15 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use engine::{Sequence, Timestamp};
+use journal::AsOf;
 use rust_decimal::Decimal;
 
 use crate::admin::tool::AdminArguments;
+use crate::admin::value::TimeText;
 pub use crate::config::{DurabilityArgument, IdleArgument, ServeArguments};
 
 /// A trading venue: matching engine, journal, and the tools around them.
@@ -30,7 +34,7 @@ pub enum Tool {
     Config(ConfigCommand),
     /// Ask a running venue, as an administrator.
     Admin(AdminArguments),
-    /// Check or replay a journal. Takes no lock and changes nothing.
+    /// Check, replay, copy or export a journal. Takes no lock of it and changes nothing in it.
     #[command(subcommand)]
     Journal(JournalCommand),
     /// Enter, amend and cancel orders at a running venue.
@@ -55,13 +59,145 @@ pub enum ConfigCommand {
 #[derive(Debug, Subcommand)]
 pub enum JournalCommand {
     /// Check every byte, then replay and compare with every digest that the journal carries.
-    Verify(JournalArguments),
+    Verify(VerifyArguments),
     /// Rebuild the state from the commands and say its digests.
-    Replay(JournalArguments),
+    Replay(ReplayArguments),
     /// List the segments, and show commands if asked for.
     Inspect(InspectArguments),
     /// Show commands as they become durable, until interrupted.
     Tail(TailArguments),
+    /// List the signed checkpoints; with --json as lines to keep elsewhere, for `verify --against`.
+    Checkpoints(JournalArguments),
+    /// Write commands, events or trades to a file that other programs read.
+    Export(ExportArguments),
+    /// Copy a journal to a new folder, all of it or up to a point: a venue can be started there.
+    Restore(RestoreArguments),
+    /// Copy what is durable of a journal, beside the venue that writes it; again into the same folder: what is new.
+    Backup(BackupArguments),
+}
+
+/// Which journal to check, and against what.
+#[derive(Debug, Args)]
+pub struct VerifyArguments {
+    /// Which, and how to answer.
+    #[command(flatten)]
+    pub journal: JournalArguments,
+    /// Compare with signed checkpoints that were exported and kept elsewhere: what was deleted, changed or moved since is
+    /// named.
+    #[arg(long, value_name = "FILE")]
+    pub against: Option<PathBuf>,
+    /// The public key that has to have signed them, hexadecimal. Without it, whoever could write the file could sign it.
+    #[arg(long, value_name = "HEX", requires = "against")]
+    pub key: Option<String>,
+    /// Check the bytes and the chain alone, without a replay.
+    #[arg(long)]
+    pub chain_only: bool,
+}
+
+/// Which journal to replay, and up to where.
+#[derive(Debug, Args)]
+pub struct ReplayArguments {
+    /// Which, and how to answer.
+    #[command(flatten)]
+    pub journal: JournalArguments,
+    /// Say the state behind this command, or as of this time, such as 2026-11-25T09:00:00Z; from the nearest snapshot.
+    /// Default: all of it, from the first command on.
+    #[arg(long, value_name = "SEQUENCE|TIME")]
+    pub until: Option<Moment>,
+}
+
+/// What of a journal to export, and where to.
+#[derive(Debug, Args)]
+pub struct ExportArguments {
+    /// Which, and how to answer.
+    #[command(flatten)]
+    pub journal: JournalArguments,
+    /// The new file. Its name says how it is written: .csv or .parquet.
+    #[arg(long, value_name = "FILE")]
+    pub to: PathBuf,
+    /// What a row is.
+    #[arg(long, value_enum)]
+    pub what: WhatToExport,
+    /// The first command, by its sequence or by a time, such as 2026-11-25T09:00:00Z. Default: the first one.
+    #[arg(long, value_name = "SEQUENCE|TIME")]
+    pub from: Option<Moment>,
+    /// The last command. Default: the last one.
+    #[arg(long, value_name = "SEQUENCE|TIME")]
+    pub until: Option<Moment>,
+}
+
+/// What a row of an export is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum WhatToExport {
+    /// A command.
+    Commands,
+    /// An event.
+    Events,
+    /// A trade, with both of its sides.
+    Trades,
+}
+
+/// Which journal to copy, where to, and up to where.
+#[derive(Debug, Args)]
+pub struct RestoreArguments {
+    /// Which, and how to answer.
+    #[command(flatten)]
+    pub journal: JournalArguments,
+    /// The copy's data folder, which is new or empty.
+    #[arg(long, value_name = "NEW")]
+    pub to: PathBuf,
+    /// The last command of the copy, by its sequence or by a time, such as 2026-11-25T09:00:00Z. Default: the last one.
+    #[arg(long, value_name = "SEQUENCE|TIME")]
+    pub until: Option<Moment>,
+    /// Leave certificate, keys and snapshots behind.
+    #[arg(long)]
+    pub journal_only: bool,
+}
+
+/// Which journal to copy, and where to.
+#[derive(Debug, Args)]
+pub struct BackupArguments {
+    /// Which, and how to answer.
+    #[command(flatten)]
+    pub journal: JournalArguments,
+    /// The copy's data folder: a new one, or that of an earlier backup.
+    #[arg(long, value_name = "FOLDER")]
+    pub to: PathBuf,
+    /// Where the venue keeps the journal's head, if it was told. Default: shared memory.
+    #[arg(long, value_name = "DIR")]
+    pub head: Option<PathBuf>,
+    /// Leave certificate, keys and snapshots behind.
+    #[arg(long)]
+    pub journal_only: bool,
+}
+
+/// A point of a journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// A command.
+    Sequence(Sequence),
+    /// A time: `2026-11-25T09:00:00Z`, or with another offset from UTC.
+    Time(Timestamp),
+}
+
+impl From<Moment> for AsOf {
+    fn from(moment: Moment) -> Self {
+        match moment {
+            Moment::Sequence(sequence) => Self::Sequence(sequence),
+            Moment::Time(time) => Self::Time(time),
+        }
+    }
+}
+
+impl FromStr for Moment {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(sequence) = text.parse() {
+            return Ok(Self::Sequence(Sequence(sequence)));
+        }
+        text.parse().map(|TimeText(time)| Self::Time(time)).map_err(|error| format!("no sequence, and {error}"))
+    }
 }
 
 /// Which journal to follow, and from where.

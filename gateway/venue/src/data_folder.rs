@@ -250,7 +250,8 @@ fn io_error(file: &Path) -> impl Fn(io::Error) -> DataFolderError + use<> {
     move |source| DataFolderError::Io { file: file.clone(), source }
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
+/// Two digits a byte.
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use journal::{OpenError, ReadError, ReplayError, StartError, WriteError};
+use journal::{OpenError, ReadError, ReplayError, SnapshotError, StartError, WriteError};
 
 /// How a tool ended. The numbers are part of the surface that others drive: they never change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,12 +69,21 @@ impl From<&OpenError> for Exit {
     }
 }
 
+impl From<&SnapshotError> for Exit {
+    fn from(error: &SnapshotError) -> Self {
+        match error {
+            SnapshotError::Io { .. } => Self::InputOutput,
+            SnapshotError::ReadBack { .. } | SnapshotError::Checkpoint { .. } => Self::Damaged,
+        }
+    }
+}
+
 impl From<&StartError> for Exit {
     fn from(error: &StartError) -> Self {
         match error {
             StartError::Open(error) => error.into(),
             StartError::Replay(error) => error.into(),
-            StartError::Snapshot(_) => Self::InputOutput,
+            StartError::Snapshot(error) => error.into(),
             StartError::Changed { .. } => Self::Damaged,
         }
     }

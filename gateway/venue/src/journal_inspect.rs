@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use engine::canonical::{FieldValue, Fields};
-use engine::{Amount, Command, Price, Quantity, Sequence, Sequenced};
+use engine::{Amount, Command, Event, EventHeader, Price, Quantity, Sequence, Sequenced};
 use journal::{Entry, Follower, Polling, ReadError, Reader, Seek, SegmentNumber};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -98,7 +98,7 @@ fn follow(arguments: &TailArguments, out: &mut impl Write) -> Result<(), Inspect
         && let Some(entry) = follower.next()
     {
         if let Entry::Command(command) = entry? {
-            let text = if journal.json { Value::from(object(&command)).to_string() } else { line(&command) };
+            let text = if journal.json { Value::from(command_object(&command)).to_string() } else { line(&command) };
             writeln!(out, "{text}")?;
             out.flush()?;
             left -= 1;
@@ -112,7 +112,7 @@ fn inspect(arguments: &InspectArguments, out: &mut impl Write) -> Result<(), Ins
     // The list is known at the journal's end. A second reading shows commands without keeping them.
     let found = segments(directory)?;
     if arguments.journal.json {
-        show_commands(arguments, out, |command| Value::from(object(command)).to_string())?;
+        show_commands(arguments, out, |command| Value::from(command_object(command)).to_string())?;
         writeln!(out, "{}", serde_json::to_value(&found).expect("names for keys"))?;
     } else {
         print_table(&found, out)?;
@@ -223,13 +223,25 @@ fn print_table(found: &Found, out: &mut impl Write) -> io::Result<()> {
 // Commands.
 
 /// A command with all its fields; what is absent is null.
-fn object(command: &Sequenced<Command>) -> Map<String, Value> {
+pub(crate) fn command_object(command: &Sequenced<Command>) -> Map<String, Value> {
     let mut object = Map::new();
     object.insert("sequence".into(), command.stamp.sequence.0.into());
     object.insert("time".into(), command.stamp.time.0.into());
     object.insert("command".into(), command.value.body.kind().to_string().into());
     add_fields(&mut object, &command.value.header);
     add_fields(&mut object, command.value.body.record());
+    object
+}
+
+/// An event with all its fields; what is absent is null.
+pub(crate) fn event_object(header: &EventHeader, event: &Event) -> Map<String, Value> {
+    let mut object = Map::new();
+    object.insert("sequence".into(), header.id.sequence.0.into());
+    object.insert("index".into(), header.id.index.into());
+    object.insert("time".into(), header.time.0.into());
+    object.insert("received_at".into(), header.received_at.0.into());
+    object.insert("event".into(), event.kind().to_string().into());
+    add_fields(&mut object, event.record());
     object
 }
 
@@ -264,7 +276,7 @@ fn value(value: &FieldValue<'_>) -> Value {
 
 /// A command on one line; what is absent is left out.
 fn line(command: &Sequenced<Command>) -> String {
-    let mut object = object(command);
+    let mut object = command_object(command);
     let mut take = |name: &str| object.shift_remove(name).map(|value| value.to_string()).unwrap_or_default();
     let (sequence, time, kind) = (take("sequence"), take("time"), take("command"));
     let mut line = format!("{sequence:>10}  {time}  {}", kind.trim_matches('"'));

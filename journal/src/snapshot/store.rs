@@ -20,7 +20,8 @@ use crate::storage::{Bytes, DirectoryStorage, Storage};
 
 const SUFFIX: &str = ".snapshot";
 const UNPUBLISHED_SUFFIX: &str = ".snapshot.new";
-const CHECKPOINTS: &str = "checkpoints";
+/// Every checkpoint that was signed.
+pub(crate) const CHECKPOINTS: &str = "checkpoints";
 
 /// Why a snapshot was not taken, or what is known of snapshots cannot be read.
 #[derive(Debug, thiserror::Error)]
