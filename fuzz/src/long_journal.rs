@@ -1,0 +1,347 @@
+//! A long journal, made at full speed as a venue makes one, and the proof that it says everything: verified byte by byte,
+//! and replayed to the same events, state and books.
+//!
+//! ```text
+//!   traffic ─► sequencer ─► journal              generate: what the engine came to is kept in expected.json
+//!                 │
+//!                 └───────► engine ─► event ring ─► digest ─► journal
+//!
+//!   journal ─► reader                            verify: every byte
+//!   journal ─► reader ─► engine ─► digests       replay: what expected.json says?
+//! ```
+//!
+//! A seed's journal holds the same commands on every machine and of every build.
+
+mod traffic;
+mod venue;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use ::venue::topology::{Topology, start_digest};
+use benches::failure::Failure;
+use benches::machine::commit;
+use engine::{Capacity, Command, Engine, Sequence, Timestamp};
+use indicatif::{ProgressBar, ProgressStyle};
+use journal::{
+    Appender, BEFORE_FIRST, Both, Journal, Opened, Options, Reader, ReplayError, Sequencer, book_digest, state_digest,
+};
+use ring::{EventRing, Publisher, Release};
+use serde::{Deserialize, Serialize};
+
+use self::traffic::{OPEN_MAX, OpenOrders, Traffic};
+use self::venue::{capacity, set_up};
+
+/// What the generating engine came to, beside its journal.
+const EXPECTED_FILE: &str = "expected.json";
+/// Commands that the core takes together, as a venue's does at most.
+const BATCH_MAX: u64 = 256;
+/// The venue's time begins here, and a command takes a microsecond of it.
+const START_NS: u64 = 1_790_000_000_000_000_000;
+const COMMAND_NS: u64 = 1_000;
+/// How often progress is shown: after so many commands.
+const PROGRESS_COMMANDS: u64 = 1 << 16;
+/// What a command takes on disk, at most: for the question whether there is room.
+const BYTES_PER_COMMAND: u64 = 150;
+
+/// Which journal.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// How many commands; the venue's first ones included.
+    pub commands: u64,
+    /// What they follow from.
+    pub seed: u64,
+    /// Its folder.
+    pub place: PathBuf,
+    /// Bytes of a segment.
+    pub segment_bytes: u64,
+}
+
+/// What a run of all commands leads to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// How many commands there are.
+    pub commands: u64,
+    /// How many events they caused.
+    pub events: u64,
+    /// Of all events.
+    pub event_digest: String,
+    /// Of the state behind the last command.
+    pub state_digest: String,
+    /// Of books and balances behind it.
+    pub book_digest: String,
+}
+
+/// What the journal has to lead to, and what it was made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expected {
+    /// What the commands follow from.
+    pub seed: u64,
+    /// Orders that are open behind the last command.
+    pub open_orders: u64,
+    /// The build that made it: optimised or not.
+    pub build: String,
+    /// The commit of that build.
+    pub commit: String,
+    /// What the generating engine came to.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+/// What a part took.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Took {
+    /// Seconds of the clock.
+    pub seconds: f64,
+    /// Commands a second.
+    pub commands_per_second: u64,
+    /// Bytes a second, segments whole.
+    pub bytes_per_second: u64,
+    /// The most memory that the process had so far, in MiB.
+    pub peak_memory_mib: Option<u64>,
+}
+
+/// This build: optimised or not.
+pub fn build() -> &'static str {
+    if cfg!(debug_assertions) { "debug" } else { "release" }
+}
+
+/// Makes the journal, sealed, in a folder that holds none.
+pub fn generate(plan: &Plan) -> Result<(Expected, Took), Failure> {
+    make_folder(plan)?;
+    let begun = Instant::now();
+    let options = Options { segment_bytes: plan.segment_bytes, ..Options::new(capacity(OPEN_MAX)) };
+    let Opened { journal, appender, .. } = Journal::open(&plan.place, &options)?;
+    let Topology { event_slots, idle, .. } = Topology::default();
+    let release = Release::After(journal.durable().clone());
+    let (publisher, mut readers) = EventRing::open(event_slots, 1, idle, release);
+    let reader = readers.pop().expect("one gating reader");
+    let digest = start_digest(reader, journal::EventDigest::new(), journal.digests())
+        .map_err(|error| Failure::io(&plan.place, error))?;
+
+    let mut core = Core::new(options.capacity, appender, publisher);
+    let ran = core.run(plan, &journal);
+    let Core { engine, sequencer, publisher, open } = core;
+    drop(publisher);
+    journal.finish();
+    let mut digest = digest.join().expect("the digest does not panic");
+    ran?;
+    let last = engine.last().sequence;
+    digest.applied(last);
+    journal.close(sequencer.into_append(), digest.value())?;
+    let took = Took::since(begun, last.0, &plan.place)?;
+
+    engine.audit().map_err(|fault| Failure::Missing(format!("audit of the generating engine: {fault}")))?;
+    let expected = Expected {
+        seed: plan.seed,
+        open_orders: open.count() as u64,
+        build: build().to_owned(),
+        commit: commit(),
+        outcome: Outcome {
+            commands: last.0,
+            events: digest.event_count(),
+            event_digest: digest.value().to_string(),
+            state_digest: state_digest(&engine).to_string(),
+            book_digest: book_digest(&engine).to_string(),
+        },
+    };
+    let text = serde_json::to_string_pretty(&expected).expect("a plain record");
+    let file = plan.place.join(EXPECTED_FILE);
+    fs::write(&file, text).map_err(|error| Failure::io(&file, error))?;
+    Ok((expected, took))
+}
+
+/// What a journal that was made before has to lead to.
+pub fn expected(place: &Path) -> Result<Expected, Failure> {
+    let file = place.join(EXPECTED_FILE);
+    let text = fs::read_to_string(&file).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => {
+            Failure::Usage(format!("{}: no long journal was made here; begin with --phase generate", place.display()))
+        }
+        _ => Failure::io(&file, error),
+    })?;
+    serde_json::from_str(&text).map_err(|error| Failure::malformed(&file, error.line() as u64, error.to_string()))
+}
+
+/// Reads and checks every byte; says what is not as it should be.
+pub fn verify(place: &Path, expected: &Expected) -> Result<(Vec<String>, Took), Failure> {
+    let begun = Instant::now();
+    let bar = ProgressBar::new_spinner().with_message("verifying");
+    bar.enable_steady_tick(std::time::Duration::from_millis(200));
+    let mut reader = Reader::open(place).map_err(ReplayError::from)?;
+    reader.read_to_end().map_err(ReplayError::from)?;
+    bar.finish_and_clear();
+    let verified = reader.verified();
+    let took = Took::since(begun, verified.command_count(), place)?;
+    let mut differences = Vec::new();
+    let sealed = verified.seal.map(|seal| seal.event_digest.to_string());
+    differ(&mut differences, "commands", &expected.outcome.commands, &verified.command_count());
+    differ(&mut differences, "the seal", &Some(expected.outcome.event_digest.clone()), &sealed);
+    differ(&mut differences, "what was cut", &None, &verified.cut);
+    Ok((differences, took))
+}
+
+/// Replays it whole; says what is not as it should be.
+pub fn replay(place: &Path, expected: &Expected) -> Result<(Vec<String>, Took), Failure> {
+    let begun = Instant::now();
+    let bar = progress("replaying", expected.outcome.commands);
+    let replayed = journal::replay(place, &mut (), |Sequence(reached)| bar.set_position(reached))?;
+    bar.finish_and_clear();
+    let took = Took::since(begun, replayed.commands, place)?;
+    let found = Outcome {
+        commands: replayed.commands,
+        events: replayed.events,
+        event_digest: replayed.event_digest.to_string(),
+        state_digest: replayed.state_digest.to_string(),
+        book_digest: replayed.book_digest.to_string(),
+    };
+    Ok((expected.outcome.differences(&found), took))
+}
+
+impl Outcome {
+    fn differences(&self, found: &Self) -> Vec<String> {
+        let mut differences = Vec::new();
+        differ(&mut differences, "commands", &self.commands, &found.commands);
+        differ(&mut differences, "events", &self.events, &found.events);
+        differ(&mut differences, "event digest", &self.event_digest, &found.event_digest);
+        differ(&mut differences, "state digest", &self.state_digest, &found.state_digest);
+        differ(&mut differences, "book digest", &self.book_digest, &found.book_digest);
+        differences
+    }
+}
+
+fn differ<T: PartialEq + std::fmt::Debug>(differences: &mut Vec<String>, what: &str, expected: &T, found: &T) {
+    if expected != found {
+        differences.push(format!("{what}: expected {expected:?}, found {found:?}"));
+    }
+}
+
+/// What a venue's core thread has.
+struct Core {
+    engine: Engine,
+    sequencer: Sequencer<Appender>,
+    publisher: Publisher,
+    open: OpenOrders,
+}
+
+impl Core {
+    fn new(capacity: Capacity, appender: Appender, publisher: Publisher) -> Self {
+        let (engine, sequencer) = (Engine::new(capacity), Sequencer::new(appender, BEFORE_FIRST));
+        Self { engine, sequencer, publisher, open: OpenOrders::default() }
+    }
+
+    fn run(&mut self, plan: &Plan, journal: &Journal) -> Result<(), Failure> {
+        let bar = progress("generating", plan.commands);
+        for command in set_up().into_iter().take(usize::try_from(plan.commands).unwrap_or(usize::MAX)) {
+            self.submit(self.now(), &[command])?;
+        }
+        let mut traffic = Traffic::new(plan.seed);
+        let mut batch = Vec::with_capacity(BATCH_MAX as usize);
+        while self.last().0 < plan.commands {
+            let at = self.now();
+            self.submit(at, &[])?;
+            let count = BATCH_MAX.min(plan.commands - self.last().0);
+            batch.clear();
+            batch.extend((0..count).map(|_| traffic.next(&self.open, at)));
+            self.submit(at, &batch)?;
+            if self.last().0 % PROGRESS_COMMANDS < BATCH_MAX {
+                bar.set_position(self.last().0);
+                has_room(journal)?;
+            }
+        }
+        bar.finish_and_clear();
+        Ok(())
+    }
+
+    /// As a venue's core does it; without commands, only what is due.
+    fn submit(&mut self, at: Timestamp, commands: &[Command]) -> Result<(), Failure> {
+        let mut sink = Both { first: &mut self.open, second: &mut self.publisher };
+        match commands {
+            [] => self.sequencer.tick(&mut self.engine, at, &mut sink)?,
+            commands => self.sequencer.submit(&mut self.engine, at, commands, &mut sink)?,
+        };
+        self.publisher.complete(self.last());
+        Ok(())
+    }
+
+    fn last(&self) -> Sequence {
+        self.sequencer.last().sequence
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp(START_NS + self.last().0 * COMMAND_NS)
+    }
+}
+
+/// A core waits for a disk that is full; this one has nobody who would make room.
+fn has_room(journal: &Journal) -> Result<(), Failure> {
+    let space = journal.space();
+    match space.failure() {
+        Some(reason) => Err(Failure::io(space.path(), io::Error::other(format!("no new segment: {reason}")))),
+        None => Ok(()),
+    }
+}
+
+fn make_folder(plan: &Plan) -> Result<(), Failure> {
+    let Plan { place, commands, segment_bytes, .. } = plan;
+    fs::create_dir_all(place).map_err(|error| Failure::io(place, error))?;
+    if place.join(EXPECTED_FILE).exists() || Reader::open(place).is_ok() {
+        let holds = format!("{} holds a journal already; name another folder, or remove it", place.display());
+        return Err(Failure::Usage(holds));
+    }
+    let found = rustix::fs::statvfs(place).map_err(|error| Failure::io(place, error.into()))?;
+    let (free, needed) = (found.f_bavail.saturating_mul(found.f_frsize), room(*commands, *segment_bytes));
+    if free < needed {
+        let (free, needed) = (free >> 20, needed >> 20);
+        let lacks = format!("{}: {commands} commands take up to {needed} MiB, and {free} are free", place.display());
+        return Err(Failure::Usage(lacks));
+    }
+    Ok(())
+}
+
+/// The last segment and two spares are there whole.
+fn room(commands: u64, segment_bytes: u64) -> u64 {
+    commands.saturating_mul(BYTES_PER_COMMAND).saturating_add(3 * segment_bytes)
+}
+
+impl Took {
+    fn since(begun: Instant, commands: u64, place: &Path) -> Result<Self, Failure> {
+        let seconds = begun.elapsed().as_secs_f64();
+        let folder = place.join(journal::JOURNAL_FOLDER);
+        let bytes = segment_bytes(&folder).map_err(|error| Failure::io(&folder, error))?;
+        let per_second = |count: u64| (count as f64 / seconds) as u64;
+        Ok(Self {
+            seconds,
+            commands_per_second: per_second(commands),
+            bytes_per_second: per_second(bytes),
+            peak_memory_mib: peak_memory_mib(),
+        })
+    }
+}
+
+/// Of all segments.
+fn segment_bytes(folder: &Path) -> io::Result<u64> {
+    let mut bytes = 0;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.path().extension().is_some_and(|extension| extension == "seg") {
+            bytes += entry.metadata()?.len();
+        }
+    }
+    Ok(bytes)
+}
+
+/// As the system counts it, what of files is in memory included.
+fn peak_memory_mib() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kib| kib / 1_024)
+}
+
+fn progress(what: &'static str, count: u64) -> ProgressBar {
+    let template = "{msg} {bar:40} {human_pos} of {human_len} commands, {per_sec}, {eta} left";
+    let style = ProgressStyle::with_template(template).expect("a constant template");
+    ProgressBar::new(count).with_style(style).with_message(what)
+}
