@@ -12,27 +12,29 @@
 //!
 //! A seed's journal holds the same commands on every machine and of every build.
 
+mod setting;
 mod traffic;
-mod venue;
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use ::venue::topology::{Topology, start_digest};
 use benches::failure::Failure;
 use benches::machine::commit;
 use engine::{Capacity, Command, Engine, Sequence, Timestamp};
 use indicatif::{ProgressBar, ProgressStyle};
 use journal::{
-    Appender, BEFORE_FIRST, Both, Journal, Opened, Options, Reader, ReplayError, Sequencer, book_digest, state_digest,
+    Appender, BEFORE_FIRST, Both, EventDigest, Journal, Opened, Options, Reader, ReplayError, Sequencer, book_digest,
+    state_digest,
 };
 use ring::{EventRing, Publisher, Release};
 use serde::{Deserialize, Serialize};
+use venue::topology::{Topology, start_digest};
 
+use self::setting::{capacity, set_up};
 use self::traffic::{OPEN_MAX, OpenOrders, Traffic};
-use self::venue::{capacity, set_up};
+use crate::shares::build;
 
 /// What the generating engine came to, beside its journal.
 const EXPECTED_FILE: &str = "expected.json";
@@ -103,23 +105,48 @@ pub struct Took {
     pub peak_memory_mib: Option<u64>,
 }
 
-/// This build: optimised or not.
-pub fn build() -> &'static str {
-    if cfg!(debug_assertions) { "debug" } else { "release" }
-}
-
 /// Makes the journal, sealed, in a folder that holds none.
 pub fn generate(plan: &Plan) -> Result<(Expected, Took), Failure> {
     make_folder(plan)?;
     let begun = begin();
+    let Generated { engine, open_orders, digest } = journalled(plan)?;
+    let commands = engine.last().sequence.0;
+    let took = Took::since(begun, commands, &plan.place)?;
+    engine.audit().map_err(|fault| Failure::Missing(format!("audit of the generating engine: {fault}")))?;
+    let expected = Expected {
+        seed: plan.seed,
+        open_orders,
+        build: build().to_owned(),
+        commit: commit(),
+        outcome: Outcome {
+            commands,
+            events: digest.event_count(),
+            event_digest: digest.value().to_string(),
+            state_digest: state_digest(&engine).to_string(),
+            book_digest: book_digest(&engine).to_string(),
+        },
+    };
+    keep(&plan.place, &expected)?;
+    Ok((expected, took))
+}
+
+/// What is left of a core that has made a journal.
+struct Generated {
+    engine: Engine,
+    open_orders: u64,
+    digest: EventDigest,
+}
+
+/// Runs a venue's core, digest and journal until there are as many commands as planned.
+fn journalled(plan: &Plan) -> Result<Generated, Failure> {
     let options = Options { segment_bytes: plan.segment_bytes, ..Options::new(capacity(OPEN_MAX)) };
     let Opened { journal, appender, .. } = Journal::open(&plan.place, &options)?;
     let Topology { event_slots, idle, .. } = Topology::default();
     let release = Release::After(journal.durable().clone());
     let (publisher, mut readers) = EventRing::open(event_slots, 1, idle, release);
     let reader = readers.pop().expect("one gating reader");
-    let digest = start_digest(reader, journal::EventDigest::new(), journal.digests())
-        .map_err(|error| Failure::io(&plan.place, error))?;
+    let digest =
+        start_digest(reader, EventDigest::new(), journal.digests()).map_err(|error| Failure::io(&plan.place, error))?;
 
     let mut core = Core::new(options.capacity, appender, publisher);
     let ran = core.run(plan, &journal);
@@ -128,29 +155,15 @@ pub fn generate(plan: &Plan) -> Result<(Expected, Took), Failure> {
     journal.finish();
     let mut digest = digest.join().expect("the digest does not panic");
     ran?;
-    let last = engine.last().sequence;
-    digest.applied(last);
+    digest.applied(engine.last().sequence);
     journal.close(sequencer.into_append(), digest.value())?;
-    let took = Took::since(begun, last.0, &plan.place)?;
+    Ok(Generated { engine, open_orders: open.count() as u64, digest })
+}
 
-    engine.audit().map_err(|fault| Failure::Missing(format!("audit of the generating engine: {fault}")))?;
-    let expected = Expected {
-        seed: plan.seed,
-        open_orders: open.count() as u64,
-        build: build().to_owned(),
-        commit: commit(),
-        outcome: Outcome {
-            commands: last.0,
-            events: digest.event_count(),
-            event_digest: digest.value().to_string(),
-            state_digest: state_digest(&engine).to_string(),
-            book_digest: book_digest(&engine).to_string(),
-        },
-    };
-    let text = serde_json::to_string_pretty(&expected).expect("a plain record");
-    let file = plan.place.join(EXPECTED_FILE);
-    fs::write(&file, text).map_err(|error| Failure::io(&file, error))?;
-    Ok((expected, took))
+fn keep(place: &Path, expected: &Expected) -> Result<(), Failure> {
+    let file = place.join(EXPECTED_FILE);
+    let text = serde_json::to_string_pretty(expected).expect("a plain record");
+    fs::write(&file, text).map_err(|error| Failure::io(&file, error))
 }
 
 /// What a journal that was made before has to lead to.

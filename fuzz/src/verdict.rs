@@ -9,6 +9,7 @@ use benches::trading::log::Fault;
 use serde::Serialize;
 
 use crate::kills::Kills;
+use crate::shares::build;
 
 /// Findings that are told one by one; the rest are only counted.
 const TOLD_MAX: usize = 10;
@@ -144,7 +145,7 @@ impl Row {
         Self {
             time: jiff::Timestamp::now().strftime("%FT%TZ").to_string(),
             commit: commit(),
-            build: if cfg!(debug_assertions) { "debug" } else { "release" },
+            build: build(),
             mode,
             what,
             durability,

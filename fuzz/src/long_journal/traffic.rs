@@ -3,15 +3,15 @@
 //! Everything follows from the seed and from what the engine has said so far. Feedback holds the number of open orders near
 //! its target.
 
-use engine::command::{CancelOrder, MassCancel, NewOrder, ReplaceOrder};
+use engine::command::{AdminNote, CancelOrder, MassCancel, NewOrder, ReplaceOrder};
 use engine::event::{OrderAccepted, OrderCancelled, OrderState, Trade, TradeSide};
 use engine::{
-    Amount, ClientOrderId, Command, CommandBody, CommandHeader, Event, EventHeader, EventSink, InstrumentId,
+    AccountId, Amount, ClientOrderId, Command, CommandBody, CommandHeader, Event, EventHeader, EventSink, InstrumentId,
     OnDisconnect, OrderFlags, OrderId, OrderType, Price, Quantity, SessionId, SessionSequence, Side, TimeInForce,
     Timestamp,
 };
 
-use super::venue::{self, INSTRUMENTS, PRICE_END, TRADERS};
+use super::setting::{self, INSTRUMENTS, PRICE_END, TRADERS};
 use crate::random::Random;
 
 /// Open orders that are aimed at, in all instruments.
@@ -65,7 +65,7 @@ impl Traffic {
         };
         let sent = &mut self.sent[trader as usize];
         *sent = sent.next();
-        let header = CommandHeader { client_sequence: *sent, received_at: at, ..venue::header(trader) };
+        let header = CommandHeader { client_sequence: *sent, received_at: at, ..setting::header(trader) };
         Command { header, body }
     }
 
@@ -120,7 +120,7 @@ impl Traffic {
         let quantity =
             if self.random.below(4) == 0 { Quantity(1 + self.random.below(QUANTITY_MAX)) } else { Quantity::ABSENT };
         let body = ReplaceOrder {
-            account: venue::account(trader),
+            account: setting::account(trader),
             order_id,
             original_client_order_id: ClientOrderId::NONE,
             client_order_id: self.name(),
@@ -138,7 +138,7 @@ impl Traffic {
     fn cancel(&mut self, open: &OpenOrders) -> (u32, CommandBody) {
         let OpenOrder { order_id, trader, .. } = open.one(&mut self.random);
         let body = CancelOrder {
-            account: venue::account(trader),
+            account: setting::account(trader),
             order_id,
             original_client_order_id: ClientOrderId::NONE,
             client_order_id: self.name(),
@@ -150,26 +150,26 @@ impl Traffic {
     fn mass_cancel(&mut self) -> (u32, CommandBody) {
         let trader = self.trader();
         let body = MassCancel {
-            account: venue::account(trader),
+            account: setting::account(trader),
             instrument: self.instrument(),
             side: None,
             entered_by: SessionId::NONE,
             client_order_id: self.name(),
-            note: engine::command::AdminNote::NONE,
+            note: AdminNote::NONE,
         };
         (trader, body.into())
     }
 
     fn of_anyone(&mut self, order: NewOrder) -> (u32, CommandBody) {
         let trader = self.trader();
-        (trader, NewOrder { account: venue::account(trader), ..order }.into())
+        (trader, NewOrder { account: setting::account(trader), ..order }.into())
     }
 
     /// A limit order of nobody yet, on its side of the middle.
     fn order(&mut self) -> NewOrder {
         let (instrument, side) = (self.instrument(), Side::BOTH[usize::from(self.random.below(2) == 0)]);
         NewOrder {
-            account: engine::AccountId::NONE,
+            account: AccountId::NONE,
             instrument,
             client_order_id: self.name(),
             side,
@@ -255,7 +255,7 @@ impl OpenOrders {
         if self.places.len() <= slot {
             self.places.resize(slot + 1, 0);
         }
-        let trader = accepted.report.account.0 - venue::account(0).0;
+        let trader = accepted.report.account.0 - setting::account(0).0;
         self.orders.push(OpenOrder { order_id, trader, instrument, side });
         self.places[slot] = self.orders.len() as u32;
     }
