@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use benches::failure::Failure;
 use clap::{Parser, ValueEnum};
-use fuzz::long_journal::{Expected, Plan, Took, expected, generate, replay, verify};
+use fuzz::long_journal::{self, Expected, Plan, SnapshotsTaken, Took};
 use fuzz::shares::Row;
 use serde::Serialize;
 use venue::exit::Exit;
@@ -31,6 +31,10 @@ struct Arguments {
     /// MiB of a journal segment.
     #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1_024))]
     segment_mib: u64,
+    /// How many snapshots a shadow takes while the journal is made; 0: there is no shadow and no event history, and the
+    /// journal is made faster.
+    #[arg(long, value_name = "COUNT", default_value_t = 8, value_parser = clap::value_parser!(u16).range(0..=1_000))]
+    snapshots: u16,
     /// Add the result to this file, as one JSON object on one line.
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
@@ -48,6 +52,8 @@ enum Phase {
     Verify,
     /// Replays all commands and compares events, state and books.
     Replay,
+    /// Replays from every snapshot, looks at the past as of moments that are known, and looks up orders that are known.
+    LookBack,
 }
 
 /// What was done and found.
@@ -60,6 +66,10 @@ struct Found {
     verify: Option<Took>,
     #[serde(skip_serializing_if = "Option::is_none")]
     replay: Option<Took>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    look_back: Option<Took>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    snapshots: Option<SnapshotsTaken>,
     differences: Vec<String>,
 }
 
@@ -76,28 +86,38 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<Found, Failure> {
     let wants = |phase| arguments.phase.is_none_or(|only| only == phase);
-    let &Arguments { commands, seed, ref place, segment_mib, .. } = arguments;
-    let plan = Plan { commands, seed, place: place.clone(), segment_bytes: segment_mib << 20 };
-    let generated = wants(Phase::Generate).then(|| generate(&plan)).transpose()?;
-    let (made_by, generate) = match generated {
-        Some((made_by, took)) => (made_by, Some(took)),
-        None => (expected(place)?, None),
+    let &Arguments { commands, seed, ref place, segment_mib, snapshots, .. } = arguments;
+    let snapshots = snapshots.into();
+    let plan = Plan { commands, seed, place: place.clone(), segment_bytes: segment_mib << 20, snapshots };
+    let generated = wants(Phase::Generate).then(|| long_journal::generate(&plan)).transpose()?;
+    let (made_by, generate, snapshots) = match generated {
+        Some((made_by, took, snapshots)) => (made_by, Some(took), snapshots),
+        None => (long_journal::expected(place)?, None, None),
     };
-    let mut found = Found { made_by, generate, verify: None, replay: None, differences: Vec::new() };
+    let (verify, replay, look_back) = (None, None, None);
+    let mut found = Found { made_by, generate, verify, replay, look_back, snapshots, differences: Vec::new() };
     if wants(Phase::Verify) {
-        let (differences, took) = verify(place, &found.made_by)?;
+        let (differences, took) = long_journal::verify(place, &found.made_by)?;
         found.verify = Some(took);
         found.differences.extend(differences);
     }
     if wants(Phase::Replay) {
-        let (differences, took) = replay(place, &found.made_by)?;
+        let (differences, took) = long_journal::replay(place, &found.made_by)?;
         found.replay = Some(took);
+        found.differences.extend(differences);
+    }
+    // Without snapshots, each look at the past begins with the first command.
+    if arguments.phase == Some(Phase::LookBack) || arguments.phase.is_none() && arguments.snapshots > 0 {
+        let (differences, took) = long_journal::look_back(place, &found.made_by)?;
+        found.look_back = Some(took);
         found.differences.extend(differences);
     }
     Ok(found)
 }
 
-fn report(arguments: &Arguments, found: Found) -> Result<Exit, Failure> {
+fn report(arguments: &Arguments, mut found: Found) -> Result<Exit, Failure> {
+    // The journal's folder keeps them; a line of results need not.
+    (found.made_by.moments, found.made_by.lives) = (Vec::new(), Vec::new());
     found.differences.iter().for_each(|difference| eprintln!("{difference}"));
     let exit = if found.differences.is_empty() { Exit::Done } else { Exit::Differs };
     let row = Row::now(found);
@@ -109,7 +129,8 @@ fn report(arguments: &Arguments, found: Found) -> Result<Exit, Failure> {
 }
 
 fn summary(found: &Found) -> String {
-    let Found { made_by: Expected { seed, open_orders, outcome, .. }, generate, verify, replay, differences } = found;
+    let Found { made_by, generate, verify, replay, look_back, snapshots, differences } = found;
+    let Expected { seed, open_orders, outcome, .. } = made_by;
     let took = |what, took: &Option<Took>| {
         took.as_ref().map(|Took { seconds, commands_per_second, bytes_per_second, peak_memory_mib }| {
             let mib = bytes_per_second >> 20;
@@ -117,7 +138,16 @@ fn summary(found: &Found) -> String {
             format!("{what} in {seconds:.1} s: {commands_per_second} commands/s, {mib} MiB/s{memory}\n")
         })
     };
-    let parts = [took("generated", generate), took("verified", verify), took("replayed", replay)];
+    let parts = [
+        took("generated", generate),
+        snapshots.as_ref().map(|SnapshotsTaken { count, bytes, writing_ms, publishing_ms }| {
+            let kib = bytes >> 10;
+            format!("{count} snapshots of up to {kib} KiB, written in {writing_ms:.1} ms, published in {publishing_ms:.1} ms\n")
+        }),
+        took("verified", verify),
+        took("replayed", replay),
+        took("looked back", look_back),
+    ];
     let parts: String = parts.into_iter().flatten().collect();
     let verdict = if differences.is_empty() { "agrees" } else { "DIFFERS" };
     format!(
