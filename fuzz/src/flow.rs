@@ -22,7 +22,6 @@ use client::wire::CancelOnDisconnect;
 use engine::command::{CancelOrder, NewOrder};
 use engine::order::{OrderFlags, TimeInForce};
 use engine::{ClientOrderId, CommandBody, OrderId, Price, Quantity, Side, Timestamp};
-use indicatif::ProgressBar;
 use venue::data_folder::{DataFolder, DataFolderError};
 
 use crate::agreement::{compare, compare_digests, compare_executions};
@@ -167,14 +166,11 @@ fn kill(
     steps: u64,
 ) -> Result<(Kills, crate::process::Ended), RunError> {
     let mut killer = Killer::new(spec, door, reports, quiet, Random::part(seed, 1));
-    let progress = ProgressBar::new(rounds);
     while killer.kills().count() < rounds {
         // The day is to last as long as the kills.
         let left = steps.saturating_sub(reports.load(Ordering::Relaxed)).max(WINDOW as u64);
         killer.round(2 * left / (rounds - killer.kills().count()), &mut || Ok(()))?;
-        progress.set_position(killer.kills().count());
     }
-    progress.finish_and_clear();
     let process = killer.start()?;
     let life = door.life();
     let begun = Instant::now();

@@ -23,6 +23,13 @@ impl Kills {
     pub fn count(&self) -> u64 {
         self.at_start + self.under_load + self.at_stop
     }
+
+    /// Those of another venue, too.
+    pub fn add(&mut self, other: Self) {
+        self.at_start += other.at_start;
+        self.under_load += other.under_load;
+        self.at_stop += other.at_stop;
+    }
 }
 
 /// What kept a run from its end.

@@ -3,7 +3,8 @@
 //! * [`kills`] — when the venue is killed, and the process that is.
 //! * [`trader`] — a trader who loses the venue, and goes on; [`agreement`] — what it was told, against the journal.
 //! * [`flow`] — one session drives a day of order flow through it.
-//! * [`load`] — fifty sessions trade at random.
+//! * [`load`] — many sessions trade at random.
+//! * [`long_journal`] — a journal of many commands, generated, verified and replayed.
 //! * [`shares`] — a long proof's range of numbers, shared by threads, and its line of results.
 //! * [`verdict`] — what was lost, what was doubled, and where that is kept.
 
@@ -13,6 +14,7 @@ pub mod flow;
 pub mod journal_view;
 pub mod kills;
 pub mod load;
+pub mod long_journal;
 pub mod process;
 pub mod random;
 pub mod shares;

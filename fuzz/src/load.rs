@@ -1,4 +1,4 @@
-//! Mode load: fifty sessions trade at random in three instruments, through a venue that is killed again and again.
+//! Mode load: many sessions trade at random in three instruments, through a venue that is killed again and again.
 //!
 //! After each restart every trader first takes in what it missed; then all logs together are compared with the journal:
 //! open orders, balances, the numbers of reports and requests. Only then do they trade on.
@@ -25,7 +25,6 @@ use engine::{
     AccountId, Amount, AssetId, ClientOrderId, CommandBody, Engine, InstrumentId, OrderId, Price, Quantity, Side, Text,
     Timestamp,
 };
-use indicatif::ProgressBar;
 use venue::data_folder::{DataFolder, DataFolderError};
 
 use crate::agreement::{compare, compare_digests, compare_executions};
@@ -38,14 +37,17 @@ use crate::random::Random;
 use crate::trader::{Gone, Trader, options};
 use crate::verdict::Verdict;
 
-/// How many sessions trade.
+/// How many sessions trade, if nobody says otherwise.
 pub const SESSIONS: u32 = 50;
 /// Requests of one session without an answer.
 const WINDOW: usize = 6;
 /// Orders that a session has open before it rather cancels.
 const OPEN_MAX: usize = 30;
-/// Reports between two kills, at most.
+/// Reports between two kills, at most: in one life of so many there are many, in the others few, so that starts are
+/// quick.
 const REPORTS_MAX: u64 = 4_000;
+const REPORTS_MAX_USUAL: u64 = 500;
+const LIVES_PER_LONG_ONE: u64 = 8;
 
 const FIRST_ACCOUNT: u32 = 2;
 const ACCOUNTS: u32 = 10;
@@ -152,14 +154,14 @@ struct Floor {
     logs: Vec<Mutex<Log>>,
 }
 
-/// Trades through the venue of `spec`, which is killed `rounds` times.
-pub fn run(spec: &Spec, seed: u64, rounds: u64) -> Result<(Verdict, Kills), RunError> {
+/// `sessions` trade through the venue of `spec`, which is killed `rounds` times.
+pub fn run(spec: &Spec, seed: u64, rounds: u64, sessions: u32) -> Result<(Verdict, Kills), RunError> {
     let floor = Floor {
         door: Door::new(),
         reports: AtomicU64::new(0),
         closing: AtomicBool::new(false),
         settled: AtomicUsize::new(0),
-        logs: (0..SESSIONS).map(|_| Mutex::default()).collect(),
+        logs: (0..sessions).map(|_| Mutex::default()).collect(),
     };
     let access = access(&spec.data)?;
     let mut verdict = Verdict::default();
@@ -205,12 +207,12 @@ fn kill(
 ) -> Result<(Kills, Ended), RunError> {
     let never = AtomicBool::new(false);
     let mut killer = Killer::new(spec, &floor.door, &floor.reports, &never, Random::part(seed, 1));
-    let progress = ProgressBar::new(rounds);
+    let mut random = Random::part(seed, 2);
     while killer.kills().count() < rounds {
-        killer.round(REPORTS_MAX, &mut || floor.compare(spec, verdict))?;
-        progress.set_position(killer.kills().count());
+        let is_long = random.below(LIVES_PER_LONG_ONE) == 0;
+        let reports_max = if is_long { REPORTS_MAX } else { REPORTS_MAX_USUAL };
+        killer.round(reports_max, &mut || floor.compare(spec, verdict))?;
     }
-    progress.finish_and_clear();
     // One more life to trade in, and to be answered; then one in which nobody sends anything.
     let process = killer.start()?;
     floor.compare(spec, verdict)?;

@@ -6,7 +6,7 @@
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use engine::CommandBody;
 use journal::{book_digest, state_digest};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
-use venue::arguments::DurabilityArgument;
+use venue::arguments::{DurabilityArgument, ServeArguments};
 use venue::data_folder::{DataFolder, DataFolderError};
 use venue::exit::Exit;
 use venue::serve;
@@ -35,6 +35,8 @@ pub struct Spec {
     pub durability: DurabilityArgument,
     /// Whose venue it is: the name of a mode.
     pub mode: &'static str,
+    /// MiB of its journal's segments.
+    pub segment_mib: u64,
 }
 
 /// What a venue says that was stopped in order.
@@ -92,6 +94,7 @@ impl Process {
         };
         let mut command = Command::new(&spec.program);
         command.args(["venue", spec.mode, "--durability", durability, "--data"]).arg(&spec.data);
+        command.args(["--segment-mib", &spec.segment_mib.to_string()]);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
         let output = BufReader::new(child.stdout.take().expect("it is piped"));
         let (said, lines) = channel();
@@ -169,11 +172,12 @@ fn read<T: for<'a> Deserialize<'a>>(line: String) -> Result<T, ProcessError> {
 
 /// What the process does: serves until it is stopped, and says what it was.
 pub fn serve(
-    data: &std::path::Path,
+    data: &Path,
     durability: DurabilityArgument,
+    segment_mib: u64,
     set_up: impl FnOnce(&DataFolder) -> Result<Vec<CommandBody>, DataFolderError>,
 ) -> Exit {
-    match serve::serve(&arguments(data, durability), set_up) {
+    match serve::serve(&ServeArguments { segment_mib, ..arguments(data, durability) }, set_up) {
         Ok(ended) => {
             let said = Ended {
                 last: ended.engine.last().sequence.0,

@@ -54,6 +54,11 @@ pub fn share<S: Send>(
     done.into_inner().expect("no thread panics with it")
 }
 
+/// This build: optimised or not.
+pub fn build() -> &'static str {
+    if cfg!(debug_assertions) { "debug" } else { "release" }
+}
+
 /// One line of the results, with what was found in it.
 #[derive(Debug, Serialize)]
 pub struct Row<T> {
@@ -71,12 +76,7 @@ pub struct Row<T> {
 impl<T: Serialize> Row<T> {
     /// A line of this moment.
     pub fn now(found: T) -> Self {
-        Self {
-            time: jiff::Timestamp::now().strftime("%FT%TZ").to_string(),
-            commit: commit(),
-            build: if cfg!(debug_assertions) { "debug" } else { "release" },
-            found,
-        }
+        Self { time: jiff::Timestamp::now().strftime("%FT%TZ").to_string(), commit: commit(), build: build(), found }
     }
 
     /// One object on one line.

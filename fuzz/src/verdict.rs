@@ -9,6 +9,7 @@ use benches::trading::log::Fault;
 use serde::Serialize;
 
 use crate::kills::Kills;
+use crate::shares::build;
 
 /// Findings that are told one by one; the rest are only counted.
 const TOLD_MAX: usize = 10;
@@ -23,7 +24,7 @@ pub struct Verdict {
     /// Whatever else does not agree.
     pub differences: u64,
     told: Vec<String>,
-    /// Commands in the journal.
+    /// Commands in the journals.
     pub commands: u64,
     /// Reports that traders received.
     pub reports: u64,
@@ -44,6 +45,18 @@ impl Verdict {
                 self.tell(format!("{whose}: doubled: {what}"));
             }
         }
+    }
+
+    /// Takes in what was found of another venue.
+    pub fn add(&mut self, other: Self) {
+        self.lost += other.lost;
+        self.doubled += other.doubled;
+        self.differences += other.differences;
+        self.commands += other.commands;
+        self.reports += other.reports;
+        let matches = self.matches.into_iter().chain(other.matches);
+        self.matches = matches.reduce(|(equal, expected), (more, of)| (equal + more, expected + of));
+        other.told.into_iter().for_each(|what| self.tell(what));
     }
 
     /// Something does not agree.
@@ -91,8 +104,10 @@ pub struct Row {
     pub what: String,
     /// What acknowledgements promised.
     pub durability: String,
-    /// What everything followed from.
+    /// What everything followed from in the first venue; in the next it was one more.
     pub seed: u64,
+    /// Venues that were killed, one after the other.
+    pub venues: u64,
     /// Kills that met a living venue.
     pub kills: u64,
     /// Of them before the venue was ready, or just then.
@@ -123,17 +138,19 @@ impl Row {
         what: String,
         durability: String,
         seed: u64,
+        venues: u64,
         kills: Kills,
         verdict: &Verdict,
     ) -> Self {
         Self {
             time: jiff::Timestamp::now().strftime("%FT%TZ").to_string(),
             commit: commit(),
-            build: if cfg!(debug_assertions) { "debug" } else { "release" },
+            build: build(),
             mode,
             what,
             durability,
             seed,
+            venues,
             kills: kills.count(),
             kills_at_start: kills.at_start,
             kills_under_load: kills.under_load,
@@ -157,12 +174,13 @@ impl Row {
         let matches = self.matches.as_ref().map(|matches| format!("matches {matches}, ")).unwrap_or_default();
         let verdict = if (self.lost, self.doubled, self.differences) == (0, 0, 0) { "agrees" } else { "DIFFERS" };
         format!(
-            "kill loop, {} ({}), {}, seed {}: {} kills ({} at the start, {} under load, {} while stopping), {} commands, \
+            "kill loop, {} ({}), {}, seed {}, {} venues: {} kills ({} at the start, {} under load, {} while stopping), {} commands, \
              {} reports; {matches}lost {}, doubled {}, differences {}; {verdict}",
             self.mode,
             self.what,
             self.durability,
             self.seed,
+            self.venues,
             self.kills,
             self.kills_at_start,
             self.kills_under_load,

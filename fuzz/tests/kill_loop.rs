@@ -33,6 +33,15 @@ fn a_day_comes_out_the_same_though_the_venue_is_killed() {
 }
 
 #[test]
+fn each_venue_has_its_day_and_its_kills() {
+    let arguments = ["--mode", "flow", "--made", "300", "--rounds", "5", "--renew", "2", "--seed", "14"];
+    let row = kill_loop(&arguments);
+    nothing_is_lost(&row);
+    assert_eq!((&row["venues"], &row["kills"]), (&Value::from(3), &Value::from(5)), "{row}");
+    assert!(row["commands"].as_u64().unwrap() > 3 * 300, "{row}");
+}
+
+#[test]
 fn fifty_traders_agree_with_the_journal_though_the_venue_is_killed() {
     let row = kill_loop(&["--mode", "load", "--rounds", "4", "--durability", "buffered", "--seed", "13"]);
     nothing_is_lost(&row);

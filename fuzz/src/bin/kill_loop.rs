@@ -12,6 +12,7 @@ use fuzz::kills::{Kills, RunError};
 use fuzz::load;
 use fuzz::process::{self, Spec};
 use fuzz::verdict::{Row, Verdict};
+use indicatif::ProgressBar;
 use venue::arguments::DurabilityArgument;
 use venue::exit::Exit;
 
@@ -30,7 +31,10 @@ struct Run {
     /// How often the venue is killed.
     #[arg(long, default_value_t = 20)]
     rounds: u64,
-    /// What the moments and the made orders follow from.
+    /// After so many kills another venue is begun, in a new folder: each start replays the journal, which grows.
+    #[arg(long, value_name = "COUNT", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
+    renew: u64,
+    /// What the moments and the made orders of the first venue follow from; the next one's is one more.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// What goes through the venue.
@@ -39,13 +43,19 @@ struct Run {
     /// What acknowledgements promise.
     #[arg(long, value_enum, default_value_t = DurabilityArgument::Synced)]
     durability: DurabilityArgument,
+    /// In mode load: how many sessions trade.
+    #[arg(long, value_name = "COUNT", default_value_t = load::SESSIONS, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    sessions: u32,
+    /// MiB of a journal segment: small ones are made quickly, at each start.
+    #[arg(long, value_name = "MIB", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1_024))]
+    segment_mib: u64,
     /// In mode flow: the folder of a recorded day of Coinbase's. Default: where the tests look for it, or else a made day.
     #[arg(long, value_name = "DIR")]
     day: Option<PathBuf>,
     /// In mode flow: a made day of so many requests, whatever is recorded.
     #[arg(long, value_name = "COUNT", conflicts_with = "day")]
     made: Option<u64>,
-    /// Where the venue's folder is made; it is removed unless something differs. Default: the folder for temporary files.
+    /// Where the venues' folders are made; they are removed unless something differs. Default: the folder for temporary files.
     #[arg(long, value_name = "DIR")]
     place: Option<PathBuf>,
     /// Add the result to this file, as one JSON object on one line.
@@ -60,7 +70,7 @@ struct Run {
 enum Mode {
     /// One session drives a day; it has to come out as if nothing had happened.
     Flow,
-    /// Fifty sessions trade at random; after each restart their logs have to agree with the journal.
+    /// Many sessions trade at random; after each restart their logs have to agree with the journal.
     Load,
 }
 
@@ -84,6 +94,8 @@ enum Role {
         data: PathBuf,
         #[arg(long, value_enum)]
         durability: DurabilityArgument,
+        #[arg(long)]
+        segment_mib: u64,
     },
 }
 
@@ -92,10 +104,10 @@ const MADE: u64 = 20_000;
 
 fn main() -> ExitCode {
     let Arguments { run, role } = Arguments::parse();
-    if let Some(Role::Venue { mode, data, durability }) = role {
+    if let Some(Role::Venue { mode, data, durability, segment_mib }) = role {
         return match mode {
-            Mode::Flow => process::serve(&data, durability, flow::commands),
-            Mode::Load => process::serve(&data, durability, load::commands),
+            Mode::Flow => process::serve(&data, durability, segment_mib, flow::commands),
+            Mode::Load => process::serve(&data, durability, segment_mib, load::commands),
         }
         .into();
     }
@@ -117,43 +129,68 @@ fn exit_of(error: &RunError) -> Exit {
     }
 }
 
+/// Kills one venue after the other until there were enough kills; whether all agree.
 fn kill_loop(run: &Run) -> Result<bool, RunError> {
+    let (mut kills, mut verdict, mut what) = (Kills::default(), Verdict::default(), String::new());
+    let mut venues = 0;
+    let progress = ProgressBar::new(run.rounds);
+    while kills.count() < run.rounds && verdict.agrees() {
+        let rounds = run.renew.min(run.rounds - kills.count());
+        let venue = kill_venue(run, run.seed + venues, rounds, &mut what)?;
+        verdict.add(venue.0);
+        kills.add(venue.1);
+        venues += 1;
+        progress.set_position(kills.count());
+    }
+    progress.finish_and_clear();
+    report(run, what, venues, kills, &verdict)?;
+    Ok(verdict.agrees())
+}
+
+/// Kills one venue so often; says what went through it.
+fn kill_venue(run: &Run, seed: u64, rounds: u64, what: &mut String) -> Result<(Verdict, Kills), RunError> {
     let place = run.place.clone().unwrap_or_else(std::env::temp_dir);
     let io = |error: io::Error| RunError::Failure(benches::failure::Failure::io(&place, error));
     let folder = tempfile::Builder::new().prefix("kill_loop.").tempdir_in(&place).map_err(io)?;
-    let program = std::env::current_exe().map_err(io)?;
-    let spec = Spec { program, data: folder.path().to_owned(), durability: run.durability, mode: run.mode.name() };
-    let (what, outcome) = match run.mode {
-        Mode::Flow => {
-            let day = day(run)?;
-            (day.what.clone(), flow::run(&spec, day, run.seed, run.rounds))
-        }
-        Mode::Load => (format!("{} sessions", load::SESSIONS), load::run(&spec, run.seed, run.rounds)),
+    let spec = Spec {
+        program: std::env::current_exe().map_err(io)?,
+        data: folder.path().to_owned(),
+        durability: run.durability,
+        mode: run.mode.name(),
+        segment_mib: run.segment_mib,
     };
-    let agrees = matches!(&outcome, Ok((verdict, _)) if verdict.agrees());
-    if !agrees {
-        eprintln!("the venue's folder is left: {}", folder.keep().display());
+    let outcome = match run.mode {
+        Mode::Flow => {
+            let day = day(run, seed)?;
+            what.clone_from(&day.what);
+            flow::run(&spec, day, seed, rounds)
+        }
+        Mode::Load => {
+            *what = format!("{} sessions", run.sessions);
+            load::run(&spec, seed, rounds, run.sessions)
+        }
+    };
+    if !matches!(&outcome, Ok((verdict, _)) if verdict.agrees()) {
+        eprintln!("seed {seed}: the venue's folder is left: {}", folder.keep().display());
     }
-    let (verdict, kills) = outcome?;
-    report(run, what, kills, &verdict)?;
-    Ok(agrees)
+    outcome
 }
 
-fn day(run: &Run) -> Result<Day, RunError> {
+fn day(run: &Run, seed: u64) -> Result<Day, RunError> {
     let recordings = std::env::var_os("RIALTO_DATA")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"), PathBuf::from);
     let recorded = run.day.clone().unwrap_or_else(|| recordings.join("coinbase_btcusd_20180713"));
     match run.made {
-        Some(count) => Ok(Day::generated(run.seed, count)),
+        Some(count) => Ok(Day::generated(seed, count)),
         None if run.day.is_some() || recorded.is_dir() => Day::recorded(&recorded),
         None => {
             eprintln!("{} is not here: a made day of {MADE} requests instead", recorded.display());
-            Ok(Day::generated(run.seed, MADE))
+            Ok(Day::generated(seed, MADE))
         }
     }
 }
 
-fn report(run: &Run, what: String, kills: Kills, verdict: &Verdict) -> Result<(), RunError> {
+fn report(run: &Run, what: String, venues: u64, kills: Kills, verdict: &Verdict) -> Result<(), RunError> {
     for told in verdict.told() {
         eprintln!("{told}");
     }
@@ -161,7 +198,7 @@ fn report(run: &Run, what: String, kills: Kills, verdict: &Verdict) -> Result<()
         DurabilityArgument::Buffered => "buffered",
         DurabilityArgument::Synced => "synced",
     };
-    let row = Row::of(run.mode.name(), what, durability.to_owned(), run.seed, kills, verdict);
+    let row = Row::of(run.mode.name(), what, durability.to_owned(), run.seed, venues, kills, verdict);
     if let Some(file) = &run.record {
         row.keep(file).map_err(|error| benches::failure::Failure::io(file, error))?;
     }

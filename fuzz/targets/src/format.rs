@@ -66,6 +66,8 @@ pub struct Judgement {
     pub last: u64,
     /// Hash of the last link.
     pub chain: [u8; 32],
+    /// Whether the last batch holds a seal.
+    pub is_sealed: bool,
     /// Whether all checksums are right; where the next batch carries the hash of one, they need not be.
     pub is_checked: bool,
     /// What follows.
@@ -112,6 +114,7 @@ pub fn judge(files: &[File]) -> Judgement {
         batches: Vec::new(),
         last: 0,
         chain: [0; 32],
+        is_sealed: false,
         is_checked: true,
         ending: Ending::Whole,
     };
@@ -183,6 +186,7 @@ impl Judge<'_> {
         self.next = fields.next;
         self.term = fields.term;
         self.found.last = fields.next - 1;
+        self.found.is_sealed = fields.records.iter().any(|(kind, _)| *kind == 3);
         self.found.is_checked &= whole_batch(rest, self.alignment, Checksums::Compared).is_ok();
         self.found.chain = blake3::hash(&rest[..fields.length]).into();
         self.found.batches.push((index, at, fields.length));

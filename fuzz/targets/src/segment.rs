@@ -124,8 +124,7 @@ fn compare(read: &Result<Option<Verified>, ReadError>, records: &Records, judged
             let count = judged.batches.len() as u64;
             assert_eq!((verified.last.0, verified.chain.0, verified.batch_count), (judged.last, judged.chain, count));
             assert_eq!(verified.command_count(), judged.last);
-            let sealed = judged.batches.last().is_some() && judged.records.last().is_some_and(|(kind, _)| *kind == 3);
-            assert!(!sealed || verified.seal.is_some());
+            assert_eq!(verified.seal.is_some(), judged.is_sealed);
             match &verified.cut {
                 None => Ending::Whole,
                 Some(Cut { file, offset, length, .. }) => {

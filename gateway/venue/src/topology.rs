@@ -352,7 +352,8 @@ fn start_core(
     Ok((thread, failure))
 }
 
-fn start_digest(
+/// Starts what hashes the events that `reader` gets, and hands the digest of each block to the journal's writer.
+pub fn start_digest(
     mut reader: EventReader,
     mut digest: EventDigest,
     queue: DigestQueue,
