@@ -43,3 +43,22 @@ pub(crate) fn add_text(line: &mut String, prefix: &str, object: &Map<String, Val
         }
     }
 }
+
+/// Adds to a line what a record says: like [`add_text`], but identities and counts of zero, which name nothing, are left
+/// out too, and words need no quotes.
+pub(crate) fn add_said(line: &mut String, prefix: &str, record: &dyn Fields) {
+    record.fields(&mut |name, field| match field {
+        FieldValue::Unsigned(0) | FieldValue::Text("") => {}
+        FieldValue::Record(inner) => add_said(line, &format!("{prefix}{name}."), inner),
+        field => add_word(line, &format!("{prefix}{name}"), &value(&field)),
+    });
+}
+
+/// Adds a name and a value, if there is one.
+pub(crate) fn add_word(line: &mut String, name: &str, value: &Value) {
+    match value {
+        Value::Null => {}
+        Value::String(text) if !text.is_empty() && !text.contains(' ') => *line += &format!(" {name}={text}"),
+        value => *line += &format!(" {name}={value}"),
+    }
+}

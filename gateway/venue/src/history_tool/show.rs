@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::search::Happened;
 use crate::admin::value::TimeText;
 use crate::journal_inspect::event_object;
-use crate::records::add_text;
+use crate::records::{add_said, add_word};
 
 /// What was shown so far, and how.
 pub(super) struct Shown<'a, W> {
@@ -65,15 +65,11 @@ impl<'a, W: Write> Shown<'a, W> {
     }
 }
 
-/// An event on one line; what is absent is left out.
-fn line(event @ (header, happened): &Happened) -> String {
-    let mut object = event_object(header, happened);
-    for told in ["sequence", "index", "time", "received_at", "event"] {
-        object.shift_remove(told);
-    }
+/// An event on one line; what is absent or names nothing is left out.
+fn line((header, event): &Happened) -> String {
     let name = format!("{}.{}", header.id.sequence, header.id.index);
-    let mut line = format!("{name:>12}  {}  {}", TimeText(header.time), happened.kind());
-    add_text(&mut line, "", &object);
+    let mut line = format!("{name:>12}  {}  {}", TimeText(header.time), event.kind());
+    add_said(&mut line, "", event.record());
     line
 }
 
@@ -87,7 +83,7 @@ fn table(out: &mut impl Write, object: &Map<String, Value>) -> io::Result<()> {
                 writeln!(out, "{name}{}", if rows.is_empty() { ": none" } else { "" })?;
                 for row in rows.iter().filter_map(Value::as_object) {
                     let mut line = " ".to_owned();
-                    add_text(&mut line, "", row);
+                    row.iter().for_each(|(name, value)| add_word(&mut line, name, value));
                     writeln!(out, "{line}")?;
                 }
             }
