@@ -540,6 +540,60 @@ fn whatever_is_cut_missing_or_garbage_is_derived_again() {
     }
 }
 
+/// No fault of a disk leaves this; whoever makes it up may hide events, and stops nobody.
+#[test]
+fn bytes_that_contradict_themselves_under_good_checksums_stop_nobody() {
+    let seed = seed(36);
+    let mut random = SplitMix64(seed);
+    let (folder, course, whole) = written(&mut random, 3_100);
+    let (data, truth) = (folder.data(), Truth::of(&course));
+    let events = &whole[0].1;
+    let pages: Vec<_> =
+        events.windows(4).enumerate().filter(|(_, window)| *window == b"RPAG").map(|(at, _)| at).collect();
+    for _ in 0..60 {
+        let mut forged = events.clone();
+        let page = pages[usize::try_from(random.below(pages.len() as u64)).unwrap()];
+        forge(&mut forged[page + 4..page + 68], &mut random);
+        let checksum = common::crc32c(&forged[page..page + 68]);
+        forged[page + 68..page + 72].copy_from_slice(&checksum.to_le_bytes());
+        fs::write(path(&data, "00000001.events"), forged).unwrap();
+        assert_nothing_wrong(&data, &truth, &format!("SEED={seed}, the page at {page}"));
+    }
+    restore(&data, &whole);
+    let index = &whole[1].1;
+    for round in 0..60 {
+        let mut forged = index.clone();
+        let number = if round == 0 { 1 } else { random.below(forged.len() as u64 / 4_096) };
+        let sheet = &mut forged[usize::try_from(number).unwrap() * 4_096..][..4_096];
+        match round {
+            // Where the first page is.
+            0 => sheet[..8].fill(0xFF),
+            _ => forge(&mut sheet[..400], &mut random),
+        }
+        let checksum = common::crc32c(&[&number.to_le_bytes(), &sheet[..4_092]].concat());
+        sheet[4_092..].copy_from_slice(&checksum.to_le_bytes());
+        fs::write(path(&data, "00000001.index"), forged).unwrap();
+        let Ok(Some(history)) = History::open(&data) else { continue };
+        for (key, truth) in &truth.0 {
+            let found = history.events(&Query { key: *key, ..Query::default() }).map_while(Result::ok);
+            for event in found {
+                let place = truth.binary_search_by_key(&event.0.id, |(header, _)| header.id);
+                assert!(place.is_ok_and(|place| truth[place] == event), "SEED={seed}, sheet {number}");
+            }
+        }
+    }
+    restore(&data, &whole);
+    assert_heals(&data, &course, &whole, "forged");
+}
+
+/// Sets a few bytes to values at which numbers end.
+fn forge(bytes: &mut [u8], random: &mut SplitMix64) {
+    let at = usize::try_from(random.below(bytes.len() as u64 - 8)).unwrap();
+    let length = 1 + usize::try_from(random.below(8)).unwrap();
+    let value = [0, 1, 0x7F, 0x80, 0xFF][usize::try_from(random.below(5)).unwrap()];
+    bytes[at..at + length].fill(value);
+}
+
 #[test]
 fn a_page_or_file_in_another_ones_place_is_found() {
     let mut random = SplitMix64(seed(27));

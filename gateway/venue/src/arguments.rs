@@ -37,6 +37,9 @@ pub enum Tool {
     /// Check, replay, copy or export a journal. Takes no lock of it and changes nothing in it.
     #[command(subcommand)]
     Journal(JournalCommand),
+    /// Say what happened to an order, account, session or instrument, and what it was. Takes no lock and changes nothing.
+    #[command(subcommand)]
+    History(HistoryCommand),
     /// Enter, amend and cancel orders at a running venue.
     #[command(subcommand)]
     Order(OrderCommand),
@@ -198,6 +201,72 @@ impl FromStr for Moment {
         }
         text.parse().map(|TimeText(time)| Self::Time(time)).map_err(|error| format!("no sequence, and {error}"))
     }
+}
+
+/// Whose events to show.
+#[derive(Debug, Subcommand)]
+pub enum HistoryCommand {
+    /// An order: from its entry to its end.
+    Order {
+        /// The venue's number of it, as its reports say.
+        #[arg(value_name = "ID")]
+        order: u64,
+        /// From when to when, and how.
+        #[command(flatten)]
+        arguments: HistoryArguments,
+    },
+    /// An account; with --as-of also its balances and open orders.
+    Account {
+        /// Its number, or a name in the data folder's keys, such as alice.
+        #[arg(value_name = "ACCOUNT")]
+        account: String,
+        /// From when to when, and how.
+        #[command(flatten)]
+        arguments: HistoryArguments,
+    },
+    /// A session: what it was told, and its own comings and goings.
+    Session {
+        /// Its number, or a name in the data folder's keys, such as alice.
+        #[arg(value_name = "SESSION")]
+        session: String,
+        /// From when to when, and how.
+        #[command(flatten)]
+        arguments: HistoryArguments,
+    },
+    /// An instrument; with --as-of also its book.
+    Instrument {
+        /// Its name, such as BTC-USD, or its number.
+        #[arg(value_name = "INSTRUMENT")]
+        instrument: String,
+        /// Show every order of the book, and not only its levels.
+        #[arg(long, requires = "as_of")]
+        orders: bool,
+        /// From when to when, and how.
+        #[command(flatten)]
+        arguments: HistoryArguments,
+    },
+}
+
+/// From when to when, and how to answer.
+#[derive(Debug, Args)]
+pub struct HistoryArguments {
+    /// The venue's data folder.
+    #[arg(long, value_name = "DIR", default_value = "rialto-data")]
+    pub data: PathBuf,
+    /// Show events from this command or time on: a sequence, or a time such as 2026-11-25T09:00:00Z. Default: as far back
+    /// as the history is kept.
+    #[arg(long, value_name = "WHEN")]
+    pub from: Option<Moment>,
+    /// Show events up to this command or time, and what was then. Default: up to the end, and events alone.
+    #[arg(long, value_name = "WHEN")]
+    pub as_of: Option<Moment>,
+    /// Show so many events at most: with --from the first, otherwise the newest. Default: all of an order, 20 of anything
+    /// else.
+    #[arg(long, value_name = "N")]
+    pub count: Option<u64>,
+    /// Print one JSON object a line for each event, and at the end one for the answer.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Which journal to follow, and from where.

@@ -7,14 +7,14 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use engine::canonical::{FieldValue, Fields};
-use engine::{Amount, Command, Event, EventHeader, Price, Quantity, Sequence, Sequenced};
+use engine::{Command, Event, EventHeader, Sequence, Sequenced};
 use journal::{Entry, Follower, Polling, ReadError, Reader, Seek, SegmentNumber};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::arguments::{InspectArguments, TailArguments};
 use crate::exit::Exit;
+use crate::records::{add_fields, add_text};
 
 /// Commands that are shown if only a beginning is given.
 const COUNT: u64 = 20;
@@ -245,35 +245,6 @@ pub(crate) fn event_object(header: &EventHeader, event: &Event) -> Map<String, V
     object
 }
 
-/// Header and body have no field of the same name.
-fn add_fields(object: &mut Map<String, Value>, record: &dyn Fields) {
-    record.fields(&mut |name, value| drop(object.insert(name.to_owned(), self::value(&value))));
-}
-
-fn value(value: &FieldValue<'_>) -> Value {
-    match *value {
-        FieldValue::Price(Price::ABSENT) | FieldValue::Quantity(Quantity::ABSENT) => Value::Null,
-        FieldValue::Price(Price::OFF_TICK) => "off tick".into(),
-        FieldValue::Quantity(Quantity::OFF_LOT) => "off lot".into(),
-        FieldValue::Price(price) => price.0.into(),
-        FieldValue::Quantity(quantity) => quantity.0.into(),
-        FieldValue::Amount(amount) if amount == Amount::ABSENT.0 => Value::Null,
-        // More digits than JSON's numbers are sure to keep.
-        FieldValue::Amount(amount) => amount.to_string().into(),
-        FieldValue::SignedAmount(amount) => amount.to_string().into(),
-        FieldValue::Unsigned(number) => number.into(),
-        FieldValue::Signed(number) => number.into(),
-        FieldValue::Code(code) => code.into(),
-        FieldValue::Text(text) => text.into(),
-        FieldValue::Bytes(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into(),
-        FieldValue::Record(record) => {
-            let mut object = Map::new();
-            add_fields(&mut object, record);
-            object.into()
-        }
-    }
-}
-
 /// A command on one line; what is absent is left out.
 fn line(command: &Sequenced<Command>) -> String {
     let mut object = command_object(command);
@@ -282,14 +253,4 @@ fn line(command: &Sequenced<Command>) -> String {
     let mut line = format!("{sequence:>10}  {time}  {}", kind.trim_matches('"'));
     add_text(&mut line, "", &object);
     line
-}
-
-fn add_text(line: &mut String, prefix: &str, object: &Map<String, Value>) {
-    for (name, value) in object {
-        match value {
-            Value::Null => {}
-            Value::Object(inner) => add_text(line, &format!("{prefix}{name}."), inner),
-            value => *line += &format!(" {prefix}{name}={value}"),
-        }
-    }
 }

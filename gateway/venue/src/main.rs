@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use venue::arguments::Tool;
 use venue::config::{self, ConfigError};
 use venue::exit::Exit;
-use venue::{admin, journal_tools, order, serve, watch};
+use venue::{admin, history_tool, journal_tools, order, serve, watch};
 
 fn main() -> ExitCode {
     let arguments = match config::parse(std::env::args_os()) {
@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         Tool::Config(command) => serve::check(&command),
         Tool::Admin(arguments) => admin::tool::run(&arguments),
         Tool::Journal(command) => journal_tools::run(&command),
+        Tool::History(command) => history_tool::run(&command),
         Tool::Order(command) => order::run(&command),
         Tool::Watch(arguments) => watch::run(&arguments),
     }

@@ -15,6 +15,7 @@ use super::page::{self, Wanted};
 use super::recover::Names;
 use super::state::{CompleteFile, Shared, State};
 use crate::seek::Seek;
+use crate::segment::JournalId;
 
 /// In which order events are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -80,6 +81,13 @@ impl History {
             }
         }
         Ok((!state.complete.is_empty()).then(|| Self::new(Arc::new(Shared::new(state)))))
+    }
+
+    /// Whose history this is; nothing if it has no files.
+    pub fn journal(&self) -> Option<JournalId> {
+        let state = self.shared.read();
+        let complete = state.complete.first().map(|file| file.begins().journal);
+        complete.or(state.growing.as_ref().map(|file| file.header.journal))
     }
 
     /// The first command whose events are kept.
