@@ -420,7 +420,9 @@ fn made(state: State) -> Vec<(Folder, Meet)> {
         }
         State::SnapshotOtherHistory => {
             let folder = snapshotted();
-            fs::remove_dir_all(folder.data().join("journal")).unwrap();
+            for name in ["journal", "history"] {
+                fs::remove_dir_all(folder.data().join(name)).unwrap();
+            }
             let mut live = Live::start(&folder, &Options { snapshots: Some(nowhere()), ..folder.options() }, None);
             live.submit(&trading::commands(99, 2_600));
             live.close();

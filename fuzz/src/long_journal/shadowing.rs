@@ -30,7 +30,7 @@ impl Shadowing {
         let policy = SnapshotPolicy { store, every, keep, key };
         let history =
             HistoryWriter::open(&plan.place, id, &HistoryOptions::default()).map_err(|error| failed(error.into()))?;
-        let shadow = Shadow::begin(journal, policy, SnapshotRequest::default(), history).map_err(failed)?;
+        let shadow = Shadow::begin(&journal.source(), policy, SnapshotRequest::default(), history).map_err(failed)?;
         let (tell, told) = channel();
         let run = move || {
             shadow.run(move |event| {
