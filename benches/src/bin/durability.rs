@@ -143,20 +143,25 @@ impl Run<'_> {
         let pace = Pace { rate: rate.into(), seconds: seconds.into(), idle: self.idle(), core };
         let size = Size { accounts, orders, behind, pairs: runs.into() };
         let taken = snapshots(size, self.directory, &pace)?;
-        let seconds = |time: Duration| time.as_secs_f64();
-        let mut times = taken.times.clone();
-        times.sort_unstable();
-        let at = |quantile: usize| times.get((times.len() * quantile / 100).min(times.len() - 1)).copied();
+        let median = |mut times: Vec<Duration>| {
+            times.sort_unstable();
+            times.get(times.len() / 2).map_or(0.0, Duration::as_secs_f64)
+        };
+        let (writing, whole) = taken.times.iter().copied().unzip();
         let ratio =
             |quantile| taken.with.value_at_quantile(quantile) as f64 / taken.without.value_at_quantile(quantile) as f64;
         taken.report.iter().for_each(|said| eprintln!("{said}"));
         Ok(vec![
             line("core, no snapshot").times(&taken.without),
-            line("core, snapshots").times(&taken.with).number("p50_ratio", ratio(0.5)).number("p99_ratio", ratio(0.99)),
+            line("core, snapshots")
+                .times(&taken.with)
+                .number("p50_ratio", ratio(0.5))
+                .number("p99_ratio", ratio(0.99))
+                .number("p999_ratio", ratio(0.999)),
             line("a snapshot")
-                .number("taken", times.len() as f64)
-                .number("median_seconds", at(50).map_or(0.0, seconds))
-                .number("longest_seconds", at(100).map_or(0.0, seconds))
+                .number("taken", taken.times.len() as f64)
+                .number("seconds_writing", median(writing))
+                .number("seconds_in_all", median(whole))
                 .number("bytes", taken.bytes as f64),
             line("restart").number("seconds", taken.restart.as_secs_f64()),
         ])

@@ -151,7 +151,7 @@ fn bare(timed: &[Command], directory: &Path, pace: &Pace) -> Result<Histogram<u6
 }
 
 /// Submits each command when it is due, and never before.
-pub(super) fn produce(commands: &CommandRing, timed: &[Command], origin: Instant, rate: u64) {
+fn produce(commands: &CommandRing, timed: &[Command], origin: Instant, rate: u64) {
     let begun = nanoseconds(origin);
     for (index, command) in (0_u64..).zip(timed) {
         let due = begun + index * 1_000_000_000 / rate;
@@ -164,13 +164,13 @@ pub(super) fn produce(commands: &CommandRing, timed: &[Command], origin: Instant
     }
 }
 
-pub(super) fn submit(commands: &CommandRing, command: Command) {
+fn submit(commands: &CommandRing, command: Command) {
     while commands.submit(command).is_err() {
         std::thread::yield_now();
     }
 }
 
-pub(super) fn nanoseconds(origin: Instant) -> u64 {
+fn nanoseconds(origin: Instant) -> u64 {
     // Never zero, which means that there is no time.
     u64::try_from(origin.elapsed().as_nanos()).unwrap_or(u64::MAX).max(1)
 }

@@ -1,31 +1,30 @@
 //! Snapshots of a large venue under load: what the core's latency has of them, how long they take, and how long a start
 //! takes behind one.
 //!
-//! Load model: open loop, as in [`paced`](super::paced): each command's latency counts from when it is due, through ring
-//! and core to a reader of its first event, as the core publishes it. Windows without and with snapshots take turns in one
-//! run, and behind each pair is a pause in which the last snapshot comes to its end.
+//! Load model: open loop. A command is due at each interval; what stands for the core waits for that without sleeping,
+//! stamps, appends and applies it, and its latency counts from when it was due until its events are there. Windows without
+//! and with snapshots take turns in one run, and behind each pair is a pause in which the last snapshot comes to its end.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 use ed25519_dalek::SigningKey;
 use engine::command::{AdminNote, CancelOrder, ListInstrument, NewOrder, OpenAccount};
 use engine::instrument::{Holds, Phase};
 use engine::{
-    AccountId, Amount, AssetId, Capacity, ClientOrderId, Command, InstrumentId, OnDisconnect, OrderFlags, OrderId,
-    OrderType, Price, Quantity, SelfTradePrevention, Side, StpGroup, Text, TimeInForce, Timestamp,
+    AccountId, Amount, AssetId, Capacity, ClientOrderId, Command, Engine, InstrumentId, OnDisconnect, OrderFlags,
+    OrderId, OrderType, Price, Quantity, SelfTradePrevention, Side, StpGroup, Text, TimeInForce, Timestamp,
 };
 use hdrhistogram::Histogram;
-use journal::{Durability, Keep, Retention};
-use ring::{CommandRing, EventReader, Polled};
-use venue::affinity::CoreNumber;
+use journal::{Appender, BEFORE_FIRST, FolderLock, Keep, Opened, Options, Retention, Sequencer, start_locked};
+use venue::affinity::{self, CoreNumber};
 use venue::archive::{Archive, ArchivePlan, ArchiveStatus};
 use venue::topology::{Topology, Venue};
 
-use super::paced::{Pace, nanoseconds, produce, submit};
+use super::paced::Pace;
 use crate::failure::Failure;
+use crate::throughput::clock::{Clock, begin, end};
 use crate::times::{histogram, record};
 
 /// What the venue holds, and what happens to it.
@@ -48,8 +47,8 @@ pub struct Snapshots {
     pub without: Histogram<u64>,
     /// Latencies while one is taken after the other.
     pub with: Histogram<u64>,
-    /// Of each snapshot taken meanwhile: to write it, to restore an engine from it, and to publish it.
-    pub times: Vec<Duration>,
+    /// Of each snapshot taken meanwhile: to write it; and that, to restore an engine from it and to publish it.
+    pub times: Vec<(Duration, Duration)>,
     /// Bytes of the last.
     pub bytes: u64,
     /// From the call that starts the venue until its core runs.
@@ -91,60 +90,123 @@ impl Windows {
 /// Measures pairs of windows of `pace.seconds`, and a restart.
 pub fn snapshots(size: Size, directory: &Path, pace: &Pace) -> Result<Snapshots, Failure> {
     let folder = directory.join("snapshots");
-    let topology = topology(size, pace);
+    std::fs::create_dir_all(&folder).map_err(|source| Failure::io(&folder, source))?;
+    let options = Options { idle: pace.idle, ..Options::new(capacity(size)) };
     let failed = |error: &dyn std::fmt::Display| Failure::Missing(error.to_string());
-    let mut venue = Venue::start(&folder, &topology, |_| {}).map_err(|error| failed(&error))?;
-    let mut reader = venue.take_readers().pop().expect("one was asked for");
-    let commands = Arc::clone(venue.commands());
+    let start = start_locked(FolderLock::take(&folder)?, &options).map_err(|error| failed(&error))?;
+    let Opened { journal, appender, .. } = start.opened;
+    let plan = plan();
+    let archive = Archive::start(&folder, journal.source(), &plan, None, &options).map_err(|error| failed(&error))?;
     let windows = Windows { length: pace.seconds * 1_000_000_000, pairs: size.pairs };
-    let (origin, ended) = (Instant::now(), AtomicBool::new(false));
-    let archive = venue.archive().expect("it was asked for");
-    let (mut submitted, mut times) = (0, Vec::new());
-    let (without, with) = std::thread::scope(|scope| {
-        let reading = scope.spawn(|| read(&mut reader, origin, windows, &ended));
-        for command in filling(size) {
-            submit(&commands, command);
-            submitted += 1;
-        }
-        wait_for(archive.status(), submitted);
-        let load: Vec<_> =
-            (0..windows.total() / 1_000 * pace.rate / 1_000_000).map(|number| turnover(size, number)).collect();
-        let taking = scope.spawn(|| take(archive, origin, windows));
-        produce(&commands, &load, origin, pace.rate);
-        submitted += load.len() as u64;
-        times = taking.join().expect("who asks for snapshots does not panic");
-        age(archive, &commands, size, submitted);
-        ended.store(true, Ordering::Release);
-        reading.join().expect("the reader does not panic")
+    let mut core = Core { engine: start.engine, sequencer: Sequencer::new(appender, BEFORE_FIRST) };
+    let begun = Barrier::new(2);
+    let measured = std::thread::scope(|scope| {
+        let taking = scope.spawn(|| {
+            begun.wait();
+            take(&archive, Instant::now(), windows)
+        });
+        let running = scope.spawn(|| {
+            pace.core.map_or(Ok(()), |core| affinity::pin(CoreNumber(core)))?;
+            core.fill(size)?;
+            wait_for(archive.status(), core.last());
+            begun.wait();
+            let measured = core.measure(size, windows, pace.rate)?;
+            core.age(&archive, size)?;
+            Ok::<_, std::io::Error>(measured)
+        });
+        let measured = running.join().expect("what stands for the core does not panic");
+        let times = taking.join().expect("who asks for snapshots does not panic");
+        measured.map(|(without, with)| (without, with, times))
     });
-    let bytes = archive.status().snapshot_bytes();
-    drop(reader);
-    venue.stop().map_err(|error| failed(&error))?;
+    let (without, with, times) = measured.map_err(|source| Failure::io(&folder, source))?;
+    let (bytes, last) = (archive.status().snapshot_bytes(), core.last());
+    drop((core.sequencer.into_append(), journal));
+    archive.stop();
+    let topology = Topology { capacity: options.capacity, archive: Some(plan), ..Topology::default() };
     let begin = Instant::now();
-    let venue = Venue::start(&folder, &Topology { reader_count: 0, ..topology }, |_| {});
-    let venue = venue.map_err(|error| failed(&error))?;
+    let venue = Venue::start(&folder, &topology, |_| {}).map_err(|error| failed(&error))?;
     let (restart, report) = (begin.elapsed(), venue.report().to_vec());
+    assert!(venue.recovery().last.0 == last, "nothing is lost");
     venue.stop().map_err(|error| failed(&error))?;
     Ok(Snapshots { without, with, times, bytes, restart, report })
 }
 
-fn topology(size: Size, pace: &Pace) -> Topology {
-    let capacity = Capacity { orders: size.orders + size.orders / 8, accounts: size.accounts + 2, ..Capacity::DEFAULT };
-    let archive = ArchivePlan {
+/// Room for what is measured, and an eighth.
+fn capacity(size: Size) -> Capacity {
+    Capacity { orders: size.orders + size.orders / 8, accounts: size.accounts + 2, ..Capacity::DEFAULT }
+}
+
+fn plan() -> ArchivePlan {
+    ArchivePlan {
         snapshot_every: None,
         keep: Keep::at_most(2),
         retention: Retention::Everything,
         key: SigningKey::from_bytes(&[1; 32]),
-    };
-    Topology {
-        capacity,
-        // So that an event is released when the core publishes it.
-        durability: Durability::Buffered,
-        idle: pace.idle,
-        core: pace.core.map(CoreNumber),
-        reader_count: 1,
-        archive: Some(archive),
-        ..Topology::default()
+    }
+}
+
+/// What stands for the core.
+struct Core {
+    engine: Engine,
+    sequencer: Sequencer<Appender>,
+}
+
+impl Core {
+    fn last(&self) -> u64 {
+        self.sequencer.last().sequence.0
+    }
+
+    fn submit(&mut self, commands: &[Command]) -> std::io::Result<()> {
+        let at = Timestamp(self.last() + 1);
+        let stamp = self.sequencer.submit(&mut self.engine, at, commands, &mut ());
+        stamp.map(drop).map_err(std::io::Error::other)
+    }
+
+    fn fill(&mut self, size: Size) -> std::io::Result<()> {
+        filling(size).try_for_each(|command| self.submit(&[command]))
+    }
+
+    /// Latencies without and with snapshots.
+    fn measure(
+        &mut self,
+        size: Size,
+        windows: Windows,
+        rate: u64,
+    ) -> std::io::Result<(Histogram<u64>, Histogram<u64>)> {
+        let (mut without, mut with) = (histogram(), histogram());
+        let clock = Clock::calibrate();
+        let (interval, begun) = (clock.ticks(1e9 / rate as f64), begin());
+        let count = windows.total() / 1_000 * rate / 1_000_000;
+        for number in 0..count {
+            let due = begun + number * interval;
+            while end() < due {
+                std::hint::spin_loop();
+            }
+            self.submit(&[turnover(size, number)])?;
+            let latency = clock.between(end() - due);
+            match windows.at(number * 1_000_000_000 / rate) {
+                Some(Window::Without) => record(&mut without, latency),
+                Some(Window::With) => record(&mut with, latency),
+                Some(Window::Pause) | None => {}
+            }
+        }
+        Ok((without, with))
+    }
+
+    /// One more snapshot, then as many commands as are to be behind it.
+    fn age(&mut self, archive: &Archive, size: Size) -> std::io::Result<()> {
+        wait_for(archive.status(), self.last());
+        let before = archive.status().snapshot_count();
+        archive.request_snapshot();
+        let first = self.last().next_multiple_of(2);
+        for number in first..first + size.behind + 2_048 {
+            self.submit(&[turnover(size, number)])?;
+        }
+        wait_for(archive.status(), self.last());
+        while archive.status().snapshot_count() == before {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
     }
 }
 
@@ -225,15 +287,15 @@ fn wait_for(status: &ArchiveStatus, submitted: u64) {
 }
 
 /// Asks for one snapshot after the other while that is their window; what each took.
-fn take(archive: &Archive, origin: Instant, windows: Windows) -> Vec<Duration> {
-    let (begun, status) = (nanoseconds(origin), archive.status());
+fn take(archive: &Archive, begun: Instant, windows: Windows) -> Vec<(Duration, Duration)> {
+    let status = archive.status();
     let (mut times, mut seen) = (Vec::new(), status.snapshot_count());
     let mut asked = false;
     loop {
-        let since = nanoseconds(origin) - begun;
+        let since = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
         if status.snapshot_count() > seen {
             (seen, asked) = (status.snapshot_count(), false);
-            times.push(status.snapshot_time());
+            times.push((status.snapshot_writing(), status.snapshot_time()));
         }
         if since >= windows.total() {
             return times;
@@ -243,47 +305,5 @@ fn take(archive: &Archive, origin: Instant, windows: Windows) -> Vec<Duration> {
             asked = true;
         }
         std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
-/// One more snapshot, then as many commands as are to be behind it.
-fn age(archive: &Archive, commands: &CommandRing, size: Size, submitted: u64) {
-    wait_for(archive.status(), submitted);
-    let before = archive.status().snapshot_count();
-    archive.request_snapshot();
-    let first = submitted.next_multiple_of(2);
-    for number in first..first + size.behind + 2_048 {
-        submit(commands, turnover(size, number));
-    }
-    wait_for(archive.status(), submitted + size.behind);
-    while archive.status().snapshot_count() == before {
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
-/// Reads until it is told to end; latencies by window.
-fn read(
-    reader: &mut EventReader,
-    origin: Instant,
-    windows: Windows,
-    ended: &AtomicBool,
-) -> (Histogram<u64>, Histogram<u64>) {
-    let (mut without, mut with, mut begun) = (histogram(), histogram(), None);
-    loop {
-        match reader.poll() {
-            Polled::Event(header, _) if header.id.index == 0 && !header.received_at.is_none() => {
-                let due = header.received_at.0;
-                let latency = nanoseconds(origin).saturating_sub(due);
-                match windows.at(due - *begun.get_or_insert(due)) {
-                    Some(Window::Without) => record(&mut without, latency),
-                    Some(Window::With) => record(&mut with, latency),
-                    Some(Window::Pause) | None => {}
-                }
-            }
-            Polled::Event(..) => {}
-            Polled::Empty if ended.load(Ordering::Acquire) => return (without, with),
-            Polled::Empty => reader.wait(Duration::from_millis(100)),
-            Polled::Lapped(_) | Polled::Closed => panic!("the venue has ended"),
-        }
     }
 }

@@ -48,6 +48,7 @@ pub struct ArchiveStatus {
     snapshot_count: AtomicU64,
     snapshot_sequence: AtomicU64,
     snapshot_bytes: AtomicU64,
+    snapshot_writing_micros: AtomicU64,
     snapshot_micros: AtomicU64,
     is_failing: AtomicBool,
     checked_bytes: AtomicU64,
@@ -61,6 +62,7 @@ impl ArchiveStatus {
             snapshot_count: AtomicU64::new(0),
             snapshot_sequence: AtomicU64::new(0),
             snapshot_bytes: AtomicU64::new(0),
+            snapshot_writing_micros: AtomicU64::new(0),
             snapshot_micros: AtomicU64::new(0),
             is_failing: AtomicBool::new(false),
             checked_bytes: AtomicU64::new(0),
@@ -75,7 +77,7 @@ impl ArchiveStatus {
 
     /// Snapshots taken since the start.
     pub fn snapshot_count(&self) -> u64 {
-        self.snapshot_count.load(Ordering::Relaxed)
+        self.snapshot_count.load(Ordering::Acquire)
     }
 
     /// The command behind which the last one was taken since the start; 0: none was.
@@ -86,6 +88,11 @@ impl ArchiveStatus {
     /// How long its file is.
     pub fn snapshot_bytes(&self) -> u64 {
         self.snapshot_bytes.load(Ordering::Relaxed)
+    }
+
+    /// How long the shadow stood still to write it.
+    pub fn snapshot_writing(&self) -> Duration {
+        Duration::from_micros(self.snapshot_writing_micros.load(Ordering::Relaxed))
     }
 
     /// How long it took to write it and to restore an engine from it.
@@ -109,12 +116,13 @@ impl ArchiveStatus {
     }
 
     fn took(&self, taken: &journal::Taken) {
+        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let checkpoint = taken.published.checkpoint.checkpoint;
-        let micros = (taken.writing + taken.publishing).as_micros();
-        self.snapshot_count.fetch_add(1, Ordering::Relaxed);
         self.snapshot_sequence.store(checkpoint.sequence.0, Ordering::Relaxed);
         self.snapshot_bytes.store(taken.published.bytes, Ordering::Relaxed);
-        self.snapshot_micros.store(u64::try_from(micros).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.snapshot_writing_micros.store(micros(taken.writing), Ordering::Relaxed);
+        self.snapshot_micros.store(micros(taken.writing + taken.publishing), Ordering::Relaxed);
+        self.snapshot_count.fetch_add(1, Ordering::Release);
     }
 }
 
