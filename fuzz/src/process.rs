@@ -177,7 +177,9 @@ pub fn serve(
     segment_mib: u64,
     set_up: impl FnOnce(&DataFolder) -> Result<Vec<CommandBody>, DataFolderError>,
 ) -> Exit {
-    match serve::serve(&ServeArguments { segment_mib, ..arguments(data, durability) }, set_up) {
+    // So that it is killed beside snapshots and started from them.
+    let snapshot_every = 1_024;
+    match serve::serve(&ServeArguments { segment_mib, snapshot_every, ..arguments(data, durability) }, set_up) {
         Ok(ended) => {
             let said = Ended {
                 last: ended.engine.last().sequence.0,

@@ -41,6 +41,9 @@ const CHECKSUM_AT: usize = PAGE - 4;
 /// What is written at once: enough for the disk's rate, and little enough that a batch of the journal waits for one.
 const PIECE_BYTES: usize = 256 << 10;
 
+/// What a snapshot leaves free: the journal's next segments come first.
+const RESERVE_BYTES: u64 = 256 << 20;
+
 /// A page that ends in its checksum.
 pub(super) fn sealed_page(write: impl FnOnce(&mut Vec<u8>)) -> PageBuffer {
     let mut page = PageBuffer::new(PAGE);
@@ -112,6 +115,11 @@ pub(super) fn write(
     engine.write_snapshot(&mut count);
     let payload_bytes = count.0;
     let length = 2 * PAGE as u64 + payload_bytes.next_multiple_of(PAGE as u64);
+    if storage.free_bytes().is_some_and(|free| free < length + RESERVE_BYTES) {
+        let left = RESERVE_BYTES >> 20;
+        let reason = format!("it takes {length} bytes, and {left} MiB are left free for the journal");
+        return Err(io::Error::new(io::ErrorKind::StorageFull, reason));
+    }
     let mut file = storage.reserve(name, length)?;
     let header = Header { journal: checkpoint.journal, sequence: checkpoint.sequence, payload_bytes };
     file.write_at(header.page().as_slice(), 0)?;
