@@ -200,7 +200,7 @@ impl JournalCopy {
         &self.copied
     }
 
-    /// Copies the newest snapshots that lead to the copy's end, so that a venue need not replay it whole, and the
+    /// Behind [`place`](Self::place): copies the newest snapshots that lead to the copy's end, so that a venue need not replay it whole, and the
     /// checkpoints up to there; gives the commands behind which the snapshots are, newest first.
     ///
     /// # Errors
@@ -215,7 +215,7 @@ impl JournalCopy {
 
     /// Gives the copy its place in the folder that it is for. An interruption leaves a journal that was there before, or a
     /// longer one, and never a part of a segment.
-    pub fn place(self) -> Result<Copied, CopyError> {
+    pub fn place(&self) -> Result<Copied, CopyError> {
         let (made, journal) = (self.side.path.join(JOURNAL_FOLDER), self.to.join(JOURNAL_FOLDER));
         if self.continues {
             for number in &self.numbers {
@@ -242,6 +242,8 @@ fn last_wanted(from: &Path, until: Until) -> Result<Sequence, CopyError> {
     let first_behind = |seek| Reader::open_at(from, seek)?.commands().next().transpose();
     match until {
         Until::End => Ok(ALL),
+        // Damage may be behind the point. If it is before, it is met on the way.
+        Until::Sequence(sequence) if first_behind(Seek::Sequence(sequence)).is_err() => Ok(sequence),
         Until::Sequence(sequence) => match first_behind(Seek::Sequence(sequence))? {
             Some(_) if !sequence.is_none() => Ok(sequence),
             Some(_) | None => Err(CopyError::Unreached { what: format!("{sequence} was asked for") }),

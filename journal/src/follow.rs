@@ -161,6 +161,11 @@ impl Follower {
         &self.reader
     }
 
+    /// Whether it was asked to end.
+    pub(crate) fn is_asked_to_end(&self) -> bool {
+        self.stop.is_asked()
+    }
+
     /// The next entry if there is one now, without waiting.
     pub fn try_next(&mut self) -> Result<Option<Entry>, ReadError> {
         loop {

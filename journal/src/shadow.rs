@@ -171,7 +171,7 @@ impl Shadow {
         let Origin { engine, .. } = origin(journal, &policy.store, &mut history)?;
         let last = engine.last().sequence;
         let follower = journal.follow(Seek::Sequence(last.next()))?;
-        let last_snapshot = policy.store.sequences().map_err(StartError::from)?.pop().unwrap_or_default();
+        let last_snapshot = policy.store.newest_of(journal.identity().journal).map_err(StartError::from)?;
         let sequencer = Sequencer::new(Discard, engine.last());
         Ok(Self {
             engine,
@@ -232,6 +232,9 @@ impl Shadow {
 
     /// What there is; applies what was read before it waits for more.
     fn next_entry(&mut self, tell: &Arc<impl Tell>) -> Result<Option<Entry>, ShadowError> {
+        if self.follower.is_asked_to_end() {
+            return Ok(None);
+        }
         if let Some(entry) = self.follower.try_next()? {
             return Ok(Some(entry));
         }

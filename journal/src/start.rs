@@ -24,11 +24,11 @@ use crate::decision::State;
 use crate::digest::EventDigest;
 use crate::error::{Fault, OpenError, ReadError, ReplayError, SnapshotFault};
 use crate::journal::{Journal, Known, Opened, Options};
-use crate::reader::{Reader, from_segment, segment_numbers};
+use crate::reader::{JOURNAL_FOLDER, Reader, from_segment, segment_numbers};
 use crate::recovery::FolderLock;
 use crate::replay::{Replayed, rebuild, rebuild_behind};
 use crate::snapshot::{Loaded, PassedOver, Search, SnapshotError, SnapshotStore};
-use crate::storage::Storage;
+use crate::storage::{DirectoryStorage, Storage};
 
 /// Why a venue does not start.
 #[derive(Debug, thiserror::Error)]
@@ -113,7 +113,21 @@ pub fn start_locked(lock: FolderLock, options: &Options) -> Result<Start, StartE
 fn search(store: &SnapshotStore, segments: &Arc<dyn Storage>) -> Result<Search, StartError> {
     match Reader::with_storage(segments.clone())? {
         Some(reader) => Ok(store.newest(reader.identity().journal, Sequence(u64::MAX))?),
-        None => Ok(Search::default()),
+        None => no_journal_is_missing(store).map(|()| Search::default()),
+    }
+}
+
+/// Whether a folder without a journal may be given one: not if snapshots tell of a journal that was there.
+///
+/// # Errors
+/// What tells of it; what kept it from being looked at.
+pub fn no_journal_is_missing(store: &SnapshotStore) -> Result<(), StartError> {
+    match store.newest_checkpoint()? {
+        None => Ok(()),
+        Some(checkpoint) => {
+            let fault = SnapshotFault::Newer { sequence: checkpoint.link.last, last: Sequence::NONE };
+            Err(OpenError::Snapshot { file: store.folder().to_owned(), fault }.into())
+        }
     }
 }
 
@@ -175,7 +189,8 @@ pub fn check_before(
     stop: &AtomicBool,
     mut look: impl FnMut(u64),
 ) -> Result<bool, ReadError> {
-    let Some(mut reader) = Reader::with_storage(options.segments(directory))? else {
+    let folder = || Arc::new(DirectoryStorage::unmapped(directory.join(JOURNAL_FOLDER))) as Arc<dyn Storage>;
+    let Some(mut reader) = Reader::with_storage(options.storage.clone().unwrap_or_else(folder))? else {
         return Err(ReadError::NoJournal { directory: directory.to_owned() });
     };
     reader.watch_for(link.hash, link.last);

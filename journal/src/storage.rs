@@ -79,12 +79,20 @@ pub trait StorageFile: Send {
 #[derive(Debug, Clone)]
 pub struct DirectoryStorage {
     path: PathBuf,
+    /// Whether files are read into memory instead of mapped.
+    unmapped: bool,
 }
 
 impl DirectoryStorage {
     /// The folder at `path`, which may not exist yet.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+        Self { path: path.into(), unmapped: false }
+    }
+
+    /// The same, whose files are read into memory instead of mapped: a sector that cannot be read is an error then, and not
+    /// the end of the process.
+    pub fn unmapped(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), unmapped: true }
     }
 }
 
@@ -128,7 +136,8 @@ impl Storage for DirectoryStorage {
     }
 
     fn map(&self, name: &str) -> io::Result<Bytes> {
-        Ok(Box::new(FileBytes::map(&File::open(self.path.join(name))?)?))
+        let path = self.path.join(name);
+        if self.unmapped { Ok(Box::new(fs::read(path)?)) } else { Ok(Box::new(FileBytes::map(&File::open(path)?)?)) }
     }
 
     fn settle(&self, name: &str) -> io::Result<()> {

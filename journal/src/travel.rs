@@ -7,7 +7,7 @@ use engine::{Engine, EventSink, Sequence, Timestamp};
 
 use crate::checkpoint::Checkpoint;
 use crate::digest::EventDigest;
-use crate::error::ReadError;
+use crate::error::{ReadError, ReplayError};
 use crate::reader::{JOURNAL_FOLDER, Reader};
 use crate::replay::{Replayed, new_engine, rebuild_behind};
 use crate::seek::Seek;
@@ -60,10 +60,20 @@ pub fn sequence_at(directory: &Path, at: AsOf) -> Result<Sequence, ReadError> {
 ///
 /// # Errors
 /// As a replay; snapshots that cannot be used are passed over.
-pub fn state_at(directory: &Path, at: AsOf, progress: impl FnMut(Sequence)) -> Result<Past, StartError> {
+pub fn state_at(directory: &Path, at: AsOf, mut progress: impl FnMut(Sequence)) -> Result<Past, StartError> {
     let until = sequence_at(directory, at)?;
-    let (from, reader) = nearest(directory, until)?;
-    from.replay(reader, until, &mut (), progress)
+    let mut at_most = until;
+    loop {
+        let (from, reader) = nearest(directory, at_most)?;
+        let snapshot = from.snapshot;
+        match (from.replay(reader, until, &mut (), &mut progress), snapshot) {
+            // It leads elsewhere than the journal says: an older one may not.
+            (Err(StartError::Replay(ReplayError::Differs { .. })), Some(Checkpoint { sequence, .. })) => {
+                at_most = Sequence(sequence.0 - 1);
+            }
+            (past, _) => return past,
+        }
+    }
 }
 
 /// The events of the commands behind `after` up to `until`, into `sink`, by a replay from the nearest snapshot.

@@ -438,8 +438,9 @@ fn snapshots_that_lead_to_the_end_go_along_and_no_others() {
         let data = place.folder.data();
         let until = Sequence(until);
         let copy = JournalCopy::restore(&original.data(), &data, Until::Sequence(until), &mut |_| {}).unwrap();
-        let copied = copy.copy_snapshots().unwrap();
         copy.place().unwrap();
+        let copied = copy.copy_snapshots().unwrap();
+        drop(copy);
         assert_eq!(copied, expected.iter().map(|&sequence| Sequence(sequence)).collect::<Vec<_>>(), "up to {until}");
         let store = SnapshotStore::open(&data);
         assert_eq!(store.checkpoints().unwrap().len(), expected.len());
@@ -454,9 +455,8 @@ fn a_backup_takes_new_snapshots_and_lets_go_of_old_ones() {
     let back_up = || {
         let polling = Polling { head_directory: Some(original.heads()), ..Polling::default() };
         let copy = JournalCopy::backup(&original.data(), &place.folder.data(), &polling, &mut |_| {}).unwrap();
-        let copied = copy.copy_snapshots().unwrap();
         copy.place().unwrap();
-        copied
+        copy.copy_snapshots().unwrap()
     };
     assert_eq!(back_up(), [Sequence(2_048), Sequence(1_024)]);
     let mut live = Live::start(&original, &original.options(), None);
@@ -481,8 +481,9 @@ fn what_an_interrupted_copy_took_along_does_not_stay() {
     drop(copy);
     fs::create_dir_all(data.join("copying")).unwrap();
     let copy = JournalCopy::restore(&original.data(), &data, Until::Sequence(Sequence(1_500)), &mut |_| {}).unwrap();
-    assert_eq!(copy.copy_snapshots().unwrap(), [Sequence(1_024)]);
     copy.place().unwrap();
+    assert_eq!(copy.copy_snapshots().unwrap(), [Sequence(1_024)]);
+    drop(copy);
     assert_eq!(started(&place).0, Sequence(1_500));
 }
 
@@ -496,7 +497,25 @@ fn a_snapshot_that_is_not_whole_is_left_behind() {
     fs::write(file, bytes).unwrap();
     let data = place.folder.data();
     let copy = JournalCopy::restore(&original.data(), &data, Until::End, &mut |_| {}).unwrap();
-    assert_eq!(copy.copy_snapshots().unwrap(), [Sequence(1_024)]);
     copy.place().unwrap();
+    assert_eq!(copy.copy_snapshots().unwrap(), [Sequence(1_024)]);
+    drop(copy);
     assert_eq!(started(&place).2, Some(1_024));
+}
+
+/// A header behind the point is damaged: the journal up to the point is copied all the same.
+#[test]
+fn a_damaged_segment_behind_the_point_does_not_keep_a_journal_from_being_restored() {
+    let (original, place) = (snapshotted(), Place::new());
+    let segments = (1..).take_while(|&number| original.segment(number).exists()).count() as u64;
+    for number in segments / 2..=segments {
+        let mut bytes = fs::read(original.segment(number)).unwrap();
+        bytes[20] ^= 1;
+        fs::write(original.segment(number), bytes).unwrap();
+    }
+    let copied = place.restore(&original, Until::Sequence(Sequence(300))).unwrap();
+    assert_eq!(copied.last, Sequence(300));
+    assert_eq!(place.folder.commands().len(), 300);
+    let behind = Place::new().restore(&original, Until::Sequence(Sequence(2_000)));
+    assert!(matches!(behind, Err(CopyError::Read(ReadError::Damaged { .. }))), "{behind:?}");
 }

@@ -13,8 +13,9 @@ use common::trading::{Known, Live, commands, snapshotted};
 use common::{Folder, SplitMix64, seed};
 use engine::{Engine, Event, EventHeader, Sequence, Timestamp};
 use journal::{
-    AsOf, Digest, FolderLock, JournalId, OpenError, ReadError, Reader, ShadowError, SignedCheckpoint, SnapshotError,
-    SnapshotStore, StartError, events_between, rebuild, replay, start_locked, state_at, state_digest,
+    AsOf, Digest, FolderLock, HistoryOptions, HistoryWriter, Journal, JournalId, Keep, OpenError, ReadError, Reader,
+    Shadow, ShadowError, SignedCheckpoint, SnapshotError, SnapshotPolicy, SnapshotRequest, SnapshotStore, StartError,
+    events_between, rebuild, replay, start_locked, state_at, state_digest,
 };
 use journal::{Block, BlockDigest, start::check_before};
 use simulation::{Failure, Fault as DiskFault, SimulatedDisk};
@@ -105,7 +106,7 @@ fn a_checkpoint_says_what_a_replay_finds() {
 // What is not as it was.
 
 /// Every byte of the checkpoints, of a snapshot's header and trailer, and of the superblocks as far as they say something;
-/// of the state and of zeros some.
+/// of the state and of zeros some, or all with EVERY_BYTE=1.
 #[test]
 fn no_byte_that_is_another_is_believed() {
     let seed = seed(5);
@@ -117,10 +118,11 @@ fn no_byte_that_is_another_is_believed() {
     let store = SnapshotStore::with_storage(Arc::new(disk.clone()));
     let journal = folder.options().journal_id.unwrap();
     let random = &mut SplitMix64(seed);
+    let every = |step: usize| if std::env::var_os("EVERY_BYTE").is_some() { 1 } else { step };
     let name = format!("{:020}.snapshot", 2_048);
     assert!(store.checkpoint_of(Sequence(2_048)).is_ok());
     let length = disk.read(&name).len();
-    for at in (0..4_096).chain((4_096..length - 4_096).step_by(31)).chain(length - 4_096..length) {
+    for at in (0..4_096).chain((4_096..length - 4_096).step_by(every(31))).chain(length - 4_096..length) {
         let mask = 1 << random.below(8);
         disk.flip(&name, at, mask);
         assert!(store.checkpoint_of(Sequence(2_048)).is_err(), "byte {at}, bits {mask:#x}");
@@ -139,7 +141,7 @@ fn no_byte_that_is_another_is_believed() {
         store.newest(journal, Sequence(1)).unwrap().known.map(|known| known.sequence.0)
     };
     assert_eq!(newest(&disk), Some(2_048));
-    for at in (0..300).chain((300..4_092).step_by(23)).chain(4_092..4_096) {
+    for at in (0..300).chain((300..4_092).step_by(every(23))).chain(4_092..4_096) {
         let mask = 1 << random.below(8);
         disk.flip("superblock.2", at, mask);
         assert_eq!(newest(&disk), Some(1_024), "byte {at}, bits {mask:#x}");
@@ -288,6 +290,62 @@ fn a_shadow_that_parts_from_the_core_says_so() {
     assert!(matches!(outcome, Err(ShadowError::Differs { block: Block(0), .. })), "{outcome:?}");
 }
 
+/// A venue whose history had been removed could not be stopped until its shadow had come to the journal's end.
+#[test]
+fn a_shadow_that_is_far_behind_ends_where_it_is() {
+    let folder = snapshotted();
+    ["snapshots", "history"].iter().for_each(|name| fs::remove_dir_all(folder.data().join(name)).unwrap());
+    let opened = Journal::open(&folder.data(), &folder.options()).unwrap();
+    let source = opened.journal.source();
+    let history = HistoryWriter::open(&folder.data(), source.identity().journal, &HistoryOptions::default()).unwrap();
+    let policy = SnapshotPolicy {
+        store: SnapshotStore::open(&folder.data()),
+        every: None,
+        keep: Keep::default(),
+        key: ed25519_dalek::SigningKey::from_bytes(&[5; 32]),
+    };
+    let shadow = Shadow::begin(&source, policy, SnapshotRequest::default(), history).unwrap();
+    shadow.stop_handle().stop();
+    shadow.run(|event| panic!("it went on: {event:?}")).unwrap();
+}
+
+/// A journal's disk that was not mounted looked like a new venue, and one was founded in its place.
+#[test]
+fn a_folder_whose_journal_is_gone_is_not_given_a_new_one() {
+    let folder = snapshotted();
+    fs::remove_dir_all(folder.data().join("journal")).unwrap();
+    let refused = || match Live::try_start(&folder, &folder.options(), None).map(drop) {
+        Err(StartError::Open(OpenError::Snapshot { fault, .. })) => fault.to_string(),
+        other => panic!("{other:?}"),
+    };
+    assert!(refused().contains("the journal ends before it"), "{}", refused());
+    // Superblocks say it alone, and so does a snapshot.
+    for sequence in [1_024, 2_048] {
+        fs::remove_file(folder.snapshots().join(format!("{sequence:020}.snapshot"))).unwrap();
+    }
+    assert!(refused().contains("the journal ends before it"));
+    assert!(!folder.data().join("journal").exists());
+}
+
+/// Of a block whose later commands are damaged, those before can still be seen.
+#[test]
+fn damage_behind_the_moment_does_not_hide_it() {
+    let folder = snapshotted();
+    let all = folder.commands();
+    let expected = state_at(&folder.data(), AsOf::Sequence(Sequence(2_060)), |_| {}).unwrap();
+    // In the middle of the journal's last batches: each has up to 100 commands.
+    let at = all.iter().position(|command| command.stamp.sequence == Sequence(2_300)).unwrap();
+    let mut reader = Reader::open(&folder.data()).unwrap();
+    (0..=at).for_each(|_| while !matches!(reader.next().unwrap().unwrap(), journal::Entry::Command(_)) {});
+    let place = reader.position();
+    let mut bytes = fs::read(&place.file).unwrap();
+    bytes[usize::try_from(place.offset).unwrap() + 100] ^= 1;
+    fs::write(&place.file, bytes).unwrap();
+    let seen = state_at(&folder.data(), AsOf::Sequence(Sequence(2_060)), |_| {}).unwrap();
+    assert_eq!(state_digest(&seen.engine), state_digest(&expected.engine));
+    assert!(state_at(&folder.data(), AsOf::Sequence(Sequence(2_400)), |_| {}).is_err());
+}
+
 // Disks that fail.
 
 fn venue_on(disk: &SimulatedDisk) -> (Folder, journal::Options) {
@@ -318,6 +376,8 @@ fn whatever_fails_while_a_snapshot_is_taken_the_venue_runs_and_starts() {
             failures += u64::from(failed);
             live.submit(&all[2_100..]);
             let known = live.close();
+            let left = disk.names().iter().any(|name| name.ends_with(".snapshot.new"));
+            assert!(!left || failure == Failure::Halt, "{failure:?} at {number}: what failed takes space");
             disk.end_process();
             let live = Live::start(&folder, &options, None);
             let from = live.snapshot.map(|snapshot| snapshot.sequence.0);

@@ -16,8 +16,9 @@ use ed25519_dalek::SigningKey;
 use engine::Sequence;
 use journal::start::check_before;
 use journal::{
-    History, HistoryError, HistoryOptions, HistoryWriter, JournalSource, Keep, Link, Options, Retention, Shadow,
-    ShadowError, ShadowEvent, SnapshotError, SnapshotPolicy, SnapshotRequest, SnapshotStore, StopFollowing,
+    HISTORY_FOLDER, History, HistoryError, HistoryOptions, HistoryWriter, JournalSource, Keep, Link, Options, Recovery,
+    Retention, Shadow, ShadowError, ShadowEvent, SnapshotError, SnapshotPolicy, SnapshotRequest, SnapshotStore,
+    StopFollowing,
 };
 use ring::{Idle, Watermark};
 
@@ -51,20 +52,23 @@ pub struct ArchiveStatus {
     snapshot_writing_micros: AtomicU64,
     snapshot_micros: AtomicU64,
     is_failing: AtomicBool,
+    /// The last snapshot that was due was not taken.
+    snapshots_fail: AtomicBool,
     checked_bytes: AtomicU64,
     is_damaged: AtomicBool,
 }
 
 impl ArchiveStatus {
-    fn new(reached: Sequence) -> Self {
+    fn new() -> Self {
         Self {
-            reached: Arc::new(Watermark::new(reached.0, Idle::Park)),
+            reached: Arc::new(Watermark::new(0, Idle::Park)),
             snapshot_count: AtomicU64::new(0),
             snapshot_sequence: AtomicU64::new(0),
             snapshot_bytes: AtomicU64::new(0),
             snapshot_writing_micros: AtomicU64::new(0),
             snapshot_micros: AtomicU64::new(0),
             is_failing: AtomicBool::new(false),
+            snapshots_fail: AtomicBool::new(false),
             checked_bytes: AtomicU64::new(0),
             is_damaged: AtomicBool::new(false),
         }
@@ -102,7 +106,7 @@ impl ArchiveStatus {
 
     /// Whether history or snapshots cannot be written, or do not agree with the core.
     pub fn is_failing(&self) -> bool {
-        self.is_failing.load(Ordering::Relaxed)
+        self.is_failing.load(Ordering::Relaxed) || self.snapshots_fail.load(Ordering::Relaxed)
     }
 
     /// Bytes of the journal that the start had passed over and that were read since.
@@ -122,26 +126,27 @@ impl ArchiveStatus {
         self.snapshot_bytes.store(taken.published.bytes, Ordering::Relaxed);
         self.snapshot_writing_micros.store(micros(taken.writing), Ordering::Relaxed);
         self.snapshot_micros.store(micros(taken.writing + taken.publishing), Ordering::Relaxed);
+        self.snapshots_fail.store(false, Ordering::Relaxed);
         self.snapshot_count.fetch_add(1, Ordering::Release);
     }
 }
 
-/// The history, whichever writer grows it: one that has failed is followed by another.
-#[derive(Debug, Clone)]
-pub struct SharedHistory(Arc<RwLock<History>>);
+/// The history, whichever writer grows it: one that has failed is followed by another; nothing while there is none.
+#[derive(Debug, Clone, Default)]
+pub struct SharedHistory(Arc<RwLock<Option<History>>>);
 
 impl SharedHistory {
     /// A history that stays the same.
     pub fn new(history: History) -> Self {
-        Self(Arc::new(RwLock::new(history)))
+        Self(Arc::new(RwLock::new(Some(history))))
     }
 
     /// The history as it is now.
-    pub fn get(&self) -> History {
+    pub fn get(&self) -> Option<History> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn set(&self, history: History) {
+    fn set(&self, history: Option<History>) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = history;
     }
 }
@@ -182,16 +187,23 @@ impl Archive {
         directory: &Path,
         source: JournalSource,
         plan: &ArchivePlan,
-        since: Option<Link>,
+        recovery: &Recovery,
         options: &Options,
     ) -> Result<Self, ArchiveError> {
         let store = SnapshotStore::create(directory)?;
         let policy = SnapshotPolicy { store, every: plan.snapshot_every, keep: plan.keep, key: plan.key.clone() };
         let verification = journal::history::Verification::Newest;
         let history_options = HistoryOptions { retention: plan.retention, verification, ..HistoryOptions::default() };
-        let writer = HistoryWriter::open(directory, source.identity().journal, &history_options)?;
-        let history = SharedHistory::new(writer.reader());
-        let status = Arc::new(ArchiveStatus::new(writer.last()));
+        let writer = match open_history(directory, &source, &history_options, recovery.last) {
+            // It is derived again when its disk lets it; the venue runs meanwhile.
+            Err(HistoryError::Io { file, source }) => {
+                eprintln!("rialto: ALARM: no event history: {}: {source}", file.display());
+                None
+            }
+            opened => Some(opened?),
+        };
+        let history = SharedHistory::default();
+        let status = Arc::new(ArchiveStatus::new());
         let (request, following) = (SnapshotRequest::default(), Arc::default());
         let keeper = Keeper {
             source,
@@ -206,7 +218,7 @@ impl Archive {
         let (stop, stopped) = channel();
         let thread = Builder::new().name("shadow".to_owned()).spawn(move || keeper.run(writer, &stopped))?;
         let checking = Arc::new(AtomicBool::new(false));
-        let check = since.map(|link| start_check(directory, options, link, &checking, &status)).transpose()?;
+        let check = recovery.since.map(|link| start_check(directory, options, link, &checking, &status)).transpose()?;
         Ok(Self { history, status, request, following, stop, thread, checking, check })
     }
 
@@ -258,14 +270,16 @@ pub enum ArchiveError {
 
 impl Keeper {
     /// Until the journal is closed.
-    fn run(&self, writer: HistoryWriter, stopped: &Receiver<()>) {
-        let mut next = Some(writer);
+    fn run(&self, writer: Option<HistoryWriter>, stopped: &Receiver<()>) {
+        let mut next = writer;
         loop {
             let outcome = match next.take().map_or_else(|| self.reopen(), Ok) {
                 Ok(writer) => self.follow(writer, stopped),
                 Err(error) => Err(error.into()),
             };
             let Err(error) = outcome else { break };
+            // What it shows may not be what happened.
+            self.history.set(None);
             self.status.is_failing.store(true, Ordering::Relaxed);
             eprintln!("rialto: ALARM: event history and snapshots do not come along: {error}");
             if stopped.recv_timeout(RETRY) != Err(RecvTimeoutError::Timeout) {
@@ -278,14 +292,14 @@ impl Keeper {
 
     /// What an earlier writer left is read from the disk again.
     fn reopen(&self) -> Result<HistoryWriter, HistoryError> {
-        let writer = HistoryWriter::open(&self.directory, self.source.identity().journal, &self.options)?;
-        self.history.set(writer.reader());
-        Ok(writer)
+        HistoryWriter::open(&self.directory, self.source.identity().journal, &self.options)
     }
 
     fn follow(&self, writer: HistoryWriter, stopped: &Receiver<()>) -> Result<(), ShadowError> {
         say_found(&writer);
+        let reader = writer.reader();
         let shadow = Shadow::begin(&self.source, self.policy.clone(), self.request.clone(), writer)?;
+        self.history.set(Some(reader));
         *self.following.lock().unwrap_or_else(PoisonError::into_inner) = Some(shadow.stop_handle());
         // Asked to stop before there was a handle to ask by.
         if stopped.try_recv() == Err(TryRecvError::Disconnected) {
@@ -294,6 +308,25 @@ impl Keeper {
         let status = self.status.clone();
         shadow.run(move |event| tell(&status, event))
     }
+}
+
+/// Opens the history. One that is ahead of the journal is of another past: it is removed, and derived.
+fn open_history(
+    directory: &Path,
+    source: &JournalSource,
+    options: &HistoryOptions,
+    last: Sequence,
+) -> Result<HistoryWriter, HistoryError> {
+    let open = || HistoryWriter::open(directory, source.identity().journal, options);
+    let writer = open()?;
+    if writer.last() <= last {
+        return Ok(writer);
+    }
+    drop(writer);
+    let folder = directory.join(HISTORY_FOLDER);
+    eprintln!("rialto: event history: {} is ahead of the journal: it is derived again", folder.display());
+    std::fs::remove_dir_all(&folder).map_err(|source| HistoryError::Io { file: folder, source })?;
+    open()
 }
 
 fn say_found(writer: &HistoryWriter) {
@@ -311,9 +344,9 @@ fn tell(status: &ArchiveStatus, event: ShadowEvent) {
         ShadowEvent::Applied(sequence) => {
             if sequence.0 > status.reached.get() {
                 status.reached.advance(sequence.0);
-            }
-            if status.is_failing.swap(false, Ordering::Relaxed) {
-                eprintln!("rialto: event history and snapshots come along again");
+                if status.is_failing.swap(false, Ordering::Relaxed) {
+                    eprintln!("rialto: event history and snapshots come along again");
+                }
             }
         }
         ShadowEvent::HistoryWaits(error) => {
@@ -322,7 +355,10 @@ fn tell(status: &ArchiveStatus, event: ShadowEvent) {
             }
         }
         ShadowEvent::Snapshot(taken) => status.took(&taken),
-        ShadowEvent::SnapshotFailed(error) => eprintln!("rialto: ALARM: no snapshot: {error}"),
+        ShadowEvent::SnapshotFailed(error) => {
+            status.snapshots_fail.store(true, Ordering::Relaxed);
+            eprintln!("rialto: ALARM: no snapshot: {error}");
+        }
     }
 }
 

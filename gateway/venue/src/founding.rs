@@ -14,9 +14,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use engine::{Command, CommandBody, Engine, Event, EventHeader, EventSink, RejectReason, Timestamp};
+use journal::start::no_journal_is_missing;
 use journal::{
     AppendError, Appender, BEFORE_FIRST, Both, EventDigest, FolderLock, JOURNAL_FOLDER, Journal, OpenError, Opened,
-    Options, ReadError, Reader, Sequencer, WriteError,
+    Options, ReadError, Reader, Sequencer, StartError, WriteError,
 };
 
 use crate::clock::Clock;
@@ -33,6 +34,9 @@ pub enum FoundingError {
     /// The journal cannot be made.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// There was a journal, and it is not there.
+    #[error(transparent)]
+    Start(#[from] StartError),
     /// The journal stopped.
     #[error(transparent)]
     Append(#[from] AppendError),
@@ -73,6 +77,7 @@ pub fn found<E: From<FoundingError>>(
     if !matches!(Reader::open(directory), Err(ReadError::NoJournal { .. })) {
         return Ok(false);
     }
+    no_journal_is_missing(&options.snapshot_store(directory)).map_err(FoundingError::from)?;
     let made = make(&place, options, &set_up()?).and_then(|()| settle(directory, &place));
     if made.is_err() {
         // The error that made it fail is the one to tell; the next founding removes what is left.

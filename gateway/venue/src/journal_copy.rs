@@ -77,9 +77,12 @@ fn copy(
     let (mut files, mut snapshots) = (Vec::new(), Vec::new());
     if !journal_only {
         files = copy_companions(from, to)?;
-        snapshots = copy.copy_snapshots()?.into_iter().map(|sequence| sequence.0).collect();
     }
     let Copied { first, last, new_count, segment_count, bytes, chain } = copy.place()?;
+    if !journal_only {
+        // Behind the journal that they are of: a snapshot without it would say that something is lost.
+        snapshots = copy.copy_snapshots()?.into_iter().map(|sequence| sequence.0).collect();
+    }
     let seconds = start.elapsed().as_secs_f64();
     Ok(Answer {
         commands: last.0,

@@ -68,7 +68,7 @@ impl HistoryReports {
     fn look_up(&self, range: &ReportRange, released: Sequence) -> Result<Option<Reports>, HistoryError> {
         let key = Some(Key::Session(range.session));
         let to = Some(Seek::Sequence(released));
-        let history = self.history.get();
+        let Some(history) = self.history.get().filter(|history| history.last() >= released) else { return Ok(None) };
         let mut collector = BackwardCollector::new(*range);
         for event in history.events(&Query { key, from: None, to, direction: Direction::Backward }) {
             let (header, event) = event?;
@@ -82,12 +82,23 @@ impl HistoryReports {
 
 impl ReportHistory for HistoryReports {
     fn reports(&self, range: &ReportRange, released: Sequence) -> Found {
-        if self.reaches(released)
-            && let Ok(Some(reports)) = self.look_up(range, released)
-        {
-            return Ok(reports);
+        if self.reaches(released) {
+            match self.look_up(range, released) {
+                Ok(Some(reports)) => return Ok(reports),
+                Ok(None) => {}
+                Err(error) => forget_index(&error),
+            }
         }
         self.replay.reports(range, released)
+    }
+}
+
+/// Without its index, a damaged file is read as a whole at the next start, and derived again.
+fn forget_index(error: &HistoryError) {
+    eprintln!("rialto: event history: {error}");
+    if let HistoryError::Damaged { file, .. } = error {
+        // It may be gone already.
+        let _ = std::fs::remove_file(file.with_extension("index"));
     }
 }
 

@@ -97,6 +97,7 @@ impl ServeError {
         match self {
             Self::Config(_) | Self::Usage(_) | Self::Founding(FoundingError::Refused { .. }) => Exit::Usage,
             Self::Founding(FoundingError::Open(error)) => error.into(),
+            Self::Founding(FoundingError::Start(error)) => error.into(),
             Self::Start(StartError::Start(error)) => error.into(),
             Self::Founding(_)
             | Self::Start(StartError::Archive(_) | StartError::Thread(_))
@@ -152,7 +153,7 @@ fn say_options(arguments: &ServeArguments, threads: &Threads) {
     let source = arguments.config.as_ref().map_or(String::new(), |file| format!(" with {}", file.display()));
     println!("options{source}");
     arguments.effective().iter().for_each(|(name, value)| println!("  {name:<16}{value}"));
-    println!("threads           {}", threads.description);
+    println!("threads       {}", threads.description);
 }
 
 /// Serves until it is interrupted, and says what happens on standard output; what the venue was when it stopped.

@@ -158,7 +158,7 @@ impl Venue {
         let Start { opened: Opened { journal, appender, recovery }, engine, event_digest, .. } = start;
         ready(&engine);
         let archive = topology.archive.as_ref();
-        let archive = archive.map(|plan| Archive::start(&directory, journal.source(), plan, recovery.since, &options));
+        let archive = archive.map(|plan| Archive::start(&directory, journal.source(), plan, &recovery, &options));
         let archive = archive.transpose()?;
 
         let release = match topology.durability {
@@ -292,14 +292,14 @@ impl Venue {
         self.commands.wake();
         drop(self.readers);
         let Stopped { engine, appender, failure } = self.core.join().expect("the core does not panic");
-        let ended = match failure {
-            Some(failure) => Err(failure.into()),
-            None => Self::close(self.journal, appender, engine, self.digest),
-        };
+        // The folder's lock goes with the journal: nobody else may write what the archive still writes.
         if let Some(archive) = self.archive {
             archive.stop();
         }
-        ended
+        match failure {
+            Some(failure) => Err(failure.into()),
+            None => Self::close(self.journal, appender, engine, self.digest),
+        }
     }
 
     fn close(

@@ -10,7 +10,9 @@ use engine::command::{AddAsset, AdminNote, Deposit, OpenAccount};
 use engine::{
     AccountId, Amount, AssetId, Capacity, Command, CommandBody, Event, EventHeader, Sequence, StpGroup, Text,
 };
-use journal::{Direction, History, Keep, Key, Query, Reader, Retention, SnapshotStore, rebuild, replay};
+use journal::{
+    Direction, History, JournalCopy, Keep, Key, Query, Reader, Retention, SnapshotStore, Until, rebuild, replay,
+};
 use venue::archive::ArchivePlan;
 use venue::topology::{Topology, Venue};
 
@@ -123,7 +125,7 @@ fn its_history_is_what_happened_while_it_runs_and_afterwards() {
     };
     let venue = Venue::start(folder.path(), &topology(), |_| {}).unwrap();
     wait(&venue, 5_009, 0);
-    let history = venue.archive().unwrap().history().get();
+    let history = venue.archive().unwrap().history().get().unwrap();
     for account in 2..2 + ACCOUNTS {
         assert_eq!(events_of(&history, account).len(), 626);
         assert_eq!(events_of(&history, account), of_account(account));
@@ -163,4 +165,32 @@ fn what_is_lost_of_the_history_is_derived_again_byte_for_byte() {
         venue.stop().unwrap();
         assert!(files(&history) == expected, "{what}");
     }
+}
+
+/// A journal was brought back to an earlier point, and the history of what came later left beside it. It was shown as what
+/// had happened.
+#[test]
+fn a_history_that_is_ahead_of_the_journal_is_derived_again() {
+    let (folder, earlier) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    stopped(folder.path());
+    let until = Until::Sequence(Sequence(2_500));
+    JournalCopy::restore(folder.path(), earlier.path(), until, &mut |_| {}).unwrap().place().unwrap();
+    let history = earlier.path().join("history");
+    fs::create_dir(&history).unwrap();
+    for (path, bytes) in files(&folder.path().join("history")) {
+        fs::write(history.join(path.file_name().unwrap()), bytes).unwrap();
+    }
+    let venue = Venue::start(earlier.path(), &topology(), |_| {}).unwrap();
+    submit(&venue, deposits(1, 2_000));
+    wait(&venue, 4_500, 1);
+    let shown = events_of(&venue.archive().unwrap().history().get().unwrap(), 3);
+    venue.stop().unwrap();
+    let mut all: Vec<(EventHeader, Event)> = Vec::new();
+    rebuild(Reader::open(earlier.path()).unwrap(), &mut all, |_| {}).unwrap();
+    let of_account = |(_, event): &&(EventHeader, Event)| match event {
+        Event::BalanceChanged(changed) => changed.account == AccountId(3),
+        Event::AccountOpened(opened) => opened.command.account == AccountId(3),
+        _ => false,
+    };
+    assert_eq!(shown, all.iter().filter(of_account).copied().collect::<Vec<_>>());
 }

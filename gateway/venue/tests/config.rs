@@ -26,7 +26,7 @@ fn a_file_is_checked_and_its_effect_is_shown() {
     ] {
         assert!(said.lines().any(|found| found == line), "{line:?} in {said}");
     }
-    assert!(said.contains("threads           park: all sleep until they are woken; none is pinned"), "{said}");
+    assert!(said.contains("threads       park: all sleep until they are woken; none is pinned"), "{said}");
 }
 
 #[test]

@@ -118,7 +118,7 @@ pub struct Search {
 impl SnapshotStore {
     /// The snapshots of a data folder, which may have none.
     pub fn open(directory: &Path) -> Self {
-        Self::with_storage(Arc::new(DirectoryStorage::new(directory.join(SNAPSHOT_FOLDER))))
+        Self::with_storage(Arc::new(DirectoryStorage::unmapped(directory.join(SNAPSHOT_FOLDER))))
     }
 
     /// The same, and makes the folder that they will be in.
@@ -128,7 +128,13 @@ impl SnapshotStore {
     pub fn create(directory: &Path) -> Result<Self, SnapshotError> {
         let folder = directory.join(SNAPSHOT_FOLDER);
         fs::create_dir_all(&folder).map_err(io_error(&folder))?;
-        Ok(Self::open(directory))
+        let store = Self::open(directory);
+        // What a process that ended left of a snapshot is of no use.
+        let names = store.storage.list().map_err(io_error(&folder))?;
+        for name in names.iter().filter(|name| name.ends_with(UNPUBLISHED_SUFFIX)) {
+            store.storage.remove(name).map_err(io_error(&store.path(name)))?;
+        }
+        Ok(store)
     }
 
     /// Snapshots kept in `storage`.
@@ -202,9 +208,16 @@ impl SnapshotStore {
         let Unpublished { checkpoint, bytes } = unpublished;
         let sequence = checkpoint.checkpoint.sequence;
         let (new, name) = (unpublished_name(sequence), file_name(sequence));
-        self.read_back(&new, &checkpoint).map_err(|fault| SnapshotError::ReadBack { file: self.path(&new), fault })?;
-        let renamed = self.storage.rename(&new, &name).and_then(|()| self.storage.sync_directory());
-        renamed.map_err(io_error(&self.path(&name)))?;
+        let named = self
+            .read_back(&new, &checkpoint)
+            .map_err(|fault| SnapshotError::ReadBack { file: self.path(&new), fault })
+            .and_then(|()| self.storage.rename(&new, &name).map_err(io_error(&self.path(&name))));
+        if named.is_err() {
+            // It takes space from the journal; why it failed is the error to tell.
+            let _ = self.storage.remove(&new);
+        }
+        named?;
+        self.storage.sync_directory().map_err(io_error(self.storage.path()))?;
         self.note(&checkpoint)?;
         self.point_to(&checkpoint)?;
         let removed = self.prune(keep)?;
@@ -232,6 +245,27 @@ impl SnapshotStore {
         }
         self.miss_newest(&mut search, at_most)?;
         Ok(search)
+    }
+
+    /// The newest checkpoint that is known of, of whichever journal: of a whole snapshot or superblock.
+    ///
+    /// # Errors
+    /// If the folder cannot be read.
+    pub fn newest_checkpoint(&self) -> Result<Option<Checkpoint>, SnapshotError> {
+        let known = self.superblocks().into_iter().map(|(_, superblock)| superblock.newest.checkpoint);
+        let taken = self.sequences()?.into_iter().rev().find_map(|sequence| self.checkpoint_of(sequence).ok());
+        Ok(known.chain(taken.map(|signed| signed.checkpoint)).max_by_key(|checkpoint| checkpoint.sequence))
+    }
+
+    /// The command behind which the newest whole snapshot of `journal` is; none: there is none.
+    ///
+    /// # Errors
+    /// If the folder cannot be read.
+    pub(crate) fn newest_of(&self, journal: JournalId) -> Result<Sequence, SnapshotError> {
+        let is_ours = |sequence: &Sequence| {
+            self.checkpoint_of(*sequence).is_ok_and(|signed| signed.checkpoint.journal == journal)
+        };
+        Ok(self.sequences()?.into_iter().rev().find(is_ours).unwrap_or_default())
     }
 
     /// Every checkpoint that was signed, in their order.
