@@ -18,7 +18,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use engine::{Sequence, Timestamp};
+use engine::Sequence;
 
 use crate::batch::BatchView;
 use crate::checksum::ChainHash;
@@ -31,6 +31,7 @@ use crate::seek::Seek;
 use crate::segment::{SegmentHeader, SegmentNumber};
 use crate::snapshot::{SNAPSHOT_FOLDER, SnapshotError};
 use crate::storage::{DirectoryStorage, Storage, allocate};
+use crate::travel::{AsOf, sequence_at};
 
 /// Where a copy is made, in the folder that it is for.
 pub const COPYING_FOLDER: &str = "copying";
@@ -40,17 +41,6 @@ const LOST_AND_FOUND: &str = "lost+found";
 
 /// Bytes that are written at once.
 const PIECE_BYTES: usize = 1 << 20;
-
-/// Up to where a journal is copied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Until {
-    /// All of it.
-    End,
-    /// Up to this command, which has to be there.
-    Sequence(Sequence),
-    /// Up to the last command that is not later.
-    Time(Timestamp),
-}
 
 /// What was copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,16 +156,16 @@ impl JournalCopy {
     /// Copies the journal of the data folder `from` to the new or empty folder `to`, as far as it is whole, or to a point.
     ///
     /// Nothing behind the point is looked at: a damaged journal can be copied up to where it is good.
-    pub fn restore(
-        from: &Path,
-        to: &Path,
-        until: Until,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<Self, CopyError> {
-        let last = last_wanted(from, until)?;
+    pub fn restore(from: &Path, to: &Path, until: AsOf, progress: &mut dyn FnMut(Progress)) -> Result<Self, CopyError> {
         Reader::open(from)?;
+        let last = last_wanted(from, until)?;
         let target = Target::new(from, to)?;
-        target.copy(None, last, progress)
+        let copy = target.copy(None, last, progress)?;
+        // Its segment's end may be torn, or damaged as a torn tail is.
+        if matches!(until, AsOf::Sequence(_)) && copy.copied.last < last {
+            return Err(unreached(last));
+        }
+        Ok(copy)
     }
 
     /// Copies what is durable of the journal of the data folder `from`, which a venue may be writing, to the folder `to`: a
@@ -200,8 +190,8 @@ impl JournalCopy {
         &self.copied
     }
 
-    /// Behind [`place`](Self::place): copies the newest snapshots that lead to the copy's end, so that a venue need not replay it whole, and the
-    /// checkpoints up to there; gives the commands behind which the snapshots are, newest first.
+    /// Behind [`place`](Self::place): copies the newest snapshots that lead to the copy's end, so that a venue need not
+    /// replay it whole, and the checkpoints up to there; gives the commands behind which the snapshots are, newest first.
     ///
     /// # Errors
     /// If they cannot be read or written. Snapshots that cannot be used are left behind.
@@ -236,26 +226,25 @@ impl JournalCopy {
     }
 }
 
-/// The last command that is wanted, which is there; the largest sequence there is for all of them.
-fn last_wanted(from: &Path, until: Until) -> Result<Sequence, CopyError> {
-    const ALL: Sequence = Sequence(u64::MAX);
-    let first_behind = |seek| Reader::open_at(from, seek)?.commands().next().transpose();
+/// The last command that is wanted; the largest sequence there is for all of them.
+fn last_wanted(from: &Path, until: AsOf) -> Result<Sequence, CopyError> {
+    let last = sequence_at(from, until)?;
+    // Damage behind it does not matter, and damage before it is met on the way.
+    let is_missing = || {
+        let there = Reader::open_at(from, Seek::Sequence(last)).map(|reader| reader.commands().next());
+        matches!(there, Ok(None))
+    };
     match until {
-        Until::End => Ok(ALL),
-        // Damage may be behind the point. If it is before, it is met on the way.
-        Until::Sequence(sequence) if first_behind(Seek::Sequence(sequence)).is_err() => Ok(sequence),
-        Until::Sequence(sequence) => match first_behind(Seek::Sequence(sequence))? {
-            Some(_) if !sequence.is_none() => Ok(sequence),
-            Some(_) | None => Err(CopyError::Unreached { what: format!("{sequence} was asked for") }),
-        },
-        Until::Time(time) => match first_behind(Seek::Time(Timestamp(time.0.saturating_add(1))))? {
-            None => Ok(ALL),
-            Some(later) if later.stamp.sequence == Sequence(1) => {
-                Err(CopyError::Unreached { what: format!("the first is from {} ns since 1970", later.stamp.time.0) })
-            }
-            Some(later) => Ok(Sequence(later.stamp.sequence.0 - 1)),
-        },
+        AsOf::Sequence(_) if last.is_none() || is_missing() => Err(unreached(last)),
+        AsOf::Time(_) if last.is_none() => {
+            Err(CopyError::Unreached { what: "the first one is later than the time that was asked for".to_owned() })
+        }
+        AsOf::End | AsOf::Sequence(_) | AsOf::Time(_) => Ok(last),
     }
+}
+
+fn unreached(wanted: Sequence) -> CopyError {
+    CopyError::Unreached { what: format!("{wanted} was asked for") }
 }
 
 /// Batches of a journal, in order.

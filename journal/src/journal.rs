@@ -234,6 +234,11 @@ impl JournalSource {
         &self.identity
     }
 
+    /// The last durable command.
+    pub fn durable(&self) -> Sequence {
+        Sequence(self.durable.get())
+    }
+
     /// See [`Journal::follow`].
     pub fn follow(&self, seek: Seek) -> Result<Follower, ReadError> {
         Follower::of_writer(self.storage.clone(), seek, self.durable.clone())

@@ -37,6 +37,8 @@ pub struct ReplaySummary {
     pub seconds: f64,
     /// What the reader found: segments, batches, seal, cut.
     pub verified: Verified,
+    /// The event digest at the end of each block.
+    pub blocks: Blocks,
 }
 
 /// A rebuilt engine and what is known of it.
@@ -47,6 +49,8 @@ pub struct Replayed {
     pub event_digest: EventDigest,
     /// What the reader found.
     pub verified: Verified,
+    /// The event digest at the end of each block.
+    pub blocks: Blocks,
 }
 
 /// How often `progress` is called: after this many commands.
@@ -61,7 +65,7 @@ pub fn replay(
     progress: impl FnMut(Sequence),
 ) -> Result<ReplaySummary, ReplayError> {
     let start = Instant::now();
-    let Replayed { engine, event_digest, verified } = rebuild(Reader::open(directory)?, sink, progress)?;
+    let Replayed { engine, event_digest, verified, blocks } = rebuild(Reader::open(directory)?, sink, progress)?;
     Ok(ReplaySummary {
         first: verified.first,
         last: verified.last,
@@ -72,6 +76,7 @@ pub fn replay(
         book_digest: book_digest(&engine),
         seconds: start.elapsed().as_secs_f64(),
         verified,
+        blocks,
     })
 }
 
@@ -124,10 +129,10 @@ pub(crate) fn rebuild_behind(
         let applied = replay.apply(chunks, to_digest, sink, progress);
         let (verified, read) = reading.join().expect("reading does not panic");
         let digested = digesting.join().expect("hashing does not panic");
-        let event_digest = digested.map_err(|difference| difference.at(&folder))?;
+        let (event_digest, blocks) = digested.map_err(|difference| difference.at(&folder))?;
         applied.map_err(|stop| stop.at(&folder))?;
         read?;
-        Ok(Replayed { engine: replay.engine, event_digest, verified })
+        Ok(Replayed { engine: replay.engine, event_digest, verified, blocks })
     })
 }
 
@@ -247,7 +252,7 @@ impl Difference {
 }
 
 /// Hashes pages until there are no more, or one is not what the journal says.
-fn digest(mut digest: EventDigest, pages: &Emptier<Page>) -> Result<EventDigest, Difference> {
+fn digest(mut digest: EventDigest, pages: &Emptier<Page>) -> Result<(EventDigest, Blocks), Difference> {
     let mut blocks = Blocks::behind(&digest);
     while let Some(page) = pages.take() {
         digest.encoded(&page.events);
@@ -267,18 +272,19 @@ fn digest(mut digest: EventDigest, pages: &Emptier<Page>) -> Result<EventDigest,
         }
         pages.give_back(page);
     }
-    Ok(digest)
+    Ok((digest, blocks))
 }
 
 /// The digests of all blocks of a replay: a journal may carry a block's digest much later.
-pub(crate) struct Blocks {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blocks {
     first: Block,
     digests: Vec<Digest>,
 }
 
 impl Blocks {
     /// Of the blocks that complete behind what `digest` has taken, and of the one before, if there is one.
-    pub(crate) fn behind(digest: &EventDigest) -> Self {
+    fn behind(digest: &EventDigest) -> Self {
         match digest.last_block() {
             Some(BlockDigest { block, digest }) => Self { first: block, digests: vec![digest] },
             None => Self { first: Block(0), digests: Vec::new() },
@@ -286,13 +292,13 @@ impl Blocks {
     }
 
     /// The next block has ended.
-    pub(crate) fn add(&mut self, ended: BlockDigest) {
+    fn add(&mut self, ended: BlockDigest) {
         debug_assert_eq!(ended.block.0, self.first.0 + self.digests.len() as u64);
         self.digests.push(ended.digest);
     }
 
-    /// Nothing for a block from before.
-    pub(crate) fn of(&self, block: Block) -> Option<Digest> {
+    /// Nothing for a block from before, or that has not ended.
+    pub fn of(&self, block: Block) -> Option<Digest> {
         let index = usize::try_from(block.0.checked_sub(self.first.0)?).ok()?;
         self.digests.get(index).copied()
     }

@@ -120,8 +120,8 @@ impl SnapshotRequest {
         self.0.store(true, Ordering::Release);
     }
 
-    fn take(&self) -> bool {
-        self.0.swap(false, Ordering::AcqRel)
+    fn clear(&self) {
+        self.0.store(false, Ordering::Release);
     }
 
     fn is_asked(&self) -> bool {
@@ -306,7 +306,7 @@ impl Shadow {
         };
         // Whether it works or not: the next is due as far behind this one.
         self.last_snapshot = sequence;
-        self.request.take();
+        self.request.clear();
         let begin = Instant::now();
         let written = self.policy.store.write(&self.engine, checkpoint, &self.policy.key);
         let writing = begin.elapsed();

@@ -12,8 +12,8 @@ use common::trading::{Live, snapshotted};
 use common::{Folder, PAGE, Writing, cancel, page_of_cancels};
 use engine::{Sequence, Timestamp};
 use journal::{
-    Block, BlockDigest, Copied, CopyError, Digest, Entry, Fault, FolderLock, JOURNAL_FOLDER, JournalCopy, Options,
-    Polling, ReadError, Reader, SnapshotStore, Until, replay,
+    AsOf, Block, BlockDigest, Copied, CopyError, Digest, Entry, Fault, FolderLock, JOURNAL_FOLDER, JournalCopy,
+    Options, Polling, ReadError, Reader, SnapshotStore, replay,
 };
 use simulation::GatedFolder;
 
@@ -27,7 +27,7 @@ impl Place {
         Self { folder: Folder::new() }
     }
 
-    fn restore(&self, from: &Folder, until: Until) -> Result<Copied, CopyError> {
+    fn restore(&self, from: &Folder, until: AsOf) -> Result<Copied, CopyError> {
         JournalCopy::restore(&from.data(), &self.folder.data(), until, &mut |_| {})?.place()
     }
 
@@ -85,7 +85,7 @@ fn varied() -> Folder {
 fn a_whole_copy_has_the_same_bytes_and_goes_on() {
     let (original, place) = (varied(), Place::new());
     let mut steps = Vec::new();
-    let copy = JournalCopy::restore(&original.data(), &place.folder.data(), Until::End, &mut |step| steps.push(step));
+    let copy = JournalCopy::restore(&original.data(), &place.folder.data(), AsOf::End, &mut |step| steps.push(step));
     let copied = copy.unwrap().place().unwrap();
     assert_eq!(segments(&place.folder), segments(&original));
     let verified = original.verify().unwrap();
@@ -116,7 +116,7 @@ fn a_copy_up_to_any_sequence_holds_what_was_there_then_and_goes_on() {
     let (all, whole) = (original.commands(), segments(&original));
     for last in (1..=60).chain((61..=136).step_by(5)) {
         let place = Place::new();
-        let copied = place.restore(&original, Until::Sequence(Sequence(last))).unwrap();
+        let copied = place.restore(&original, AsOf::Sequence(Sequence(last))).unwrap();
         assert_eq!((copied.last, copied.new_count), (Sequence(last), last));
         let count = usize::try_from(last).unwrap();
         assert_eq!(place.folder.commands(), all[..count], "up to {last}");
@@ -150,7 +150,7 @@ fn a_batch_that_is_cut_keeps_the_digests_before_the_point() {
     writing.close(Digest::ZERO);
     for (last, holds_digest) in [(1_023, false), (1_024, false), (1_029, false), (1_030, true)] {
         let place = Place::new();
-        place.restore(&original, Until::Sequence(Sequence(last))).unwrap();
+        place.restore(&original, AsOf::Sequence(Sequence(last))).unwrap();
         let (made, all) = (place.entries(), entries(&original));
         assert!(all.starts_with(&made), "up to {last}");
         assert_eq!(made.contains(&Entry::EventDigest(digest)), holds_digest, "up to {last}");
@@ -169,10 +169,10 @@ fn a_copy_up_to_a_time_ends_with_the_last_command_that_is_not_later() {
     writing.close(Digest::ZERO);
     for (time, last) in [(1, 3), (3, 3), (4, 8), (8, 8), (9, 13), (u64::MAX, 13)] {
         let place = Place::new();
-        assert_eq!(place.restore(&original, Until::Time(Timestamp(time))).unwrap().last, Sequence(last), "at {time}");
+        assert_eq!(place.restore(&original, AsOf::Time(Timestamp(time))).unwrap().last, Sequence(last), "at {time}");
     }
     let place = Place::new();
-    let refused = place.restore(&original, Until::Time(Timestamp(0))).unwrap_err();
+    let refused = place.restore(&original, AsOf::Time(Timestamp(0))).unwrap_err();
     assert!(matches!(refused, CopyError::Unreached { .. }), "{refused}");
     assert!(!place.folder.data().exists());
 }
@@ -181,10 +181,10 @@ fn a_copy_up_to_a_time_ends_with_the_last_command_that_is_not_later() {
 fn what_is_not_there_is_refused_and_nothing_is_made() {
     let (original, place) = (varied(), Place::new());
     for sequence in [0, 137, u64::MAX] {
-        let refused = place.restore(&original, Until::Sequence(Sequence(sequence))).unwrap_err();
+        let refused = place.restore(&original, AsOf::Sequence(Sequence(sequence))).unwrap_err();
         assert!(matches!(refused, CopyError::Unreached { .. }), "{refused}");
     }
-    for nothing in [place.restore(&Folder::new(), Until::End), place.back_up(&Folder::new())] {
+    for nothing in [place.restore(&Folder::new(), AsOf::End), place.back_up(&Folder::new())] {
         let nothing = nothing.unwrap_err();
         assert!(matches!(nothing, CopyError::Read(ReadError::NoJournal { .. })), "{nothing}");
     }
@@ -194,18 +194,18 @@ fn what_is_not_there_is_refused_and_nothing_is_made() {
 #[test]
 fn a_folder_with_anything_in_it_is_left_as_it_is() {
     let (original, place) = (varied(), Place::new());
-    place.restore(&original, Until::Sequence(Sequence(7))).unwrap();
+    place.restore(&original, AsOf::Sequence(Sequence(7))).unwrap();
     let before = files(&place.folder.data());
-    let refused = place.restore(&original, Until::End).unwrap_err();
+    let refused = place.restore(&original, AsOf::End).unwrap_err();
     assert!(matches!(&refused, CopyError::Occupied { found, .. } if found == "journal"), "{refused}");
-    let itself = JournalCopy::restore(&original.data(), &original.data(), Until::End, &mut |_| {}).unwrap_err();
+    let itself = JournalCopy::restore(&original.data(), &original.data(), AsOf::End, &mut |_| {}).unwrap_err();
     assert!(matches!(itself, CopyError::Occupied { .. }), "{itself}");
     assert_eq!(files(&place.folder.data()), before);
 
     let other = Place::new();
     fs::create_dir_all(other.folder.data()).unwrap();
     fs::write(other.folder.data().join("notes"), "mine").unwrap();
-    let refused = other.restore(&original, Until::End).unwrap_err();
+    let refused = other.restore(&original, AsOf::End).unwrap_err();
     assert!(refused.to_string().contains("it holds notes"), "{refused}");
     assert_eq!(files(&other.folder.data()).len(), 1);
 }
@@ -218,7 +218,7 @@ fn a_damaged_journal_is_copied_up_to_the_damage_and_no_further() {
     let first = u64::from_le_bytes(bytes[2 * PAGE + 16..2 * PAGE + 24].try_into().unwrap());
     bytes[2 * PAGE + 100] ^= 1;
     fs::write(&file, bytes).unwrap();
-    let refused = place.restore(&original, Until::End).unwrap_err();
+    let refused = place.restore(&original, AsOf::End).unwrap_err();
     match &refused {
         CopyError::Read(ReadError::Damaged { file: found, offset, fault: Fault::RecordChecksum { index: 0 } }) => {
             assert_eq!((found, *offset), (&file, 2 * PAGE as u64));
@@ -226,7 +226,7 @@ fn a_damaged_journal_is_copied_up_to_the_damage_and_no_further() {
         _ => panic!("{refused}"),
     }
     assert_eq!(files(&place.folder.data()), BTreeMap::new());
-    let copied = place.restore(&original, Until::Sequence(Sequence(first - 1))).unwrap();
+    let copied = place.restore(&original, AsOf::Sequence(Sequence(first - 1))).unwrap();
     assert_eq!((copied.last, place.folder.verify().unwrap().last), (Sequence(first - 1), Sequence(first - 1)));
 }
 
@@ -240,7 +240,7 @@ fn a_torn_tail_is_not_copied() {
     let mut bytes = fs::read(original.segment(1)).unwrap();
     bytes[2 * PAGE + 1_000..2 * PAGE + 1_100].fill(7);
     fs::write(original.segment(1), bytes).unwrap();
-    place.restore(&original, Until::End).unwrap();
+    place.restore(&original, AsOf::End).unwrap();
     let verified = place.folder.verify().unwrap();
     assert_eq!((verified.last, verified.cut), (Sequence(40), None));
 }
@@ -249,16 +249,16 @@ fn a_torn_tail_is_not_copied() {
 fn a_copy_that_is_not_placed_leaves_nothing_and_one_that_was_interrupted_is_begun_anew() {
     let (original, place) = (varied(), Place::new());
     let data = place.folder.data();
-    let copy = JournalCopy::restore(&original.data(), &data, Until::End, &mut |_| {}).unwrap();
+    let copy = JournalCopy::restore(&original.data(), &data, AsOf::End, &mut |_| {}).unwrap();
     assert!(matches!(Reader::open(&data), Err(ReadError::NoJournal { .. })), "it has no place yet");
-    let beside = JournalCopy::restore(&original.data(), &data, Until::End, &mut |_| {}).unwrap_err();
+    let beside = JournalCopy::restore(&original.data(), &data, AsOf::End, &mut |_| {}).unwrap_err();
     assert!(matches!(beside, CopyError::Locked { .. }), "{beside}");
     drop(copy);
     assert_eq!(files(&data), BTreeMap::new());
 
     fs::create_dir_all(data.join("copying/journal")).unwrap();
     fs::write(data.join("copying/journal/00000001.seg"), "a part").unwrap();
-    place.restore(&original, Until::End).unwrap();
+    place.restore(&original, AsOf::End).unwrap();
     assert_eq!(segments(&place.folder), segments(&original));
 }
 
@@ -339,14 +339,14 @@ fn a_backup_is_continued_though_the_head_is_gone() {
 #[test]
 fn another_history_is_not_continued() {
     let (original, place) = (varied(), Place::new());
-    place.restore(&original, Until::Sequence(Sequence(50))).unwrap();
+    place.restore(&original, AsOf::Sequence(Sequence(50))).unwrap();
     let before = files(&place.folder.data());
     // Its last batch was cut: the original has another one there.
     let refused = place.back_up(&original).unwrap_err();
     assert!(matches!(refused, CopyError::Diverged { last: Sequence(50), .. }), "{refused}");
     // It ends with a whole batch, and a venue went on with it.
     let went_on = Place::new();
-    went_on.restore(&original, Until::Sequence(Sequence(45))).unwrap();
+    went_on.restore(&original, AsOf::Sequence(Sequence(45))).unwrap();
     let mut writing = went_on.folder.open();
     writing.batch(&[cancel(1_000)]);
     let used = went_on.back_up(&original).unwrap_err();
@@ -369,7 +369,7 @@ fn a_backup_that_was_interrupted_while_it_was_placed_is_continued() {
     let original = varied();
     for placed in 0..=6 {
         let place = Place::new();
-        place.restore(&original, Until::Sequence(Sequence(6))).unwrap();
+        place.restore(&original, AsOf::Sequence(Sequence(6))).unwrap();
         for number in 1..=placed {
             fs::copy(original.segment(number), place.folder.segment(number)).unwrap();
         }
@@ -437,7 +437,7 @@ fn snapshots_that_lead_to_the_end_go_along_and_no_others() {
         let place = Place::new();
         let data = place.folder.data();
         let until = Sequence(until);
-        let copy = JournalCopy::restore(&original.data(), &data, Until::Sequence(until), &mut |_| {}).unwrap();
+        let copy = JournalCopy::restore(&original.data(), &data, AsOf::Sequence(until), &mut |_| {}).unwrap();
         copy.place().unwrap();
         let copied = copy.copy_snapshots().unwrap();
         drop(copy);
@@ -475,12 +475,12 @@ fn a_backup_takes_new_snapshots_and_lets_go_of_old_ones() {
 fn what_an_interrupted_copy_took_along_does_not_stay() {
     let (original, place) = (snapshotted(), Place::new());
     let data = place.folder.data();
-    let copy = JournalCopy::restore(&original.data(), &data, Until::End, &mut |_| {}).unwrap();
+    let copy = JournalCopy::restore(&original.data(), &data, AsOf::End, &mut |_| {}).unwrap();
     copy.copy_snapshots().unwrap();
     // As a kill leaves it: what stands in the folder, and the folder in which the journal is made.
     drop(copy);
     fs::create_dir_all(data.join("copying")).unwrap();
-    let copy = JournalCopy::restore(&original.data(), &data, Until::Sequence(Sequence(1_500)), &mut |_| {}).unwrap();
+    let copy = JournalCopy::restore(&original.data(), &data, AsOf::Sequence(Sequence(1_500)), &mut |_| {}).unwrap();
     copy.place().unwrap();
     assert_eq!(copy.copy_snapshots().unwrap(), [Sequence(1_024)]);
     drop(copy);
@@ -496,7 +496,7 @@ fn a_snapshot_that_is_not_whole_is_left_behind() {
     bytes[middle] ^= 1;
     fs::write(file, bytes).unwrap();
     let data = place.folder.data();
-    let copy = JournalCopy::restore(&original.data(), &data, Until::End, &mut |_| {}).unwrap();
+    let copy = JournalCopy::restore(&original.data(), &data, AsOf::End, &mut |_| {}).unwrap();
     copy.place().unwrap();
     assert_eq!(copy.copy_snapshots().unwrap(), [Sequence(1_024)]);
     drop(copy);
@@ -513,9 +513,9 @@ fn a_damaged_segment_behind_the_point_does_not_keep_a_journal_from_being_restore
         bytes[20] ^= 1;
         fs::write(original.segment(number), bytes).unwrap();
     }
-    let copied = place.restore(&original, Until::Sequence(Sequence(300))).unwrap();
+    let copied = place.restore(&original, AsOf::Sequence(Sequence(300))).unwrap();
     assert_eq!(copied.last, Sequence(300));
     assert_eq!(place.folder.commands().len(), 300);
-    let behind = Place::new().restore(&original, Until::Sequence(Sequence(2_000)));
+    let behind = Place::new().restore(&original, AsOf::Sequence(Sequence(2_000)));
     assert!(matches!(behind, Err(CopyError::Read(ReadError::Damaged { .. }))), "{behind:?}");
 }

@@ -94,10 +94,9 @@ pub fn snapshots(size: Size, directory: &Path, pace: &Pace) -> Result<Snapshots,
     let options = Options { idle: pace.idle, ..Options::new(capacity(size)) };
     let failed = |error: &dyn std::fmt::Display| Failure::Missing(error.to_string());
     let start = start_locked(FolderLock::take(&folder)?, &options).map_err(|error| failed(&error))?;
-    let Opened { journal, appender, recovery } = start.opened;
+    let Opened { journal, appender, .. } = start.opened;
     let plan = plan();
-    let archive =
-        Archive::start(&folder, journal.source(), &plan, &recovery, &options).map_err(|error| failed(&error))?;
+    let archive = Archive::start(&folder, journal.source(), &plan, None, &options).map_err(|error| failed(&error))?;
     let windows = Windows { length: pace.seconds * 1_000_000_000, pairs: size.pairs };
     let mut core = Core { engine: start.engine, sequencer: Sequencer::new(appender, BEFORE_FIRST) };
     let begun = Barrier::new(2);

@@ -4,7 +4,7 @@
 //! All of it lives beside the core, from the journal alone. Where it fails, the venue goes on; it is said as an alarm, and
 //! tried again.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -13,10 +13,9 @@ use std::time::{Duration, Instant};
 use std::{io, thread};
 
 use ed25519_dalek::SigningKey;
-use engine::Sequence;
 use journal::start::check_before;
 use journal::{
-    HISTORY_FOLDER, History, HistoryError, HistoryOptions, HistoryWriter, JournalSource, Keep, Link, Options, Recovery,
+    HISTORY_FOLDER, History, HistoryError, HistoryOptions, HistoryWriter, JournalSource, Keep, Link, Options,
     Retention, Shadow, ShadowError, ShadowEvent, SnapshotError, SnapshotPolicy, SnapshotRequest, SnapshotStore,
     StopFollowing,
 };
@@ -170,7 +169,7 @@ struct Keeper {
     source: JournalSource,
     options: HistoryOptions,
     policy: SnapshotPolicy,
-    directory: std::path::PathBuf,
+    directory: PathBuf,
     history: SharedHistory,
     status: Arc<ArchiveStatus>,
     request: SnapshotRequest,
@@ -187,19 +186,16 @@ impl Archive {
         directory: &Path,
         source: JournalSource,
         plan: &ArchivePlan,
-        recovery: &Recovery,
+        since: Option<Link>,
         options: &Options,
     ) -> Result<Self, ArchiveError> {
         let store = SnapshotStore::create(directory)?;
         let policy = SnapshotPolicy { store, every: plan.snapshot_every, keep: plan.keep, key: plan.key.clone() };
         let verification = journal::history::Verification::Newest;
         let history_options = HistoryOptions { retention: plan.retention, verification, ..HistoryOptions::default() };
-        let writer = match open_history(directory, &source, &history_options, recovery.last) {
-            // It is derived again when its disk lets it; the venue runs meanwhile.
-            Err(HistoryError::Io { file, source }) => {
-                eprintln!("rialto: ALARM: no event history: {}: {source}", file.display());
-                None
-            }
+        let writer = match open_history(directory, &source, &history_options) {
+            // The thread says so, and tries again; the venue runs meanwhile.
+            Err(HistoryError::Io { .. }) => None,
             opened => Some(opened?),
         };
         let history = SharedHistory::default();
@@ -218,7 +214,7 @@ impl Archive {
         let (stop, stopped) = channel();
         let thread = Builder::new().name("shadow".to_owned()).spawn(move || keeper.run(writer, &stopped))?;
         let checking = Arc::new(AtomicBool::new(false));
-        let check = recovery.since.map(|link| start_check(directory, options, link, &checking, &status)).transpose()?;
+        let check = since.map(|link| start_check(directory, options, link, &checking, &status)).transpose()?;
         Ok(Self { history, status, request, following, stop, thread, checking, check })
     }
 
@@ -273,7 +269,8 @@ impl Keeper {
     fn run(&self, writer: Option<HistoryWriter>, stopped: &Receiver<()>) {
         let mut next = writer;
         loop {
-            let outcome = match next.take().map_or_else(|| self.reopen(), Ok) {
+            let open = || open_history(&self.directory, &self.source, &self.options);
+            let outcome = match next.take().map_or_else(open, Ok) {
                 Ok(writer) => self.follow(writer, stopped),
                 Err(error) => Err(error.into()),
             };
@@ -288,11 +285,6 @@ impl Keeper {
         }
         // Who waits for what does not come any more is told.
         self.status.reached.poison();
-    }
-
-    /// What an earlier writer left is read from the disk again.
-    fn reopen(&self) -> Result<HistoryWriter, HistoryError> {
-        HistoryWriter::open(&self.directory, self.source.identity().journal, &self.options)
     }
 
     fn follow(&self, writer: HistoryWriter, stopped: &Receiver<()>) -> Result<(), ShadowError> {
@@ -315,11 +307,10 @@ fn open_history(
     directory: &Path,
     source: &JournalSource,
     options: &HistoryOptions,
-    last: Sequence,
 ) -> Result<HistoryWriter, HistoryError> {
     let open = || HistoryWriter::open(directory, source.identity().journal, options);
     let writer = open()?;
-    if writer.last() <= last {
+    if writer.last() <= source.durable() {
         return Ok(writer);
     }
     drop(writer);

@@ -1,7 +1,7 @@
 //! `rialto journal restore` and `rialto journal backup`: verified copies of a journal, with what a venue needs beside it.
 //!
-//! Certificate and keys go along, with their modes, and the snapshots that lead to the copy's end. What a venue derives or takes anew is left: the event history,
-//! `venue.json`, the lock. They are in place before the journal is: a folder with a journal is whole.
+//! Certificate and keys go along, with their modes, and are in place before the journal is; the snapshots that lead to the
+//! copy's end come behind it. What a venue derives or takes anew is left: the event history, `venue.json`, the lock.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -10,10 +10,10 @@ use std::path::Path;
 use std::time::Instant;
 
 use indicatif::ProgressBar;
-use journal::{Copied, CopyError, JournalCopy, Polling, Progress, Until};
+use journal::{AsOf, Copied, CopyError, JournalCopy, Polling, Progress};
 use serde::Serialize;
 
-use crate::arguments::{BackupArguments, Moment, RestoreArguments};
+use crate::arguments::{BackupArguments, RestoreArguments};
 use crate::exit::Exit;
 use crate::journal_tools::{self, Failed, byte_bar, rate};
 
@@ -43,11 +43,7 @@ struct Answer {
 /// Copies a journal up to a point.
 pub fn restore(arguments: &RestoreArguments) -> Exit {
     let RestoreArguments { journal, to, until, journal_only } = arguments;
-    let until = match until {
-        None => Until::End,
-        Some(Moment::Sequence(sequence)) => Until::Sequence(*sequence),
-        Some(Moment::Time(time)) => Until::Time(*time),
-    };
+    let until = until.map_or(AsOf::End, AsOf::from);
     let made = copy(&journal.directory, to, *journal_only, |progress| {
         JournalCopy::restore(&journal.directory, to, until, progress)
     });

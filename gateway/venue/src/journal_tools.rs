@@ -7,8 +7,8 @@ use std::time::Instant;
 use engine::Sequence;
 use indicatif::{ProgressBar, ProgressStyle};
 use journal::{
-    Audit, AuditError, Block, BlockDigest, CHECKPOINT_BYTES, Cut, EventDigest, Finding, OpenError, Past, ReadError,
-    ReplayError, ReplaySummary, SignedCheckpoint, SnapshotError, StartError, Verified, book_digest, state_digest,
+    Audit, AuditError, Block, Blocks, CHECKPOINT_BYTES, Cut, Finding, OpenError, Past, ReadError, ReplayError,
+    ReplaySummary, SignedCheckpoint, SnapshotError, StartError, Verified, book_digest, state_digest,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -238,12 +238,11 @@ fn verify(arguments: &VerifyArguments) -> Answer {
         let report = Report { ok: Some(true), checked: Some(checked), ..Report::of_commands(verified) };
         return Answer { exit: Exit::Done, report };
     }
-    let mut events = EventDigest::new();
-    let summary = match run_replay(directory, Some(verified.command_count()), checkpoints.is_empty(), &mut events) {
+    let summary = match run_replay(directory, Some(verified.command_count())) {
         Ok(summary) => summary,
         Err(error) => return failed(&error, Some(verified), checked),
     };
-    match differing_events(&checkpoints, &mut events, summary.last) {
+    match differing_events(&checkpoints, &summary.blocks) {
         Some(reason) => {
             let checked = Checked { reason: Some(reason), ..checked };
             Answer::not_ok(Exit::Differs, Some(verified), checked)
@@ -284,14 +283,9 @@ fn pass_over(
 }
 
 /// The first checkpoint whose events a replay does not repeat.
-fn differing_events(checkpoints: &[SignedCheckpoint], events: &mut EventDigest, last: Sequence) -> Option<String> {
-    events.applied(last);
-    let blocks: Vec<BlockDigest> = events.completed().collect();
+fn differing_events(checkpoints: &[SignedCheckpoint], blocks: &Blocks) -> Option<String> {
     let differs = |signed: &&SignedCheckpoint| {
-        let checkpoint = signed.checkpoint;
-        let block = Block::of(checkpoint.sequence);
-        let index = usize::try_from(block.0).unwrap_or(usize::MAX);
-        blocks.get(index).is_none_or(|found| found.digest != checkpoint.event_digest)
+        blocks.of(Block::of(signed.checkpoint.sequence)) != Some(signed.checkpoint.event_digest)
     };
     let checkpoint = checkpoints.iter().find(differs)?.checkpoint;
     Some(format!(
@@ -304,7 +298,7 @@ fn differing_events(checkpoints: &[SignedCheckpoint], events: &mut EventDigest, 
 fn replay(arguments: &ReplayArguments) -> Answer {
     let directory = &arguments.journal.directory;
     let Some(until) = arguments.until else {
-        return match run_replay(directory, None, true, &mut EventDigest::new()) {
+        return match run_replay(directory, None) {
             Ok(summary) => Answer { exit: Exit::Done, report: replayed(&summary) },
             Err(error) => failed(&error, None, Checked::default()),
         };
@@ -343,20 +337,9 @@ fn not_seen(error: &StartError) -> Answer {
     Answer::not_ok(error.exit(), None, checked)
 }
 
-/// `events` gets the events unless nobody asks.
-fn run_replay(
-    directory: &Path,
-    command_count: Option<u64>,
-    nobody_asks: bool,
-    events: &mut EventDigest,
-) -> Result<ReplaySummary, ReplayError> {
+fn run_replay(directory: &Path, command_count: Option<u64>) -> Result<ReplaySummary, ReplayError> {
     let bar = command_bar(command_count);
-    let progress = |Sequence(sequence)| bar.set_position(sequence);
-    let summary = if nobody_asks {
-        journal::replay(directory, &mut (), progress)
-    } else {
-        journal::replay(directory, events, progress)
-    };
+    let summary = journal::replay(directory, &mut (), |Sequence(sequence)| bar.set_position(sequence));
     bar.finish_and_clear();
     summary
 }

@@ -158,7 +158,7 @@ impl Venue {
         let Start { opened: Opened { journal, appender, recovery }, engine, event_digest, .. } = start;
         ready(&engine);
         let archive = topology.archive.as_ref();
-        let archive = archive.map(|plan| Archive::start(&directory, journal.source(), plan, &recovery, &options));
+        let archive = archive.map(|plan| Archive::start(&directory, journal.source(), plan, recovery.since, &options));
         let archive = archive.transpose()?;
 
         let release = match topology.durability {

@@ -11,7 +11,7 @@ use engine::{
     AccountId, Amount, AssetId, Capacity, Command, CommandBody, Event, EventHeader, Sequence, StpGroup, Text,
 };
 use journal::{
-    Direction, History, JournalCopy, Keep, Key, Query, Reader, Retention, SnapshotStore, Until, rebuild, replay,
+    AsOf, Direction, History, JournalCopy, Keep, Key, Query, Reader, Retention, SnapshotStore, rebuild, replay,
 };
 use venue::archive::ArchivePlan;
 use venue::topology::{Topology, Venue};
@@ -173,7 +173,7 @@ fn what_is_lost_of_the_history_is_derived_again_byte_for_byte() {
 fn a_history_that_is_ahead_of_the_journal_is_derived_again() {
     let (folder, earlier) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     stopped(folder.path());
-    let until = Until::Sequence(Sequence(2_500));
+    let until = AsOf::Sequence(Sequence(2_500));
     JournalCopy::restore(folder.path(), earlier.path(), until, &mut |_| {}).unwrap().place().unwrap();
     let history = earlier.path().join("history");
     fs::create_dir(&history).unwrap();

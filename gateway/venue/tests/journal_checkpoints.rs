@@ -9,8 +9,8 @@ use ed25519_dalek::SigningKey;
 use engine::command::{AddAsset, AdminNote, AdvanceTime};
 use engine::{AssetId, Capacity, Command, Sequence, Text, Timestamp};
 use journal::{
-    BlockDigest, ChainHash, Checkpoint, Digest, Journal, JournalCopy, JournalId, Link, Opened, Options, Reader,
-    Replayed, SegmentNumber, Sequencer, SignedCheckpoint, Until, rebuild,
+    AsOf, BlockDigest, ChainHash, Checkpoint, Digest, Journal, JournalCopy, JournalId, Link, Opened, Options, Reader,
+    Replayed, SegmentNumber, Sequencer, SignedCheckpoint, rebuild,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -170,7 +170,7 @@ fn a_journal_that_is_as_it_was_agrees() {
 fn a_journal_that_was_written_anew_from_a_command_on_is_named_between_two_checkpoints() {
     let original = Original::make();
     let forged = original.folder.path().join("forged");
-    let until = Until::Sequence(Sequence(1_550));
+    let until = AsOf::Sequence(Sequence(1_550));
     JournalCopy::restore(&original.data(), &forged, until, &mut |_| {}).unwrap().place().unwrap();
     write_journal(&forged, original.folder.path(), AssetId(2), 1_600);
     let output = Process::new(env!("CARGO_BIN_EXE_rialto")).args(["journal", "verify"]).arg(&forged).output().unwrap();
@@ -316,7 +316,7 @@ fn the_state_as_of_a_point_is_that_of_a_journal_which_ends_there() {
         let (said, code) = rialto(&["replay", "--json", "--until", until], &original.data());
         let object: Value = serde_json::from_str(&said).unwrap();
         let copy = original.folder.path().join(format!("until {until}"));
-        let until = Until::Sequence(Sequence(last));
+        let until = AsOf::Sequence(Sequence(last));
         JournalCopy::restore(&original.data(), &copy, until, &mut |_| {}).unwrap().place().unwrap();
         let ends_there = journal::replay(&copy, &mut (), |_| {}).unwrap();
         assert_eq!((&object["last"], code), (&json!(last), Some(0)), "{object}");
