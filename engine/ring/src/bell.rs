@@ -1,5 +1,6 @@
 use core::sync::atomic::Ordering;
-use std::sync::PoisonError;
+use std::fmt;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
@@ -35,6 +36,12 @@ const POLL_INTERVAL: Duration = Duration::from_micros(50);
 /// How often a spinning waiter looks before it lets its caller look at other things.
 const SPIN_LOOKS: u32 = 128;
 
+/// Wakes a thread that sleeps elsewhere than at a bell, such as in the network's poll.
+pub trait Wake: Send + Sync {
+    /// Makes it look again.
+    fn wake(&self);
+}
+
 /// Wakes those who wait for something to change: a cursor to move, a watermark to rise, a queue to fill.
 ///
 /// A bell says *look again*; what there is to see is in the atomics that the waiter looks at. One bell may serve several
@@ -56,11 +63,29 @@ const SPIN_LOOKS: u32 = 128;
 ///
 /// The two fences have one order. F1 before F2: L sees W and nobody sleeps. F2 before F1: R sees S, and the changer takes
 /// the gate either before L, and then L sees W, or after the wait released it, and then the condvar wakes the waiter.
+///
+/// Who sleeps elsewhere arms a waker under the gate, and looks behind that. The changer takes the gate either before, and
+/// then the look sees W, or after, and then it finds the waker.
 #[derive(Debug, Default)]
 pub struct Bell {
     waiters: CachePadded<AtomicU32>,
-    gate: Mutex<()>,
+    gate: Mutex<Sleepers>,
     condvar: Condvar,
+}
+
+/// Who is to be woken.
+#[derive(Default)]
+struct Sleepers {
+    /// At the condvar.
+    threads: u32,
+    /// Elsewhere. Each counts as a waiter until it is woken or disarmed.
+    armed: Vec<Arc<dyn Wake>>,
+}
+
+impl fmt::Debug for Sleepers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at the bell, {} elsewhere", self.threads, self.armed.len())
+    }
 }
 
 impl Bell {
@@ -73,8 +98,37 @@ impl Bell {
     pub fn ring(&self) {
         fence(Ordering::SeqCst);
         if self.waiters.load(Ordering::Relaxed) != 0 {
-            drop(self.lock_gate());
+            self.wake_all();
+        }
+    }
+
+    #[cold]
+    fn wake_all(&self) {
+        let mut gate = self.lock_gate();
+        let threads = gate.threads;
+        for waker in gate.armed.drain(..) {
+            self.waiters.fetch_sub(1, Ordering::Relaxed);
+            waker.wake();
+        }
+        drop(gate);
+        if threads != 0 {
             self.condvar.notify_all();
+        }
+    }
+
+    /// Has `waker` woken by the next ring, once. The caller looks behind this, and disarms if there is something.
+    pub fn arm(&self, waker: &Arc<dyn Wake>) {
+        self.waiters.fetch_add(1, Ordering::Relaxed);
+        self.lock_gate().armed.push(Arc::clone(waker));
+        fence(Ordering::SeqCst);
+    }
+
+    /// Lets `waker` sleep, if no ring has woken it.
+    pub fn disarm(&self, waker: &Arc<dyn Wake>) {
+        let mut gate = self.lock_gate();
+        if let Some(index) = gate.armed.iter().position(|armed| Arc::ptr_eq(armed, waker)) {
+            gate.armed.swap_remove(index);
+            self.waiters.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
@@ -106,6 +160,7 @@ impl Bell {
         self.waiters.fetch_add(1, Ordering::Relaxed);
         fence(Ordering::SeqCst);
         let mut gate = self.lock_gate();
+        gate.threads += 1;
         let found = loop {
             if let Some(found) = look() {
                 break Some(found);
@@ -121,19 +176,20 @@ impl Bell {
                 }
             }
         };
+        gate.threads -= 1;
         drop(gate);
         self.waiters.fetch_sub(1, Ordering::Relaxed);
         found
     }
 
     /// The gate guards nothing that a panic could leave half done.
-    fn lock_gate(&self) -> MutexGuard<'_, ()> {
+    fn lock_gate(&self) -> MutexGuard<'_, Sleepers> {
         self.gate.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The first microseconds: who spins never yields, which would be a system call.
-fn look_a_little<T>(idle: Idle, look: &mut impl FnMut() -> Option<T>) -> Option<T> {
+pub(crate) fn look_a_little<T>(idle: Idle, look: &mut impl FnMut() -> Option<T>) -> Option<T> {
     if idle == Idle::Spin {
         return (0..SPIN_LOOKS).find_map(|_| {
             let found = look();
@@ -201,6 +257,36 @@ mod tests {
         assert_eq!(found, None);
         // Eleven looks before the first sleep, as many as a backoff has steps.
         assert_eq!(looks.get(), 11 + 20);
+    }
+
+    struct Count(core::sync::atomic::AtomicU32);
+
+    impl Wake for Count {
+        fn wake(&self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_waker_is_woken_once_for_each_time_that_it_is_armed() {
+        let bell = Bell::new();
+        let count = Arc::new(Count(core::sync::atomic::AtomicU32::new(0)));
+        let waker: Arc<dyn Wake> = Arc::clone(&count) as _;
+        let woken = || count.0.load(Ordering::Relaxed);
+        bell.ring();
+        assert_eq!(woken(), 0);
+        bell.arm(&waker);
+        bell.ring();
+        bell.ring();
+        assert_eq!(woken(), 1);
+        bell.arm(&waker);
+        bell.disarm(&waker);
+        bell.disarm(&waker);
+        bell.ring();
+        assert_eq!(woken(), 1);
+        bell.arm(&waker);
+        bell.ring();
+        assert_eq!((woken(), bell.waiters.load(Ordering::Relaxed)), (2, 0));
     }
 
     #[test]

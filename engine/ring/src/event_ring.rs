@@ -6,8 +6,8 @@ use crossbeam_utils::CachePadded;
 use engine::canonical::{ByteSink, Canonical, Reader as Decoder};
 use engine::{Event, EventHeader, EventSink, Sequence};
 
-use crate::bell::{Bell, Idle};
-use crate::sync::{AtomicBool, AtomicU64, fence};
+use crate::bell::{Bell, Idle, Wake, look_a_little};
+use crate::sync::{AtomicBool, AtomicU64, fence, sleep};
 use crate::watermark::Watermark;
 
 /// Bytes of the longest event with its header, in canonical form; of the one that the models publish, where they run.
@@ -117,7 +117,12 @@ pub struct EventReader {
     gate: Option<usize>,
     /// The gate's place as the publisher knows it.
     freed: u64,
+    /// Where it rested last.
+    rested: u64,
 }
+
+/// How long a reader rests that is in no hurry.
+const REST: Duration = Duration::from_millis(1);
 
 /// What a reader found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,7 +162,7 @@ impl EventRing {
             room: Bell::new(),
             idle,
         });
-        let reader = |gate| EventReader { ring: Arc::clone(&ring), place: 0, gate: Some(gate), freed: 0 };
+        let reader = |gate| EventReader { ring: Arc::clone(&ring), place: 0, gate: Some(gate), freed: 0, rested: 0 };
         let readers = (0..gating_reader_count).map(reader).collect();
         let room_until = capacity as u64;
         (Publisher { ring, place: 0, room_until, told: Sequence::NONE, state: PublisherState::Open }, readers)
@@ -198,6 +203,15 @@ impl EventRing {
         }
     }
 
+    /// Whether a reader at `place` finds something, or nothing more will come.
+    fn has_news(&self, place: u64) -> bool {
+        if self.published.load(Ordering::Acquire) == place {
+            return self.closed.load(Ordering::Acquire);
+        }
+        let unseen = self.slot(place).read(place);
+        unseen.is_none_or(|(header, _)| self.may_see(&header)) || self.will_never_release()
+    }
+
     fn will_never_release(&self) -> bool {
         matches!(&self.release, Release::After(watermark) if watermark.is_poisoned())
     }
@@ -206,7 +220,13 @@ impl EventRing {
 impl Publisher {
     /// A reader that sees every event from now on, and may be lapped.
     pub fn reader(&self) -> EventReader {
-        EventReader { ring: Arc::clone(&self.ring), place: self.place, gate: None, freed: self.place }
+        EventReader {
+            ring: Arc::clone(&self.ring),
+            place: self.place,
+            gate: None,
+            freed: self.place,
+            rested: self.place,
+        }
     }
 
     /// Says that all events of the commands up to `sequence` are published, and wakes the readers. For the end of a
@@ -329,14 +349,55 @@ impl EventReader {
     pub fn wait(&mut self, limit: Duration) {
         self.free();
         let (ring, place) = (&self.ring, self.place);
-        ring.bell.wait_at_most(ring.idle.beside_the_core(), limit, || {
-            if ring.published.load(Ordering::Acquire) == place {
-                return ring.closed.load(Ordering::Acquire).then_some(());
-            }
-            let unseen = ring.slot(place).read(place);
-            let ready = unseen.is_none_or(|(header, _)| ring.may_see(&header)) || ring.will_never_release();
-            ready.then_some(())
-        });
+        ring.bell.wait_at_most(ring.idle.beside_the_core(), limit, || ring.has_news(place).then_some(()));
+    }
+
+    /// The same for a reader that nobody waits for. While events come, it rests a millisecond between two looks, and nobody
+    /// has to wake it.
+    pub fn wait_at_leisure(&mut self, limit: Duration) {
+        if self.ring.idle == Idle::Park && self.rested == self.place {
+            return self.wait(limit);
+        }
+        self.rest();
+    }
+
+    /// Lets a millisecond pass, in which nobody has to wake this reader.
+    pub fn rest(&mut self) {
+        self.free();
+        self.rested = self.place;
+        sleep(REST);
+    }
+
+    /// Whether something is published and released, or nothing more will come.
+    pub fn has_news(&self) -> bool {
+        self.ring.has_news(self.place)
+    }
+
+    /// Looks for news for some microseconds, as every wait does before it sleeps; whether there is any.
+    pub fn look_a_little(&self) -> bool {
+        look_a_little(self.ring.idle.beside_the_core(), &mut || self.has_news().then_some(())).is_some()
+    }
+
+    /// Before the thread sleeps elsewhere: has `waker` woken as soon as there is news. False: there is, and nothing is
+    /// armed. Unless the core parks, it wakes nobody, and the thread has to look again by itself.
+    pub fn arm(&mut self, waker: &Arc<dyn Wake>) -> bool {
+        self.free();
+        self.ring.bell.arm(waker);
+        let armed = !self.has_news();
+        if !armed {
+            self.ring.bell.disarm(waker);
+        }
+        armed
+    }
+
+    /// Behind such a sleep.
+    pub fn disarm(&self, waker: &Arc<dyn Wake>) {
+        self.ring.bell.disarm(waker);
+    }
+
+    /// How the core waits.
+    pub fn idle(&self) -> Idle {
+        self.ring.idle
     }
 
     /// Skips what cannot be read any more, and half a ring beyond it, so that the publisher does not lap it at once.

@@ -13,7 +13,7 @@ use engine::{Command, Event, EventHeader, EventId, EventSink, Sequence, SessionI
 use loom::sync::atomic::AtomicU64;
 use loom::thread;
 
-use crate::{Bell, CommandRing, EventReader, EventRing, Idle, Polled, Publisher, Release, Watermark};
+use crate::{Bell, CommandRing, EventReader, EventRing, Idle, Polled, Publisher, Release, Wake, Watermark};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -66,6 +66,85 @@ fn a_bell_wakes_everybody() {
         for waiter in waiters {
             assert_eq!(waiter.join().unwrap(), Some(()));
         }
+    });
+}
+
+/// A thread that sleeps elsewhere than at the bell.
+#[derive(Default)]
+struct Elsewhere {
+    woken: loom::sync::Mutex<bool>,
+    condvar: loom::sync::Condvar,
+}
+
+impl Elsewhere {
+    fn sleep(&self) {
+        let mut woken = self.woken.lock().unwrap();
+        while !*woken {
+            woken = self.condvar.wait(woken).unwrap();
+        }
+        *woken = false;
+    }
+}
+
+impl Wake for Elsewhere {
+    fn wake(&self) {
+        *self.woken.lock().unwrap() = true;
+        self.condvar.notify_one();
+    }
+}
+
+#[test]
+fn who_sleeps_elsewhere_is_woken_by_a_bell() {
+    check(4, || {
+        let shared = Arc::new((Bell::new(), AtomicU64::new(0)));
+        let waiting = Arc::clone(&shared);
+        let waiter = thread::spawn(move || {
+            let (bell, value) = &*waiting;
+            let elsewhere = Arc::new(Elsewhere::default());
+            let waker: Arc<dyn Wake> = Arc::clone(&elsewhere) as _;
+            while value.load(Ordering::Acquire) != 2 {
+                let seen = value.load(Ordering::Acquire);
+                bell.arm(&waker);
+                if value.load(Ordering::Acquire) == seen && seen != 2 {
+                    elsewhere.sleep();
+                }
+                bell.disarm(&waker);
+            }
+        });
+        let (bell, value) = &*shared;
+        for change in [1, 2] {
+            value.store(change, Ordering::Release);
+            bell.ring();
+        }
+        waiter.join().unwrap();
+    });
+}
+
+#[test]
+fn a_reader_that_sleeps_elsewhere_misses_no_event() {
+    check(3, || {
+        let (mut publisher, mut readers) = EventRing::open(4, 1, Idle::Park, Release::AsPublished);
+        let mut reader = readers.pop().unwrap();
+        let waiter = thread::spawn(move || {
+            let elsewhere = Arc::new(Elsewhere::default());
+            let waker: Arc<dyn Wake> = Arc::clone(&elsewhere) as _;
+            let mut seen = 0;
+            loop {
+                match reader.poll() {
+                    Polled::Event(..) => seen += 1,
+                    Polled::Closed => return seen,
+                    _ => {
+                        if reader.arm(&waker) {
+                            elsewhere.sleep();
+                            reader.disarm(&waker);
+                        }
+                    }
+                }
+            }
+        });
+        publish(&mut publisher, 1);
+        drop(publisher);
+        assert_eq!(waiter.join().unwrap(), 1);
     });
 }
 

@@ -1,6 +1,7 @@
 use core::sync::atomic::Ordering;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use crossbeam_queue::ArrayQueue;
 use crossbeam_utils::CachePadded;
 
 use crate::bell::{Bell, Idle};
@@ -46,6 +47,25 @@ pub struct Watermark {
     word: CachePadded<AtomicU64>,
     bell: Arc<Bell>,
     idle: Idle,
+    passages: OnceLock<Arc<Passages>>,
+}
+
+/// When a watermark passed its last values, for measurements.
+#[derive(Debug)]
+pub struct Passages {
+    ticks: fn() -> u64,
+    /// The value and the ticks behind it; the oldest make room.
+    last: ArrayQueue<(u64, u64)>,
+}
+
+/// Passages that are kept until somebody takes them.
+const PASSAGES_KEPT: usize = 256;
+
+impl Passages {
+    /// The oldest that was not taken: a value, and when it was reached.
+    pub fn take(&self) -> Option<(u64, u64)> {
+        self.last.pop()
+    }
 }
 
 /// The watermark's owner has failed or is gone; the value is the last that it reached.
@@ -69,7 +89,13 @@ impl Watermark {
 
     /// The same, with a bell that serves others too: whoever waits for any of them is woken by each.
     pub fn with_bell(value: u64, idle: Idle, bell: Arc<Bell>) -> Self {
-        Self { word: CachePadded::new(AtomicU64::new(value << 1)), bell, idle }
+        Self { word: CachePadded::new(AtomicU64::new(value << 1)), bell, idle, passages: OnceLock::new() }
+    }
+
+    /// From now on notes when it passes values, by what `ticks` tells, the first time that this is called.
+    pub fn note_passages(&self, ticks: fn() -> u64) -> &Arc<Passages> {
+        let noted = || Arc::new(Passages { ticks, last: ArrayQueue::new(PASSAGES_KEPT) });
+        self.passages.get_or_init(noted)
     }
 
     /// What wakes the waiters.
@@ -97,6 +123,9 @@ impl Watermark {
         assert!(word & POISON == 0, "a poisoned watermark never advances");
         assert!(value >= word >> 1 && value <= Self::VALUE_MAX, "a watermark only grows");
         self.word.store(value << 1, Ordering::Release);
+        if let Some(passages) = self.passages.get() {
+            passages.last.force_push((value, (passages.ticks)()));
+        }
         self.wake();
     }
 
@@ -212,6 +241,18 @@ mod tests {
             given_up.store(false, Ordering::Release);
             assert_eq!(watermark.wait_unless(7, || given_up.load(Ordering::Acquire)), Some(Ok(7)));
         }
+    }
+
+    #[test]
+    fn passages_are_noted_from_then_on_and_the_oldest_make_room() {
+        let watermark = Watermark::new(0, Idle::Park);
+        watermark.advance(1);
+        let passages = watermark.note_passages(|| 17);
+        watermark.advance(3);
+        watermark.advance(9);
+        assert_eq!([(); 3].map(|()| passages.take()), [Some((3, 17)), Some((9, 17)), None]);
+        (10..=10 + PASSAGES_KEPT as u64).for_each(|value| watermark.advance(value));
+        assert_eq!(passages.take(), Some((11, 17)));
     }
 
     #[test]
