@@ -61,7 +61,12 @@ pub struct Follower {
     durable: Sequence,
     stop: StopFollowing,
     failed: bool,
+    /// The next command when it rested last.
+    rested: Sequence,
 }
+
+/// While commands come, a follower in the process that writes rests so long between two looks.
+const REST: Duration = Duration::from_millis(1);
 
 /// Asks a follower to end, from any thread.
 #[derive(Debug, Clone)]
@@ -127,7 +132,15 @@ impl Follower {
 
     fn new(reader: Reader, seek: Seek, durability: Durable, bell: Arc<Bell>) -> Self {
         let stop = StopFollowing::new(bell);
-        Self { reader, seek: Some(seek), durability, durable: Sequence::NONE, stop, failed: false }
+        Self {
+            reader,
+            seek: Some(seek),
+            durability,
+            durable: Sequence::NONE,
+            stop,
+            failed: false,
+            rested: Sequence::NONE,
+        }
     }
 
     /// What asks this follower to end.
@@ -255,10 +268,16 @@ impl Follower {
     }
 
     /// Waits until there may be more; false if the follower has to end.
-    fn wait(&self) -> bool {
+    fn wait(&mut self) -> bool {
+        let next = self.reader.next_sequence();
         match &self.durability {
+            Durable::Watermark(_) if self.rested != next => {
+                // The writer has to wake nobody who rests.
+                self.rested = next;
+                std::thread::sleep(REST);
+                !self.stop.is_asked()
+            }
             Durable::Watermark(durable) => {
-                let next = self.reader.next_sequence();
                 durable.wait_unless(next.0, || self.stop.is_asked()).is_some_and(|outcome| outcome.is_ok())
             }
             Durable::Head { interval, .. } => {

@@ -267,7 +267,8 @@ fn start(options: &Options, mut opening: Opening, lock: FolderLock) -> Result<Op
         failure: OnceLock::new(),
     });
     let storage = opening.tail.storage().clone();
-    let appender = writer::start(shared.clone(), opening.tail, opening.batch, lock).map_err(io_error(&path))?;
+    let appender = writer::start(shared.clone(), opening.tail, opening.batch, lock, options.durability);
+    let appender = appender.map_err(io_error(&path))?;
     let identity = opening.recovery.identity;
     let journal = Journal { shared, durability: options.durability, storage, identity };
     Ok(Opened { journal, appender, recovery: opening.recovery })

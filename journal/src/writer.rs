@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use crossbeam_queue::SegQueue;
 use engine::{Command, Sequence, Sequenced};
@@ -16,6 +17,7 @@ use crate::batch::BatchBuilder;
 use crate::digest::{BlockDigest, Digest};
 use crate::error::{AppendError, WriteError};
 use crate::head::{Head, HeadAppender, HeadDrain};
+use crate::journal::Durability;
 use crate::layout::{DIGEST_VALUE_BYTES, record_bytes};
 use crate::record::Seal;
 use crate::recovery::FolderLock;
@@ -26,6 +28,9 @@ use crate::tail::Tail;
 /// Payload kept free of commands, for digests and the seal. The largest batch ends 19 blocks, so that digests never
 /// pile up behind commands.
 const DIGEST_ROOM_BYTES: usize = 32 * record_bytes(DIGEST_VALUE_BYTES);
+
+/// How long the writer rests between two groups where acknowledgements do not wait for them.
+const REST: Duration = Duration::from_millis(1);
 
 /// What the threads around a journal share.
 pub(crate) struct Shared {
@@ -108,8 +113,10 @@ pub(crate) fn start(
     tail: Tail,
     batch: BatchBuilder,
     lock: FolderLock,
+    durability: Durability,
 ) -> std::io::Result<Appender> {
     let writer = Writer {
+        rest: (durability == Durability::Buffered).then_some(REST),
         drain: HeadDrain::new(shared.head.clone()),
         tail,
         batch,
@@ -122,6 +129,8 @@ pub(crate) fn start(
 }
 
 struct Writer {
+    /// Between two groups, so that they are few; nothing if somebody waits for what is durable.
+    rest: Option<Duration>,
     drain: HeadDrain,
     tail: Tail,
     batch: BatchBuilder,
@@ -147,6 +156,7 @@ impl Writer {
     fn write_to_the_end(&mut self) -> Result<(), WriteError> {
         while self.drain.wait().is_ok() {
             self.write_group()?;
+            self.rest.into_iter().for_each(std::thread::sleep);
         }
         match self.shared.seal.get() {
             Some(&event_digest) => self.write_seal(event_digest),
