@@ -4,7 +4,7 @@
 //! away, and said so, and everybody gets a new snapshot. Snapshots are taken here, between two commands, so that each
 //! has its exact place among the packets.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -58,6 +58,8 @@ pub(crate) struct Desk {
     state: Mutex<State>,
     pub(crate) bell: Notify,
     stop: AtomicBool,
+    /// Subscribers. Without any, packets are made and thrown away, and the follower is in no hurry.
+    audience: AtomicUsize,
 }
 
 struct State {
@@ -78,7 +80,12 @@ enum Turn {
 impl Desk {
     pub(crate) fn new(feed: Feed) -> Self {
         let state = State { feed, wants: Vec::new(), outputs: Vec::new(), packet_bytes: 0 };
-        Self { state: Mutex::new(state), bell: Notify::new(), stop: AtomicBool::new(false) }
+        Self {
+            state: Mutex::new(state),
+            bell: Notify::new(),
+            stop: AtomicBool::new(false),
+            audience: AtomicUsize::new(0),
+        }
     }
 
     /// Follows the venue until it ends or [`stop`](Self::stop) is called.
@@ -86,7 +93,9 @@ impl Desk {
         while !self.is_stopped() {
             match self.turn(&mut events, clock) {
                 Turn::More => {}
+                Turn::Midway(_) if self.is_unheard() => events.rest(),
                 Turn::Midway(sequence) => events.wait_for_end(sequence, IDLE),
+                Turn::Quiet if self.is_unheard() => events.wait_at_leisure(IDLE),
                 Turn::Quiet => events.wait(IDLE),
                 Turn::Ended => return,
             }
@@ -96,9 +105,25 @@ impl Desk {
     fn turn(&self, events: &mut EventReader, clock: &Clock) -> Turn {
         let mut state = self.state();
         let turn = state.read(events);
-        state.put_out(clock());
-        self.bell.notify_one();
+        state.put_out(clock(), self.is_unheard());
+        if !state.outputs.is_empty() {
+            self.bell.notify_one();
+        }
         turn
+    }
+
+    /// A subscriber has come. To be called before it wants anything: a snapshot is behind all that it has not heard.
+    pub(crate) fn join(&self) {
+        self.audience.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One has gone.
+    pub(crate) fn leave(&self) {
+        self.audience.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    fn is_unheard(&self) -> bool {
+        self.audience.load(Ordering::Relaxed) == 0
     }
 
     /// Asks both threads to end.
@@ -161,8 +186,8 @@ impl State {
         Turn::More
     }
 
-    fn put_out(&mut self, now: Timestamp) {
-        for packet in self.feed.packets(now) {
+    fn put_out(&mut self, now: Timestamp, unheard: bool) {
+        for packet in self.feed.packets(now).into_iter().filter(|_| !unheard) {
             self.packet_bytes += packet.bytes.len();
             self.outputs.push(Output::Packet(packet));
         }

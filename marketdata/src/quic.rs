@@ -270,6 +270,7 @@ async fn attend(network: Rc<Network>, id: SubscriberId, incoming: Incoming) {
         snapshots: Notify::new(),
         control: Notify::new(),
     });
+    network.desk.join();
     network.peers.borrow_mut().insert(id, Rc::clone(&peer));
     let tasks = [
         spawn_local(read_requests(Rc::clone(&network), Rc::clone(&peer), requests)),
@@ -279,6 +280,7 @@ async fn attend(network: Rc<Network>, id: SubscriberId, incoming: Incoming) {
     ];
     peer.connection.closed().await;
     network.peers.borrow_mut().remove(&id);
+    network.desk.leave();
     tasks.iter().for_each(|task| task.abort());
 }
 
