@@ -47,7 +47,20 @@ pub enum Recipient {
     Everybody,
 }
 
-/// A message on its way out.
+/// Takes messages on their way out.
+pub trait Outlet {
+    /// A message for `recipient`, and its number in that session's stream of reports; absent: it has none.
+    fn message<M: Flat>(&mut self, recipient: Recipient, number: Option<SessionSequence>, message: &M);
+}
+
+/// Keeps them in order.
+impl Outlet for Vec<Outgoing> {
+    fn message<M: Flat>(&mut self, recipient: Recipient, number: Option<SessionSequence>, message: &M) {
+        self.push(Outgoing { recipient, number, frame: frame(message) });
+    }
+}
+
+/// A message that is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outgoing {
     /// Whom it is for.
@@ -61,7 +74,7 @@ pub struct Outgoing {
 /// Hands every message that an event causes to `out`.
 ///
 /// Events of sessions' states are not messages: the session itself answers them.
-pub fn messages(header: &EventHeader, event: &Event, view: &View, sending: Sending, out: &mut impl FnMut(Outgoing)) {
+pub fn messages(header: &EventHeader, event: &Event, view: &View, sending: Sending, out: &mut impl Outlet) {
     let mut turn = Turn { header, view, sending, out };
     match event {
         Event::OrderAccepted(accepted) => turn.accepted(accepted),
@@ -160,14 +173,14 @@ fn end_of(reason: engine::CancelReason, cumulative: Quantity) -> (ExecType, Orde
 }
 
 /// One event's turn.
-struct Turn<'a, F> {
+struct Turn<'a, O> {
     header: &'a EventHeader,
     view: &'a View,
     sending: Sending,
-    out: &'a mut F,
+    out: &'a mut O,
 }
 
-impl<F: FnMut(Outgoing)> Turn<'_, F> {
+impl<O: Outlet> Turn<'_, O> {
     fn accepted(&mut self, event: &OrderAccepted) {
         let (funds_high, funds_low) = amount::split((!event.funds.is_absent()).then_some(event.funds.0));
         let base = self.order(&event.report, &event.order);
@@ -546,11 +559,11 @@ impl<F: FnMut(Outgoing)> Turn<'_, F> {
     fn send<M: Flat>(&mut self, session: SessionId, number: SessionSequence, message: &M) {
         if !session.is_none() {
             let number = (!number.is_none()).then_some(number);
-            (self.out)(Outgoing { recipient: Recipient::Session(session), number, frame: frame(message) });
+            self.out.message(Recipient::Session(session), number, message);
         }
     }
 
     fn unnumbered<M: Flat>(&mut self, recipient: Recipient, message: &M) {
-        (self.out)(Outgoing { recipient, number: None, frame: frame(message) });
+        self.out.message(recipient, None, message);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   socket ─► frames ─► session ─► ingress ─► CommandRing        one thread, all sockets
-//!   socket ◄─ frames ◄─ session ◄─ egress  ◄─ EventReader        one thread, routes reports to sessions
+//!   socket ◄─ frames ◄─ session ◄─ egress  ◄─ EventReader        the same thread
 //!                          └────► history                        reports again, as asked for
 //! ```
 //!
@@ -11,6 +11,7 @@
 
 pub mod egress;
 pub mod history;
+pub mod hops;
 pub mod ingress;
 pub mod session;
 pub mod transport;

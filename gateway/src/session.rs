@@ -103,8 +103,6 @@ pub enum Input<'a> {
     NoFrame,
     /// An event of the core about this session.
     Core(&'a Event),
-    /// A report, numbered or not, is to be sent.
-    Report(Option<SessionSequence>, FrameBytes),
     /// A command of this session did not get into the core's ring, and why.
     NotTaken(&'a Command, EdgeReason),
     /// What a retransmission found, or why it found nothing.
@@ -306,14 +304,26 @@ impl Session {
         }
     }
 
-    /// Takes an input at `now`, and appends what is to be done to `actions`.
+    /// Whether a report, numbered or not, is to be sent at `now`; then it counts as sent.
+    #[must_use]
+    pub fn report(&mut self, number: Option<SessionSequence>, now: Timestamp) -> bool {
+        if step(self.state, Row::Report) != Step::Send {
+            return false;
+        }
+        if let (Some(number), Some(streams)) = (number, &mut self.streams) {
+            streams.next_report = number.next();
+        }
+        self.sent_at = now;
+        true
+    }
+
+    /// Takes any other input at `now`, and appends what is to be done to `actions`.
     pub fn handle(&mut self, input: Input<'_>, now: Timestamp, view: &mut View, actions: &mut Vec<Action>) {
         let mut turn = Turn { session: self, now, view, actions };
         match input {
             Input::Frame(frame) => turn.frame(frame),
             Input::NoFrame => turn.run(Row::Malformed, |_, _| {}),
             Input::Core(event) => turn.core(event),
-            Input::Report(number, frame) => turn.run(Row::Report, |turn, _| turn.send_report(number, frame)),
             Input::NotTaken(command, reason) => {
                 turn.run(Row::NotTaken, |turn, step| turn.not_taken(step, command, reason));
             }
@@ -634,13 +644,6 @@ impl Turn<'_> {
     }
 
     // The venue's stream.
-
-    fn send_report(&mut self, number: Option<SessionSequence>, frame: FrameBytes) {
-        if let (Some(number), Some(streams)) = (number, &mut self.session.streams) {
-            streams.next_report = number.next();
-        }
-        self.send_frame(frame);
-    }
 
     fn recover(&mut self, request: &RetransmitRequest) {
         let limits = self.session.limits;
@@ -1010,8 +1013,9 @@ mod tests {
             link.hear(Input::NotTaken(&command, EdgeReason::StorageFull), NOW)
         });
         assert_row("Disconnected", ["", "", "", "", REPLACED, ""], |link| link.hear(Input::Core(&disconnected()), NOW));
-        assert_row("Report", ["", "", "", "", "Sequence", ""], |link| {
-            link.hear(Input::Report(Some(SessionSequence(9)), egress::frame(&sequence)), NOW)
+        assert_row("Report", ["", "", "", "", "send", ""], |link| {
+            let sent = link.session.report(Some(SessionSequence(9)), NOW);
+            if sent { "send" } else { "" }.to_owned()
         });
         let late = "Terminate, close KeepAliveExpired";
         assert_row("Time", [late, late, late, late, "Disconnect 0, Terminate, close KeepAliveExpired", ""], |link| {

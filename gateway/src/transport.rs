@@ -1,9 +1,9 @@
 //! Sockets and threads around the sans-I/O session.
 //!
 //! ```text
-//!   thread "order-entry"           tokio, one task a connection: bytes ─► session ─► CommandRing
-//!        ▲ bounded mailboxes, one a connection; a full one ends its session as a slow reader
-//!   thread "order-entry-router"    EventReader ─► view, egress ─► mailboxes; waits for nobody but the core
+//!   thread "order-entry"      all sockets and the events: bytes ─► session ─► CommandRing,
+//!                             EventReader ─► view, egress ─► bytes; see `door`
+//!   threads "report-search"   old reports, as they are asked for
 //! ```
 //!
 //! A login is answered to the connection that asked: every Negotiate and Establish has exactly one event, the core
@@ -12,27 +12,28 @@
 
 mod connection;
 mod desk;
-mod router;
-pub mod tcp;
+mod door;
+mod searches;
+mod timers;
 pub mod tls;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
-use engine::command::{Disconnect, DisconnectReason};
-use engine::{Command, CommandHeader, SessionView, Timestamp};
-use ring::{CommandRing, EventReader, SharedAdmission};
-use tokio::sync::watch;
-use tokio_rustls::rustls;
+use engine::Timestamp;
+use mio::Poll;
+use ring::{CommandRing, EventReader, SharedAdmission, Wake};
 use wire::Durability;
 
 use crate::history::ReportHistory;
+use crate::hops::{HopWatch, Hops};
 use crate::session::SessionLimits;
 use crate::view::View;
-use desk::Desk;
+use door::{Door, Doorbell, Parts, disconnect_left_open};
+use searches::Searches;
 
 /// Tells the venue's time. The crate itself reads no clock.
 pub trait Clock: Send + Sync + 'static {
@@ -66,8 +67,8 @@ pub struct Config {
     pub limits: SessionLimits,
     /// What reports say of the causing command's safety: the policy under which events are released.
     pub durability: Durability,
-    /// Reports that may wait for a connection to be written; one more ends it as a slow reader.
-    pub backlog: usize,
+    /// Bytes that may wait for a connection to take them; more end it as a slow reader.
+    pub backlog_bytes: usize,
     /// Connections at once; further ones are closed as they come.
     pub connections_max: usize,
     /// The venue's time.
@@ -77,14 +78,14 @@ pub struct Config {
 }
 
 impl Config {
-    /// Synced durability, 4,096 reports of backlog, 1,024 connections, the default limits, and everything is let in.
+    /// Synced durability, a mebibyte of backlog, 1,024 connections, the default limits, and everything is let in.
     pub fn new(listen: SocketAddr, security: Security, clock: impl Clock) -> Self {
         Self {
             listen,
             security,
             limits: SessionLimits::DEFAULT,
             durability: Durability::Synced,
-            backlog: 4_096,
+            backlog_bytes: 1 << 20,
             connections_max: 1_024,
             clock: Arc::new(clock),
             admission: Arc::default(),
@@ -92,37 +93,12 @@ impl Config {
     }
 }
 
-/// What all connections and the router share.
-pub(crate) struct Shared {
-    pub(crate) config: Config,
-    pub(crate) commands: Arc<CommandRing>,
-    pub(crate) reports: Box<dyn ReportHistory>,
-    desk: Mutex<Desk>,
-}
-
-impl Shared {
-    /// The desk guards nothing that a panic could leave half done: every entry stands for itself.
-    pub(crate) fn desk(&self) -> MutexGuard<'_, Desk> {
-        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// Order entry that is being served.
 pub struct Server {
     local_addr: SocketAddr,
-    stop: watch::Sender<Stop>,
-    router_stop: Arc<AtomicBool>,
-    sockets: JoinHandle<()>,
-    router: JoinHandle<()>,
-}
-
-/// Whether connections are to end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stop {
-    /// They go on.
-    No,
-    /// The venue stops.
-    Yes,
+    stop: Arc<AtomicBool>,
+    doorbell: Arc<dyn Wake>,
+    door: JoinHandle<()>,
 }
 
 impl Server {
@@ -141,27 +117,28 @@ impl Server {
         events: EventReader,
         mut view: View,
         reports: impl ReportHistory,
+        hops: Option<Hops>,
     ) -> io::Result<Self> {
-        let listener = tcp::listen(config.listen, &config.security)?;
+        let listener = listen(config.listen, &config.security)?;
         let local_addr = listener.local_addr()?;
+        let poll = Poll::new()?;
+        let doorbell: Arc<dyn Wake> = Arc::new(Doorbell::new(poll.registry())?);
+        let stop = Arc::new(AtomicBool::new(false));
         disconnect_left_open(&commands, &mut view, config.clock.now());
-        let desk = Mutex::new(Desk::new(view));
-        let shared = Arc::new(Shared { config, commands, reports: Box::new(reports), desk });
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-        let (stop, stopped) = watch::channel(Stop::No);
-        let router_stop = Arc::new(AtomicBool::new(false));
-
-        let router = {
-            let (shared, stop) = (Arc::clone(&shared), Arc::clone(&router_stop));
-            let name = "order-entry-router".to_owned();
-            Builder::new().name(name).spawn(move || router::run(&shared, events, &stop))?
-        };
-        let sockets = Builder::new().name("order-entry".to_owned()).spawn(move || {
-            runtime.block_on(tcp::serve(listener, shared, stopped));
-            // A search for old reports is waited for no longer than those who asked for it.
-            runtime.shutdown_background();
+        let door = Door::new(Parts {
+            config,
+            poll,
+            listener: mio::net::TcpListener::from_std(listener),
+            commands,
+            events,
+            view,
+            searches: Searches::new(Arc::new(reports), Arc::clone(&doorbell)),
+            doorbell: Arc::clone(&doorbell),
+            stop: Arc::clone(&stop),
+            hops: HopWatch::new(hops),
         })?;
-        Ok(Self { local_addr, stop, router_stop, sockets, router })
+        let door = Builder::new().name("order-entry".to_owned()).spawn(move || door.run())?;
+        Ok(Self { local_addr, stop, doorbell, door })
     }
 
     /// Where it listens.
@@ -176,20 +153,19 @@ impl Server {
     ///
     /// If a thread of the server has panicked.
     pub fn stop(self) {
-        self.stop.send_replace(Stop::Yes);
-        self.sockets.join().expect("the sockets' thread does not panic");
-        self.router_stop.store(true, Ordering::Release);
-        self.router.join().expect("the router does not panic");
+        self.stop.store(true, Ordering::Release);
+        self.doorbell.wake();
+        self.door.join().expect("the door does not panic");
     }
 }
 
-/// An earlier run was killed: the core still takes these sessions for open. There are few, and nobody else submits yet.
-fn disconnect_left_open(commands: &CommandRing, view: &mut View, now: Timestamp) {
-    for SessionView { session, version, .. } in view.take_left_open() {
-        let header = CommandHeader { session, received_at: now, ..CommandHeader::VENUE };
-        let body = Disconnect { version, reason: DisconnectReason::VenueStopped }.into();
-        while commands.submit(Command { header, body }).is_err() {
-            std::thread::yield_now();
-        }
+/// A listener; without protection it has to be at a loopback address.
+fn listen(address: SocketAddr, security: &Security) -> io::Result<TcpListener> {
+    if matches!(security, Security::PlainLoopback) && !address.ip().is_loopback() {
+        let message = format!("{address} is no loopback address, and without TLS nothing else is served");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
     }
+    let listener = TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
 }

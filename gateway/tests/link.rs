@@ -136,7 +136,9 @@ impl World {
                 _ => {}
             }
             for outgoing in self.outgoing(&header, &event, Indicator::No) {
-                self.hear(Input::Report(outgoing.number, outgoing.frame));
+                if self.server.report(outgoing.number, self.now) {
+                    self.to_client.extend_from_slice(&outgoing.frame);
+                }
             }
         }
     }
@@ -144,7 +146,7 @@ impl World {
     fn outgoing(&self, header: &EventHeader, event: &Event, possible_duplicate: Indicator) -> Vec<egress::Outgoing> {
         let sending = Sending { durability: Durability::Synced, possible_duplicate };
         let mut found = Vec::new();
-        egress::messages(header, event, &self.view, sending, &mut |outgoing| found.push(outgoing));
+        egress::messages(header, event, &self.view, sending, &mut found);
         found
     }
 

@@ -107,17 +107,22 @@ fn prepare(folder: &Path) {
 }
 
 fn start(folder: &Path, protection: Protection) -> Running {
+    start_with(folder, protection, |_| {})
+}
+
+fn start_with(folder: &Path, protection: Protection, configure: impl FnOnce(&mut Config)) -> Running {
     let mut view = None;
     let mut venue = Venue::start(folder, &topology(), |engine| view = Some(View::of(engine))).unwrap();
     let (security, trust) = match protection {
         Protection::Tls => with_certificate(),
         Protection::None => (Security::PlainLoopback, Trust::PlainLoopback),
     };
-    let config = Config::new("127.0.0.1:0".parse().unwrap(), security, || Timestamp(now_ns()));
+    let mut config = Config::new("127.0.0.1:0".parse().unwrap(), security, || Timestamp(now_ns()));
+    configure(&mut config);
     let admission = config.admission.clone();
     let events = venue.take_readers().pop().unwrap();
     let history = JournalHistory(folder.to_owned());
-    let server = Server::start(config, venue.commands().clone(), events, view.unwrap(), history).unwrap();
+    let server = Server::start(config, venue.commands().clone(), events, view.unwrap(), history, None).unwrap();
     Running { venue, server, trust, admission }
 }
 
@@ -442,6 +447,51 @@ fn a_new_connection_of_a_session_takes_over_from_one_that_still_stands() {
     second.send(&order(0, 11, wire::Side::Buy, 10_025, 100)).unwrap();
     assert_eq!(execution(&mut second).exec_type, ExecType::New);
     venue.stop();
+}
+
+/// Finds out why sessions were disconnected.
+#[derive(Default)]
+struct Disconnects(Vec<(engine::SessionId, DisconnectReason)>);
+
+impl engine::EventSink for Disconnects {
+    fn event(&mut self, _: &EventHeader, event: &Event) {
+        if let Event::SessionDisconnected(gone) = event {
+            self.0.push((gone.session, gone.reason));
+        }
+    }
+}
+
+/// Fills of its resting order come in, and it reads none.
+#[test]
+fn a_slow_reader_is_ended_and_nobody_else_notices() {
+    // More than what both ends of a socket keep by themselves.
+    const FILLS: i64 = 30_000;
+    const IN_ROW: i64 = 100;
+    let folder = tempfile::tempdir().unwrap();
+    prepare(folder.path());
+    let venue = start_with(folder.path(), Protection::None, |config| config.backlog_bytes = 10_000);
+    let mut slow = venue.connect(0, Resume::Anew(SessionVersion(1)));
+    let mut other = venue.connect(1, Resume::Anew(SessionVersion(1)));
+    slow.send(&order(0, 1, wire::Side::Sell, 10_025, 10 * FILLS)).unwrap();
+    assert_eq!(execution(&mut slow).exec_type, ExecType::New);
+    let mut fills = 0;
+    for first in (1..=FILLS).step_by(100) {
+        for name in first..first + IN_ROW {
+            other.send(&order(1, name.unsigned_abs(), wire::Side::Buy, 10_025, 10)).unwrap();
+        }
+        for _ in 0..2 * IN_ROW {
+            fills += i64::from(execution(&mut other).exec_type == ExecType::Trade);
+        }
+    }
+    assert_eq!(fills, FILLS);
+    let heard = std::iter::from_fn(|| slow.receive().ok()).count();
+    assert!(heard < usize::try_from(FILLS).unwrap(), "{heard}");
+    other.close().unwrap();
+    venue.stop();
+    let mut disconnects = Disconnects::default();
+    replay(folder.path(), &mut disconnects, |_| {}).unwrap();
+    let session = |trader: u8| engine::SessionId(u32::from(trader) + 1);
+    assert_eq!(disconnects.0, [(session(0), DisconnectReason::SlowReader), (session(1), DisconnectReason::Terminated)]);
 }
 
 #[test]

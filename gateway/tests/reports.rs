@@ -63,7 +63,7 @@ fn reports(event: impl Into<Event>) -> Vec<Outgoing> {
     let id = EventId { sequence: Sequence(71), index: 5 };
     let header = EventHeader { id, time: Timestamp(81), received_at: Timestamp(80) };
     let mut found = Vec::new();
-    messages(&header, &event.into(), &view(), SENDING, &mut |outgoing| found.push(outgoing));
+    messages(&header, &event.into(), &view(), SENDING, &mut found);
     found
 }
 

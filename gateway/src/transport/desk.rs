@@ -1,78 +1,49 @@
-//! Which connection speaks for which session. Every entry is made by the sockets' thread and found by the router.
+//! Which connection speaks for which session.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use engine::command::Establish;
-use engine::{Command, CommandBody, Event, EventHeader, KeyId, Sequence, SessionId, SessionSequence};
-use tokio::sync::{Notify, mpsc};
+use engine::{Command, CommandBody, Event, EventHeader, KeyId, Sequence, SessionId};
 use wire::TerminationCode;
 
-use crate::egress::{FrameBytes, Outgoing, Recipient};
+use crate::egress::Recipient;
 use crate::view::View;
 
 /// What a connection is told.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "mail is rare, and few at a time")]
 pub(crate) enum Mail {
     /// An event of its session's state.
-    Core(Box<Event>),
-    /// A report to be sent.
-    Report(Option<SessionSequence>, FrameBytes),
+    Core(Event),
     /// Its session ends.
     Ended(TerminationCode),
 }
 
-/// A connection's number, in the order of their coming.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ConnectionId(pub(crate) u64);
-
-/// The sending end of a connection's mail.
-#[derive(Debug, Clone)]
-pub(crate) struct Mailbox {
-    pub(crate) connection: ConnectionId,
-    pub(crate) sender: mpsc::Sender<Mail>,
-    pub(crate) overflow: Arc<Overflow>,
+/// A connection: its place, and its number in the order of their coming, as places are used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ConnectionId {
+    pub(crate) place: usize,
+    pub(crate) serial: u64,
 }
 
-/// Said once a mailbox was full: from then on mail is missing, and the connection has to end.
-#[derive(Debug, Default)]
-pub(crate) struct Overflow {
-    happened: AtomicBool,
-    pub(crate) notify: Notify,
-}
-
-impl Overflow {
-    pub(crate) fn happened(&self) -> bool {
-        self.happened.load(Ordering::Acquire)
-    }
-}
-
-impl Mailbox {
-    /// Never waits. What does not fit is lost, and the connection with it; one that is gone needs nothing.
-    fn post(&self, mail: Mail) {
-        if let Err(mpsc::error::TrySendError::Full(_)) = self.sender.try_send(mail) {
-            self.overflow.happened.store(true, Ordering::Release);
-            self.overflow.notify.notify_one();
-        }
-    }
-}
+/// Mail on its way.
+pub(crate) type Post = Vec<(ConnectionId, Mail)>;
 
 #[derive(Debug)]
 struct Login {
-    mailbox: Mailbox,
+    connection: ConnectionId,
     key: KeyId,
     /// What the opening said; none while it is only a login.
     opening: Option<Establish>,
 }
 
 impl Login {
-    fn new(command: &Command, mailbox: Mailbox) -> Self {
+    fn new(command: &Command, connection: ConnectionId) -> Self {
         let opening = match command.body {
             CommandBody::Establish(opening) => Some(opening),
             _ => None,
         };
-        Self { mailbox, key: command.header.author, opening }
+        Self { connection, key: command.header.author, opening }
     }
 
     /// Whether the core would grant `command` if this connection were lost. A replayed opening, or another key's, must
@@ -88,22 +59,42 @@ impl Login {
 #[derive(Debug)]
 pub(crate) struct Desk {
     pub(crate) view: View,
-    /// Whose logins are with the core, in the order of submission.
-    waiting: HashMap<SessionId, VecDeque<Login>>,
-    /// Who speaks for an open session.
-    open: HashMap<SessionId, Login>,
+    pub(crate) logins: Logins,
     /// The command of the last event that was taken in; none: nothing has happened since the start.
     released: Sequence,
 }
 
+/// Who is logged in, or about to be.
+#[derive(Debug, Default)]
+pub(crate) struct Logins {
+    /// Whose logins are with the core, in the order of submission.
+    waiting: HashMap<SessionId, VecDeque<Login>>,
+    /// Who speaks for an open session.
+    open: HashMap<SessionId, Login>,
+}
+
 impl Desk {
     pub(crate) fn new(view: View) -> Self {
-        Self { view, waiting: HashMap::new(), open: HashMap::new(), released: Sequence::NONE }
+        Self { view, logins: Logins::default(), released: Sequence::NONE }
     }
 
+    /// Takes in a released event: the view follows it, and an event of a session's state goes to whom it concerns.
+    pub(crate) fn take_in(&mut self, header: &EventHeader, event: &Event, post: &mut Post) {
+        self.released = header.id.sequence;
+        self.view.apply(event);
+        self.logins.route(event, post);
+    }
+
+    /// The command of the last event that was taken in.
+    pub(crate) fn released(&self) -> Sequence {
+        self.released
+    }
+}
+
+impl Logins {
     /// A login is about to be submitted; its answer is for this connection.
-    pub(crate) fn expect_answer(&mut self, command: &Command, mailbox: Mailbox) {
-        self.waiting.entry(command.header.session).or_default().push_back(Login::new(command, mailbox));
+    pub(crate) fn expect_answer(&mut self, command: &Command, connection: ConnectionId) {
+        self.waiting.entry(command.header.session).or_default().push_back(Login::new(command, connection));
     }
 
     /// The last login was not submitted after all.
@@ -115,98 +106,68 @@ impl Desk {
 
     /// The connection no longer speaks for its session; whether it did.
     pub(crate) fn leave(&mut self, session: SessionId, connection: ConnectionId) -> bool {
-        let speaks = self.open.get(&session).is_some_and(|login| login.mailbox.connection == connection);
+        let speaks = self.open.get(&session).is_some_and(|login| login.connection == connection);
         if speaks {
             self.open.remove(&session);
         }
         speaks
     }
 
-    /// Another connection opens the session: whoever speaks for it is told to go; whether anybody was.
-    pub(crate) fn take_over(&mut self, establish: &Command) -> bool {
+    /// Another connection opens the session: whoever spoke for it is to be told to go.
+    pub(crate) fn take_over(&mut self, establish: &Command) -> Option<ConnectionId> {
         let session = establish.header.session;
-        if !self.open.get(&session).is_some_and(|login| login.yields_to(establish)) {
-            return false;
-        }
-        let before = self.open.remove(&session);
-        if let Some(login) = &before {
-            login.mailbox.post(Mail::Ended(TerminationCode::Replaced));
-        }
-        before.is_some()
+        self.open.get(&session).filter(|login| login.yields_to(establish))?;
+        self.open.remove(&session).map(|login| login.connection)
     }
 
-    /// Takes in a released event: the view follows it, and an event of a session's state goes to whom it concerns.
-    pub(crate) fn take_in(&mut self, header: &EventHeader, event: &Event) {
-        self.released = header.id.sequence;
-        self.view.apply(event);
-        self.route(event);
-    }
-
-    /// The command of the last event that was taken in.
-    pub(crate) fn released(&self) -> Sequence {
-        self.released
+    /// Those that a message is for, if they are there.
+    pub(crate) fn recipients(&self, recipient: Recipient, mut each: impl FnMut(ConnectionId)) {
+        match recipient {
+            Recipient::Session(session) => self.open.get(&session).into_iter().for_each(|login| each(login.connection)),
+            Recipient::Key(key) => {
+                self.open.values().filter(|login| login.key == key).for_each(|login| each(login.connection));
+            }
+            Recipient::Everybody => self.open.values().for_each(|login| each(login.connection)),
+        }
     }
 
     /// Routes an event of a session's state.
-    fn route(&mut self, event: &Event) {
+    fn route(&mut self, event: &Event, post: &mut Post) {
         match event {
             Event::SessionNegotiated(negotiated) => {
-                if let Some(login) = self.open.remove(&negotiated.session) {
-                    login.mailbox.post(Mail::Core(Box::new(*event)));
-                }
-                self.answer(negotiated.session, event);
+                self.gone(negotiated.session, event, post);
+                self.answer(negotiated.session, event, post);
             }
             Event::SessionEstablished(established) => {
-                if let Some(login) = self.answer(established.session, event) {
+                if let Some(login) = self.answer(established.session, event, post) {
                     self.open.insert(established.session, login);
                 }
             }
             Event::SessionRejected(rejected) if rejected.response_to != engine::CommandKind::Disconnect => {
-                self.answer(rejected.session, event);
+                self.answer(rejected.session, event, post);
             }
-            Event::SessionDisconnected(gone) => {
-                if let Some(login) = self.open.remove(&gone.session) {
-                    login.mailbox.post(Mail::Core(Box::new(*event)));
-                }
-            }
+            Event::SessionDisconnected(gone) => self.gone(gone.session, event, post),
             Event::KeyRevoked(revoked) => {
-                let key = revoked.command.key;
-                for login in self.open.values().filter(|login| login.key == key) {
-                    login.mailbox.post(Mail::Ended(TerminationCode::KeyRevoked));
-                }
+                let ended = Mail::Ended(TerminationCode::KeyRevoked);
+                self.recipients(Recipient::Key(revoked.command.key), |connection| post.push((connection, ended)));
             }
             _ => {}
         }
     }
 
-    fn answer(&mut self, session: SessionId, event: &Event) -> Option<Login> {
+    /// Whoever spoke for the session does so no longer.
+    fn gone(&mut self, session: SessionId, event: &Event, post: &mut Post) {
+        post.extend(self.open.remove(&session).map(|login| (login.connection, Mail::Core(*event))));
+    }
+
+    fn answer(&mut self, session: SessionId, event: &Event, post: &mut Post) -> Option<Login> {
         let waiting = self.waiting.get_mut(&session)?;
         let login = waiting.pop_front()?;
         if waiting.is_empty() {
             self.waiting.remove(&session);
         }
-        login.mailbox.post(Mail::Core(Box::new(*event)));
+        post.push((login.connection, Mail::Core(*event)));
         Some(login)
-    }
-
-    /// Hands a message to those it is for, if they are there.
-    pub(crate) fn deliver(&self, outgoing: Outgoing) {
-        let Outgoing { recipient, number, frame } = outgoing;
-        match recipient {
-            Recipient::Session(session) => {
-                if let Some(login) = self.open.get(&session) {
-                    login.mailbox.post(Mail::Report(number, frame));
-                }
-            }
-            Recipient::Key(key) => {
-                for login in self.open.values().filter(|login| login.key == key) {
-                    login.mailbox.post(Mail::Report(number, frame.clone()));
-                }
-            }
-            Recipient::Everybody => {
-                self.open.values().for_each(|login| login.mailbox.post(Mail::Report(number, frame.clone())));
-            }
-        }
     }
 }
 
@@ -215,15 +176,12 @@ mod tests {
     use super::*;
     use engine::command::{AdminNote, CancelOnDisconnect, RevokeKey};
     use engine::event::{KeyRevoked, SessionEstablished};
-    use engine::{CommandHeader, LoginNonce, Nanoseconds, SessionVersion};
+    use engine::{CommandHeader, LoginNonce, Nanoseconds, SessionSequence, SessionVersion};
 
     const SESSION: SessionId = SessionId(7);
     const KEY: KeyId = KeyId(5);
-
-    fn mailbox(connection: u64) -> (Mailbox, mpsc::Receiver<Mail>) {
-        let (sender, mail) = mpsc::channel(2);
-        (Mailbox { connection: ConnectionId(connection), sender, overflow: Arc::default() }, mail)
-    }
+    const FIRST: ConnectionId = ConnectionId { place: 0, serial: 1 };
+    const SECOND: ConnectionId = ConnectionId { place: 1, serial: 2 };
 
     fn established() -> Event {
         SessionEstablished {
@@ -250,69 +208,53 @@ mod tests {
         Command { header, body: body.into() }
     }
 
-    fn opened(mailbox: &Mailbox) -> Desk {
-        let mut desk = Desk::new(View::default());
-        desk.expect_answer(&opening(KEY, 1, 10), mailbox.clone());
-        desk.route(&established());
-        desk
+    fn route(logins: &mut Logins, event: &Event) -> Post {
+        let mut post = Post::new();
+        logins.route(event, &mut post);
+        post
     }
 
-    fn report() -> Outgoing {
-        Outgoing { recipient: Recipient::Session(SESSION), number: Some(SessionSequence(1)), frame: Box::new([]) }
+    /// The first connection speaks for the session.
+    fn opened() -> Logins {
+        let mut logins = Logins::default();
+        logins.expect_answer(&opening(KEY, 1, 10), FIRST);
+        assert_eq!(route(&mut logins, &established()), [(FIRST, Mail::Core(established()))]);
+        logins
     }
 
     #[test]
     fn answers_go_to_those_who_asked_in_the_order_of_asking() {
-        let ((first, mut first_mail), (second, mut second_mail)) = (mailbox(1), mailbox(2));
-        let mut desk = Desk::new(View::default());
-        desk.expect_answer(&opening(KEY, 1, 10), first);
-        desk.expect_answer(&opening(KEY, 1, 11), second);
-        desk.route(&established());
-        assert!(matches!(first_mail.try_recv(), Ok(Mail::Core(_))));
-        assert!(second_mail.try_recv().is_err());
-        desk.route(&established());
-        assert!(matches!(second_mail.try_recv(), Ok(Mail::Core(_))));
-    }
-
-    #[test]
-    fn a_full_mailbox_says_so_and_nobody_waits() {
-        let (mailbox, _mail) = mailbox(1);
-        let desk = opened(&mailbox);
-        desk.deliver(report());
-        assert!(!mailbox.overflow.happened());
-        desk.deliver(report());
-        assert!(mailbox.overflow.happened());
+        let mut logins = Logins::default();
+        logins.expect_answer(&opening(KEY, 1, 10), FIRST);
+        logins.expect_answer(&opening(KEY, 1, 11), SECOND);
+        assert_eq!(route(&mut logins, &established()), [(FIRST, Mail::Core(established()))]);
+        assert_eq!(route(&mut logins, &established()), [(SECOND, Mail::Core(established()))]);
+        assert_eq!(route(&mut logins, &established()), []);
     }
 
     #[test]
     fn who_was_replaced_can_no_longer_end_the_session() {
-        let (mailbox, mut mail) = mailbox(1);
-        let mut desk = opened(&mailbox);
-        assert!(!desk.leave(SESSION, ConnectionId(2)));
-        assert!(desk.take_over(&opening(KEY, 1, 11)));
-        assert!(!desk.leave(SESSION, ConnectionId(1)));
-        assert!(matches!(mail.try_recv(), Ok(Mail::Core(_))));
-        assert!(matches!(mail.try_recv(), Ok(Mail::Ended(TerminationCode::Replaced))));
+        let mut logins = opened();
+        assert!(!logins.leave(SESSION, SECOND));
+        assert_eq!(logins.take_over(&opening(KEY, 1, 11)), Some(FIRST));
+        assert!(!logins.leave(SESSION, FIRST));
     }
 
     #[test]
     fn an_opening_that_the_core_would_refuse_takes_over_from_nobody() {
-        let (mailbox, _mail) = mailbox(1);
-        let mut desk = opened(&mailbox);
+        let mut logins = opened();
         for refused in [opening(KEY, 1, 10), opening(KEY, 2, 11), opening(KeyId(6), 1, 11)] {
-            assert!(!desk.take_over(&refused));
+            assert_eq!(logins.take_over(&refused), None);
         }
-        assert!(desk.leave(SESSION, ConnectionId(1)));
+        assert!(logins.leave(SESSION, FIRST));
     }
 
     #[test]
     fn a_revoked_key_ends_its_sessions() {
-        let (mailbox, mut mail) = mailbox(1);
-        let mut desk = opened(&mailbox);
+        let mut logins = opened();
         let command = RevokeKey { key: KEY, note: AdminNote::NONE };
-        desk.route(&KeyRevoked { author: KeyId::VENUE, command }.into());
-        assert!(matches!(mail.try_recv(), Ok(Mail::Core(_))));
-        assert!(matches!(mail.try_recv(), Ok(Mail::Ended(TerminationCode::KeyRevoked))));
-        assert!(desk.leave(SESSION, ConnectionId(1)));
+        let told = route(&mut logins, &KeyRevoked { author: KeyId::VENUE, command }.into());
+        assert_eq!(told, [(FIRST, Mail::Ended(TerminationCode::KeyRevoked))]);
+        assert!(logins.leave(SESSION, FIRST));
     }
 }

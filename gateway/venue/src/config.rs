@@ -62,6 +62,9 @@ pub struct ServeArguments {
     /// Where traders connect, TLS over TCP. Port 0: any.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7001")]
     pub order_entry: SocketAddr,
+    /// How order entry is protected. Without TLS its address has to be a loopback address: for measurements on one machine.
+    #[arg(long, value_enum, default_value_t = OrderEntrySecurity::Tls)]
+    pub order_entry_security: OrderEntrySecurity,
     /// Where market data is published, QUIC over UDP. Port 0: any.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7002")]
     pub market_data: SocketAddr,
@@ -80,6 +83,15 @@ pub enum DurabilityArgument {
     Buffered,
     /// It survives power loss.
     Synced,
+}
+
+/// How order entry is protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OrderEntrySecurity {
+    /// TLS 1.3.
+    Tls,
+    /// Not at all, on a loopback address.
+    PlainLoopback,
 }
 
 /// How idle threads wait.
@@ -258,6 +270,7 @@ impl ServeArguments {
             ("idle", name(idle)),
             ("cores", if cores.is_empty() { "none".to_owned() } else { cores.join(",") }),
             ("order-entry", order_entry.to_string()),
+            ("order-entry-security", name(&self.order_entry_security)),
             ("market-data", market_data.to_string()),
             ("http", http.to_string()),
             ("demo", demo.to_string()),

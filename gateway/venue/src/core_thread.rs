@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use engine::{Command, Engine, Sequence};
-use journal::{AppendError, Appender, Sequencer};
+use engine::{Command, Engine, EventSink, Sequence, Sequenced, Timestamp};
+use gateway::hops::{CoreMark, CoreMarks, is_sampled};
+use journal::{AppendError, Appender, Apply, Sequencer};
 use ring::{CommandRing, Publisher};
 
 use crate::clock::{Clock, until};
+use crate::ticks;
 
 /// Commands that are journalled and applied before the next look at the clock.
 const BATCH_MAX: usize = 256;
@@ -28,6 +30,8 @@ pub(crate) struct Core {
     pub(crate) publisher: Publisher,
     /// Raised once; what is in the ring by then is still applied.
     pub(crate) stop: Arc<AtomicBool>,
+    /// Where the marks of sampled commands are left.
+    pub(crate) marks: Arc<CoreMarks>,
 }
 
 /// What is left of a core that has stopped.
@@ -67,9 +71,10 @@ impl Core {
 
     fn step(&mut self, batch: &[Command]) -> Result<Sequence, AppendError> {
         let now = self.clock.now();
+        let mut engine = Marking { engine: &mut self.engine, marks: &self.marks, taken: ticks::now() };
         let stamp = match batch {
-            [] => self.sequencer.tick(&mut self.engine, now, &mut self.publisher)?,
-            batch => self.sequencer.submit(&mut self.engine, now, batch, &mut self.publisher)?,
+            [] => self.sequencer.tick(&mut engine, now, &mut self.publisher)?,
+            batch => self.sequencer.submit(&mut engine, now, batch, &mut self.publisher)?,
         };
         Ok(stamp.sequence)
     }
@@ -77,5 +82,38 @@ impl Core {
     fn idle(&mut self) {
         let limit = until(self.clock.now(), self.engine.next_deadline()).min(IDLE_MAX);
         self.commands.wait(limit, || self.stop.load(Ordering::Acquire));
+    }
+}
+
+/// The engine, which leaves marks of the sampled commands that it applies.
+struct Marking<'a> {
+    engine: &'a mut Engine,
+    marks: &'a CoreMarks,
+    taken: u64,
+}
+
+impl Apply for Marking<'_> {
+    fn apply(&mut self, command: &Sequenced<Command>, sink: &mut impl EventSink) {
+        self.apply_batch(core::slice::from_ref(command), sink);
+    }
+
+    /// A run is in the journal's head when it comes here.
+    fn apply_batch(&mut self, commands: &[Sequenced<Command>], sink: &mut impl EventSink) {
+        let Some(first) = commands.iter().position(|command| is_sampled(&command.value.header)) else {
+            return self.engine.apply_batch(commands, sink);
+        };
+        let sequenced = ticks::now();
+        self.engine.apply_batch(commands, sink);
+        let applied = ticks::now();
+        for command in commands[first..].iter().filter(|command| is_sampled(&command.value.header)) {
+            let header = &command.value.header;
+            let (session, client_sequence) = (header.session, header.client_sequence);
+            let (sequence, taken) = (command.stamp.sequence, self.taken);
+            self.marks.leave(CoreMark { session, client_sequence, sequence, taken, sequenced, applied });
+        }
+    }
+
+    fn next_deadline(&self) -> Timestamp {
+        self.engine.next_deadline()
     }
 }

@@ -17,6 +17,7 @@ use prometheus_client::registry::Registry;
 
 use crate::archive::ArchiveStatus;
 use crate::clock::ClockWatch;
+use crate::hops::HopTimes;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Instrument {
@@ -60,6 +61,7 @@ pub struct Metrics {
     archive_failing: Gauge,
     checked_bytes: Gauge,
     journal_damaged: Gauge,
+    hops: Arc<HopTimes>,
     /// Nothing until there is a venue.
     clock: OnceLock<Arc<ClockWatch>>,
     archive: OnceLock<Arc<ArchiveStatus>>,
@@ -92,6 +94,7 @@ impl Default for Metrics {
             archive_failing: Gauge::default(),
             checked_bytes: Gauge::default(),
             journal_damaged: Gauge::default(),
+            hops: Arc::default(),
             clock: OnceLock::new(),
             archive: OnceLock::new(),
         };
@@ -116,6 +119,7 @@ impl Default for Metrics {
         let ahead = "How far the wall clock is ahead of the venue's time, in nanoseconds; negative: behind";
         registry.register("wall_clock_ahead_ns", ahead, metrics.wall_ahead_ns.clone());
         metrics.register_archive();
+        metrics.hops.register(&mut metrics.registry);
         metrics
     }
 }
@@ -171,6 +175,11 @@ impl Metrics {
         // A string takes everything.
         let _ = encode(&mut text, &self.registry);
         text
+    }
+
+    /// How long commands take, hop by hop.
+    pub fn hops(&self) -> &Arc<HopTimes> {
+        &self.hops
     }
 
     /// From now on tells of the clock of a venue, the first that is given.

@@ -18,6 +18,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ed25519_dalek::SigningKey;
 use engine::{CommandBody, Engine, Nanoseconds, Timestamp};
+use gateway::hops::{HopSample, Hops};
 use gateway::transport::{Config as OrderEntryConfig, Security, Server, tls};
 use gateway::view::View;
 use journal::{Durability, FolderLock, Keep, Retention};
@@ -35,14 +36,16 @@ use crate::alarm;
 use crate::archive::ArchivePlan;
 use crate::arguments::ConfigCommand;
 use crate::clock::behind_at_start_line;
-use crate::config::{self, ConfigError, DurabilityArgument, ServeArguments, Threads};
+use crate::config::{self, ConfigError, DurabilityArgument, OrderEntrySecurity, ServeArguments, Threads};
 use crate::data_folder::{DataFolder, DataFolderError};
 use crate::demo;
 use crate::demo_market::{DemoMarket, DemoMarketError};
 use crate::exit::Exit;
 use crate::founding::{FoundingError, found};
+use crate::hops::HopTimes;
 use crate::http::{Http, Status, admin_is_open};
 use crate::report_history::{HistoryReports, JournalHistory};
+use crate::ticks;
 use crate::topology::{Ended, StartError, StopError, Topology, Venue, journal_options};
 
 /// Why a venue is not served.
@@ -194,6 +197,7 @@ pub type SetUp = Result<Vec<CommandBody>, DataFolderError>;
 pub struct Running {
     folder: DataFolder,
     addresses: Addresses,
+    security: OrderEntrySecurity,
     venue: Venue,
     order_entry: Server,
     market_data: Publisher,
@@ -218,6 +222,10 @@ impl Running {
         let certificate = folder.certificate()?;
         let (certificates, key) = certificate.parse()?;
         let security = tls::server_config(certificates, key).map_err(|error| ServeError::Usage(error.to_string()))?;
+        let security = match arguments.order_entry_security {
+            OrderEntrySecurity::Tls => Security::Tls(security),
+            OrderEntrySecurity::PlainLoopback => Security::PlainLoopback,
+        };
         let (certificates, key) = certificate.parse()?;
         let identity = Identity { certificates, key };
         found(&lock, &journal_options(&topology), || set_up(&folder).map_err(ServeError::from))?;
@@ -244,12 +252,13 @@ impl Running {
         let config = OrderEntryConfig {
             durability: wire_durability(topology.durability),
             admission: Arc::clone(admission),
-            ..OrderEntryConfig::new(arguments.order_entry, Security::Tls(security), wall_clock)
+            ..OrderEntryConfig::new(arguments.order_entry, security, wall_clock)
         };
         let replay = JournalHistory::new(folder.path().to_owned(), Arc::clone(venue.durable()));
         let history = HistoryReports::new(archive.history().clone(), Arc::clone(archive.status().reached()), replay);
         let commands = Arc::clone(venue.commands());
-        let opened = Server::start(config, commands, for_order_entry, views.order_entry, history);
+        let hops = hops(&venue, &status);
+        let opened = Server::start(config, commands, for_order_entry, views.order_entry, history, Some(hops));
         let order_entry = match opened.map_err(door("order entry", "order-entry", arguments.order_entry)) {
             Ok(order_entry) => order_entry,
             Err(error) => {
@@ -288,12 +297,18 @@ impl Running {
             http: http.local_addr(),
             data: folder.path().to_owned(),
         };
-        Ok(Self { folder, addresses, venue, order_entry, market_data, http, status, operator })
+        let security = arguments.order_entry_security;
+        Ok(Self { folder, addresses, security, venue, order_entry, market_data, http, status, operator })
     }
 
     /// Where it listens.
     pub fn addresses(&self) -> &Addresses {
         &self.addresses
+    }
+
+    /// How long commands take, hop by hop.
+    pub fn hops(&self) -> &Arc<HopTimes> {
+        self.status.metrics.hops()
     }
 
     fn start_demo_market(&self) -> Result<DemoMarket, ServeError> {
@@ -308,7 +323,11 @@ impl Running {
         self.folder.announce(&self.addresses)?;
         let data = data.display();
         say_recovery(&self.venue);
-        println!("order entry   {order_entry}   FIX semantics, SBE over TLS 1.3");
+        let protection = match self.security {
+            OrderEntrySecurity::Tls => "over TLS 1.3",
+            OrderEntrySecurity::PlainLoopback => "unprotected",
+        };
+        println!("order entry   {order_entry}   FIX semantics, SBE {protection}");
         println!("market data   {market_data}   QUIC");
         println!("health        http://{http}/health/ready");
         println!("metrics       http://{http}/metrics");
@@ -372,6 +391,17 @@ fn topology(arguments: &ServeArguments, threads: &Threads) -> Topology {
         head_directory: arguments.head.clone(),
         ..Topology::default()
     }
+}
+
+/// What the door stamps with, and who takes the samples.
+fn hops(venue: &Venue, status: &Status) -> Hops {
+    let durable = match venue.durability() {
+        Durability::Buffered => None,
+        Durability::Synced => Some(Arc::clone(venue.durable().note_passages(ticks::now))),
+    };
+    let times = Arc::clone(status.metrics.hops());
+    let record = Box::new(move |sample: &HopSample| times.record(sample));
+    Hops { ticks: ticks::now, core: Arc::clone(venue.marks()), durable, record }
 }
 
 fn archive_plan(arguments: &ServeArguments, key: SigningKey) -> ArchivePlan {

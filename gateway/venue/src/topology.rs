@@ -19,6 +19,7 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use engine::{Capacity, Engine, EventSink};
+use gateway::hops::CoreMarks;
 use journal::{
     AppendError, Appender, Digest, DigestQueue, Durability, EventDigest, FolderLock, Journal, OpenError, Opened,
     Options, Recovery, Sequencer, Space, Start, WriteError,
@@ -126,6 +127,7 @@ pub struct Venue {
     core: JoinHandle<Stopped>,
     digest: JoinHandle<EventDigest>,
     archive: Option<Archive>,
+    marks: Arc<CoreMarks>,
 }
 
 /// What a venue was when it stopped.
@@ -173,6 +175,7 @@ impl Venue {
 
         let commands = Arc::new(CommandRing::new(topology.command_slots, topology.idle));
         let stop = Arc::new(AtomicBool::new(false));
+        let marks = Arc::<CoreMarks>::default();
         let clock = Clock::start(engine.last().time);
         let (clock_behind, clock_watch) = (clock.behind_at_start(), Arc::clone(clock.watch()));
         let core = Core {
@@ -182,6 +185,7 @@ impl Venue {
             commands: Arc::clone(&commands),
             publisher,
             stop: Arc::clone(&stop),
+            marks: Arc::clone(&marks),
         };
         // The core is started last: helpers that a pinned thread starts would be pinned with it.
         let (ending, end) = oneshot::channel();
@@ -204,6 +208,7 @@ impl Venue {
             core,
             digest,
             archive,
+            marks,
         })
     }
 
@@ -227,6 +232,11 @@ impl Venue {
     /// The last command that is on stable storage. Poisoned: nothing more will be.
     pub fn durable(&self) -> &Arc<Watermark> {
         self.journal.durable()
+    }
+
+    /// Where the core leaves its marks of sampled commands.
+    pub fn marks(&self) -> &Arc<CoreMarks> {
+        &self.marks
     }
 
     /// What the journal has room for, and what is to be let in.
@@ -365,7 +375,7 @@ pub fn start_digest(
                     digest.event(&header, &event);
                     digest.completed().for_each(|block| queue.push(block));
                 }
-                Polled::Empty => reader.wait(Duration::from_secs(1)),
+                Polled::Empty => reader.wait_at_leisure(Duration::from_secs(1)),
                 Polled::Lapped(_) => unreachable!("the core waits for a gating reader"),
                 Polled::Closed => return digest,
             }

@@ -30,7 +30,11 @@ fn serve(data: &Path) -> Command {
 
 impl Served {
     fn start(data: &Path) -> Self {
-        let mut process = serve(data).stdout(Stdio::piped()).spawn().unwrap();
+        Self::start_with(data, &[])
+    }
+
+    fn start_with(data: &Path, options: &[&str]) -> Self {
+        let mut process = serve(data).args(options).stdout(Stdio::piped()).spawn().unwrap();
         let mut output = BufReader::new(process.stdout.take().unwrap());
         let mut line = String::new();
         let ready = loop {
@@ -45,6 +49,18 @@ impl Served {
 
     fn address(&self, door: &str) -> SocketAddr {
         self.ready[door].as_str().unwrap().parse().unwrap()
+    }
+
+    /// A session of the demo's first trader.
+    fn connect(&self, data: &Path, trust: &client::Trust) -> client::Client {
+        let alice = venue::demo::TRADERS[0];
+        let folder = venue::data_folder::DataFolder::open(data).unwrap();
+        let signing_key = folder.key(&alice).unwrap();
+        let credentials = client::Credentials { session: alice.session.into(), key: alice.key.into(), signing_key };
+        let anew = client::Resume::Anew(client::wire::SessionVersion(1));
+        let address = self.address("order_entry");
+        let client = client::Client::connect(address, trust, credentials, client::Options::DEFAULT, anew);
+        client.map_err(|error| error.to_string()).unwrap()
     }
 
     /// The status line and the body of an answer.
@@ -121,19 +137,7 @@ fn a_killed_venue_comes_back_with_what_it_had() {
 fn a_new_venue_knows_its_first_keys_and_instruments_as_soon_as_it_is_ready() {
     let data = tempfile::tempdir().unwrap();
     let venue = Served::start(data.path());
-    let folder = venue::data_folder::DataFolder::open(data.path()).unwrap();
-    let alice = venue::demo::TRADERS[0];
-    let (mut certificates, _) = folder.certificate().unwrap().parse().unwrap();
-    let trust = client::Trust::certificate("localhost".try_into().unwrap(), certificates.remove(0)).unwrap();
-    let credentials = client::Credentials {
-        session: alice.session.into(),
-        key: alice.key.into(),
-        signing_key: folder.key(&alice).unwrap(),
-    };
-    let anew = client::Resume::Anew(client::wire::SessionVersion(1));
-    let options = client::Options::DEFAULT;
-    let client = client::Client::connect(venue.address("order_entry"), &trust, credentials, options, anew);
-    let mut client = client.map_err(|error| error.to_string()).unwrap();
+    let mut client = venue.connect(data.path(), &trust(data.path()));
     for name in ["BTC-USD", "ETH-USD", "ETH-BTC"] {
         let client::Incoming::Message(client::wire::order_entry::OrderEntryMessage::SecurityDefinition(definition)) =
             client.receive().unwrap()
@@ -142,6 +146,64 @@ fn a_new_venue_knows_its_first_keys_and_instruments_as_soon_as_it_is_ready() {
         };
         assert_eq!(definition.symbol.as_str(), Some(name));
     }
+}
+
+fn trust(data: &Path) -> client::Trust {
+    let folder = venue::data_folder::DataFolder::open(data).unwrap();
+    let (mut certificates, _) = folder.certificate().unwrap().parse().unwrap();
+    client::Trust::certificate("localhost".try_into().unwrap(), certificates.remove(0)).unwrap()
+}
+
+#[test]
+fn one_command_in_thirty_two_is_timed_hop_by_hop() {
+    for durability in ["synced", "buffered"] {
+        let data = tempfile::tempdir().unwrap();
+        let options = ["--durability", durability, "--order-entry-security", "plain-loopback"];
+        let venue = Served::start_with(data.path(), &options);
+        let mut client = venue.connect(data.path(), &client::Trust::PlainLoopback);
+        let mut cancel = || {
+            let cancel = client::wire::order_entry::OrderCancelRequest {
+                account: venue::demo::TRADERS[0].account.into(),
+                order_id: Some(client::wire::OrderId(99)),
+                ..client::wire::Block::BLANK
+            };
+            client.send(&cancel).unwrap();
+            let is_answer = |news: &_| {
+                matches!(
+                    news,
+                    client::Incoming::Message(client::wire::order_entry::OrderEntryMessage::OrderCancelReject(_))
+                )
+            };
+            while !is_answer(&client.receive().unwrap()) {}
+        };
+        (0..64).for_each(|_| cancel());
+        // The last sample is complete when its report is written, which the client may see before.
+        let counted = |hop| {
+            let line = format!("rialto_hop_seconds_count{{hop=\"{hop}\"}} 2");
+            venue.get("/metrics").1.lines().any(|said| said == line)
+        };
+        assert!(
+            (0..31).any(|_| counted("sent") || {
+                cancel();
+                false
+            }),
+            "{durability}"
+        );
+        assert!(
+            ["decoded", "taken", "sequenced", "applied", "durable", "seen", "encoded", "all"].into_iter().all(counted)
+        );
+        drop(client);
+        assert_eq!(venue.stop().1, Some(0));
+    }
+}
+
+#[test]
+fn without_tls_nobody_else_is_served() {
+    let data = tempfile::tempdir().unwrap();
+    let options = ["serve", "--order-entry", "0.0.0.0:0", "--order-entry-security", "plain-loopback", "--data"];
+    let output = rialto(&options).arg(data.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(5));
+    assert!(error_of(&output).contains("0.0.0.0:0 is no loopback address"), "{}", error_of(&output));
 }
 
 #[test]

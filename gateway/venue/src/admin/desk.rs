@@ -199,7 +199,7 @@ pub(crate) fn start(desk: Arc<Desk>, metrics: Arc<Metrics>, mut reader: EventRea
                     metrics.count(&header, &event);
                     desk.event(&header, &event);
                 }
-                Polled::Empty => reader.wait(Duration::from_secs(1)),
+                Polled::Empty => reader.wait_at_leisure(Duration::from_secs(1)),
                 Polled::Lapped(_) => unreachable!("the core waits for a gating reader"),
                 Polled::Closed => return desk.close(),
             }

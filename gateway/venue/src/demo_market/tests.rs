@@ -7,7 +7,7 @@ use engine::{
     Capacity, Command, CommandBody, CommandHeader, Engine, Event, InstrumentId, LoginNonce, Nanoseconds, Sequence,
     Sequenced, SessionId, SessionSequence, Stamp, Timestamp,
 };
-use gateway::egress::{self, Recipient, Sending};
+use gateway::egress::{self, Outgoing, Recipient, Sending};
 use gateway::ingress;
 use gateway::view::View;
 use wire::{Durability, Frame, Indicator, OrderType, Price, Quantity, RejectReason, Side, TimeInForce};
@@ -68,15 +68,17 @@ impl Floor {
                 *self.trades.entry(trade.instrument).or_default() += 1;
             }
             let sending = Sending { durability: Durability::Synced, possible_duplicate: Indicator::No };
-            egress::messages(&header, &event, &self.view, sending, &mut |outgoing| {
-                let Recipient::Session(session) = outgoing.recipient else { return };
+            let mut messages: Vec<Outgoing> = Vec::new();
+            egress::messages(&header, &event, &self.view, sending, &mut messages);
+            for outgoing in messages {
+                let Recipient::Session(session) = outgoing.recipient else { continue };
                 let frame = Frame::split(&outgoing.frame).unwrap().0;
                 let message = OrderEntryMessage::try_from(frame).unwrap();
                 if let OrderEntryMessage::ExecutionReport(report) = &message {
                     self.refused.extend(report.reject_reason);
                 }
                 self.inboxes.entry(session).or_default().push(message);
-            });
+            }
         }
     }
 

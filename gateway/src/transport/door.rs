@@ -1,0 +1,686 @@
+//! The thread that holds all sockets and reads the events: bytes to commands, and events to bytes, in turns.
+//!
+//! ```text
+//!   turn    sockets ─► sessions ─► CommandRing,   EventReader ─► view, egress ─► connections ─► sockets
+//!   sleep   in the network's poll; the core wakes it by the event ring's bell, a search by its answer
+//! ```
+//!
+//! A connection's reports of a turn leave in one write. Nothing here waits for a peer: what a socket does not take stays
+//! with its connection, and too much of it ends that.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::Shutdown;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use engine::command::{Disconnect, DisconnectReason};
+use engine::{Command, CommandBody, Nanoseconds, SessionSequence, SessionVersion, Timestamp};
+use mio::event::Source;
+use mio::net::TcpListener;
+use mio::{Events, Interest, Poll, Registry, Token, Waker};
+use ring::{Admission, CommandRing, EventReader, Idle, Polled, Wake};
+use slab::Slab;
+use wire::{EdgeReason, Flat, Indicator, TerminationCode};
+
+use crate::egress::{self, FrameBytes, Outgoing, Outlet, Recipient, Sending};
+use crate::history::ReportRange;
+use crate::hops::HopWatch;
+use crate::session::{Action, Input};
+use crate::transport::Config;
+use crate::transport::connection::{Connection, Reading};
+use crate::transport::desk::{ConnectionId, Desk, Logins, Mail, Post};
+use crate::transport::searches::{Answer, Searches};
+use crate::transport::timers::Timers;
+use crate::view::View;
+
+/// Bytes that are read at once.
+const READ_BYTES: usize = 64 << 10;
+/// Reads of one connection in a turn.
+const READS_PER_TURN: usize = 4;
+/// Events of a turn.
+const EVENTS_PER_TURN: usize = 1_024;
+/// How long the last bytes of a connection may take.
+const LAST_WORDS_MAX: Nanoseconds = Nanoseconds(1_000_000_000);
+/// How long an answer of the core is waited for after the connection is gone.
+const ANSWER_MAX: Nanoseconds = Nanoseconds(60_000_000_000);
+/// How long connections may take to end when the venue stops.
+const STOP_MAX: Nanoseconds = Nanoseconds(3_000_000_000);
+/// How long the listener pauses when the system has no more descriptors.
+const ACCEPT_PAUSE: Nanoseconds = Nanoseconds(50_000_000);
+/// How soon a disconnect that the ring had no room for is tried again, and how long the thread sleeps at most where the
+/// core wakes nobody.
+const RETRY: Duration = Duration::from_millis(1);
+/// Where the core wakes nobody: how long behind a command its events are looked for without sleeping.
+const ATTENTION: Nanoseconds = Nanoseconds(1_000_000);
+
+const LISTENER: Token = Token(usize::MAX - 1);
+const DOORBELL: Token = Token(usize::MAX - 2);
+
+/// Wakes the thread out of the network's poll.
+pub(crate) struct Doorbell(Waker);
+
+impl Doorbell {
+    pub(crate) fn new(registry: &Registry) -> io::Result<Self> {
+        Waker::new(registry, DOORBELL).map(Self)
+    }
+}
+
+impl Wake for Doorbell {
+    fn wake(&self) {
+        // It fails where the system has lost the descriptor, and then so have the sockets.
+        let _ = self.0.wake();
+    }
+}
+
+/// What the thread lives from.
+pub(crate) struct Parts {
+    pub(crate) config: Config,
+    pub(crate) poll: Poll,
+    pub(crate) listener: TcpListener,
+    pub(crate) commands: Arc<CommandRing>,
+    pub(crate) events: EventReader,
+    pub(crate) view: View,
+    pub(crate) searches: Searches,
+    pub(crate) doorbell: Arc<dyn Wake>,
+    pub(crate) stop: Arc<AtomicBool>,
+    pub(crate) hops: HopWatch,
+}
+
+/// The thread.
+pub(crate) struct Door {
+    config: Config,
+    poll: Poll,
+    /// None: nobody is let in any more.
+    listener: Option<TcpListener>,
+    /// When the listener is asked again; never: when the system says so.
+    accept_again: Timestamp,
+    commands: Arc<CommandRing>,
+    events: EventReader,
+    /// The events have come to their end.
+    ended: bool,
+    desk: Desk,
+    connections: Connections,
+    next_serial: u64,
+    timers: Timers,
+    searches: Searches,
+    /// Disconnects that did not get into the ring.
+    owed: VecDeque<Command>,
+    doorbell: Arc<dyn Wake>,
+    stop: Arc<AtomicBool>,
+    /// The venue stops; until when that may take.
+    stopping: Option<Timestamp>,
+    hops: HopWatch,
+    now: Timestamp,
+    /// When the last command was handed to the core.
+    submitted_at: Timestamp,
+    /// When what is being heard was read.
+    received: u64,
+    buffer: Vec<u8>,
+    actions: Vec<Action>,
+    post: Post,
+}
+
+/// All connections.
+#[derive(Default)]
+struct Connections {
+    all: Slab<Connection>,
+    /// Those that have something to write or to end.
+    dirty: Vec<usize>,
+    /// Those that may have something to read.
+    ready: Vec<ConnectionId>,
+}
+
+impl Connections {
+    fn get(&mut self, id: ConnectionId) -> Option<&mut Connection> {
+        self.all.get_mut(id.place).filter(|connection| connection.id == id)
+    }
+
+    /// There may be something to read.
+    fn make_ready(&mut self, place: usize) {
+        if let Some(connection) = self.all.get_mut(place)
+            && !connection.ready
+        {
+            connection.ready = true;
+            self.ready.push(connection.id);
+        }
+    }
+
+    /// There may be something to write, or to end.
+    fn soil(&mut self, place: usize) {
+        if let Some(connection) = self.all.get_mut(place)
+            && !connection.dirty
+        {
+            connection.dirty = true;
+            self.dirty.push(place);
+        }
+    }
+}
+
+/// Where the reports of a turn go.
+struct Delivery<'a> {
+    logins: &'a Logins,
+    connections: &'a mut Connections,
+    now: Timestamp,
+}
+
+impl Outlet for Delivery<'_> {
+    fn message<M: Flat>(&mut self, recipient: Recipient, number: Option<SessionSequence>, message: &M) {
+        let Self { logins, connections, now } = self;
+        logins.recipients(recipient, |id| {
+            if let Some(connection) = connections.get(id) {
+                connection.report(number, message, *now);
+                connections.soil(id.place);
+            }
+        });
+    }
+}
+
+impl Door {
+    pub(crate) fn new(parts: Parts) -> io::Result<Self> {
+        let Parts { config, poll, mut listener, commands, events, view, searches, doorbell, stop, hops } = parts;
+        poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+        Ok(Self {
+            now: config.clock.now(),
+            config,
+            poll,
+            listener: Some(listener),
+            accept_again: Timestamp::NEVER,
+            commands,
+            events,
+            ended: false,
+            desk: Desk::new(view),
+            connections: Connections::default(),
+            next_serial: 0,
+            timers: Timers::default(),
+            searches,
+            owed: VecDeque::new(),
+            doorbell,
+            stop,
+            stopping: None,
+            hops,
+            submitted_at: Timestamp::NONE,
+            received: 0,
+            buffer: vec![0; READ_BYTES],
+            actions: Vec::new(),
+            post: Post::new(),
+        })
+    }
+
+    /// Serves until it is asked to stop and everybody is gone.
+    pub(crate) fn run(mut self) {
+        let mut found = Events::with_capacity(1_024);
+        while !self.is_done() {
+            self.sleep(&mut found);
+            self.now = self.config.clock.now();
+            found.iter().for_each(|event| self.note(event));
+            self.begin_to_stop();
+            self.accept();
+            self.read();
+            self.answer_searches();
+            self.retry_owed();
+            self.take_in_events();
+            self.look_at_timers();
+            self.flush();
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        let patient = self.stopping.is_none_or(|until| self.now < until);
+        self.stopping.is_some() && (self.connections.all.is_empty() && self.owed.is_empty() || !patient)
+    }
+
+    // Sleeping.
+
+    fn sleep(&mut self, found: &mut Events) {
+        let limit = self.sleep_limit();
+        let outcome = match self.events.idle() {
+            _ if limit.is_zero() || self.answers_soon() => self.poll.poll(found, Some(Duration::ZERO)),
+            Idle::Park if self.ended => self.poll.poll(found, Some(limit)),
+            Idle::Park => match self.events.arm(&self.doorbell) {
+                true => {
+                    let outcome = self.poll.poll(found, Some(limit));
+                    self.events.disarm(&self.doorbell);
+                    outcome
+                }
+                false => self.poll.poll(found, Some(Duration::ZERO)),
+            },
+            Idle::Poll | Idle::Spin if self.submitted_at.after(ATTENTION) > self.config.clock.now() => {
+                std::thread::yield_now();
+                self.poll.poll(found, Some(Duration::ZERO))
+            }
+            Idle::Poll | Idle::Spin => self.poll.poll(found, Some(limit.min(RETRY))),
+        };
+        if outcome.is_err() {
+            // Interrupted: there is nothing to be seen.
+            found.clear();
+        }
+    }
+
+    /// No time if there is work already.
+    fn sleep_limit(&self) -> Duration {
+        let has_work = !self.connections.ready.is_empty() || !self.connections.dirty.is_empty();
+        if has_work || !self.ended && self.events.has_news() {
+            return Duration::ZERO;
+        }
+        if !self.owed.is_empty() {
+            return RETRY;
+        }
+        let until = self.timers.next().min(self.accept_again).min(self.stopping.unwrap_or(Timestamp::NEVER));
+        Duration::from_nanos(until.0.saturating_sub(self.config.clock.now().0))
+    }
+
+    /// A core that need not wait for the disk answers before it would be worth falling asleep.
+    fn answers_soon(&self) -> bool {
+        self.submitted_at == self.now
+            && !self.ended
+            && self.config.durability == wire::Durability::Buffered
+            && self.events.look_a_little()
+    }
+
+    // Sockets.
+
+    fn note(&mut self, event: &mio::event::Event) {
+        match event.token() {
+            DOORBELL => {}
+            LISTENER => self.accept_again = self.now,
+            Token(place) => {
+                let Some(connection) = self.connections.all.get_mut(place) else { return };
+                if event.is_readable() || event.is_read_closed() || event.is_error() {
+                    connection.readable = true;
+                    self.connections.make_ready(place);
+                }
+                if event.is_writable() {
+                    self.connections.soil(place);
+                }
+            }
+        }
+    }
+
+    fn accept(&mut self) {
+        while self.accept_again <= self.now {
+            let Some(listener) = &self.listener else { return };
+            match listener.accept() {
+                Ok((stream, _)) => self.let_in(stream),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.accept_again = Timestamp::NEVER,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => self.accept_again = self.now.after(ACCEPT_PAUSE),
+            }
+        }
+    }
+
+    /// One that is too many, or that the system refuses, is closed as it came.
+    fn let_in(&mut self, mut stream: mio::net::TcpStream) {
+        if self.connections.all.len() >= self.config.connections_max || stream.set_nodelay(true).is_err() {
+            return;
+        }
+        let entry = self.connections.all.vacant_entry();
+        let id = ConnectionId { place: entry.key(), serial: self.next_serial };
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if self.poll.registry().register(&mut stream, Token(id.place), interest).is_err() {
+            return;
+        }
+        let Config { security, limits, .. } = &self.config;
+        let Ok(connection) = Connection::new(id, stream, security, *limits, self.now) else { return };
+        self.next_serial += 1;
+        entry.insert(connection);
+        self.set_timer(id);
+    }
+
+    fn read(&mut self) {
+        let mut ready = core::mem::take(&mut self.connections.ready);
+        for id in ready.drain(..) {
+            self.read_connection(id);
+        }
+        // Those that were not read to their end have come in again.
+        ready.append(&mut self.connections.ready);
+        self.connections.ready = ready;
+    }
+
+    fn read_connection(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get(id) else { return };
+        connection.ready = false;
+        let mut buffer = core::mem::take(&mut self.buffer);
+        for _ in 0..READS_PER_TURN {
+            let Some(connection) = self.connections.get(id).filter(|connection| connection.listens()) else { break };
+            match connection.read(&mut buffer) {
+                Reading::Bytes(count) => {
+                    self.received = self.hops.ticks();
+                    self.hear_bytes(id, &buffer[..count]);
+                }
+                Reading::Nothing => connection.readable = false,
+                Reading::End => {
+                    connection.readable = false;
+                    self.hear(id, Input::Closed);
+                }
+            }
+        }
+        self.buffer = buffer;
+        let Some(connection) = self.connections.get(id) else { return };
+        // A handshake has things to say as well.
+        if connection.has_to_write() {
+            self.connections.soil(id.place);
+        }
+        if self.connections.get(id).is_some_and(|connection| connection.listens()) {
+            self.connections.make_ready(id.place);
+        }
+    }
+
+    fn hear_bytes(&mut self, id: ConnectionId, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let Some(connection) = self.connections.get(id).filter(|connection| !connection.is_closing()) else {
+                return;
+            };
+            let taken = connection.decoder.push(bytes);
+            bytes = &bytes[taken..];
+            self.hear_frames(id);
+        }
+    }
+
+    fn hear_frames(&mut self, id: ConnectionId) {
+        loop {
+            let Some(connection) = self.connections.get(id).filter(|connection| !connection.is_closing()) else {
+                return;
+            };
+            let mut actions = core::mem::take(&mut self.actions);
+            let input = match connection.decoder.next_frame() {
+                Ok(Some(frame)) => Some(Input::Frame(frame)),
+                Ok(None) => None,
+                Err(_) => Some(Input::NoFrame),
+            };
+            let is_over = input.is_none();
+            if let Some(input) = input {
+                connection.session.handle(input, self.now, &mut self.desk.view, &mut actions);
+            }
+            self.carry_out(id, &mut actions);
+            self.actions = actions;
+            if is_over {
+                return;
+            }
+        }
+    }
+
+    fn flush(&mut self) {
+        let mut dirty = core::mem::take(&mut self.connections.dirty);
+        for place in dirty.drain(..) {
+            self.flush_connection(place);
+        }
+        self.hops.written();
+        dirty.append(&mut self.connections.dirty);
+        self.connections.dirty = dirty;
+    }
+
+    fn flush_connection(&mut self, place: usize) {
+        let Some(connection) = self.connections.all.get_mut(place) else { return };
+        connection.dirty = false;
+        let id = connection.id;
+        if connection.is_closing() {
+            return self.end(id);
+        }
+        if !connection.flush() {
+            return self.hear(id, Input::Closed);
+        }
+        if connection.backlog() > self.config.backlog_bytes {
+            return self.hear(id, Input::Ended(TerminationCode::SlowReader));
+        }
+        if connection.listens() {
+            self.connections.make_ready(place);
+        }
+    }
+
+    /// What is left of a connection on which nothing more is said.
+    fn end(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get(id) else { return };
+        if connection.closing.is_none() {
+            connection.closing = Some(self.now.after(LAST_WORDS_MAX));
+        }
+        let is_over = connection.closing.is_some_and(|until| until <= self.now);
+        if connection.has_socket() && (connection.finish() || is_over) {
+            // The peer may be gone, or not read: either way the connection ends here.
+            if let Some(mut stream) = connection.close() {
+                let _ = stream.shutdown(Shutdown::Write);
+                let _ = stream.deregister(self.poll.registry());
+            }
+            connection.closing = Some(self.now.after(ANSWER_MAX));
+        }
+        self.settle(id);
+    }
+
+    /// A connection is forgotten when its socket is closed and the core has answered whatever it was asked.
+    fn settle(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get(id) else { return };
+        let waits = connection.session.owes_answer()
+            && !self.commands.is_closed()
+            && connection.closing.is_some_and(|until| until > self.now);
+        if connection.has_socket() || waits {
+            self.set_timer(id);
+        } else {
+            self.connections.all.remove(id.place);
+        }
+    }
+
+    // Sessions.
+
+    fn hear(&mut self, id: ConnectionId, input: Input<'_>) {
+        let Some(connection) = self.connections.get(id) else { return };
+        let mut actions = core::mem::take(&mut self.actions);
+        connection.session.handle(input, self.now, &mut self.desk.view, &mut actions);
+        self.carry_out(id, &mut actions);
+        self.actions = actions;
+        self.connections.soil(id.place);
+        self.set_timer(id);
+    }
+
+    fn carry_out(&mut self, id: ConnectionId, actions: &mut Vec<Action>) {
+        for action in actions.drain(..) {
+            match action {
+                Action::Submit(command) => self.submit(id, command),
+                Action::Send(frame) => self.say(id, &frame),
+                Action::RequestReports { version, from, count } => self.search(id, version, from, count),
+                // The next flush sees that the session is closing.
+                Action::Close(_) => self.connections.soil(id.place),
+            }
+        }
+    }
+
+    fn say(&mut self, id: ConnectionId, frame: &FrameBytes) {
+        if let Some(connection) = self.connections.get(id) {
+            connection.say(frame);
+            self.connections.soil(id.place);
+        }
+    }
+
+    fn search(&mut self, id: ConnectionId, version: SessionVersion, from: SessionSequence, count: u64) {
+        if let Some(session) = self.connections.get(id).and_then(|connection| connection.session.session()) {
+            let range = ReportRange { session, version, from, count };
+            self.searches.ask(id, range, self.desk.released());
+        }
+    }
+
+    fn submit(&mut self, id: ConnectionId, command: Command) {
+        // Before anything is done for it: an opening that is refused must not cost anybody the session.
+        if let Err(reason) = self.admitted(&command.body) {
+            return self.hear(id, Input::NotTaken(&command, reason));
+        }
+        match command.body {
+            CommandBody::Disconnect(_) => {
+                // Only who speaks for a session may end it.
+                if self.desk.logins.leave(command.header.session, id) {
+                    self.owe(command);
+                }
+            }
+            CommandBody::Negotiate(_) => self.submit_login(id, command),
+            CommandBody::Establish(establish) => {
+                self.take_over(&command, establish.version);
+                self.submit_login(id, command);
+            }
+            _ => {
+                self.hops.submitting(&command.header, self.received);
+                match self.commands.submit(command) {
+                    Ok(()) => self.submitted_at = self.now,
+                    Err(_) => self.hear(id, Input::NotTaken(&command, EdgeReason::Busy)),
+                }
+            }
+        }
+    }
+
+    fn admitted(&self, body: &CommandBody) -> Result<(), EdgeReason> {
+        let admission = self.config.admission.get();
+        if admission.admits(body) {
+            return Ok(());
+        }
+        Err(if admission == Admission::Nothing { EdgeReason::StorageFull } else { EdgeReason::StorageLow })
+    }
+
+    fn submit_login(&mut self, id: ConnectionId, command: Command) {
+        self.desk.logins.expect_answer(&command, id);
+        if self.commands.submit(command).is_err() {
+            self.desk.logins.expect_no_answer(command.header.session);
+            self.hear(id, Input::NotTaken(&command, EdgeReason::Busy));
+        }
+    }
+
+    /// Whoever proved the session's key speaks for it from now on, even if the loss of the connection before was not
+    /// noticed yet.
+    fn take_over(&mut self, establish: &Command, version: SessionVersion) {
+        if let Some(before) = self.desk.logins.take_over(establish) {
+            self.hear(before, Input::Ended(TerminationCode::Replaced));
+            // If even this finds no room, the opening is refused as well, and the session is established still: the
+            // next opening finds nobody to take over from, and so the disconnect is owed.
+            let body = Disconnect { version, reason: DisconnectReason::Replaced }.into();
+            self.owe(Command { header: establish.header, body });
+        }
+    }
+
+    /// Sees to it that the core learns of an end, as long as there is a core.
+    fn owe(&mut self, disconnect: Command) {
+        self.owed.push_back(disconnect);
+        self.retry_owed();
+    }
+
+    fn retry_owed(&mut self) {
+        if self.commands.is_closed() {
+            self.owed.clear();
+        }
+        while let Some(disconnect) = self.owed.front()
+            && self.commands.submit(*disconnect).is_ok()
+        {
+            self.owed.pop_front();
+        }
+    }
+
+    // Events.
+
+    fn take_in_events(&mut self) {
+        let seen = self.hops.ticks();
+        let sending = Sending { durability: self.config.durability, possible_duplicate: Indicator::No };
+        let mut taken = 0;
+        while taken < EVENTS_PER_TURN && !self.ended {
+            match self.events.poll() {
+                Polled::Event(header, event) => {
+                    taken += 1;
+                    self.desk.take_in(&header, &event, &mut self.post);
+                    if !self.post.is_empty() {
+                        self.deliver_post();
+                    }
+                    let Self { desk, connections, now, .. } = self;
+                    let mut delivery = Delivery { logins: &desk.logins, connections, now: *now };
+                    egress::messages(&header, &event, &desk.view, sending, &mut delivery);
+                }
+                Polled::Empty => break,
+                Polled::Lapped(_) => unreachable!("the core waits for a gating reader"),
+                Polled::Closed => self.ended = true,
+            }
+        }
+        if taken > 0 {
+            self.hops.turned(self.desk.released(), seen);
+        }
+    }
+
+    fn deliver_post(&mut self) {
+        let mut post = core::mem::take(&mut self.post);
+        for (id, mail) in post.drain(..) {
+            match mail {
+                Mail::Core(event) => self.hear(id, Input::Core(&event)),
+                Mail::Ended(code) => self.hear(id, Input::Ended(code)),
+            }
+        }
+        self.post = post;
+    }
+
+    fn answer_searches(&mut self) {
+        while let Some(answer) = self.searches.answer() {
+            let Answer { connection, range, .. } = answer;
+            let found = answer.found.and_then(|events| self.frames(&events, &range));
+            self.hear(connection, Input::Recovered(found.ok_or(EdgeReason::RetransmitTooOld)));
+        }
+    }
+
+    /// The reports of a range, if all of them are there.
+    fn frames(&self, events: &[(engine::EventHeader, engine::Event)], range: &ReportRange) -> Option<Vec<FrameBytes>> {
+        let sending = Sending { durability: self.config.durability, possible_duplicate: Indicator::Yes };
+        let mut messages: Vec<Outgoing> = Vec::new();
+        for (header, event) in events {
+            egress::messages(header, event, &self.desk.view, sending, &mut messages);
+        }
+        messages.retain(|message| {
+            message.recipient == Recipient::Session(range.session)
+                && message.number.is_some_and(|number| range.contains(number))
+        });
+        messages.sort_by_key(|message| message.number);
+        let whole = messages.len() as u64 == range.count;
+        whole.then(|| messages.into_iter().map(|message| message.frame).collect())
+    }
+
+    // Time and the end.
+
+    fn set_timer(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get(id) else { return };
+        let deadline = connection.closing.unwrap_or_else(|| connection.session.next_deadline());
+        if deadline < connection.timer {
+            connection.timer = deadline;
+            self.timers.set(deadline, id);
+        }
+    }
+
+    fn look_at_timers(&mut self) {
+        while let Some((at, id)) = self.timers.due(self.now) {
+            let Some(connection) = self.connections.get(id).filter(|connection| connection.timer == at) else {
+                continue;
+            };
+            connection.timer = Timestamp::NEVER;
+            if connection.is_closing() {
+                self.end(id);
+            } else if connection.session.next_deadline() <= self.now {
+                self.hear(id, Input::Time);
+            } else {
+                self.set_timer(id);
+            }
+        }
+    }
+
+    fn begin_to_stop(&mut self) {
+        if self.stopping.is_some() || !self.stop.load(Ordering::Acquire) {
+            return;
+        }
+        self.stopping = Some(self.now.after(STOP_MAX));
+        self.listener = None;
+        self.accept_again = Timestamp::NEVER;
+        let all: Vec<_> = self.connections.all.iter().map(|(_, connection)| connection.id).collect();
+        for id in all {
+            self.hear(id, Input::Ended(TerminationCode::VenueStopped));
+        }
+    }
+}
+
+/// An earlier run was killed: the core still takes these sessions for open. There are few, and nobody else submits yet.
+pub(crate) fn disconnect_left_open(commands: &CommandRing, view: &mut View, now: Timestamp) {
+    for open in view.take_left_open() {
+        let header = engine::CommandHeader { session: open.session, received_at: now, ..engine::CommandHeader::VENUE };
+        let body = Disconnect { version: open.version, reason: DisconnectReason::VenueStopped }.into();
+        while commands.submit(Command { header, body }).is_err() {
+            std::thread::yield_now();
+        }
+    }
+}

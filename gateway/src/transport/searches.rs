@@ -1,0 +1,84 @@
+//! Searches for old reports, on threads of their own: they may take as long as they do.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::thread::Builder;
+
+use crossbeam_queue::SegQueue;
+use engine::{Event, EventHeader, Sequence};
+use ring::Wake;
+
+use crate::history::{ReportHistory, ReportRange};
+use crate::transport::desk::ConnectionId;
+
+/// Searches at a time; a history may answer many at once. What is above waits for its turn.
+const AT_ONCE: usize = 64;
+
+/// What a search found; nothing: not all of it is kept, or it cannot be read.
+pub(crate) type Found = Option<Vec<(EventHeader, Event)>>;
+
+/// Whoever asked, for what, and what was found.
+pub(crate) struct Answer {
+    pub(crate) connection: ConnectionId,
+    pub(crate) range: ReportRange,
+    pub(crate) found: Found,
+}
+
+struct Search {
+    connection: ConnectionId,
+    range: ReportRange,
+    released: Sequence,
+}
+
+/// The searches of a server. A connection has one at a time, which bounds them.
+pub(crate) struct Searches {
+    reports: Arc<dyn ReportHistory>,
+    answers: Arc<SegQueue<Answer>>,
+    /// Woken behind an answer.
+    waker: Arc<dyn Wake>,
+    running: usize,
+    waiting: VecDeque<Search>,
+}
+
+impl Searches {
+    pub(crate) fn new(reports: Arc<dyn ReportHistory>, waker: Arc<dyn Wake>) -> Self {
+        Self { reports, answers: Arc::default(), waker, running: 0, waiting: VecDeque::new() }
+    }
+
+    /// Searches for reports of commands up to `released`.
+    pub(crate) fn ask(&mut self, connection: ConnectionId, range: ReportRange, released: Sequence) {
+        self.waiting.push_back(Search { connection, range, released });
+        self.start();
+    }
+
+    /// The next answer, if there is one.
+    pub(crate) fn answer(&mut self) -> Option<Answer> {
+        let answer = self.answers.pop()?;
+        self.running -= 1;
+        self.start();
+        Some(answer)
+    }
+
+    fn start(&mut self) {
+        while self.running < AT_ONCE
+            && let Some(search) = self.waiting.pop_front()
+        {
+            self.running += 1;
+            self.spawn(search);
+        }
+    }
+
+    fn spawn(&self, Search { connection, range, released }: Search) {
+        let (reports, answers, waker) = (Arc::clone(&self.reports), Arc::clone(&self.answers), Arc::clone(&self.waker));
+        let search = move || {
+            let found = reports.reports(&range, released).ok();
+            answers.push(Answer { connection, range, found });
+            waker.wake();
+        };
+        // Nobody waits for it when the venue stops.
+        if Builder::new().name("report-search".to_owned()).spawn(search).is_err() {
+            self.answers.push(Answer { connection, range, found: None });
+            self.waker.wake();
+        }
+    }
+}

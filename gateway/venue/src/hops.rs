@@ -1,0 +1,77 @@
+//! What becomes of the hops' samples: histograms for everybody, and the samples themselves for whoever taps them.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crossbeam_queue::ArrayQueue;
+use gateway::hops::{HOP_COUNT, HOP_NAMES, HopSample};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+
+use crate::ticks;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Hop {
+    hop: &'static str,
+}
+
+/// From a tenth of a microsecond to more than three seconds, doubling.
+fn histogram() -> Histogram {
+    Histogram::new(exponential_buckets(1e-7, 2.0, 26))
+}
+
+/// How long each hop takes.
+#[derive(Debug)]
+pub struct HopTimes {
+    family: Family<Hop, Histogram, fn() -> Histogram>,
+    /// From one stamp to the next; the first is none.
+    hops: [Histogram; HOP_COUNT],
+    whole: Histogram,
+    tap: Mutex<Option<Arc<ArrayQueue<HopSample>>>>,
+}
+
+impl Default for HopTimes {
+    fn default() -> Self {
+        let family = Family::new_with_constructor(histogram as fn() -> Histogram);
+        let of = |hop| family.get_or_create_owned(&Hop { hop });
+        Self { hops: HOP_NAMES.map(of), whole: of("all"), family, tap: Mutex::default() }
+    }
+}
+
+impl HopTimes {
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        let help = "Time from the stamp before to this one, of one command in 32; all: from received to sent";
+        registry.register("hop_seconds", help, self.family.clone());
+    }
+
+    /// Takes a sample.
+    pub(crate) fn record(&self, sample: &HopSample) {
+        let stamps = &sample.stamps;
+        for (pair, hop) in stamps.windows(2).zip(&self.hops[1..]) {
+            hop.observe(ticks::between(pair[0], pair[1]).as_secs_f64());
+        }
+        self.whole.observe(ticks::between(stamps[0], stamps[HOP_COUNT - 1]).as_secs_f64());
+        if let Some(tap) = &*self.tap.lock().unwrap_or_else(PoisonError::into_inner) {
+            tap.force_push(*sample);
+        }
+    }
+
+    /// From now on keeps samples, at most so many; the oldest make room. An earlier tap runs dry.
+    pub fn tap(&self, capacity: usize) -> Tap {
+        let queue = Arc::new(ArrayQueue::new(capacity.max(1)));
+        *self.tap.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&queue));
+        Tap(queue)
+    }
+}
+
+/// Samples as they come.
+#[derive(Debug)]
+pub struct Tap(Arc<ArrayQueue<HopSample>>);
+
+impl Tap {
+    /// Appends those that have come.
+    pub fn drain(&self, samples: &mut Vec<HopSample>) {
+        samples.extend(std::iter::from_fn(|| self.0.pop()));
+    }
+}
