@@ -31,6 +31,8 @@ pub(crate) struct Connection {
     written: usize,
     /// There may be something to read.
     pub(crate) readable: bool,
+    /// The peer says nothing more; the end is behind what it said.
+    pub(crate) peer_is_done: bool,
     /// It is among those that are to be read.
     pub(crate) ready: bool,
     /// It is among those that are to be flushed.
@@ -50,12 +52,27 @@ struct Socket {
 /// What a look at a socket found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reading {
-    /// So many bytes; there may be more.
+    /// So many bytes.
     Bytes(usize),
     /// Nothing now.
     Nothing,
     /// The end, or what ends it.
     End,
+}
+
+/// A socket that is read, and whether it gave less than there was room for: then it holds nothing more, and the network's
+/// poll will say when it does.
+struct Reader<'a> {
+    stream: &'a mut TcpStream,
+    is_drained: bool,
+}
+
+impl Read for Reader<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let count = self.stream.read(bytes)?;
+        self.is_drained = count < bytes.len();
+        Ok(count)
+    }
 }
 
 impl Connection {
@@ -79,6 +96,7 @@ impl Connection {
             out: Vec::new(),
             written: 0,
             readable: false,
+            peer_is_done: false,
             ready: false,
             dirty: false,
             timer: Timestamp::NEVER,
@@ -117,17 +135,24 @@ impl Connection {
     /// Reads what is there, as much as fits.
     pub(crate) fn read(&mut self, bytes: &mut [u8]) -> Reading {
         let Some(socket) = &mut self.socket else { return Reading::Nothing };
+        let mut reader = Reader { stream: &mut socket.stream, is_drained: false };
         let read = match &mut socket.tls {
-            None => socket.stream.read(bytes),
-            Some(tls) => read_tls(tls, &mut socket.stream, bytes),
+            None => reader.read(bytes),
+            Some(tls) => read_tls(tls, &mut reader, bytes),
         };
-        match read {
+        let is_drained = reader.is_drained;
+        let found = match read {
             Ok(0) => Reading::End,
             Ok(count) => Reading::Bytes(count),
             Err(error) if error.kind() == ErrorKind::Interrupted => Reading::Bytes(0),
             Err(error) if error.kind() == ErrorKind::WouldBlock => Reading::Nothing,
             Err(_) => Reading::End,
-        }
+        };
+        // What is decrypted and did not fit is still to be read.
+        let fits = found != Reading::Bytes(bytes.len());
+        let is_empty = is_drained && fits && !self.peer_is_done;
+        self.readable = matches!(found, Reading::Bytes(_)) && !is_empty;
+        found
     }
 
     /// Writes what there is, as much as the socket takes; false if it takes nothing more, ever.
@@ -182,17 +207,17 @@ impl Connection {
 }
 
 /// What the peer says behind a handshake; nothing older than TLS 1.3 is listened to.
-fn read_tls(tls: &mut ServerConnection, stream: &mut TcpStream, bytes: &mut [u8]) -> io::Result<usize> {
+fn read_tls(tls: &mut ServerConnection, socket: &mut Reader<'_>, bytes: &mut [u8]) -> io::Result<usize> {
     match tls.reader().read(bytes) {
         Err(error) if error.kind() == ErrorKind::WouldBlock => {}
         done => return done,
     }
-    if tls.read_tls(stream)? == 0 {
+    if tls.read_tls(socket)? == 0 {
         return Ok(0);
     }
     if let Err(error) = tls.process_new_packets() {
         // The peer is told why, if it still listens.
-        let _ = tls.write_tls(stream);
+        let _ = tls.write_tls(socket.stream);
         return Err(io::Error::new(ErrorKind::InvalidData, error));
     }
     if tls.protocol_version().is_some_and(|version| version != ProtocolVersion::TLSv1_3) {

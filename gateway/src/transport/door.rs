@@ -287,11 +287,14 @@ impl Door {
             LISTENER => self.accept_again = self.now,
             Token(place) => {
                 let Some(connection) = self.connections.all.get_mut(place) else { return };
-                if event.is_readable() || event.is_read_closed() || event.is_error() {
-                    connection.readable = true;
+                connection.peer_is_done |= event.is_read_closed() || event.is_error();
+                let is_readable = event.is_readable() || connection.peer_is_done;
+                connection.readable |= is_readable;
+                let is_writable = event.is_writable() && (connection.has_to_write() || connection.is_closing());
+                if is_readable {
                     self.connections.make_ready(place);
                 }
-                if event.is_writable() {
+                if is_writable {
                     self.connections.soil(place);
                 }
             }
@@ -349,11 +352,8 @@ impl Door {
                     self.received = self.hops.ticks();
                     self.hear_bytes(id, &buffer[..count]);
                 }
-                Reading::Nothing => connection.readable = false,
-                Reading::End => {
-                    connection.readable = false;
-                    self.hear(id, Input::Closed);
-                }
+                Reading::Nothing => {}
+                Reading::End => self.hear(id, Input::Closed),
             }
         }
         self.buffer = buffer;
