@@ -1,0 +1,66 @@
+//! Load that does not lie: open loop, timed from when each order was meant to be sent, every result beside its limit.
+//!
+//! * [`arguments`] — what is asked for.
+//! * [`schedule`] — when each order is meant to be sent, and which of them count.
+//! * [`recorder`] — times on their way to a result.
+//! * [`result`] — what a run found, as JSON and back; [`table`] — for people; [`percentiles`] — for plotting tools.
+//! * [`environment`] — what it was taken on, and what spoils it.
+//! * [`progress`] — how far it is.
+
+pub mod arguments;
+pub mod environment;
+pub mod percentiles;
+pub mod progress;
+pub mod recorder;
+pub mod result;
+pub mod schedule;
+pub mod table;
+
+use std::path::Path;
+
+use venue::exit::Exit;
+
+use self::arguments::{Arguments, CommandLine, Mode, name};
+use self::environment::Watch;
+use self::progress::Progress;
+use self::result::Report;
+use crate::failure::Failure;
+
+/// Does what the command line asks for.
+pub fn run(command_line: &CommandLine) -> Result<Exit, Failure> {
+    let progress = Progress::new();
+    for arguments in command_line.measurements()? {
+        for report in measure(&arguments, &progress)? {
+            progress
+                .say(&said(&arguments, &report))
+                .map_err(|error| Failure::io(Path::new("standard output"), error))?;
+            if let Some(directory) = &arguments.hgrm {
+                percentiles::write_all(directory, &report)?;
+            }
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// One run of a mode, what it was taken on included.
+pub fn measure(arguments: &Arguments, progress: &Progress) -> Result<Vec<Report>, Failure> {
+    arguments.check()?;
+    let watch = Watch::begin(Path::new("/"), arguments);
+    let mut reports = run_mode(arguments, progress)?;
+    progress.clear();
+    let environment = watch.end();
+    reports.iter_mut().for_each(|report| report.environment = environment.clone());
+    Ok(reports)
+}
+
+fn run_mode(arguments: &Arguments, _: &Progress) -> Result<Vec<Report>, Failure> {
+    match arguments.mode {
+        Mode::Engine | Mode::Pipeline | Mode::Recovery | Mode::RoundTrip | Mode::TickToTrade | Mode::FanOut => {
+            Err(Failure::Usage(format!("--mode {}: not measured by this build", name(arguments.mode))))
+        }
+    }
+}
+
+fn said(arguments: &Arguments, report: &Report) -> String {
+    if arguments.json { report.to_json() } else { table::of(report) }
+}
