@@ -6,15 +6,22 @@
 //! * [`result`] — what a run found, as JSON and back; [`table`] — for people; [`percentiles`] — for plotting tools.
 //! * [`environment`] — what it was taken on, and what spoils it.
 //! * [`progress`] — how far it is.
+//! * [`threads`] — where what is measured runs, and how what loads it waits; [`traffic`] — what is sent without a network.
+//! * [`engine`], [`pipeline`], [`recovery`] — what is measured.
 
 pub mod arguments;
+pub mod engine;
 pub mod environment;
 pub mod percentiles;
+pub mod pipeline;
 pub mod progress;
 pub mod recorder;
+pub mod recovery;
 pub mod result;
 pub mod schedule;
 pub mod table;
+pub mod threads;
+pub mod traffic;
 
 use std::path::Path;
 
@@ -53,9 +60,12 @@ pub fn measure(arguments: &Arguments, progress: &Progress) -> Result<Vec<Report>
     Ok(reports)
 }
 
-fn run_mode(arguments: &Arguments, _: &Progress) -> Result<Vec<Report>, Failure> {
+fn run_mode(arguments: &Arguments, progress: &Progress) -> Result<Vec<Report>, Failure> {
     match arguments.mode {
-        Mode::Engine | Mode::Pipeline | Mode::Recovery | Mode::RoundTrip | Mode::TickToTrade | Mode::FanOut => {
+        Mode::Engine => engine::run(arguments, progress),
+        Mode::Pipeline => pipeline::run(arguments, progress),
+        Mode::Recovery => recovery::run(arguments, progress),
+        Mode::RoundTrip | Mode::TickToTrade | Mode::FanOut => {
             Err(Failure::Usage(format!("--mode {}: not measured by this build", name(arguments.mode))))
         }
     }

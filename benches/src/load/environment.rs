@@ -379,7 +379,7 @@ mod tests {
             "load average 2.1",
             "(0 powersave): cpupower frequency-set",
             "turbo is on",
-            "--cores",
+            "no thread is pinned",
             "share a core (0-1)",
             "clock source hpet",
             "a virtual machine",

@@ -41,10 +41,14 @@ fn heading(report: &Report) -> String {
 fn pace(report: &Report) -> String {
     let Report { rate, achieved_rate, arrivals, warm_up_s, seconds, .. } = report;
     let mut words = Vec::new();
-    words.extend(rate.map(|rate| format!("{}/s offered", grouped(rate as f64))));
+    if let (Some(rate), Some(arrivals)) = (rate, arrivals) {
+        words.push(format!("{}/s offered, {} arrivals", grouped(*rate as f64), name(*arrivals)));
+    }
     words.extend(achieved_rate.map(|rate| format!("{}/s done", grouped(rate))));
-    words.extend(arrivals.map(|arrivals| format!("{} arrivals", name(arrivals))));
-    words.push(format!("{seconds} s behind {warm_up_s} s of warm-up"));
+    words.push(match *warm_up_s {
+        0.0 => format!("{seconds:.2} s"),
+        warm_up => format!("{seconds:.2} s behind {warm_up:.2} s of warm-up"),
+    });
     words.join(", ")
 }
 
