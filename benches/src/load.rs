@@ -8,8 +8,11 @@
 //! * [`progress`] — how far it is.
 //! * [`threads`] — where what is measured runs, and how what loads it waits; [`traffic`] — what is sent without a network.
 //! * [`engine`], [`pipeline`], [`recovery`] — what is measured.
+//! * [`sweep`] — the same at rising rates; [`compare`] — two results, by [`bootstrap`].
 
 pub mod arguments;
+pub mod bootstrap;
+pub mod compare;
 pub mod engine;
 pub mod environment;
 pub mod percentiles;
@@ -19,6 +22,7 @@ pub mod recorder;
 pub mod recovery;
 pub mod result;
 pub mod schedule;
+pub mod sweep;
 pub mod table;
 pub mod threads;
 pub mod traffic;
@@ -27,7 +31,7 @@ use std::path::Path;
 
 use venue::exit::Exit;
 
-use self::arguments::{Arguments, CommandLine, Mode, name};
+use self::arguments::{Arguments, CommandLine, Mode, Task, name};
 use self::environment::Watch;
 use self::progress::Progress;
 use self::result::Report;
@@ -36,17 +40,31 @@ use crate::failure::Failure;
 /// Does what the command line asks for.
 pub fn run(command_line: &CommandLine) -> Result<Exit, Failure> {
     let progress = Progress::new();
+    match &command_line.task {
+        None => measure_all(command_line, &progress),
+        Some(Task::Sweep(arguments)) => sweep::run(arguments, &progress, measure).map(|()| Exit::Done),
+        Some(Task::Compare(arguments)) => {
+            let compared = compare::run(arguments)?;
+            say(&progress, &compared.text)?;
+            Ok(if compared.is_worse { Exit::Differs } else { Exit::Done })
+        }
+    }
+}
+
+fn measure_all(command_line: &CommandLine, progress: &Progress) -> Result<Exit, Failure> {
     for arguments in command_line.measurements()? {
-        for report in measure(&arguments, &progress)? {
-            progress
-                .say(&said(&arguments, &report))
-                .map_err(|error| Failure::io(Path::new("standard output"), error))?;
+        for report in measure(&arguments, progress)? {
+            say(progress, &said(&arguments, &report))?;
             if let Some(directory) = &arguments.hgrm {
                 percentiles::write_all(directory, &report)?;
             }
         }
     }
     Ok(Exit::Done)
+}
+
+fn say(progress: &Progress, text: &str) -> Result<(), Failure> {
+    progress.say(text).map_err(|error| Failure::io(Path::new("standard output"), error))
 }
 
 /// One run of a mode, what it was taken on included.

@@ -1,6 +1,6 @@
 //! `load`: loads a venue, or a part of it, and tells how long it takes beside the least that it could take.
 //!
-//! Exit codes: 0 done, 1 something had to be answered and was not, 2 usage, 5 input and output.
+//! Exit codes: 0 done, 1 something had to be answered and was not, or is worse than before, 2 usage, 5 input and output.
 
 use std::process::ExitCode;
 

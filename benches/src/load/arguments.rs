@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::SignedDuration;
 use venue::arguments::{DurabilityArgument, IdleArgument, ServeArguments};
 use venue::config::Threads;
 
+use super::compare::CompareArguments;
 use super::schedule::{Phases, Schedule};
+use super::sweep::SweepArguments;
 use crate::failure::Failure;
 pub use crate::throughput::workload::Workload as Mix;
 
@@ -18,25 +20,35 @@ pub use crate::throughput::workload::Workload as Mix;
     name = "load",
     version,
     about = "Loads a venue, or a part of it, and tells how long it takes beside the least that it could take",
-    after_help = "Exit codes: 0 done, 1 something had to be answered and was not, 2 usage, 5 input and output."
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    after_help = "Exit codes: 0 done, 1 something had to be answered and was not, or is worse than before, 2 usage, 5 \
+                  input and output."
 )]
 pub struct CommandLine {
-    /// What to measure, and how.
+    /// What to do instead of measuring once.
+    #[command(subcommand)]
+    pub task: Option<Task>,
+    /// What to measure.
     #[command(flatten)]
-    pub arguments: Arguments,
-    /// What acknowledgements promise; several are measured one after the other.
-    #[arg(long, value_enum, value_name = "POLICIES", value_delimiter = ',', default_value = "synced")]
-    pub durability: Vec<DurabilityArgument>,
+    pub arguments: Option<Arguments>,
+}
+
+/// What to do instead of measuring once.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Task {
+    /// Say whether one measurement differs from another, or only its noise does.
+    Compare(CompareArguments),
+    /// Measure at rising rates, up to where a venue cannot carry them.
+    Sweep(Box<SweepArguments>),
 }
 
 impl CommandLine {
     /// All measurements that are asked for, one after the other.
     pub fn measurements(&self) -> Result<Vec<Arguments>, Failure> {
-        self.arguments.check()?;
-        let runs = self.durability.iter().flat_map(|&durability| {
-            (1..=self.arguments.runs).map(move |run| Arguments { durability, run, ..self.arguments.clone() })
-        });
-        Ok(runs.collect())
+        let Some(arguments) = &self.arguments else { return Ok(Vec::new()) };
+        arguments.check()?;
+        Ok(arguments.each_run().collect())
     }
 }
 
@@ -71,7 +83,10 @@ pub struct Arguments {
     /// Of orders and sending times; the mix's own if it is not given.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// What acknowledgements promise.
+    /// What acknowledgements promise; several are measured one after the other.
+    #[arg(long = "durability", value_enum, value_name = "POLICIES", value_delimiter = ',', default_value = "synced")]
+    pub durabilities: Vec<DurabilityArgument>,
+    /// What they promise in this measurement.
     #[arg(skip = DurabilityArgument::Synced)]
     pub durability: DurabilityArgument,
     /// How sessions reach the venue.
@@ -144,6 +159,13 @@ pub enum Security {
 const ORDERS_MAX: u64 = 50_000_000;
 
 impl Arguments {
+    /// Every run that is asked for, with its policy and number.
+    fn each_run(&self) -> impl Iterator<Item = Self> {
+        self.durabilities
+            .iter()
+            .flat_map(move |&durability| (1..=self.runs).map(move |run| Self { durability, run, ..self.clone() }))
+    }
+
     /// Whether all of it can be done together.
     pub fn check(&self) -> Result<(), Failure> {
         self.threads()?;

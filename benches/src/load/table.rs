@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::arguments::name;
 use super::environment::Environment;
 use super::result::{Hop, Ratio, Report, Series};
+use crate::scaling::plot::grouped;
 
 /// All of it, in lines.
 pub fn of(report: &Report) -> String {
@@ -128,15 +129,6 @@ fn plain(number: f64) -> String {
     if number.fract() == 0.0 || number.abs() >= 1e5 { grouped(number) } else { format!("{number:.3}") }
 }
 
-/// A whole number with commas.
-pub fn grouped(value: f64) -> String {
-    let digits = format!("{:.0}", value.abs());
-    let groups: Vec<&str> =
-        digits.as_bytes().rchunks(3).rev().map(|group| str::from_utf8(group).unwrap_or_default()).collect();
-    let sign = if value < 0.0 { "-" } else { "" };
-    format!("{sign}{}", groups.join(","))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,6 +146,6 @@ mod tests {
             assert_eq!(time(Some(nanoseconds)), said);
         }
         assert_eq!(time(None), "-");
-        assert_eq!([0.0, 999.4, 61_000.0, 1e7].map(grouped), ["0", "999", "61,000", "10,000,000"]);
+        assert_eq!([0.25, 7.0, 1_234.5, 123_456.7].map(plain), ["0.250", "7", "1234.500", "123,457"]);
     }
 }
