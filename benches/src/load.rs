@@ -9,29 +9,56 @@
 //! * [`threads`] — where what is measured runs, and how what loads it waits; [`traffic`] — what is sent without a network.
 //! * [`engine`], [`pipeline`], [`recovery`] — what is measured.
 //! * [`sweep`] — the same at rising rates; [`compare`] — two results, by [`bootstrap`].
+//!
+//! Through a venue's doors:
+//!
+//! * [`round_trip`] — from an order to its report; [`tick_to_trade`] — from an order to its trade at a subscriber;
+//!   [`fan_out`] — from an event to many subscribers.
+//! * [`traders`] and [`link`] — the traders' one thread and its connections; [`orders`] — what they send.
+//! * [`watchers`] — subscribers on one thread.
+//! * [`stage`] — the venue that is loaded; [`parts`] — how it shares the time with its limits.
+//! * [`echo`], [`ring_limit`] and [`bare_quic`] — the limits; [`duplex`] and [`timer`] — what both ends of a connection
+//!   are made of.
+//! * [`breakdown`] — where an order's time goes; [`processor_time`] — what threads take of the processors.
 
 pub mod arguments;
+pub mod bare_quic;
 pub mod bootstrap;
+pub mod breakdown;
 pub mod compare;
+pub mod duplex;
+pub mod echo;
 pub mod engine;
 pub mod environment;
+pub mod fan_out;
+pub mod link;
+pub mod orders;
+pub mod parts;
 pub mod percentiles;
 pub mod pipeline;
+pub mod processor_time;
 pub mod progress;
 pub mod recorder;
 pub mod recovery;
 pub mod result;
+pub mod ring_limit;
+pub mod round_trip;
 pub mod schedule;
+pub mod stage;
 pub mod sweep;
 pub mod table;
 pub mod threads;
+pub mod tick_to_trade;
+pub mod timer;
+pub mod traders;
 pub mod traffic;
+pub mod watchers;
 
 use std::path::Path;
 
 use venue::exit::Exit;
 
-use self::arguments::{Arguments, CommandLine, Mode, Task, name};
+use self::arguments::{Arguments, CommandLine, Mode, Task};
 use self::environment::Watch;
 use self::progress::Progress;
 use self::result::Report;
@@ -43,6 +70,7 @@ pub fn run(command_line: &CommandLine) -> Result<Exit, Failure> {
     match &command_line.task {
         None => measure_all(command_line, &progress),
         Some(Task::Sweep(arguments)) => sweep::run(arguments, &progress, measure).map(|()| Exit::Done),
+        Some(Task::Prepare { data }) => stage::prepare(data).map(|()| Exit::Done),
         Some(Task::Compare(arguments)) => {
             let compared = compare::run(arguments)?;
             say(&progress, &compared.text)?;
@@ -83,9 +111,9 @@ fn run_mode(arguments: &Arguments, progress: &Progress) -> Result<Vec<Report>, F
         Mode::Engine => engine::run(arguments, progress),
         Mode::Pipeline => pipeline::run(arguments, progress),
         Mode::Recovery => recovery::run(arguments, progress),
-        Mode::RoundTrip | Mode::TickToTrade | Mode::FanOut => {
-            Err(Failure::Usage(format!("--mode {}: not measured by this build", name(arguments.mode))))
-        }
+        Mode::RoundTrip => round_trip::run(arguments, progress),
+        Mode::TickToTrade => tick_to_trade::run(arguments, progress),
+        Mode::FanOut => fan_out::run(arguments, progress),
     }
 }
 

@@ -41,6 +41,12 @@ pub enum Task {
     Compare(CompareArguments),
     /// Measure at rising rates, up to where a venue cannot carry them.
     Sweep(Box<SweepArguments>),
+    /// Found a venue that a load can be put on from outside: `rialto serve --data DIR`, then `--connect ADDR --data DIR`.
+    Prepare {
+        /// The new data folder.
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+    },
 }
 
 impl CommandLine {
@@ -95,6 +101,16 @@ pub struct Arguments {
     /// Load a venue that runs already, instead of one in this process.
     #[arg(long, value_name = "ADDR")]
     pub connect: Option<String>,
+    /// The data folder of the venue: of one that runs already, for its keys and certificate; of one in this process,
+    /// instead of a temporary one.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// The processor that the traders' thread is pinned to.
+    #[arg(long, value_name = "N")]
+    pub client_core: Option<usize>,
+    /// Subscribers of market data that an event goes out to.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub subscribers: u32,
     /// How idle threads wait: as `rialto serve --idle`.
     #[arg(long, value_enum, default_value_t = IdleArgument::Auto)]
     pub idle: IdleArgument,
