@@ -8,10 +8,10 @@ durability="${1:-buffered}"
 processor="${2:-1}"
 seconds=5
 
-cargo build --release --quiet -p benches --bin round_trip
-# More rounds than fit into the time: it is stopped when the count is taken.
-"${CARGO_TARGET_DIR:-target}"/release/round_trip \
-    --rounds 100000000 --durability "$durability" --idle spin --cores "$processor" >/dev/null &
+cargo build --release --quiet -p benches --bin load
+# A longer load than is looked at: it is stopped when the count is taken.
+"${CARGO_TARGET_DIR:-target}"/release/load --mode round-trip --rate 5000 --duration 2m \
+    --durability "$durability" --idle spin --cores "$processor" >/dev/null &
 load=$!
 trap 'kill "$load" 2>/dev/null; wait "$load" 2>/dev/null || true' EXIT
 

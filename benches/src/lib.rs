@@ -8,7 +8,8 @@
 //! * [`script`] — JSON lines in, JSON lines out.
 //! * [`trading`] — traders of a venue that is served, for what goes through its doors.
 //! * [`throughput`] — operations a second of the engine alone, beside the least that any book needs.
-//! * [`round_trip`] — the time from an order to its report; [`machine`] — what it was taken on.
+//! * [`load`] — load that does not lie: open loop, every result beside its limit.
+//! * [`machine`] — what a figure was taken on.
 //! * [`durability`] — what it costs that nothing is lost, beside the bare disk and the engine alone.
 //! * [`scaling`] — venues of sizes that are asked for, and what an operation costs in them.
 //! * [`decimal`] — exact decimal numbers, to and from ticks, lots and smallest units.
@@ -20,9 +21,9 @@ pub mod failure;
 pub mod flow;
 pub mod input;
 pub mod json;
+pub mod load;
 pub mod machine;
 pub mod outcome;
-pub mod round_trip;
 pub mod scaling;
 pub mod script;
 pub mod throughput;

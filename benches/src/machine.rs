@@ -1,6 +1,7 @@
 //! What a figure was taken on: without that it says nothing.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 /// Where and of what a figure was taken.
@@ -17,8 +18,13 @@ pub struct Machine {
 impl Machine {
     /// This one.
     pub fn this() -> Self {
+        Self::look(Path::new("/"))
+    }
+
+    /// The one that is told about below `root`, which is `/` but for tests.
+    pub fn look(root: &Path) -> Self {
         let cores = std::thread::available_parallelism().map_or(0, |count| count.get() as u64);
-        Self { cores, processor: processor().unwrap_or_else(unknown), commit: commit() }
+        Self { cores, processor: processor(root).unwrap_or_else(unknown), commit: commit() }
     }
 }
 
@@ -29,8 +35,8 @@ pub fn commit() -> String {
     text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()).unwrap_or_else(unknown)
 }
 
-fn processor() -> Option<String> {
-    let about = fs::read_to_string("/proc/cpuinfo").ok()?;
+fn processor(root: &Path) -> Option<String> {
+    let about = fs::read_to_string(root.join("proc/cpuinfo")).ok()?;
     let line = about.lines().find(|line| line.starts_with("model name"))?;
     line.split_once(':').map(|(_, name)| name.trim().to_owned())
 }

@@ -10,9 +10,8 @@ use benches::durability::append::appends;
 use benches::durability::disk::Method;
 use benches::durability::flow::Flow;
 use benches::durability::groups::groups;
-use benches::durability::paced::{Pace, paced};
 use benches::durability::replay::replays;
-use benches::durability::snapshots::{Size, snapshots};
+use benches::durability::snapshots::{Pace, Size, snapshots};
 use benches::failure::Failure;
 use benches::json::Object;
 use benches::machine::Machine;
@@ -22,7 +21,7 @@ use ring::Idle;
 use venue::affinity::{self, CoreNumber};
 
 #[derive(Parser)]
-#[command(version, about = "Times appending, groups on the disk, orders to their synced reports, and replay")]
+#[command(version, about = "Times appending, groups on the disk, replay, and what snapshots cost")]
 struct Arguments {
     /// What to measure; all if it is not given.
     #[arg(long, value_enum)]
@@ -36,10 +35,10 @@ struct Arguments {
     /// Rounds of the smallest groups, in turns with the bare disk; larger ones get less.
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     rounds: u32,
-    /// Paced commands a second.
+    /// Commands a second while snapshots are measured.
     #[arg(long, default_value_t = 61_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     rate: u32,
-    /// How long commands are paced.
+    /// Seconds of each window with and without snapshots.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=600))]
     seconds: u32,
     /// Commands of the replayed journal.
@@ -69,8 +68,6 @@ enum Measure {
     Append,
     /// Groups of commands beside the bare disk.
     Groups,
-    /// Orders to their synced reports at a given rate.
-    Paced,
     /// A journal replayed, beside the engine alone.
     Replay,
     /// Snapshots of a large venue under load, and a restart behind one.
@@ -128,7 +125,6 @@ impl Run<'_> {
         match measure {
             Measure::Append => self.append(line),
             Measure::Groups => self.groups(line),
-            Measure::Paced => self.paced(line),
             Measure::Replay => self.replay(line),
             Measure::Snapshots => self.snapshots(line),
         }
@@ -196,17 +192,6 @@ impl Run<'_> {
             });
         }
         Ok(lines)
-    }
-
-    fn paced(&self, line: impl Fn(&str) -> Line) -> Result<Vec<Line>, Failure> {
-        let &Arguments { rate, seconds, core, .. } = self.arguments;
-        let (rate, seconds) = (u64::from(rate), u64::from(seconds));
-        let flow = Flow::generate((rate * seconds) as usize)?;
-        let paced = paced(&flow, self.directory, &Pace { rate, seconds, idle: self.idle(), core })?;
-        Ok(vec![
-            line(&format!("{rate}/s, ring and writer alone")).times(&paced.bare),
-            line(&format!("{rate}/s, order to synced report")).times(&paced.venue),
-        ])
     }
 
     fn replay(&self, line: impl Fn(&str) -> Line) -> Result<Vec<Line>, Failure> {

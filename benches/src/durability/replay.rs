@@ -54,7 +54,8 @@ fn write(flow: &Flow, directory: &Path) -> Result<(), Failure> {
     Ok(journal.close(sequencer.into_append(), digest.value())?)
 }
 
-fn engine_alone(commands: &[Sequenced<Command>], capacity: Capacity) -> Duration {
+/// How long the engine takes alone, with commands that are in memory.
+pub(crate) fn engine_alone(commands: &[Sequenced<Command>], capacity: Capacity) -> Duration {
     let mut engine = Engine::new(capacity);
     let begun = Instant::now();
     commands.chunks(TOGETHER).for_each(|commands| engine.apply_batch(commands, &mut ()));

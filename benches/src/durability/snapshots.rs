@@ -18,14 +18,27 @@ use engine::{
 };
 use hdrhistogram::Histogram;
 use journal::{Appender, BEFORE_FIRST, FolderLock, Keep, Opened, Options, Retention, Sequencer, start_locked};
+use ring::Idle;
 use venue::affinity::{self, CoreNumber};
 use venue::archive::{Archive, ArchivePlan, ArchiveStatus};
 use venue::topology::{Topology, Venue};
 
-use super::paced::Pace;
 use crate::failure::Failure;
 use crate::throughput::clock::{Clock, begin, end};
 use crate::times::{histogram, record};
+
+/// How commands are paced.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// Commands a second.
+    pub rate: u64,
+    /// Seconds of a window.
+    pub seconds: u64,
+    /// How threads wait.
+    pub idle: Idle,
+    /// Where what stands for the core is pinned.
+    pub core: Option<usize>,
+}
 
 /// What the venue holds, and what happens to it.
 #[derive(Debug, Clone, Copy)]

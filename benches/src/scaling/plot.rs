@@ -11,9 +11,9 @@ use super::Axis;
 use super::shape::Mode;
 use crate::failure::Failure;
 
-const SIZE: (u32, u32) = (900, 560);
-const INK: RGBColor = RGBColor(40, 40, 40);
-const GRID: RGBColor = RGBColor(225, 225, 225);
+pub(crate) const SIZE: (u32, u32) = (900, 560);
+pub(crate) const INK: RGBColor = RGBColor(40, 40, 40);
+pub(crate) const GRID: RGBColor = RGBColor(225, 225, 225);
 
 /// What an operation costs at one value of an axis.
 #[derive(Debug, Clone, Copy)]
@@ -111,7 +111,7 @@ fn nanoseconds(points: &[Point]) -> Range<f64> {
 }
 
 /// A whole number with commas.
-fn grouped(value: f64) -> String {
+pub(crate) fn grouped(value: f64) -> String {
     let digits = format!("{value:.0}");
     let groups: Vec<&str> =
         digits.as_bytes().rchunks(3).rev().map(|group| str::from_utf8(group).unwrap_or("")).collect();

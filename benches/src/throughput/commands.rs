@@ -153,7 +153,7 @@ impl Clients for Nobody {
 }
 
 /// A session for each account, its commands numbered.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Traders {
     sent: Vec<SessionSequence>,
     requests: u64,

@@ -4,9 +4,9 @@ use engine::EventSink;
 use hdrhistogram::Histogram;
 
 use super::clock::{Clock, begin, end};
-use super::commands::{Clients, Mode};
+use super::commands::{Clients, Mode, Traders};
 use super::floor::Silent;
-use super::resolve::Resolved;
+use super::resolve::{Resolved, resolve};
 use super::run::{Filled, filled_floor};
 use super::workload::{Action, Operation, Part, Stream};
 use crate::failure::Failure;
@@ -63,6 +63,49 @@ pub fn latencies<C: Clients>(
     });
     filled.check(resolved)?;
     Ok(Latencies { clock, engine, floor })
+}
+
+/// Carries out one run of the engine as a whole venue and one of the floor, each operation when it is due and not before:
+/// in nanoseconds since the first is. `engine` and `floor` are told when each was due and when it was done. Nothing sleeps.
+pub fn paced(
+    stream: &Stream,
+    accounts: u16,
+    due: impl Iterator<Item = u64> + Clone,
+    engine: impl FnMut(u64, u64),
+    floor: impl FnMut(u64, u64),
+) -> Result<(), Failure> {
+    let clock = Clock::calibrate();
+    let mut book = filled_floor(stream, Silent);
+    pace(&clock, due.clone(), |index| index, |index| book.run(stream, Part::Timed, index..index + 1), floor);
+    let resolved = resolve(stream, Mode::Venue, accounts, Traders::new(accounts))?;
+    let mut filled = Filled::new(stream, &resolved, Mode::Venue, accounts, Traders::new(accounts));
+    let Filled { engine: venue, clients, reports, .. } = &mut filled;
+    let mut last = venue.last().sequence;
+    let build = |index: usize| {
+        last = last.next();
+        resolved.timed[index].command(last, clients)
+    };
+    pace(&clock, due, build, |command| venue.apply(&command, reports), engine);
+    filled.check(&resolved)
+}
+
+fn pace<T>(
+    clock: &Clock,
+    due: impl Iterator<Item = u64>,
+    mut prepare: impl FnMut(usize) -> T,
+    mut carry_out: impl FnMut(T),
+    mut told: impl FnMut(u64, u64),
+) {
+    let origin = begin();
+    for (index, due_ns) in due.enumerate() {
+        let prepared = prepare(index);
+        let due = origin + clock.ticks(due_ns as f64);
+        while end() < due {
+            std::hint::spin_loop();
+        }
+        carry_out(prepared);
+        told(due_ns, clock.nanoseconds(end() - origin) as u64);
+    }
 }
 
 #[inline(always)]

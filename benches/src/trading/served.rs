@@ -4,8 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
-use client::rustls::RootCertStore;
 use client::rustls::pki_types::{CertificateDer, ServerName};
+use client::rustls::{ClientConfig, RootCertStore, crypto, version};
 use client::{Client, ConnectError, Credentials, Options, Resume, SigningKey, Trust, wire};
 use engine::command::{AddKey, AdminNote, GrantRole, KeyKind, Role};
 use engine::{AccountId, CommandBody, KeyId, SessionId};
@@ -79,14 +79,27 @@ impl Access {
         options: Options,
         resume: Resume,
     ) -> Result<Client, ConnectError> {
-        let credentials = Credentials {
+        let name = ServerName::try_from("localhost").expect("a name");
+        let trust = Trust::certificate(name, self.certificate.clone())?;
+        Client::connect(address, &trust, self.credentials(number), options, resume)
+    }
+
+    /// Who logs in to session `number`.
+    pub fn credentials(&self, number: u32) -> Credentials {
+        Credentials {
             session: wire::SessionId(number.into()),
             key: KEY.key.into(),
             signing_key: self.signing_key.clone(),
-        };
-        let name = ServerName::try_from("localhost").expect("a name");
-        let trust = Trust::certificate(name, self.certificate.clone())?;
-        Client::connect(address, &trust, credentials, options, resume)
+        }
+    }
+
+    /// TLS to the venue and to nobody else.
+    pub fn client_config(&self) -> Result<Arc<ClientConfig>, client::rustls::Error> {
+        let config = ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
+            .with_protocol_versions(&[&version::TLS13])?
+            .with_root_certificates(self.roots()?)
+            .with_no_client_auth();
+        Ok(Arc::new(config))
     }
 
     /// The venue's certificate, and no other.
