@@ -2,6 +2,7 @@
 
 use std::process::{Command, Output};
 
+use benches::load::arguments::Security;
 use benches::load::result::Report;
 
 /// 200 orders count of about 500 that are sent in both turns together.
@@ -55,10 +56,23 @@ fn every_order_is_answered_in_the_venue_and_in_the_echo() {
 
 #[test]
 fn orders_come_in_bursts_over_many_sessions() {
-    let report = report(&["--mode", "round-trip", "--sessions", "40", "--arrivals", "burst"]);
+    let report = report(&["--mode", "round-trip", "--sessions", "40", "--arrivals", "burst", "--security", "plain"]);
     assert_eq!(note(&report, "sent"), note(&report, "answered"));
+    assert_eq!(report.security, Some(Security::Plain));
     // Two turns, in each of which whole bursts of 64 are due.
     assert_eq!(note(&report, "sent") % 64.0, 0.0);
+}
+
+#[test]
+fn hops_add_up_to_the_way_of_their_orders() {
+    let report = report(&["--mode", "round-trip"]);
+    // One in 32 of those that count.
+    let orders = note(&report, "hops_orders");
+    assert!((5.0..=7.0).contains(&(orders + note(&report, "hops_incomplete"))) && orders > 0.0, "{:?}", report.notes);
+    let ratio = note(&report, "hops_sum_to_mean_of_these");
+    assert!((0.95..=1.05).contains(&ratio), "{ratio}");
+    let (first, last) = (&report.hops[0].name, &report.hops[report.hops.len() - 1].name);
+    assert_eq!((first.as_str(), last.as_str()), ("due to client sent", "sent to client read"));
 }
 
 #[test]

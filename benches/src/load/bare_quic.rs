@@ -13,10 +13,10 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use client::rustls::{ClientConfig, ServerConfig};
@@ -31,6 +31,10 @@ use crate::failure::Failure;
 const GROUP_BYTES_MAX: usize = 16 << 10;
 /// How often a silent connection is kept alive.
 const KEEP_ALIVE: Duration = Duration::from_secs(3);
+/// How long subscribers are waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often that is looked at.
+const LOOK: Duration = Duration::from_millis(5);
 const ALPN: &[u8] = b"bare";
 
 /// Publishes bytes.
@@ -46,6 +50,7 @@ struct Outgoing {
     waiting: Mutex<Vec<Bytes>>,
     bell: Notify,
     stop: AtomicBool,
+    subscribers: AtomicUsize,
 }
 
 /// A subscriber's connection, as the publisher has it.
@@ -83,6 +88,15 @@ impl BarePublisher {
         self.address
     }
 
+    /// Waits until so many subscribers are there, on this side, too; whether they are.
+    pub fn wait_for(&self, count: usize) -> bool {
+        let begun = Instant::now();
+        while self.outgoing.subscribers.load(Ordering::Acquire) < count && begun.elapsed() < PATIENCE {
+            std::thread::sleep(LOOK);
+        }
+        self.outgoing.subscribers.load(Ordering::Acquire) >= count
+    }
+
     /// Sends a message to everybody.
     pub fn publish(&self, message: Bytes) {
         self.outgoing.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(message);
@@ -99,7 +113,7 @@ impl BarePublisher {
 
 async fn serve(endpoint: Endpoint, outgoing: Arc<Outgoing>) {
     let peers = Rc::<RefCell<Vec<Rc<Peer>>>>::default();
-    let accepting = spawn_local(accept(endpoint.clone(), Rc::clone(&peers)));
+    let accepting = spawn_local(accept(endpoint.clone(), Rc::clone(&peers), Arc::clone(&outgoing)));
     while !outgoing.stop.load(Ordering::Acquire) {
         let messages = std::mem::take(&mut *outgoing.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         for peer in peers.borrow().iter().filter(|_| !messages.is_empty()) {
@@ -113,14 +127,16 @@ async fn serve(endpoint: Endpoint, outgoing: Arc<Outgoing>) {
     endpoint.wait_idle().await;
 }
 
-async fn accept(endpoint: Endpoint, peers: Rc<RefCell<Vec<Rc<Peer>>>>) {
+async fn accept(endpoint: Endpoint, peers: Rc<RefCell<Vec<Rc<Peer>>>>, outgoing: Arc<Outgoing>) {
     while let Some(incoming) = endpoint.accept().await {
-        let peers = Rc::clone(&peers);
+        let (peers, outgoing) = (Rc::clone(&peers), Arc::clone(&outgoing));
         spawn_local(async move {
             let Ok(connection) = incoming.await else { return };
             let peer = Rc::new(Peer { connection, waiting: RefCell::default(), bell: Notify::new() });
             peers.borrow_mut().push(Rc::clone(&peer));
+            outgoing.subscribers.fetch_add(1, Ordering::Release);
             write(&peer).await;
+            outgoing.subscribers.fetch_sub(1, Ordering::Release);
             peers.borrow_mut().retain(|other| !Rc::ptr_eq(other, &peer));
         });
     }
@@ -178,14 +194,14 @@ impl BareSubscriber {
     }
 
     /// Hands every message to `tell`, until the connection ends. Each stream is read by a task of its own.
-    pub async fn read(&self, message_bytes: usize, tell: Rc<dyn Fn(&[u8])>) {
+    pub async fn read<F: Fn(&[u8]) + 'static>(&self, message_bytes: usize, tell: Rc<F>) {
         while let Ok(stream) = self.connection.accept_uni().await {
             spawn_local(read_stream(stream, message_bytes, Rc::clone(&tell)));
         }
     }
 }
 
-async fn read_stream(mut stream: RecvStream, message_bytes: usize, tell: Rc<dyn Fn(&[u8])>) {
+async fn read_stream(mut stream: RecvStream, message_bytes: usize, tell: Rc<impl Fn(&[u8])>) {
     let mut part: Vec<u8> = Vec::new();
     while let Ok(Some(chunk)) = stream.read_chunk(usize::MAX, true).await {
         let mut bytes = &chunk.bytes[..];

@@ -207,14 +207,10 @@ impl Sockets {
 
     /// Sleeps until there is something to do, unless there was just now.
     fn wait(&mut self, ready: &mut Events) -> io::Result<()> {
-        if self.shared.idle == Idle::Park {
-            self.shared.asleep.store(true, Ordering::Relaxed);
-            fence(Ordering::SeqCst);
-        }
         let reported = self.report_all()?;
         let timeout = match self.shared.idle {
             _ if reported => Some(Duration::ZERO),
-            Idle::Park => None,
+            Idle::Park => self.fall_asleep().then_some(Duration::ZERO),
             Idle::Poll | Idle::Spin if self.under_way > 0 => {
                 std::thread::yield_now();
                 Some(Duration::ZERO)
@@ -227,6 +223,17 @@ impl Sockets {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
             _ => Ok(()),
         }
+    }
+
+    /// Looks for some microseconds if something is under way, and once more behind saying that it sleeps; whether there is
+    /// something to report.
+    fn fall_asleep(&mut self) -> bool {
+        if self.under_way > 0 && self.events.look_a_little() {
+            return true;
+        }
+        self.shared.asleep.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        self.events.has_news()
     }
 
     fn accept(&mut self) -> io::Result<()> {

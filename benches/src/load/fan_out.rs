@@ -222,6 +222,9 @@ fn bare_turn(
     let page = Page::new(arguments, part);
     let begun = Arc::clone(&page.begun);
     let watchers = Watchers::start(source, arguments.subscribers as usize, page)?;
+    if !publisher.wait_for(arguments.subscribers as usize) {
+        return Err(Failure::Missing("not all subscribers reached the bare publisher".to_owned()));
+    }
     let before = Usage::now();
     begun.get_or_init(wall_clock);
     let feed = std::thread::scope(|scope| {

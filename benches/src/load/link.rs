@@ -13,11 +13,12 @@ use client::wire::frame::SESSION_FRAME_MAX;
 use client::wire::session::EstablishmentAck;
 use client::wire::{self, Block, Frame, FrameDecoder, Message, Milliseconds, SessionSequence, Timestamp};
 use client::{Credentials, Options, Resume};
+use gateway::hops::SAMPLED_EVERY;
 use mio::{Registry, Token};
+use venue::ticks;
 
 use super::duplex::{Duplex, More};
 use crate::failure::Failure;
-use crate::throughput::clock;
 use crate::throughput::workload::Operation;
 
 /// How long a venue may take to answer in the handshake and the login.
@@ -58,9 +59,9 @@ impl Sent {
     }
 }
 
-/// One in thirty-two is.
+/// One in so many is: the same as the venue looks at.
 fn is_sampled(number: SessionSequence) -> bool {
-    number.0.is_multiple_of(32)
+    number.0.is_multiple_of(SAMPLED_EVERY)
 }
 
 /// A connection with an open session.
@@ -110,8 +111,8 @@ impl Link {
 
     /// Sends a request; whether it is the first since the last [`flush`](Self::flush).
     pub fn send(&mut self, operation: &Operation, due_ns: u64, sent_ns: u64) -> bool {
+        let sent_ticks = if is_sampled(self.session.next_command()) { ticks::now() } else { 0 };
         let number = super::orders::send(operation, &mut self.session, wall_clock());
-        let sent_ticks = if is_sampled(number) { clock::begin() } else { 0 };
         self.sent.push_back(Sent { number, operation: *operation, due_ns, sent_ns, sent_ticks, answered: false });
         !std::mem::replace(&mut self.is_dirty, true)
     }

@@ -14,6 +14,7 @@
 use std::time::{Duration, Instant};
 
 use super::arguments::Arguments;
+use super::breakdown::{Breakdown, Sampled};
 use super::echo::Echo;
 use super::link::Link;
 use super::orders::Orders;
@@ -27,6 +28,7 @@ use super::stage::Stage;
 use super::traders::{Answered, Tally, Traders, Turn};
 use crate::failure::Failure;
 use crate::throughput::workload::Operation;
+use crate::times::histogram;
 
 const LOAD_MODEL: &str = "open loop, from when an order is due to its first report";
 
@@ -42,12 +44,12 @@ pub fn run(arguments: &Arguments, progress: &Progress) -> Result<Vec<Report>, Fa
     let orders = Orders::of(arguments, &parts);
     let with_limits = stage.is_local()?;
     let (mut venue, mut echo) = (Side::new(arguments), Side::new(arguments));
-    let mut ring = crate::times::histogram();
+    let (mut breakdown, mut ring) = (Breakdown::of_a_round_trip(), histogram());
     for (index, part) in parts.iter().enumerate() {
         let _bar = progress.timed(&format!("turn {} of {TURNS}", index + 1), part.phases.total() * 2);
         let operations = orders.part(index);
         let prefill = if index == 0 { orders.prefill() } else { &[] };
-        venue_turn(&stage, part, prefill, operations, &mut venue)?;
+        venue_turn(&stage, part, prefill, operations, &mut venue, &mut breakdown)?;
         if with_limits {
             echo_turn(&stage, part, operations, &mut echo)?;
             ring += ring_round_trips(stage.threads(), RING_LENGTH);
@@ -57,7 +59,11 @@ pub fn run(arguments: &Arguments, progress: &Progress) -> Result<Vec<Report>, Fa
     report.achieved_rate = Some(venue.recorder.per_second());
     report.series.push(Series::timed("round trip", &venue.recorder));
     report.series.push(Series::of_times("send lateness", venue.tally.lateness.clone()));
+    report.hops = breakdown.hops();
     report.notes = venue.notes("");
+    if !report.hops.is_empty() {
+        report.notes.extend(breakdown.notes(venue.recorder.times().mean()));
+    }
     if with_limits {
         report.series.push(Series::timed("limit: echo", &echo.recorder));
         report.series.push(Series::of_times("send lateness, echo", echo.tally.lateness.clone()));
@@ -120,7 +126,7 @@ impl Side {
         let taken = groups.iter().flat_map(|(group, matches)| {
             let taken = self.usage.of(matches);
             [
-                (format!("{of}cpu_ns_per_order_{group}"), per_order(taken.running_ns)),
+                (format!("{of}cpu_ns_per_order_{group}"), per_order(taken.running_ns).round()),
                 (format!("{of}sleeps_per_order_{group}"), per_order(taken.sleeps)),
             ]
         });
@@ -153,12 +159,23 @@ fn venue_turn(
     prefill: &[Operation],
     operations: &[Operation],
     side: &mut Side,
+    breakdown: &mut Breakdown,
 ) -> Result<(), Failure> {
     let up = stage.up()?;
     stage.on_the_traders_thread(|| {
         let mut traders = Traders::new(stage.open(&up)?, stage.waiting())?;
         fill(&mut traders, prefill)?;
-        side.turn(&mut traders, part, operations, |_| {})
+        let tap = up.served().map(|served| served.hops().tap(operations.len()));
+        let mut sampled = Sampled::default();
+        side.turn(&mut traders, part, operations, |answered| {
+            if part.phases.slice(answered.sent.due_ns).is_some() {
+                sampled.keep(answered);
+            }
+        })?;
+        if let Some(tap) = tap {
+            breakdown.join(&sampled, &tap);
+        }
+        Ok(())
     })?;
     up.down()
 }

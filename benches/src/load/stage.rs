@@ -10,7 +10,7 @@ use client::rustls::{ServerConfig, crypto, version};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tempfile::TempDir;
 use venue::affinity::{self, CoreNumber};
-use venue::arguments::ServeArguments;
+use venue::arguments::{OrderEntrySecurity, ServeArguments};
 use venue::config::Threads;
 use venue::data_folder::DataFolder;
 use venue::serve::Addresses;
@@ -82,7 +82,7 @@ impl Stage {
             let market_data = announced(&self.data)?.market_data;
             return Ok(Up { served: None, order_entry: resolved(address)?, market_data });
         }
-        let arguments = serve_arguments(&self.arguments, &self.data)?;
+        let arguments = serve_arguments(&self.arguments, &self.data);
         // Starting pins the thread that starts: one of its own, and this one stays free.
         let served = std::thread::scope(|scope| {
             let starting = scope.spawn(|| Served::start(&arguments, set_up));
@@ -183,12 +183,16 @@ pub fn prepare(data: &Path) -> Result<(), Failure> {
 }
 
 /// The options of the venue in `data`.
-fn serve_arguments(arguments: &Arguments, data: &Path) -> Result<ServeArguments, Failure> {
-    if arguments.security == Security::Plain {
-        return Err(Failure::Usage("--security plain: the venue serves TLS alone".to_owned()));
+fn serve_arguments(arguments: &Arguments, data: &Path) -> ServeArguments {
+    ServeArguments {
+        idle: arguments.idle,
+        cores: arguments.cores.clone(),
+        order_entry_security: match arguments.security {
+            Security::Tls => OrderEntrySecurity::Tls,
+            Security::Plain => OrderEntrySecurity::PlainLoopback,
+        },
+        ..served::arguments(data, arguments.durability)
     }
-    let (idle, cores) = (arguments.idle, arguments.cores.clone());
-    Ok(ServeArguments { idle, cores, ..served::arguments(data, arguments.durability) })
 }
 
 /// Where the venue that runs on `data` listens.

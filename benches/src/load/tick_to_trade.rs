@@ -174,6 +174,9 @@ fn bare_turn(
     let tls = stage.access().client_config().map_err(ServedError::from)?;
     let source = Source::Bare { address: publisher.address(), tls, message_bytes: TRADE_BYTES };
     let watchers = Watchers::start(source, 1, Tape::default())?;
+    if !publisher.wait_for(1) {
+        return Err(Failure::Missing("not all subscribers reached the bare publisher".to_owned()));
+    }
     let mut due = Vec::with_capacity(operations.len());
     let begun = stage.on_the_traders_thread(|| {
         let mut traders = Traders::new(stage.open_bare(echo.address())?, stage.waiting())?;

@@ -20,12 +20,12 @@ use client::wire::order_entry::{ExecutionReport, OrderEntryMessage};
 use client::wire::{EdgeReason, ExecType, Indicator, JournalSequence, RejectReason, SessionSequence};
 use hdrhistogram::Histogram;
 use mio::{Events, Poll, Token};
+use venue::ticks;
 
 use super::link::{Link, Sent};
 use super::orders::session_of;
 use super::timer::Timer;
 use crate::failure::Failure;
-use crate::throughput::clock;
 use crate::throughput::workload::Operation;
 use crate::times::{histogram, record};
 
@@ -37,6 +37,8 @@ const SENDS_MAX: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often sessions are kept alive.
 const KEEP_ALIVE: Duration = Duration::from_secs(1);
+/// Behind the last answer, what else there is to say of the orders comes without a longer silence.
+const LAST_WORDS: Duration = Duration::from_millis(20);
 /// A due time so near is waited for awake.
 const NEAR_NS: u64 = 2_000;
 const TIMER: Token = Token(usize::MAX);
@@ -136,7 +138,7 @@ impl Traders {
         loop {
             let next = self.sessions.send_due(&mut queue, &mut clerk)?;
             if next == Next::Nothing && clerk.outstanding == 0 {
-                return Ok(());
+                return self.hear_out(&mut clerk);
             }
             self.wait(next, &clerk.origin)?;
             let now = Instant::now();
@@ -161,21 +163,40 @@ impl Traders {
         }
     }
 
+    /// Reads until nothing more comes.
+    fn hear_out(&mut self, clerk: &mut Clerk<'_, impl FnMut(&Answered)>) -> Result<(), Failure> {
+        loop {
+            self.poll_for(LAST_WORDS)?;
+            let mut heard = false;
+            for event in self.events.iter().filter(|event| event.token() != TIMER) {
+                self.sessions.read(event.token().0, clerk)?;
+                heard = true;
+            }
+            if !heard {
+                return Ok(());
+            }
+        }
+    }
+
     fn wait(&mut self, next: Next, origin: &Instant) -> Result<(), Failure> {
         let until_ns = match next {
             Next::At(due_ns) => Some(due_ns.saturating_sub(nanoseconds_since(origin))),
             Next::Nothing | Next::Full => None,
         };
         let timeout = match (self.waiting, until_ns) {
-            (Waiting::Spin, _) => Some(Duration::ZERO),
-            (Waiting::Sleep, Some(until_ns)) if until_ns < NEAR_NS => Some(Duration::ZERO),
+            (Waiting::Spin, _) => Duration::ZERO,
+            (Waiting::Sleep, Some(until_ns)) if until_ns < NEAR_NS => Duration::ZERO,
             (Waiting::Sleep, Some(until_ns)) => {
                 self.timer.once(Duration::from_nanos(until_ns)).map_err(system)?;
-                Some(KEEP_ALIVE)
+                KEEP_ALIVE
             }
-            (Waiting::Sleep, None) => Some(KEEP_ALIVE),
+            (Waiting::Sleep, None) => KEEP_ALIVE,
         };
-        match self.poll.poll(&mut self.events, timeout) {
+        self.poll_for(timeout)
+    }
+
+    fn poll_for(&mut self, timeout: Duration) -> Result<(), Failure> {
+        match self.poll.poll(&mut self.events, Some(timeout)) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(system(error)),
             _ => Ok(()),
         }
@@ -307,7 +328,7 @@ impl<F: FnMut(&Answered)> Clerk<'_, F> {
     ) -> bool {
         let Some(sent) = number.and_then(|number| link.answered(number)) else { return false };
         let read_ns = nanoseconds_since(&self.origin);
-        let read_ticks = if sent.is_sampled() { clock::end() } else { 0 };
+        let read_ticks = if sent.is_sampled() { ticks::now() } else { 0 };
         self.outstanding -= 1;
         self.tally.answered += 1;
         (self.tell)(&Answered { sent, session, read_ns, read_ticks, journal_sequence });

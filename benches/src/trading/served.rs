@@ -11,6 +11,7 @@ use engine::command::{AddKey, AdminNote, GrantRole, KeyKind, Role};
 use engine::{AccountId, CommandBody, KeyId, SessionId};
 use venue::arguments::{DurabilityArgument, ServeArguments};
 use venue::data_folder::{DataFolder, DataFolderError, KeyHolder};
+use venue::hops::HopTimes;
 use venue::serve::{Addresses, Running, ServeError, SetUp};
 use venue::topology::Ended;
 
@@ -137,6 +138,11 @@ impl Served {
     /// How to reach it.
     pub fn access(&self) -> &Access {
         &self.access
+    }
+
+    /// How long the hops of its orders take.
+    pub fn hops(&self) -> &HopTimes {
+        self.running.hops()
     }
 
     /// Opens a new session.
