@@ -4,6 +4,11 @@ use std::process::{Command, Output};
 
 use benches::load::arguments::Security;
 use benches::load::result::Report;
+use benches::load::stage::prepare;
+use benches::trading::served::{Served, arguments};
+use venue::arguments::DurabilityArgument;
+use venue::data_folder::DataFolder;
+use venue::serve::SetUp;
 
 /// 200 orders count of about 500 that are sent in both turns together.
 const SMALL: [&str; 10] =
@@ -73,6 +78,23 @@ fn hops_add_up_to_the_way_of_their_orders() {
     assert!((0.95..=1.05).contains(&ratio), "{ratio}");
     let (first, last) = (&report.hops[0].name, &report.hops[report.hops.len() - 1].name);
     assert_eq!((first.as_str(), last.as_str()), ("due to client sent", "sent to client read"));
+}
+
+#[test]
+fn a_venue_that_runs_already_is_loaded_again_and_again() {
+    let folder = tempfile::tempdir().unwrap();
+    prepare(folder.path()).unwrap();
+    let nothing = |_: &DataFolder| -> SetUp { panic!("it was founded before") };
+    let served = Served::start(&arguments(folder.path(), DurabilityArgument::Buffered), nothing).unwrap();
+    let address = served.addresses().order_entry.to_string();
+    let data = folder.path().to_str().unwrap();
+    for _ in 0..2 {
+        let report = report(&["--mode", "round-trip", "--connect", &address, "--data", data]);
+        assert_eq!((note(&report, "sent"), note(&report, "answered")), (400.0, 400.0));
+        assert_eq!((count(&report, "round trip"), count(&report, "limit: echo")), (200, 200));
+        assert!(report.hops.is_empty(), "another process keeps its stamps");
+    }
+    served.stop().unwrap();
 }
 
 #[test]

@@ -80,9 +80,7 @@ impl Access {
         options: Options,
         resume: Resume,
     ) -> Result<Client, ConnectError> {
-        let name = ServerName::try_from("localhost").expect("a name");
-        let trust = Trust::certificate(name, self.certificate.clone())?;
-        Client::connect(address, &trust, self.credentials(number), options, resume)
+        Client::connect(address, &self.trust()?, self.credentials(number), options, resume)
     }
 
     /// Who logs in to session `number`.
@@ -92,6 +90,12 @@ impl Access {
             key: KEY.key.into(),
             signing_key: self.signing_key.clone(),
         }
+    }
+
+    /// Whom a trader takes for the venue.
+    pub fn trust(&self) -> Result<Trust, client::rustls::Error> {
+        let name = ServerName::try_from("localhost").expect("a name");
+        Trust::certificate(name, self.certificate.clone())
     }
 
     /// TLS to the venue and to nobody else.
