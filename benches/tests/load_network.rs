@@ -61,7 +61,7 @@ fn every_order_is_answered_in_the_venue_and_in_the_echo() {
 
 #[test]
 fn orders_come_in_bursts_over_many_sessions() {
-    let report = report(&["--mode", "round-trip", "--sessions", "40", "--arrivals", "burst", "--security", "plain"]);
+    let report = report(&["--mode", "round-trip", "--sessions", "70", "--arrivals", "burst", "--security", "plain"]);
     assert_eq!(note(&report, "sent"), note(&report, "answered"));
     assert_eq!(report.security, Some(Security::Plain));
     // Two turns, in each of which whole bursts of 64 are due.
@@ -102,6 +102,13 @@ fn a_table_names_the_limit() {
     let output = load(&["--mode", "round-trip"]);
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && said.contains("limit: echo") && said.contains("send lateness"), "{said}");
+}
+
+#[test]
+fn more_sessions_than_the_venue_admits_are_refused() {
+    let output = load(&["--mode", "round-trip", "--sessions", "1001"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(2) && said.contains("--sessions 1001"), "{said}");
 }
 
 #[test]

@@ -24,10 +24,12 @@ use super::parts::Part;
 use crate::failure::Failure;
 use crate::throughput::commands::{self, Mode};
 use crate::throughput::workload::{Action, Operation, Part as StreamPart, Side as StreamSide, Stream};
-use crate::trading::served::admit;
+use crate::trading::served::admit_sessions;
 
 /// Accounts that orders are spread over.
 pub const ACCOUNTS: u16 = 64;
+/// Sessions that a venue for a mix admits.
+pub const SESSIONS_MAX: u32 = 1_000;
 /// The one before them has the fees.
 const FIRST_ACCOUNT: u64 = 2;
 /// How long a venue may take to cancel an account's orders.
@@ -90,7 +92,7 @@ pub fn set_up(folder: &DataFolder) -> SetUp {
             _ => None,
         })
         .collect();
-    Ok(bodies.into_iter().chain(admit(folder, accounts)?).collect())
+    Ok(bodies.into_iter().chain(admit_sessions(folder, SESSIONS_MAX, accounts)?).collect())
 }
 
 /// Which of so many sessions sends an operation.

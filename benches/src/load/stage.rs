@@ -19,7 +19,7 @@ use venue::serve::Addresses;
 
 use super::arguments::{Arguments, Security};
 use super::link::{Link, Protection, wall_clock};
-use super::orders::{Names, clear, set_up};
+use super::orders::{Names, SESSIONS_MAX, clear, set_up};
 use super::traders::{PROCESSORS_TO_SPIN, Waiting};
 use crate::failure::Failure;
 use crate::trading::served::{self, Access, Served, ServedError};
@@ -48,6 +48,10 @@ impl Stage {
     /// Of these arguments.
     pub fn new(arguments: &Arguments) -> Result<Self, Failure> {
         let threads = arguments.threads()?;
+        if arguments.sessions > SESSIONS_MAX {
+            let sessions = arguments.sessions;
+            return Err(Failure::Usage(format!("--sessions {sessions}: the venue admits {SESSIONS_MAX}")));
+        }
         raise_descriptors();
         let (data, temporary) = match (&arguments.data, &arguments.connect) {
             (Some(data), _) => (data.clone(), None),
