@@ -4,6 +4,11 @@ use std::process::{Command, Output};
 
 use benches::load::arguments::Security;
 use benches::load::result::Report;
+use benches::load::stage::prepare;
+use benches::trading::served::{Served, arguments};
+use venue::arguments::DurabilityArgument;
+use venue::data_folder::DataFolder;
+use venue::serve::SetUp;
 
 /// 200 orders count of about 500 that are sent in both turns together.
 const SMALL: [&str; 10] =
@@ -56,7 +61,7 @@ fn every_order_is_answered_in_the_venue_and_in_the_echo() {
 
 #[test]
 fn orders_come_in_bursts_over_many_sessions() {
-    let report = report(&["--mode", "round-trip", "--sessions", "40", "--arrivals", "burst", "--security", "plain"]);
+    let report = report(&["--mode", "round-trip", "--sessions", "70", "--arrivals", "burst", "--security", "plain"]);
     assert_eq!(note(&report, "sent"), note(&report, "answered"));
     assert_eq!(report.security, Some(Security::Plain));
     // Two turns, in each of which whole bursts of 64 are due.
@@ -76,10 +81,34 @@ fn hops_add_up_to_the_way_of_their_orders() {
 }
 
 #[test]
+fn a_venue_that_runs_already_is_loaded_again_and_again() {
+    let folder = tempfile::tempdir().unwrap();
+    prepare(folder.path()).unwrap();
+    let nothing = |_: &DataFolder| -> SetUp { panic!("it was founded before") };
+    let served = Served::start(&arguments(folder.path(), DurabilityArgument::Buffered), nothing).unwrap();
+    let address = served.addresses().order_entry.to_string();
+    let data = folder.path().to_str().unwrap();
+    for _ in 0..2 {
+        let report = report(&["--mode", "round-trip", "--connect", &address, "--data", data]);
+        assert_eq!((note(&report, "sent"), note(&report, "answered")), (400.0, 400.0));
+        assert_eq!((count(&report, "round trip"), count(&report, "limit: echo")), (200, 200));
+        assert!(report.hops.is_empty(), "another process keeps its stamps");
+    }
+    served.stop().unwrap();
+}
+
+#[test]
 fn a_table_names_the_limit() {
     let output = load(&["--mode", "round-trip"]);
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && said.contains("limit: echo") && said.contains("send lateness"), "{said}");
+}
+
+#[test]
+fn more_sessions_than_the_venue_admits_are_refused() {
+    let output = load(&["--mode", "round-trip", "--sessions", "1001"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(2) && said.contains("--sessions 1001"), "{said}");
 }
 
 #[test]

@@ -70,7 +70,9 @@ impl Breakdown {
                 self.incomplete += 1;
                 continue;
             };
-            let stamps: Vec<_> = [sent.sent_ticks].into_iter().chain(*venue).chain([*read_ticks]).collect();
+            // What is read was sent: a thread that loses its processor behind the write stamps late.
+            let venue = venue.map(|stamp| stamp.min(*read_ticks));
+            let stamps: Vec<_> = [sent.sent_ticks].into_iter().chain(venue).chain([*read_ticks]).collect();
             let by_clock = Duration::from_nanos(read_ns - sent.due_ns);
             self.add(Duration::from_nanos(sent.sent_ns - sent.due_ns), &stamps, by_clock, ticks::between);
         }

@@ -190,8 +190,11 @@ fn venue_turn(
     delivered: &mut Delivered,
 ) -> Result<(), Failure> {
     let up = stage.up()?;
+    if !prefill.is_empty() {
+        stage.clear(&up)?;
+    }
     let trust = stage.access().market_data()?;
-    let source = Source::Venue { address: up.market_data(), trust, level: FeedLevel::MarketByPrice };
+    let source = Source::Venue { address: up.market_data()?, trust, level: FeedLevel::MarketByPrice };
     let page = Page::new(arguments, part);
     let begun = Arc::clone(&page.begun);
     let watchers = stage.on_the_traders_thread(|| {

@@ -18,6 +18,7 @@ use mio::{Registry, Token};
 use venue::ticks;
 
 use super::duplex::{Duplex, More};
+use super::orders::{self, Names};
 use crate::failure::Failure;
 use crate::throughput::workload::Operation;
 
@@ -68,6 +69,7 @@ fn is_sampled(number: SessionSequence) -> bool {
 pub struct Link {
     duplex: Duplex,
     session: Session,
+    names: Names,
     /// Requests from the first that is not answered on.
     sent: VecDeque<Sent>,
     /// Whether something was sent that was not handed to the socket.
@@ -76,17 +78,27 @@ pub struct Link {
 
 impl Link {
     /// Connects, logs in and opens the session.
-    pub fn open(address: SocketAddr, protection: &Protection, credentials: Credentials) -> Result<Self, Failure> {
+    pub fn open(
+        address: SocketAddr,
+        protection: &Protection,
+        credentials: Credentials,
+        names: Names,
+    ) -> Result<Self, Failure> {
         // Later than every login before.
         let anew = Resume::Anew(wire::SessionVersion(wall_clock().0));
         let mut session = Session::new(credentials, OPTIONS, anew, wall_clock());
         let mut dialled = Dialled::dial(address, protection).map_err(lost)?;
         log_in(&mut dialled, &mut session)?;
-        Ok(Self::new(dialled.unblock().map_err(lost)?, session))
+        Ok(Self::new(dialled.unblock().map_err(lost)?, session, names))
     }
 
     /// Connects to what answers every request, but knows no sessions: one is opened on this side alone.
-    pub fn open_bare(address: SocketAddr, protection: &Protection, credentials: Credentials) -> Result<Self, Failure> {
+    pub fn open_bare(
+        address: SocketAddr,
+        protection: &Protection,
+        credentials: Credentials,
+        names: Names,
+    ) -> Result<Self, Failure> {
         let mut session = Session::new(credentials, OPTIONS, Resume::Anew(wire::SessionVersion(1)), wall_clock());
         let first = SessionSequence(1);
         let ack = EstablishmentAck { next_sequence: first, next_report_number: first, ..EstablishmentAck::BLANK };
@@ -97,11 +109,11 @@ impl Link {
         session.take_out();
         while session.next_news().is_some() {}
         let duplex = Dialled::dial(address, protection).and_then(Dialled::unblock).map_err(lost)?;
-        Ok(Self::new(duplex, session))
+        Ok(Self::new(duplex, session, names))
     }
 
-    fn new(duplex: Duplex, session: Session) -> Self {
-        Self { duplex, session, sent: VecDeque::with_capacity(1_024), is_dirty: false }
+    fn new(duplex: Duplex, session: Session, names: Names) -> Self {
+        Self { duplex, session, names, sent: VecDeque::with_capacity(1_024), is_dirty: false }
     }
 
     /// Tells when there is something to be read or room to write.
@@ -112,7 +124,7 @@ impl Link {
     /// Sends a request; whether it is the first since the last [`flush`](Self::flush).
     pub fn send(&mut self, operation: &Operation, due_ns: u64, sent_ns: u64) -> bool {
         let sent_ticks = if is_sampled(self.session.next_command()) { ticks::now() } else { 0 };
-        let number = super::orders::send(operation, &mut self.session, wall_clock());
+        let number = orders::send(operation, self.names, &mut self.session, wall_clock());
         self.sent.push_back(Sent { number, operation: *operation, due_ns, sent_ns, sent_ticks, answered: false });
         !std::mem::replace(&mut self.is_dirty, true)
     }

@@ -4,24 +4,36 @@
 //! and amends go through the session that entered it, behind it. Orders of different sessions may overtake one another:
 //! what a cancel names may have traded then, and the cancel is refused. A refusal is an answer, too.
 
+use std::time::Duration;
+
 use client::session::Session;
-use client::wire::order_entry::{NewOrderSingle, OrderCancelReplaceRequest, OrderCancelRequest};
-use client::wire::{
-    AccountId, Block, ClientOrderId, OnDisconnect, OrderType, Price, Quantity, SecurityId, SessionSequence, Side,
-    TimeInForce, Timestamp,
+use client::wire::order_entry::{
+    NewOrderSingle, OrderCancelReplaceRequest, OrderCancelRequest, OrderEntryMessage, OrderMassActionRequest,
 };
+use client::wire::{
+    AccountId, Block, ClientOrderId, MassActionType, OnDisconnect, OrderType, Price, Quantity, SecurityId,
+    SessionSequence, Side, TimeInForce, Timestamp,
+};
+use client::{Client, Incoming};
 use engine::{CommandBody, SessionId};
 use venue::data_folder::DataFolder;
 use venue::serve::SetUp;
 
 use super::arguments::Arguments;
 use super::parts::Part;
+use crate::failure::Failure;
 use crate::throughput::commands::{self, Mode};
 use crate::throughput::workload::{Action, Operation, Part as StreamPart, Side as StreamSide, Stream};
-use crate::trading::served::admit;
+use crate::trading::served::admit_sessions;
 
 /// Accounts that orders are spread over.
 pub const ACCOUNTS: u16 = 64;
+/// Sessions that a venue for a mix admits.
+pub const SESSIONS_MAX: u32 = 1_000;
+/// The one before them has the fees.
+const FIRST_ACCOUNT: u64 = 2;
+/// How long a venue may take to cancel an account's orders.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// The one instrument.
 pub const INSTRUMENT: SecurityId = SecurityId(1);
 
@@ -80,7 +92,7 @@ pub fn set_up(folder: &DataFolder) -> SetUp {
             _ => None,
         })
         .collect();
-    Ok(bodies.into_iter().chain(admit(folder, accounts)?).collect())
+    Ok(bodies.into_iter().chain(admit_sessions(folder, SESSIONS_MAX, accounts)?).collect())
 }
 
 /// Which of so many sessions sends an operation.
@@ -88,21 +100,60 @@ pub fn session_of(operation: &Operation, sessions: usize) -> usize {
     operation.id as usize % sessions
 }
 
-/// Writes an operation as a request into the session's stream; its number.
-pub fn send(operation: &Operation, session: &mut Session, now: Timestamp) -> SessionSequence {
-    match operation.action {
-        Action::New => session.send(&new_order(operation, TimeInForce::GoodTillCancel), now),
-        Action::ImmediateOrCancel => session.send(&new_order(operation, TimeInForce::ImmediateOrCancel), now),
-        Action::Cancel => session.send(&cancel(operation), now),
-        Action::Move => session.send(&amend(operation), now),
+/// What orders of a run are called: no other run at the same venue calls its orders so.
+#[derive(Debug, Clone, Copy)]
+pub struct Names {
+    behind: u64,
+}
+
+impl Names {
+    /// Of a run that begins at this time.
+    pub fn of(now: Timestamp) -> Self {
+        // A name for each of four thousand million orders, in each second.
+        Self { behind: (now.0 / 1_000_000_000) << 32 }
+    }
+
+    fn of_order(self, operation: &Operation) -> ClientOrderId {
+        ClientOrderId(self.behind + u64::from(operation.id))
     }
 }
 
-fn new_order(operation: &Operation, time_in_force: TimeInForce) -> NewOrderSingle {
+/// Writes an operation as a request into the session's stream; its number.
+pub fn send(operation: &Operation, names: Names, session: &mut Session, now: Timestamp) -> SessionSequence {
+    let name = Some(names.of_order(operation));
+    match operation.action {
+        Action::New => session.send(&new_order(operation, name, TimeInForce::GoodTillCancel), now),
+        Action::ImmediateOrCancel => session.send(&new_order(operation, name, TimeInForce::ImmediateOrCancel), now),
+        Action::Cancel => session.send(&cancel(operation, name), now),
+        Action::Move => session.send(&amend(operation, name), now),
+    }
+}
+
+/// Cancels all that an earlier run has left at a venue.
+pub fn clear(client: &mut Client) -> Result<(), Failure> {
+    let accounts = (0..u64::from(ACCOUNTS)).map(|account| AccountId(FIRST_ACCOUNT + account));
+    for account in accounts {
+        client.send(&OrderMassActionRequest {
+            account: Some(account),
+            action: MassActionType::CancelOrders,
+            ..OrderMassActionRequest::BLANK
+        })?;
+        loop {
+            match client.receive_within(PATIENCE)? {
+                Some(Incoming::Message(OrderEntryMessage::OrderMassActionReport(_))) => break,
+                Some(Incoming::Message(_)) => {}
+                other => return Err(Failure::Missing(format!("instead of an account's mass cancel: {other:?}"))),
+            }
+        }
+    }
+    Ok(())
+}
+
+fn new_order(operation: &Operation, name: Option<ClientOrderId>, time_in_force: TimeInForce) -> NewOrderSingle {
     NewOrderSingle {
         account: account_of(operation),
         security_id: INSTRUMENT,
-        client_order_id: Some(name_of(operation)),
+        client_order_id: name,
         price: Some(Price(operation.price.into())),
         order_quantity: Some(Quantity(operation.quantity.into())),
         side: match operation.side {
@@ -116,28 +167,19 @@ fn new_order(operation: &Operation, time_in_force: TimeInForce) -> NewOrderSingl
     }
 }
 
-fn cancel(operation: &Operation) -> OrderCancelRequest {
-    OrderCancelRequest {
-        account: account_of(operation),
-        original_client_order_id: Some(name_of(operation)),
-        ..OrderCancelRequest::BLANK
-    }
+fn cancel(operation: &Operation, name: Option<ClientOrderId>) -> OrderCancelRequest {
+    OrderCancelRequest { account: account_of(operation), original_client_order_id: name, ..OrderCancelRequest::BLANK }
 }
 
-fn amend(operation: &Operation) -> OrderCancelReplaceRequest {
+fn amend(operation: &Operation, name: Option<ClientOrderId>) -> OrderCancelReplaceRequest {
     OrderCancelReplaceRequest {
         account: account_of(operation),
-        original_client_order_id: Some(name_of(operation)),
+        original_client_order_id: name,
         price: Some(Price(operation.price.into())),
         ..OrderCancelReplaceRequest::BLANK
     }
 }
 
 fn account_of(operation: &Operation) -> AccountId {
-    // The one before them has the fees.
-    AccountId(u64::from(2 + operation.id % u32::from(ACCOUNTS)))
-}
-
-fn name_of(operation: &Operation) -> ClientOrderId {
-    ClientOrderId(operation.id.into())
+    AccountId(FIRST_ACCOUNT + u64::from(operation.id % u32::from(ACCOUNTS)))
 }

@@ -162,6 +162,9 @@ fn venue_turn(
     breakdown: &mut Breakdown,
 ) -> Result<(), Failure> {
     let up = stage.up()?;
+    if !prefill.is_empty() {
+        stage.clear(&up)?;
+    }
     stage.on_the_traders_thread(|| {
         let mut traders = Traders::new(stage.open(&up)?, stage.waiting())?;
         fill(&mut traders, prefill)?;

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use client::rustls::{ServerConfig, crypto, version};
+use client::wire::SessionVersion;
+use client::{Client, Options, Resume, Trust};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tempfile::TempDir;
 use venue::affinity::{self, CoreNumber};
@@ -16,8 +18,8 @@ use venue::data_folder::DataFolder;
 use venue::serve::Addresses;
 
 use super::arguments::{Arguments, Security};
-use super::link::{Link, Protection};
-use super::orders::set_up;
+use super::link::{Link, Protection, wall_clock};
+use super::orders::{Names, SESSIONS_MAX, clear, set_up};
 use super::traders::{PROCESSORS_TO_SPIN, Waiting};
 use crate::failure::Failure;
 use crate::trading::served::{self, Access, Served, ServedError};
@@ -29,6 +31,7 @@ pub struct Stage {
     data: PathBuf,
     access: Access,
     protection: Protection,
+    names: Names,
     /// Removed with the stage.
     _temporary: Option<TempDir>,
 }
@@ -38,13 +41,17 @@ pub struct Up {
     /// Nothing if it is somebody else's.
     served: Option<Served>,
     order_entry: SocketAddr,
-    market_data: SocketAddr,
+    data: PathBuf,
 }
 
 impl Stage {
     /// Of these arguments.
     pub fn new(arguments: &Arguments) -> Result<Self, Failure> {
         let threads = arguments.threads()?;
+        if arguments.sessions > SESSIONS_MAX {
+            let sessions = arguments.sessions;
+            return Err(Failure::Usage(format!("--sessions {sessions}: the venue admits {SESSIONS_MAX}")));
+        }
         raise_descriptors();
         let (data, temporary) = match (&arguments.data, &arguments.connect) {
             (Some(data), _) => (data.clone(), None),
@@ -63,7 +70,15 @@ impl Stage {
             Security::Tls => Protection::Tls(access.client_config().map_err(ServedError::from)?),
             Security::Plain => Protection::Plain,
         };
-        Ok(Self { arguments: arguments.clone(), threads, data, access, protection, _temporary: temporary })
+        Ok(Self {
+            arguments: arguments.clone(),
+            threads,
+            data,
+            access,
+            protection,
+            names: Names::of(wall_clock()),
+            _temporary: temporary,
+        })
     }
 
     /// How the venue's threads wait and where they run.
@@ -79,8 +94,7 @@ impl Stage {
     /// Starts the venue, as it was when it was stopped, or finds it.
     pub fn up(&self) -> Result<Up, Failure> {
         if let Some(address) = &self.arguments.connect {
-            let market_data = announced(&self.data)?.market_data;
-            return Ok(Up { served: None, order_entry: resolved(address)?, market_data });
+            return Ok(Up { served: None, order_entry: resolved(address)?, data: self.data.clone() });
         }
         let arguments = serve_arguments(&self.arguments, &self.data);
         // Starting pins the thread that starts: one of its own, and this one stays free.
@@ -88,19 +102,37 @@ impl Stage {
             let starting = scope.spawn(|| Served::start(&arguments, set_up));
             starting.join().expect("a start does not panic")
         })?;
-        let &Addresses { order_entry, market_data, .. } = served.addresses();
-        Ok(Up { served: Some(served), order_entry, market_data })
+        let order_entry = served.addresses().order_entry;
+        Ok(Up { served: Some(served), order_entry, data: self.data.clone() })
+    }
+
+    /// Takes away what an earlier run has left at a venue that is not in this process.
+    pub fn clear(&self, up: &Up) -> Result<(), Failure> {
+        if up.served.is_some() {
+            return Ok(());
+        }
+        let trust = match self.arguments.security {
+            Security::Tls => self.access.trust().map_err(ServedError::from)?,
+            Security::Plain => Trust::PlainLoopback,
+        };
+        let anew = Resume::Anew(SessionVersion(wall_clock().0));
+        let credentials = self.access.credentials(1);
+        let client = Client::connect(up.order_entry, &trust, credentials, Options::DEFAULT, anew);
+        let mut client = client.map_err(ServedError::from)?;
+        clear(&mut client)?;
+        client.close()?;
+        Ok(())
     }
 
     /// Opens all sessions at a venue.
     pub fn open(&self, up: &Up) -> Result<Vec<Link>, Failure> {
-        let open = |number| Link::open(up.order_entry, &self.protection, self.access.credentials(number));
+        let open = |number| Link::open(up.order_entry, &self.protection, self.access.credentials(number), self.names);
         (1..=self.arguments.sessions).map(open).collect()
     }
 
     /// Opens as many connections to what only answers.
     pub fn open_bare(&self, address: SocketAddr) -> Result<Vec<Link>, Failure> {
-        let open = |number| Link::open_bare(address, &self.protection, self.access.credentials(number));
+        let open = |number| Link::open_bare(address, &self.protection, self.access.credentials(number), self.names);
         (1..=self.arguments.sessions).map(open).collect()
     }
 
@@ -164,8 +196,11 @@ impl Up {
     }
 
     /// Where it publishes market data.
-    pub fn market_data(&self) -> SocketAddr {
-        self.market_data
+    pub fn market_data(&self) -> Result<SocketAddr, Failure> {
+        match &self.served {
+            Some(served) => Ok(served.addresses().market_data),
+            None => Ok(announced(&self.data)?.market_data),
+        }
     }
 
     /// Stops it, if it is in this process.

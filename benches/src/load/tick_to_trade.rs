@@ -143,8 +143,11 @@ fn venue_turn(
     venue: &mut Ticks,
 ) -> Result<(), Failure> {
     let up = stage.up()?;
+    if !prefill.is_empty() {
+        stage.clear(&up)?;
+    }
     let trust = stage.access().market_data()?;
-    let source = Source::Venue { address: up.market_data(), trust, level: FeedLevel::Trades };
+    let source = Source::Venue { address: up.market_data()?, trust, level: FeedLevel::Trades };
     let watchers = Watchers::start(source, 1, Tape::default())?;
     let mut due = Vec::with_capacity(operations.len());
     let traded_before = venue.side.tally.aggressors;

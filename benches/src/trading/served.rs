@@ -8,6 +8,7 @@ use client::rustls::pki_types::{CertificateDer, ServerName};
 use client::rustls::{ClientConfig, RootCertStore, crypto, version};
 use client::{Client, ConnectError, Credentials, Options, Resume, SigningKey, Trust, wire};
 use engine::command::{AddKey, AdminNote, GrantRole, KeyKind, Role};
+use engine::limits::SESSIONS_PER_KEY;
 use engine::{AccountId, CommandBody, KeyId, SessionId};
 use venue::arguments::{DurabilityArgument, ServeArguments};
 use venue::data_folder::{DataFolder, DataFolderError, KeyHolder};
@@ -51,11 +52,36 @@ const KEY: KeyHolder = KeyHolder { name: "trader", key: KeyId(1), session: Sessi
 
 /// Lets the key of the folder trade for `accounts`.
 pub fn admit(folder: &DataFolder, accounts: impl IntoIterator<Item = AccountId>) -> SetUp {
-    let (key, note) = (KEY.key, AdminNote::NONE);
-    let public_key = folder.key(&KEY)?.verifying_key().to_bytes();
-    let add: CommandBody = AddKey { key, kind: KeyKind::Ed25519, public_key, note }.into();
-    let grant = |account| GrantRole { key, role: Role::Trader, account, note }.into();
-    Ok([add].into_iter().chain(accounts.into_iter().map(grant)).collect())
+    admit_sessions(folder, SESSIONS_PER_KEY, accounts)
+}
+
+/// The same, through so many sessions: as a key has only some, it has as many siblings as they need.
+pub fn admit_sessions(folder: &DataFolder, sessions: u32, accounts: impl IntoIterator<Item = AccountId>) -> SetUp {
+    let note = AdminNote::NONE;
+    let first = folder.key(&KEY)?;
+    let accounts: Vec<_> = accounts.into_iter().collect();
+    let keys = (1..=sessions).step_by(SESSIONS_PER_KEY as usize).map(key_of);
+    let admit = keys.flat_map(|key| {
+        let public_key = sibling(&first, key).verifying_key().to_bytes();
+        let add: CommandBody = AddKey { key, kind: KeyKind::Ed25519, public_key, note }.into();
+        let grant = move |&account| GrantRole { key, role: Role::Trader, account, note }.into();
+        [add].into_iter().chain(accounts.iter().map(grant))
+    });
+    Ok(admit.collect())
+}
+
+/// Which number the key has that opens a session, from 1.
+fn key_of(session: u32) -> KeyId {
+    KeyId(KEY.key.0 + (session - 1) / SESSIONS_PER_KEY)
+}
+
+/// The key of a number that goes with the folder's one: whoever has that has all.
+fn sibling(first: &SigningKey, key: KeyId) -> SigningKey {
+    let mut secret = first.to_bytes();
+    for (byte, other) in secret.iter_mut().zip((key.0 - KEY.key.0).to_le_bytes()) {
+        *byte ^= other;
+    }
+    SigningKey::from_bytes(&secret)
 }
 
 /// What a trader needs to reach the venue of a folder.
@@ -80,18 +106,23 @@ impl Access {
         options: Options,
         resume: Resume,
     ) -> Result<Client, ConnectError> {
-        let name = ServerName::try_from("localhost").expect("a name");
-        let trust = Trust::certificate(name, self.certificate.clone())?;
-        Client::connect(address, &trust, self.credentials(number), options, resume)
+        Client::connect(address, &self.trust()?, self.credentials(number), options, resume)
     }
 
     /// Who logs in to session `number`.
     pub fn credentials(&self, number: u32) -> Credentials {
+        let key = key_of(number);
         Credentials {
             session: wire::SessionId(number.into()),
-            key: KEY.key.into(),
-            signing_key: self.signing_key.clone(),
+            key: key.into(),
+            signing_key: sibling(&self.signing_key, key),
         }
+    }
+
+    /// Whom a trader takes for the venue.
+    pub fn trust(&self) -> Result<Trust, client::rustls::Error> {
+        let name = ServerName::try_from("localhost").expect("a name");
+        Trust::certificate(name, self.certificate.clone())
     }
 
     /// TLS to the venue and to nobody else.
