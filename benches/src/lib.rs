@@ -12,6 +12,7 @@
 //! * [`machine`] — what a figure was taken on.
 //! * [`durability`] — what it costs that nothing is lost, beside the bare disk and the engine alone.
 //! * [`scaling`] — venues of sizes that are asked for, and what an operation costs in them.
+//! * [`operations`] — single operations of each kind, in books that stay as deep as they are.
 //! * [`decimal`] — exact decimal numbers, to and from ticks, lots and smallest units.
 
 pub mod decimal;
@@ -23,6 +24,7 @@ pub mod input;
 pub mod json;
 pub mod load;
 pub mod machine;
+pub mod operations;
 pub mod outcome;
 pub mod scaling;
 pub mod script;
