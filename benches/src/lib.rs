@@ -11,7 +11,10 @@
 //! * [`load`] — load that does not lie: open loop, every result beside its limit.
 //! * [`machine`] — what a figure was taken on.
 //! * [`durability`] — what it costs that nothing is lost, beside the bare disk and the engine alone.
+//! * [`instructions`] — what the hot paths cost in instructions, and whether that has grown.
+//! * [`io_kinds`] — ways for a thread to serve sockets and hear from another thread, beside each other.
 //! * [`scaling`] — venues of sizes that are asked for, and what an operation costs in them.
+//! * [`operations`] — single operations of each kind, in books that stay as deep as they are.
 //! * [`decimal`] — exact decimal numbers, to and from ticks, lots and smallest units.
 
 pub mod decimal;
@@ -20,9 +23,12 @@ pub mod durability;
 pub mod failure;
 pub mod flow;
 pub mod input;
+pub mod instructions;
+pub mod io_kinds;
 pub mod json;
 pub mod load;
 pub mod machine;
+pub mod operations;
 pub mod outcome;
 pub mod scaling;
 pub mod script;

@@ -1,0 +1,50 @@
+//! The comparison of kinds of I/O in miniature: a line for each measurement, every request answered.
+
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn io_kinds(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_io_kinds")).args(arguments).output().unwrap()
+}
+
+#[test]
+fn every_line_says_what_was_measured() {
+    let output =
+        io_kinds(&["--kind", "readiness", "--connections", "1,3", "--windows", "1,4", "--seconds", "0.02", "--json"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines: Vec<Value> =
+        String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let said = |line: &Value| {
+        let number = |name: &str| line[name].as_u64().unwrap();
+        (line["route"].as_str().unwrap().to_owned(), number("connections"), number("window"))
+    };
+    let mut expected = Vec::new();
+    for route in ["direct", "hand-off"] {
+        expected.extend(
+            [(1, 1), (1, 4), (3, 1), (3, 4)].map(|(connections, window)| (route.to_owned(), connections, window)),
+        );
+    }
+    assert_eq!(lines.iter().map(said).collect::<Vec<_>>(), expected);
+    for line in &lines {
+        assert!(line["answers"].as_u64().unwrap() > 0, "{line}");
+        let times = ["p50_ns", "p99_ns", "max_ns"].map(|name| line[name].as_u64().unwrap());
+        assert!(times.is_sorted(), "{line}");
+    }
+}
+
+#[test]
+fn a_wrong_argument_is_named() {
+    let cases = [
+        (&["--seconds", "0"][..], "--seconds"),
+        (&["--windows", "33"], "--windows"),
+        (&["--connections", "0"], "--connections"),
+        (&["--cores", "100000"], "--cores"),
+    ];
+    for (arguments, name) in cases {
+        let output = io_kinds(arguments);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(name), "{said}");
+    }
+}
