@@ -55,11 +55,12 @@ pub mod traffic;
 pub mod watchers;
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use venue::exit::Exit;
 
 use self::arguments::{Arguments, CommandLine, Mode, Task};
-use self::environment::Watch;
+use self::environment::{Watch, load_average};
 use self::progress::Progress;
 use self::result::Report;
 use crate::failure::Failure;
@@ -95,10 +96,15 @@ fn say(progress: &Progress, text: &str) -> Result<(), Failure> {
     progress.say(text).map_err(|error| Failure::io(Path::new("standard output"), error))
 }
 
+/// Before the first run.
+static LOAD_AVERAGE: OnceLock<Option<f64>> = OnceLock::new();
+
 /// One run of a mode, what it was taken on included.
 pub fn measure(arguments: &Arguments, progress: &Progress) -> Result<Vec<Report>, Failure> {
     arguments.check()?;
-    let watch = Watch::begin(Path::new("/"), arguments);
+    let root = Path::new("/");
+    let load_average = *LOAD_AVERAGE.get_or_init(|| load_average(root));
+    let watch = Watch::begin(root, load_average, arguments);
     let mut reports = run_mode(arguments, progress)?;
     progress.clear();
     let environment = watch.end();

@@ -77,7 +77,7 @@ pub struct Arguments {
     /// How long it runs on behind what counts, so that the last that count are answered under load as well.
     #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = duration)]
     pub cool_down: Duration,
-    /// Sessions that the orders are spread over.
+    /// Sessions that the orders are spread over; without a network there are 64.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub sessions: u32,
     /// How sending times follow one another.
@@ -151,6 +151,16 @@ pub enum Mode {
     FanOut,
 }
 
+impl Mode {
+    /// Whether orders reach the venue through its door.
+    pub fn has_network(self) -> bool {
+        match self {
+            Self::Engine | Self::Pipeline | Self::Recovery => false,
+            Self::RoundTrip | Self::TickToTrade | Self::FanOut => true,
+        }
+    }
+}
+
 /// How sending times follow one another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Arrivals {
@@ -187,6 +197,9 @@ impl Arguments {
         self.threads()?;
         if self.duration.is_zero() {
             return Err(Failure::Usage("--duration: nothing would count".to_owned()));
+        }
+        if self.connect.is_some() && !self.mode.has_network() {
+            return Err(Failure::Usage(format!("--connect: --mode {} has its venue in this process", name(self.mode))));
         }
         let Some(rate) = self.rate else { return self.check_closed() };
         let orders = rate as f64 * self.phases().total().as_secs_f64();
@@ -275,6 +288,7 @@ mod tests {
             (&["--mode", "pipeline", "--rate", "10000000", "--duration", "1h"], "--rate 10000000"),
             (&["--mode", "engine", "--cores", "100000"], "100000"),
             (&["--mode", "engine", "--idle", "spin"], "--cores"),
+            (&["--mode", "engine", "--connect", "localhost:1"], "--connect"),
         ] {
             let error = parsed(options).measurements().unwrap_err();
             assert!(error.to_string().contains(named), "{error}");

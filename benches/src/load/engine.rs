@@ -17,7 +17,7 @@ use crate::throughput::latency::paced;
 use crate::throughput::workload::{Part, Stream};
 use crate::throughput::{Candidate, Measured, Options, measure};
 
-/// Accounts that orders are spread over.
+/// Accounts that orders are spread over where there is no network, each with a session.
 pub(super) const ACCOUNTS: u16 = 64;
 
 /// Operations of the run that finds out how many fill the time.

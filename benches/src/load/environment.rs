@@ -42,7 +42,7 @@ pub struct Environment {
     pub file_system: String,
     /// Of the data folder: what it is on.
     pub device: String,
-    /// Threads that wanted a processor in the minute before.
+    /// Threads that wanted a processor in the minute before this process began.
     pub load_average: Option<f64>,
     /// How idle threads wait, and where threads run.
     pub threads: String,
@@ -91,12 +91,13 @@ struct Counters {
 }
 
 impl Watch {
-    /// Looks at what will stay, and at the counters.
-    pub fn begin(root: &Path, arguments: &Arguments) -> Self {
+    /// Looks at what will stay, and at the counters. The load average is taken before the first run, as a run adds to it.
+    pub fn begin(root: &Path, load_average: Option<f64>, arguments: &Arguments) -> Self {
         let threads = arguments.threads().ok();
         let cores = arguments.cores.clone();
         let directory = arguments.directory();
         let mut environment = look(root, &cores, &fs::canonicalize(&directory).unwrap_or(directory));
+        environment.load_average = load_average;
         environment.threads = threads.as_ref().map(|threads| threads.description.clone()).unwrap_or_default();
         let purpose = Purpose {
             cores,
@@ -137,6 +138,11 @@ fn processor_time(root: &Path) -> Option<(u64, u64)> {
     Some((ticks.iter().take(8).sum(), *ticks.get(7)?))
 }
 
+/// Threads that wanted a processor in the minute before.
+pub fn load_average(root: &Path) -> Option<f64> {
+    text(root, "proc/loadavg").split_whitespace().next()?.parse().ok()
+}
+
 fn look(root: &Path, cores: &[usize], directory: &Path) -> Environment {
     let machine = Machine::look(root);
     let processor = |name: &str| format!("sys/devices/system/cpu/{name}");
@@ -158,7 +164,6 @@ fn look(root: &Path, cores: &[usize], directory: &Path) -> Environment {
         huge_pages: chosen(&text(root, "sys/kernel/mm/transparent_hugepage/enabled")),
         file_system,
         device,
-        load_average: text(root, "proc/loadavg").split_whitespace().next().and_then(|load| load.parse().ok()),
         debug: cfg!(debug_assertions),
         target_features: target_features(),
         rustflags: option_env!("RUSTFLAGS").unwrap_or_default().to_owned(),
@@ -364,7 +369,7 @@ mod tests {
             ("sys/devices/system/clocksource/clocksource0/current_clocksource", "hpet\n"),
             ("sys/kernel/mm/transparent_hugepage/enabled", "[always] madvise never\n"),
         ]);
-        let watch = Watch::begin(root.path(), &arguments(&["--directory", "/tmp"]));
+        let watch = Watch::begin(root.path(), load_average(root.path()), &arguments(&["--directory", "/tmp"]));
         // 200 ticks more, of which the hypervisor took 6.
         fs::write(root.path().join("proc/stat"), "cpu  200 0 150 744 0 0 0 106 99 0\n").unwrap();
         let environment = watch.end();
@@ -427,7 +432,7 @@ mod tests {
     #[test]
     fn a_machine_that_says_nothing_is_no_failure() {
         let root = machine(&[]);
-        let environment = Watch::begin(root.path(), &arguments(&[])).end();
+        let environment = Watch::begin(root.path(), load_average(root.path()), &arguments(&[])).end();
         assert_eq!((environment.kernel.as_str(), environment.stolen, environment.turbo), ("", None, None));
         assert_eq!(environment.processor, "unknown");
     }

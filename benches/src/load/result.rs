@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use venue::arguments::{DurabilityArgument, IdleArgument};
 
 use super::arguments::{Arguments, Arrivals, Mix, Mode, Security};
+use super::engine::ACCOUNTS;
 use super::environment::Environment;
 use super::recorder::Recorder;
 
@@ -138,7 +139,7 @@ pub struct Hop {
 impl Report {
     /// A run of what `arguments` say, without anything timed yet. What it was taken on is added when it has ended.
     pub fn new(arguments: &Arguments, load_model: impl Into<String>) -> Self {
-        let has_network = matches!(arguments.mode, Mode::RoundTrip | Mode::TickToTrade | Mode::FanOut);
+        let has_network = arguments.mode.has_network();
         Self {
             mode: arguments.mode,
             security: has_network.then_some(arguments.security),
@@ -147,7 +148,7 @@ impl Report {
             mix: arguments.mix,
             rate: arguments.rate,
             achieved_rate: None,
-            sessions: arguments.sessions,
+            sessions: if has_network { arguments.sessions } else { ACCOUNTS.into() },
             warm_up_s: arguments.warm_up.as_secs_f64(),
             seconds: arguments.duration.as_secs_f64(),
             durability: (arguments.mode != Mode::Engine).then_some(arguments.durability),

@@ -69,6 +69,11 @@ fn environment(text: &mut String, environment: &Environment) {
         ),
     );
     line(text, &format!("threads {}", environment.threads));
+    let mut counted = Vec::new();
+    counted.extend(environment.load_average.map(|load| format!("load average {load:.1} before")));
+    counted.extend(environment.stolen.map(|share| format!("{:.1} % taken by the hypervisor", share * 100.0)));
+    counted.extend(environment.switches.map(|count| format!("{} involuntary switches", grouped(count as f64))));
+    line(text, &counted.join(", "));
     environment.warnings.iter().for_each(|warning| line(text, &format!("warning: {warning}")));
 }
 

@@ -117,7 +117,10 @@ fn rates(reports: &[Report]) -> Range<f64> {
     rates().fold(f64::MAX, f64::min) / 1.3..rates().fold(1.0, f64::max) * 1.3
 }
 
-/// From a power of ten that is below everything drawn to one that is above.
+/// What the key takes of the height: nothing is drawn there.
+const KEY_SHARE: f64 = 0.32;
+
+/// From a power of ten that is below everything drawn, up to what leaves room for the key.
 fn microseconds(reports: &[Report]) -> Range<f64> {
     let drawn = |report: &Report| -> Vec<u64> {
         let of = |series: &Series| PERCENTILES.into_iter().filter_map(|(.., value)| value(series)).collect::<Vec<_>>();
@@ -125,6 +128,6 @@ fn microseconds(reports: &[Report]) -> Range<f64> {
     };
     let times = || reports.iter().flat_map(drawn).map(|ns| ns as f64 / 1e3);
     let lowest = times().fold(f64::MAX, f64::min).clamp(0.001, 1e7).log10().floor();
-    let highest = times().fold(0.001, f64::max).log10().ceil().max(lowest + 1.0);
-    10_f64.powf(lowest)..10_f64.powf(highest)
+    let highest = times().fold(0.001, f64::max).log10().max(lowest + 1.0);
+    10_f64.powf(lowest)..10_f64.powf(lowest + (highest - lowest) / (1.0 - KEY_SHARE))
 }
