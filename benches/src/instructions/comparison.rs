@@ -6,6 +6,8 @@ use super::{PATHS, Path};
 
 /// Functions that are named where a path has grown.
 const NAMED: usize = 5;
+/// What a function has grown by at least, if it is named: what the record's tenths can tell.
+const LEAST_SHOWN: f64 = 0.1;
 /// What libraries may differ by: another version of the C library allocates and copies a little otherwise.
 const LIBRARIES_PERCENT: f64 = 25.0;
 /// The least that is something in libraries: less than a call of any allocator.
@@ -150,7 +152,7 @@ fn grown(before: &[Function], now: &[(String, f64)]) -> Vec<(String, Option<f64>
     let mut grown: Vec<(String, Option<f64>, f64)> =
         now.iter().map(|(name, now)| (name.clone(), recorded(name), *now)).collect();
     let growth = |(_, before, now): &(String, Option<f64>, f64)| now - before.unwrap_or_default();
-    grown.retain(|function| growth(function) > 0.0);
+    grown.retain(|function| growth(function) >= LEAST_SHOWN);
     grown.sort_by(|one, other| growth(other).total_cmp(&growth(one)));
     grown.truncate(NAMED);
     grown
