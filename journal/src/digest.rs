@@ -171,15 +171,28 @@ impl Default for EventDigest {
 
 impl EventSink for EventDigest {
     fn event(&mut self, header: &EventHeader, event: &Event) {
-        assert!(header.id.sequence > self.applied, "an event behind its command's end");
-        self.applied(Sequence(header.id.sequence.0 - 1));
+        self.begin(header);
         header.encode(&mut self.block);
         event.encode(&mut self.block);
-        self.event_count += 1;
     }
 }
 
 impl EventDigest {
+    /// As [`EventSink::event`], of an event whose canonical bytes, the header's in front, are there already.
+    ///
+    /// # Panics
+    /// If its command was said to have ended.
+    pub fn event_bytes(&mut self, header: &EventHeader, bytes: &[u8]) {
+        self.begin(header);
+        self.block.write(bytes);
+    }
+
+    fn begin(&mut self, header: &EventHeader) {
+        assert!(header.id.sequence > self.applied, "an event behind its command's end");
+        self.applied(Sequence(header.id.sequence.0 - 1));
+        self.event_count += 1;
+    }
+
     /// Takes events of the block in progress that were encoded elsewhere.
     pub(crate) fn encoded(&mut self, events: &EncodedEvents) {
         self.block.write(events.as_slice());

@@ -225,7 +225,7 @@ fn pass(feed: &Feed<'_>, commands: &CommandRing, reader: EventReader) -> Result<
 fn read(feed: &Feed<'_>, mut reader: EventReader, origin: Instant, count: &AtomicU64) -> Result<Tally, Failure> {
     let (mut tally, mut commands, mut now) = (feed.tally(), 0, 0);
     while commands < count.load(Ordering::Acquire) {
-        match reader.poll() {
+        match reader.poll_bytes() {
             // What the venue itself does has no such time.
             Polled::Event(header, _) if header.id.index == 0 && header.received_at != Timestamp::NONE => {
                 if feed.is_open() || commands % LOOK == 0 {
@@ -235,7 +235,8 @@ fn read(feed: &Feed<'_>, mut reader: EventReader, origin: Instant, count: &Atomi
                 commands += 1;
             }
             Polled::Event(..) => {}
-            Polled::Empty => reader.wait(WAIT),
+            Polled::Empty if feed.is_open() => reader.wait(WAIT),
+            Polled::Empty => reader.wait_at_leisure(WAIT),
             Polled::Lapped(_) | Polled::Closed => return Err(ended()),
         }
     }

@@ -24,22 +24,23 @@ const WORDS: usize = EVENT_BYTES.div_ceil(8);
 ///
 /// # Memory ordering
 ///
-/// A slot holds the canonical bytes of one event as words, and a version. All are atomics, so that a reader that is
-/// being lapped reads words of two events at worst, never undefined ones, and the version tells:
+/// A slot holds the canonical bytes of one event as words, and a version: its place and how many bytes there are. All are
+/// atomics, so that a reader that is being lapped reads words of two events at worst, never undefined ones, and the version
+/// tells:
 ///
 /// ```text
-///   publisher, event at place p                reader of place p
-///   ───────────────────────────                ─────────────────
-///   version.store(2p + 1, Relaxed)             published.load(Acquire) > p
+///   publisher, event of n bytes at place p     reader of place p
+///   ──────────────────────────────────────     ─────────────────
+///   version.store((p + 1, 0), Relaxed)         published.load(Acquire) > p
 ///   fence(Release)                             v1 = version.load(Acquire)
 ///   words.store(…, Relaxed)                    words.load(Relaxed)
-///   version.store(2p + 2, Release)             fence(Acquire)
+///   version.store((p + 1, n), Release)         fence(Acquire)
 ///   published.store(p + 1, Release)            v2 = version.load(Relaxed)
-///                                              whole if v1 = v2 = 2p + 2, else lapped
+///                                              whole if v1 = v2 = (p + 1, n) with n > 0, else lapped
 /// ```
 ///
-/// If the reader saw any word of a later event, its fence pairs with the publisher's, and v2 is at least the odd version
-/// before that word. If it saw all words of its own event, v1 = 2p + 2 ordered them behind their stores.
+/// If the reader saw any word of a later event, its fence pairs with the publisher's, and v2 is at least the unfinished
+/// version before that word. If it saw all words of its own event, v1 ordered them behind their stores.
 ///
 /// A gating reader stores its place with Release behind its last look at a slot; the publisher loads it with Acquire
 /// before it overwrites the slot.
@@ -99,6 +100,8 @@ pub struct Publisher {
     /// The last command whose end was told.
     told: Sequence,
     state: PublisherState,
+    /// The event that is being published; kept, so that nothing is cleared for the next.
+    bytes: Bytes,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,6 +122,8 @@ pub struct EventReader {
     freed: u64,
     /// Where it rested last.
     rested: u64,
+    /// The event that was read last.
+    bytes: Bytes,
 }
 
 /// How long a reader rests that is in no hurry.
@@ -126,10 +131,9 @@ const REST: Duration = Duration::from_millis(1);
 
 /// What a reader found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "an event is on its way through, not kept")]
-pub enum Polled {
-    /// The next event.
-    Event(EventHeader, Event),
+pub enum Polled<H = EventHeader, E = Event> {
+    /// The next event, or what was asked for of it.
+    Event(H, E),
     /// Nothing is published and released.
     Empty,
     /// So many events were overwritten before they were read; the next poll goes on behind them.
@@ -162,10 +166,18 @@ impl EventRing {
             room: Bell::new(),
             idle,
         });
-        let reader = |gate| EventReader { ring: Arc::clone(&ring), place: 0, gate: Some(gate), freed: 0, rested: 0 };
+        let reader = |gate| EventReader {
+            ring: Arc::clone(&ring),
+            place: 0,
+            gate: Some(gate),
+            freed: 0,
+            rested: 0,
+            bytes: Bytes::default(),
+        };
         let readers = (0..gating_reader_count).map(reader).collect();
         let room_until = capacity as u64;
-        (Publisher { ring, place: 0, room_until, told: Sequence::NONE, state: PublisherState::Open }, readers)
+        let (told, state, bytes) = (Sequence::NONE, PublisherState::Open, Bytes::default());
+        (Publisher { ring, place: 0, room_until, told, state, bytes }, readers)
     }
 
     fn capacity(&self) -> u64 {
@@ -182,10 +194,10 @@ impl EventRing {
         slowest.map_or(u64::MAX, |place| place + self.capacity())
     }
 
-    fn may_see(&self, header: &EventHeader) -> bool {
+    fn may_see(&self, event: &Bytes) -> bool {
         match &self.release {
             Release::AsPublished => true,
-            Release::After(watermark) => header.id.sequence.0 <= watermark.get(),
+            Release::After(watermark) => event.header().id.sequence.0 <= watermark.get(),
         }
     }
 
@@ -208,8 +220,9 @@ impl EventRing {
         if self.published.load(Ordering::Acquire) == place {
             return self.closed.load(Ordering::Acquire);
         }
-        let unseen = self.slot(place).read(place);
-        unseen.is_none_or(|(header, _)| self.may_see(&header)) || self.will_never_release()
+        let mut header = Bytes::default();
+        let is_whole = self.slot(place).copy_front(place, EventHeader::LENGTH, &mut header);
+        !is_whole || self.may_see(&header) || self.will_never_release()
     }
 
     fn will_never_release(&self) -> bool {
@@ -220,13 +233,8 @@ impl EventRing {
 impl Publisher {
     /// A reader that sees every event from now on, and may be lapped.
     pub fn reader(&self) -> EventReader {
-        EventReader {
-            ring: Arc::clone(&self.ring),
-            place: self.place,
-            gate: None,
-            freed: self.place,
-            rested: self.place,
-        }
+        let (ring, place) = (Arc::clone(&self.ring), self.place);
+        EventReader { ring, place, gate: None, freed: place, rested: place, bytes: Bytes::default() }
     }
 
     /// Says that all events of the commands up to `sequence` are published, and wakes the readers. For the end of a
@@ -276,10 +284,10 @@ impl EventSink for Publisher {
         if self.state == PublisherState::Void {
             return;
         }
-        let mut bytes = Bytes::default();
-        header.encode(&mut bytes);
-        event.encode(&mut bytes);
-        self.ring.slot(self.place).write(self.place, &bytes);
+        self.bytes.length = 0;
+        header.encode(&mut self.bytes);
+        event.encode(&mut self.bytes);
+        self.ring.slot(self.place).write(self.place, &self.bytes);
         self.place += 1;
         self.ring.published.store(self.place, Ordering::Release);
     }
@@ -295,6 +303,29 @@ impl Drop for Publisher {
 impl EventReader {
     /// The next event, if one is published and released.
     pub fn poll(&mut self) -> Polled {
+        match self.advance() {
+            Polled::Event((), ()) => {
+                let (header, event) = self.bytes.decode();
+                Polled::Event(header, event)
+            }
+            Polled::Empty => Polled::Empty,
+            Polled::Lapped(count) => Polled::Lapped(count),
+            Polled::Closed => Polled::Closed,
+        }
+    }
+
+    /// The same for who needs no more of an event than its header and the canonical bytes of both.
+    pub fn poll_bytes(&mut self) -> Polled<EventHeader, &[u8]> {
+        match self.advance() {
+            Polled::Event((), ()) => Polled::Event(self.bytes.header(), self.bytes.as_slice()),
+            Polled::Empty => Polled::Empty,
+            Polled::Lapped(count) => Polled::Lapped(count),
+            Polled::Closed => Polled::Closed,
+        }
+    }
+
+    /// Goes behind the next event, whose bytes are kept then.
+    fn advance(&mut self) -> Polled<(), ()> {
         // Closed is read first: what was published before it is then seen as well.
         let closed = self.ring.closed.load(Ordering::Acquire);
         let published = self.ring.published.load(Ordering::Acquire);
@@ -305,25 +336,23 @@ impl EventReader {
         if published - self.place > self.ring.capacity() {
             return self.lapped(published);
         }
-        match self.ring.slot(self.place).read(self.place) {
-            None => self.lapped(self.ring.published.load(Ordering::Acquire)),
-            Some((header, event)) if self.ring.may_see(&header) => {
-                self.place += 1;
-                if self.place - self.freed >= self.ring.capacity() / 8 {
-                    self.free();
-                }
-                Polled::Event(header, event)
-            }
-            Some(_) => {
-                self.free();
-                if self.ring.will_never_release() {
-                    // The watermark's bell woke the readers alone; the publisher may be waiting for room.
-                    self.ring.room.ring();
-                    return if closed { Polled::Closed } else { Polled::Empty };
-                }
-                Polled::Empty
-            }
+        if !self.ring.slot(self.place).copy(self.place, &mut self.bytes) {
+            return self.lapped(self.ring.published.load(Ordering::Acquire));
         }
+        if self.ring.may_see(&self.bytes) {
+            self.place += 1;
+            if self.place - self.freed >= self.ring.capacity() / 8 {
+                self.free();
+            }
+            return Polled::Event((), ());
+        }
+        self.free();
+        if self.ring.will_never_release() {
+            // The watermark's bell woke the readers alone; the publisher may be waiting for room.
+            self.ring.room.ring();
+            return if closed { Polled::Closed } else { Polled::Empty };
+        }
+        Polled::Empty
     }
 
     /// The last command all of whose events are published.
@@ -401,7 +430,7 @@ impl EventReader {
     }
 
     /// Skips what cannot be read any more, and half a ring beyond it, so that the publisher does not lap it at once.
-    fn lapped(&mut self, published: u64) -> Polled {
+    fn lapped(&mut self, published: u64) -> Polled<(), ()> {
         let next = published - self.ring.capacity() / 2;
         let missed = next - self.place;
         self.place = next;
@@ -438,36 +467,55 @@ impl Slot {
     }
 
     fn write(&self, place: u64, bytes: &Bytes) {
-        self.version.store(2 * place + 1, Ordering::Relaxed);
+        self.version.store(version(place, 0), Ordering::Relaxed);
         fence(Ordering::Release);
         let used = bytes.length.div_ceil(8);
         for (word, chunk) in self.words[..used].iter().zip(bytes.buffer.as_chunks::<8>().0) {
             word.store(u64::from_le_bytes(*chunk), Ordering::Relaxed);
         }
-        self.version.store(2 * place + 2, Ordering::Release);
+        self.version.store(version(place, bytes.length), Ordering::Release);
     }
 
     /// The event at `place`; `None` if it was overwritten.
+    #[cfg(all(test, loom))]
     fn read(&self, place: u64) -> Option<(EventHeader, Event)> {
-        let whole = 2 * place + 2;
-        if self.version.load(Ordering::Acquire) != whole {
-            return None;
+        let mut bytes = Bytes::default();
+        self.copy(place, &mut bytes).then(|| bytes.decode())
+    }
+
+    /// Whether the event at `place` is in `bytes` now, and was not overwritten.
+    fn copy(&self, place: u64, bytes: &mut Bytes) -> bool {
+        self.copy_front(place, EVENT_BYTES, bytes)
+    }
+
+    /// The same of as many of its bytes at most.
+    fn copy_front(&self, place: u64, bytes_max: usize, bytes: &mut Bytes) -> bool {
+        let found = self.version.load(Ordering::Acquire);
+        let length = (found & (LENGTHS - 1)) as usize;
+        if found / LENGTHS != place + 1 || length == 0 {
+            return false;
         }
-        let mut buffer = [0; 8 * WORDS];
-        for (chunk, word) in buffer.as_chunks_mut::<8>().0.iter_mut().zip(&self.words) {
+        bytes.length = length.min(bytes_max);
+        let used = bytes.length.div_ceil(8);
+        for (chunk, word) in bytes.buffer.as_chunks_mut::<8>().0.iter_mut().zip(&self.words[..used]) {
             *chunk = word.load(Ordering::Relaxed).to_le_bytes();
         }
         fence(Ordering::Acquire);
-        if self.version.load(Ordering::Relaxed) != whole {
-            return None;
-        }
-        let mut decoder = Decoder::new(&buffer);
-        let decoded = decoder.read().and_then(|header| Ok((header, decoder.read()?)));
-        Some(decoded.expect("the publisher wrote canonical bytes"))
+        self.version.load(Ordering::Relaxed) == found
     }
 }
 
+/// More than any event has bytes.
+const LENGTHS: u64 = 1 << 10;
+const _: () = assert!(EVENT_BYTES < LENGTHS as usize);
+
+/// What a slot says while it holds the event at `place`; without a length: while that is being written.
+fn version(place: u64, length: usize) -> u64 {
+    (place + 1) * LENGTHS + length as u64
+}
+
 /// One event's canonical bytes.
+#[derive(Debug)]
 struct Bytes {
     buffer: [u8; 8 * WORDS],
     length: usize,
@@ -476,6 +524,22 @@ struct Bytes {
 impl Default for Bytes {
     fn default() -> Self {
         Self { buffer: [0; 8 * WORDS], length: 0 }
+    }
+}
+
+impl Bytes {
+    fn as_slice(&self) -> &[u8] {
+        &self.buffer[..self.length]
+    }
+
+    fn header(&self) -> EventHeader {
+        Decoder::new(self.as_slice()).read().expect("the publisher wrote canonical bytes")
+    }
+
+    fn decode(&self) -> (EventHeader, Event) {
+        let mut decoder = Decoder::new(self.as_slice());
+        let decoded = decoder.read().and_then(|header| Ok((header, decoder.read()?)));
+        decoded.expect("the publisher wrote canonical bytes")
     }
 }
 

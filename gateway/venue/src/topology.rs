@@ -18,7 +18,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use engine::{Capacity, Engine, EventSink};
+use engine::{Capacity, Engine};
 use gateway::hops::CoreMarks;
 use journal::{
     AppendError, Appender, Digest, DigestQueue, Durability, EventDigest, FolderLock, Journal, OpenError, Opened,
@@ -370,9 +370,9 @@ pub fn start_digest(
 ) -> io::Result<JoinHandle<EventDigest>> {
     Builder::new().name("event-digest".to_owned()).spawn(move || {
         loop {
-            match reader.poll() {
-                Polled::Event(header, event) => {
-                    digest.event(&header, &event);
+            match reader.poll_bytes() {
+                Polled::Event(header, bytes) => {
+                    digest.event_bytes(&header, bytes);
                     digest.completed().for_each(|block| queue.push(block));
                 }
                 Polled::Empty => reader.wait_at_leisure(Duration::from_secs(1)),

@@ -101,10 +101,13 @@ pub(super) fn submit(commands: &CommandRing, command: Command) -> bool {
         if commands.is_closed() {
             return false;
         }
-        std::thread::yield_now();
+        // A full ring takes many times as long to be emptied.
+        std::thread::sleep(FULL);
     }
     true
 }
+
+const FULL: Duration = Duration::from_micros(50);
 
 /// Appended on the core's processor, until they are durable.
 pub(super) fn writer(feed: &Feed<'_>, directory: &Path, threads: &Threads) -> Result<Tally, Failure> {
