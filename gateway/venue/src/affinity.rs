@@ -99,6 +99,15 @@ pub fn sleep_precisely() -> io::Result<()> {
     Ok(set_current_timer_slack(NonZeroU64::new(1_000))?)
 }
 
+/// How much less of a processor threads get that nobody waits for, where there are not enough.
+const BACKGROUND_NICENESS: i32 = 10;
+
+/// Lets those go first who are waited for, on processors that the calling thread shares with them; so do the threads that it
+/// starts from now on. A system that refuses it runs all alike.
+pub fn go_last() {
+    let _ = rustix::process::setpriority_process(None, BACKGROUND_NICENESS);
+}
+
 fn list(cores: &[CoreNumber]) -> String {
     cores.iter().map(|core| core.0.to_string()).collect::<Vec<_>>().join(", ")
 }
@@ -127,6 +136,18 @@ mod tests {
             place(&[0], &[0]),
             Err("the core's processor 0 is the only one there is, and the other threads need one".into())
         );
+    }
+
+    #[test]
+    fn a_thread_goes_last_by_itself() {
+        let niceness = || rustix::process::getpriority_process(None).unwrap();
+        let before = niceness();
+        let there = std::thread::spawn(move || {
+            go_last();
+            niceness()
+        });
+        assert_eq!(there.join().unwrap(), BACKGROUND_NICENESS);
+        assert_eq!(niceness(), before);
     }
 
     #[test]

@@ -212,7 +212,10 @@ impl Archive {
             following: Arc::clone(&following),
         };
         let (stop, stopped) = channel();
-        let thread = Builder::new().name("shadow".to_owned()).spawn(move || keeper.run(writer, &stopped))?;
+        let thread = Builder::new().name("shadow".to_owned()).spawn(move || {
+            crate::affinity::go_last();
+            keeper.run(writer, &stopped);
+        })?;
         let checking = Arc::new(AtomicBool::new(false));
         let check = since.map(|link| start_check(directory, options, link, &checking, &status)).transpose()?;
         Ok(Self { history, status, request, following, stop, thread, checking, check })

@@ -369,6 +369,7 @@ pub fn start_digest(
     queue: DigestQueue,
 ) -> io::Result<JoinHandle<EventDigest>> {
     Builder::new().name("event-digest".to_owned()).spawn(move || {
+        affinity::go_last();
         loop {
             match reader.poll_bytes() {
                 Polled::Event(header, bytes) => {

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 
 use super::signature::TIME_TOLERANCE_NS;
 use super::view::{AdminView, note_of};
+use crate::affinity;
 use crate::metrics::Metrics;
 
 /// The event that answers a request.
@@ -193,6 +194,7 @@ impl Request {
 /// Counts what `reader` sees and keeps the desk, until the venue stops.
 pub(crate) fn start(desk: Arc<Desk>, metrics: Arc<Metrics>, mut reader: EventReader) -> io::Result<JoinHandle<()>> {
     Builder::new().name("operator".to_owned()).spawn(move || {
+        affinity::go_last();
         loop {
             match reader.poll() {
                 Polled::Event(header, event) => {
