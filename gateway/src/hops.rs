@@ -90,8 +90,10 @@ pub struct Hops {
     pub record: Box<dyn FnMut(&HopSample) + Send>,
 }
 
-/// Marks that wait at most, of each kind.
+/// The core's marks that wait at most.
 const MARKS_MAX: usize = 1_024;
+/// Sampled commands that wait for their marks at most. More than a command ring holds: those in front have lost theirs.
+const SENT_MAX: usize = 256;
 /// Turns of the door that are remembered.
 const TURNS_MAX: usize = 64;
 
@@ -134,16 +136,17 @@ impl HopWatch {
         self.hops.as_ref().map_or(0, |hops| (hops.ticks)())
     }
 
-    /// A command was read at `received`, and is about to be submitted.
-    pub(crate) fn submitting(&mut self, header: &CommandHeader, received: u64) {
-        if self.hops.is_none() || !is_sampled(header) {
-            return;
-        }
-        if self.sent.len() == MARKS_MAX {
+    /// The counter, if a command is sampled that is about to be submitted.
+    pub(crate) fn decoded(&self, header: &CommandHeader) -> Option<u64> {
+        (self.hops.is_some() && is_sampled(header)).then(|| self.ticks())
+    }
+
+    /// A sampled command was submitted, which was read and decoded at these times.
+    pub(crate) fn submitted(&mut self, header: &CommandHeader, received: u64, decoded: u64) {
+        if self.sent.len() == SENT_MAX {
             self.sent.pop_front();
         }
         let &CommandHeader { session, client_sequence, .. } = header;
-        let decoded = self.ticks();
         self.sent.push_back(Submitted { session, client_sequence, received, decoded });
     }
 
@@ -170,11 +173,11 @@ impl HopWatch {
             self.mark = None;
             let is_its =
                 |sent: &Submitted| (sent.session, sent.client_sequence) == (mark.session, mark.client_sequence);
-            let Some(index) = self.sent.iter().position(is_its) else { continue };
+            // A command that is sent again stands behind what was left of it before.
+            let Some(index) = self.sent.iter().rposition(is_its) else { continue };
             let Some(Submitted { received, decoded, .. }) = self.sent.remove(index) else { continue };
             let CoreMark { session, client_sequence, taken, sequenced, applied, .. } = mark;
             let stamps = [received, decoded, taken, sequenced, applied, durable, turn.seen, turn.encoded, turn.sent];
-            // A turn may have begun before the last of its events was applied.
             let stamps = in_order(stamps);
             if let Some(hops) = &mut self.hops {
                 (hops.record)(&HopSample { session, client_sequence, stamps });
@@ -201,12 +204,74 @@ impl HopWatch {
     }
 }
 
-/// No stamp is before the one that it follows.
+/// No stamp is behind the one that follows it: events are seen before all that was taken with their command is applied,
+/// and then the command was applied by that time.
 fn in_order(mut stamps: [u64; HOP_COUNT]) -> [u64; HOP_COUNT] {
-    let mut last = 0;
-    for stamp in &mut stamps {
-        last = last.max(*stamp);
-        *stamp = last;
+    let mut next = u64::MAX;
+    for stamp in stamps.iter_mut().rev() {
+        next = next.min(*stamp);
+        *stamp = next;
     }
     stamps
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    const SESSION: SessionId = SessionId(7);
+    const SAMPLED: SessionSequence = SessionSequence(2 * SAMPLED_EVERY);
+
+    fn header(client_sequence: SessionSequence) -> CommandHeader {
+        CommandHeader { session: SESSION, client_sequence, ..CommandHeader::VENUE }
+    }
+
+    fn mark(sequence: u64, applied: u64) -> CoreMark {
+        let (session, client_sequence, sequence) = (SESSION, SAMPLED, Sequence(sequence));
+        CoreMark { session, client_sequence, sequence, taken: 30, sequenced: 40, applied }
+    }
+
+    /// A watch whose counter stands at 90, its core, and what it recorded.
+    fn watch() -> (HopWatch, Arc<CoreMarks>, Arc<Mutex<Vec<HopSample>>>) {
+        let (core, samples) = (Arc::<CoreMarks>::default(), Arc::<Mutex<Vec<HopSample>>>::default());
+        let recorded = Arc::clone(&samples);
+        let record = Box::new(move |sample: &HopSample| recorded.lock().unwrap().push(*sample));
+        let hops = Hops { ticks: || 90, core: Arc::clone(&core), durable: None, record };
+        (HopWatch::new(Some(hops)), core, samples)
+    }
+
+    #[test]
+    fn one_command_in_thirty_two_is_sampled_and_none_without_a_number() {
+        let sampled: Vec<_> = (0..=64).filter(|&number| is_sampled(&header(SessionSequence(number)))).collect();
+        assert_eq!(sampled, [32, 64]);
+    }
+
+    #[test]
+    fn a_sample_has_the_times_of_the_last_of_its_number() {
+        let (mut watch, core, samples) = watch();
+        // The first was lost on its way to the core.
+        watch.submitted(&header(SAMPLED), 1, 2);
+        watch.submitted(&header(SAMPLED), 10, 20);
+        watch.turned(Sequence(4), 55);
+        watch.written();
+        assert_eq!(samples.lock().unwrap().len(), 0);
+        core.leave(mark(5, 50));
+        watch.turned(Sequence(5), 60);
+        watch.written();
+        let stamps = [10, 20, 30, 40, 50, 50, 60, 90, 90];
+        let sample = HopSample { session: SESSION, client_sequence: SAMPLED, stamps };
+        assert_eq!(*samples.lock().unwrap(), [sample]);
+    }
+
+    #[test]
+    fn what_was_seen_was_applied_by_then() {
+        let (mut watch, core, samples) = watch();
+        watch.submitted(&header(SAMPLED), 10, 20);
+        core.leave(mark(5, 80));
+        watch.turned(Sequence(5), 60);
+        watch.written();
+        assert_eq!(samples.lock().unwrap()[0].stamps, [10, 20, 30, 40, 60, 60, 60, 90, 90]);
+    }
 }

@@ -67,7 +67,7 @@ pub struct Config {
     pub limits: SessionLimits,
     /// What reports say of the causing command's safety: the policy under which events are released.
     pub durability: Durability,
-    /// Bytes that may wait for a connection to take them; more end it as a slow reader.
+    /// Bytes of reports that may wait for a connection to take them; more end it as a slow reader.
     pub backlog_bytes: usize,
     /// Connections at once; further ones are closed as they come.
     pub connections_max: usize,

@@ -357,6 +357,11 @@ impl<M: Memory> HeadDrain<M> {
         self.head.published.wait_for(self.drained + 1).map(drop)
     }
 
+    /// Whether everything that is there was taken.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.head.published.get() == self.drained
+    }
+
     /// Appends to `out` whole records of at most `bytes_max` together.
     pub(crate) fn take(&mut self, out: &mut Vec<u8>, bytes_max: usize) {
         let published = self.head.published.get();

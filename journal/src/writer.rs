@@ -156,7 +156,9 @@ impl Writer {
     fn write_to_the_end(&mut self) -> Result<(), WriteError> {
         while self.drain.wait().is_ok() {
             self.write_group()?;
-            self.rest.into_iter().for_each(std::thread::sleep);
+            if self.drain.is_empty() {
+                self.rest.into_iter().for_each(std::thread::sleep);
+            }
         }
         match self.shared.seal.get() {
             Some(&event_digest) => self.write_seal(event_digest),

@@ -246,13 +246,14 @@ fn bare_turn(
 /// A message whenever an order would be due, with the time as its key; what the thread took of the processors.
 fn publish(publisher: &BarePublisher, part: &Part, message_bytes: usize) -> std::io::Result<Usage> {
     affinity::sleep_precisely()?;
-    let begun = Instant::now();
+    let (begun, begun_at) = (Instant::now(), wall_clock());
     for due_ns in part.due() {
         let left = Duration::from_nanos(due_ns).saturating_sub(begun.elapsed());
         if !left.is_zero() {
             std::thread::sleep(left);
         }
-        publisher.publish(bare_quic::message(wall_clock().0, message_bytes));
+        // Due then: a feed that is behind does not hide it.
+        publisher.publish(bare_quic::message(begun_at.0 + due_ns, message_bytes));
     }
     Ok(Usage::now().only("bare-feed"))
 }

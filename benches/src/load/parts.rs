@@ -52,14 +52,20 @@ impl Part {
     /// Counts an order that was due and done at these times, in nanoseconds since this part began, if it counts.
     pub fn record(&self, recorder: &mut Recorder, due_ns: u64, done_ns: u64) {
         if let Some(whole_ns) = self.in_the_whole(due_ns) {
-            recorder.record(whole_ns, whole_ns + done_ns.saturating_sub(due_ns));
+            let end_ns = self.begin_ns() + nanoseconds(self.phases.measured);
+            let done_ns = whole_ns + done_ns.saturating_sub(due_ns);
+            recorder.record_in_turn(self.index as usize, end_ns, whole_ns, done_ns);
         }
     }
 
     /// When that is in the whole; nothing if it does not count.
     fn in_the_whole(&self, at_ns: u64) -> Option<u64> {
         self.phases.slice(at_ns)?;
-        let begin = nanoseconds(self.whole.warm_up) + u64::from(self.index) * nanoseconds(self.phases.measured);
-        Some(begin + at_ns - nanoseconds(self.phases.warm_up))
+        Some(self.begin_ns() + at_ns - nanoseconds(self.phases.warm_up))
+    }
+
+    /// When what counts of it begins in the whole.
+    fn begin_ns(&self) -> u64 {
+        nanoseconds(self.whole.warm_up) + u64::from(self.index) * nanoseconds(self.phases.measured)
     }
 }

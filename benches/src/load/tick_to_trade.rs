@@ -94,7 +94,7 @@ impl Ticks {
     }
 
     fn orders_per_trade(&self) -> u64 {
-        (self.side.tally.sent / self.traded.max(1)).max(1)
+        (self.side.tally.sent as f64 / self.traded.max(1) as f64).round().max(1.0) as u64
     }
 
     /// Times each order of which something was seen. `due`: keys and due times since the turn began.

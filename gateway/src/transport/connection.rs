@@ -29,6 +29,8 @@ pub(crate) struct Connection {
     out: Vec<u8>,
     /// Bytes of `out` that are written, or the cryptography's.
     written: usize,
+    /// Bytes of reports since all was written.
+    reported: usize,
     /// There may be something to read.
     pub(crate) readable: bool,
     /// The peer says nothing more; the end is behind what it said.
@@ -95,6 +97,7 @@ impl Connection {
             socket: Some(Socket { stream, tls, said_goodbye: false }),
             out: Vec::new(),
             written: 0,
+            reported: 0,
             readable: false,
             peer_is_done: false,
             ready: false,
@@ -118,6 +121,11 @@ impl Connection {
         self.out.len() - self.written
     }
 
+    /// Whether reports wait that fill `bytes_max`. What the peer has asked for does not count.
+    pub(crate) fn is_slow(&self, bytes_max: usize) -> bool {
+        self.backlog().min(self.reported) > bytes_max
+    }
+
     /// Says a frame.
     pub(crate) fn say(&mut self, frame: &FrameBytes) {
         self.out.extend_from_slice(frame);
@@ -127,6 +135,7 @@ impl Connection {
     pub(crate) fn report<M: Flat>(&mut self, number: Option<SessionSequence>, message: &M, now: Timestamp) {
         if self.session.report(number, now) {
             let at = self.out.len();
+            self.reported += M::FRAME_LENGTH;
             self.out.resize(at + M::FRAME_LENGTH, 0);
             wire::encode(message, &mut self.out[at..]).expect("the buffer is as long as the frame");
         }
@@ -164,7 +173,8 @@ impl Connection {
         };
         if self.written == self.out.len() {
             self.out.clear();
-            self.written = 0;
+            self.out.shrink_to(WRITTEN_MAX);
+            (self.written, self.reported) = (0, 0);
         } else if self.written >= WRITTEN_MAX {
             self.out.drain(..self.written);
             self.written = 0;

@@ -39,6 +39,10 @@ use crate::view::View;
 const READ_BYTES: usize = 64 << 10;
 /// Reads of one connection in a turn.
 const READS_PER_TURN: usize = 4;
+/// Connections that are read in a turn.
+const CONNECTIONS_PER_TURN: usize = 64;
+/// Connections that are let in in a turn.
+const ACCEPTS_PER_TURN: usize = 16;
 /// Events of a turn.
 const EVENTS_PER_TURN: usize = 1_024;
 /// How long the last bytes of a connection may take.
@@ -129,7 +133,7 @@ struct Connections {
     /// Those that have something to write or to end.
     dirty: Vec<usize>,
     /// Those that may have something to read.
-    ready: Vec<ConnectionId>,
+    ready: VecDeque<ConnectionId>,
 }
 
 impl Connections {
@@ -143,7 +147,7 @@ impl Connections {
             && !connection.ready
         {
             connection.ready = true;
-            self.ready.push(connection.id);
+            self.ready.push_back(connection.id);
         }
     }
 
@@ -246,7 +250,7 @@ impl Door {
                 }
                 false => self.poll.poll(found, Some(Duration::ZERO)),
             },
-            Idle::Poll | Idle::Spin if self.submitted_at.after(ATTENTION) > self.config.clock.now() => {
+            Idle::Poll | Idle::Spin if self.is_attentive() => {
                 std::thread::yield_now();
                 self.poll.poll(found, Some(Duration::ZERO))
             }
@@ -258,9 +262,18 @@ impl Door {
         }
     }
 
+    /// The core may be about to answer. A clock that was set back ends this.
+    fn is_attentive(&self) -> bool {
+        let now = self.config.clock.now();
+        self.submitted_at <= now && now < self.submitted_at.after(ATTENTION)
+    }
+
     /// No time if there is work already.
     fn sleep_limit(&self) -> Duration {
-        let has_work = !self.connections.ready.is_empty() || !self.connections.dirty.is_empty();
+        let has_work = !self.connections.ready.is_empty()
+            || !self.connections.dirty.is_empty()
+            || self.searches.has_answer()
+            || self.accept_again <= self.now;
         if has_work || !self.ended && self.events.has_news() {
             return Duration::ZERO;
         }
@@ -302,7 +315,10 @@ impl Door {
     }
 
     fn accept(&mut self) {
-        while self.accept_again <= self.now {
+        for _ in 0..ACCEPTS_PER_TURN {
+            if self.accept_again > self.now {
+                return;
+            }
             let Some(listener) = &self.listener else { return };
             match listener.accept() {
                 Ok((stream, _)) => self.let_in(stream),
@@ -331,14 +347,14 @@ impl Door {
         self.set_timer(id);
     }
 
+    /// A handshake takes as long as thousands of events: the core does not wait for many of them.
     fn read(&mut self) {
-        let mut ready = core::mem::take(&mut self.connections.ready);
-        for id in ready.drain(..) {
-            self.read_connection(id);
+        for _ in 0..self.connections.ready.len().min(CONNECTIONS_PER_TURN) {
+            // Those that are not read to their end come in again.
+            if let Some(id) = self.connections.ready.pop_front() {
+                self.read_connection(id);
+            }
         }
-        // Those that were not read to their end have come in again.
-        ready.append(&mut self.connections.ready);
-        self.connections.ready = ready;
     }
 
     fn read_connection(&mut self, id: ConnectionId) {
@@ -421,7 +437,7 @@ impl Door {
         if !connection.flush() {
             return self.hear(id, Input::Closed);
         }
-        if connection.backlog() > self.config.backlog_bytes {
+        if connection.is_slow(self.config.backlog_bytes) {
             return self.hear(id, Input::Ended(TerminationCode::SlowReader));
         }
         if connection.listens() {
@@ -516,10 +532,13 @@ impl Door {
                 self.submit_login(id, command);
             }
             _ => {
-                self.hops.submitting(&command.header, self.received);
-                match self.commands.submit(command) {
-                    Ok(()) => self.submitted_at = self.now,
-                    Err(_) => self.hear(id, Input::NotTaken(&command, EdgeReason::Busy)),
+                let decoded = self.hops.decoded(&command.header);
+                if self.commands.submit(command).is_err() {
+                    return self.hear(id, Input::NotTaken(&command, EdgeReason::Busy));
+                }
+                self.submitted_at = self.now;
+                if let Some(decoded) = decoded {
+                    self.hops.submitted(&command.header, self.received, decoded);
                 }
             }
         }
@@ -610,7 +629,7 @@ impl Door {
     }
 
     fn answer_searches(&mut self) {
-        while let Some(answer) = self.searches.answer() {
+        if let Some(answer) = self.searches.answer() {
             let Answer { connection, range, .. } = answer;
             let found = answer.found.and_then(|events| self.frames(&events, &range));
             self.hear(connection, Input::Recovered(found.ok_or(EdgeReason::RetransmitTooOld)));

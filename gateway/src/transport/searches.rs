@@ -1,6 +1,7 @@
 //! Searches for old reports, on threads of their own: they may take as long as they do.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::Builder;
 
@@ -51,6 +52,11 @@ impl Searches {
         self.start();
     }
 
+    /// Whether there is an answer.
+    pub(crate) fn has_answer(&self) -> bool {
+        !self.answers.is_empty()
+    }
+
     /// The next answer, if there is one.
     pub(crate) fn answer(&mut self) -> Option<Answer> {
         let answer = self.answers.pop()?;
@@ -71,7 +77,9 @@ impl Searches {
     fn spawn(&self, Search { connection, range, released }: Search) {
         let (reports, answers, waker) = (Arc::clone(&self.reports), Arc::clone(&self.answers), Arc::clone(&self.waker));
         let search = move || {
-            let found = reports.reports(&range, released).ok();
+            // Whoever asked is answered, come what may.
+            let search = AssertUnwindSafe(|| reports.reports(&range, released));
+            let found = catch_unwind(search).ok().and_then(Result::ok);
             answers.push(Answer { connection, range, found });
             waker.wake();
         };

@@ -25,8 +25,8 @@ fn histogram() -> Histogram {
 #[derive(Debug)]
 pub struct HopTimes {
     family: Family<Hop, Histogram, fn() -> Histogram>,
-    /// From one stamp to the next; the first is none.
-    hops: [Histogram; HOP_COUNT],
+    /// From one stamp to the next.
+    hops: [Histogram; HOP_COUNT - 1],
     whole: Histogram,
     tap: Mutex<Option<Arc<ArrayQueue<HopSample>>>>,
 }
@@ -35,7 +35,8 @@ impl Default for HopTimes {
     fn default() -> Self {
         let family = Family::new_with_constructor(histogram as fn() -> Histogram);
         let of = |hop| family.get_or_create_owned(&Hop { hop });
-        Self { hops: HOP_NAMES.map(of), whole: of("all"), family, tap: Mutex::default() }
+        let hops = std::array::from_fn(|index| of(HOP_NAMES[index + 1]));
+        Self { hops, whole: of("all"), family, tap: Mutex::default() }
     }
 }
 
@@ -48,7 +49,7 @@ impl HopTimes {
     /// Takes a sample.
     pub(crate) fn record(&self, sample: &HopSample) {
         let stamps = &sample.stamps;
-        for (pair, hop) in stamps.windows(2).zip(&self.hops[1..]) {
+        for (pair, hop) in stamps.windows(2).zip(&self.hops) {
             hop.observe(ticks::between(pair[0], pair[1]).as_secs_f64());
         }
         self.whole.observe(ticks::between(stamps[0], stamps[HOP_COUNT - 1]).as_secs_f64());

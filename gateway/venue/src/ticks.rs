@@ -8,6 +8,11 @@ use quanta::Clock;
 /// Finds out the counter's frequency when it is used first.
 static CLOCK: LazyLock<Clock> = LazyLock::new(Clock::new);
 
+/// Finds out the frequency now, which takes some milliseconds.
+pub(crate) fn calibrate() {
+    LazyLock::force(&CLOCK);
+}
+
 /// A reading.
 pub fn now() -> u64 {
     CLOCK.raw()

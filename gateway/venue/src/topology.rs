@@ -31,6 +31,7 @@ use crate::affinity::{self, CoreNumber};
 use crate::archive::{Archive, ArchiveError, ArchivePlan};
 use crate::clock::{Clock, ClockWatch};
 use crate::core_thread::{Core, Stopped};
+use crate::ticks;
 
 /// How a venue is put together.
 #[derive(Debug, Clone)]
@@ -176,6 +177,8 @@ impl Venue {
         let commands = Arc::new(CommandRing::new(topology.command_slots, topology.idle));
         let stop = Arc::new(AtomicBool::new(false));
         let marks = Arc::<CoreMarks>::default();
+        // The core is to find this done.
+        ticks::calibrate();
         let clock = Clock::start(engine.last().time);
         let (clock_behind, clock_watch) = (clock.behind_at_start(), Arc::clone(clock.watch()));
         let core = Core {
