@@ -1,7 +1,7 @@
 //! Instructions of the hot paths: what an operation costs, without a clock and without a quiet machine.
 //!
 //! Each [`Path`] is a fixed amount of single-threaded work, carried out by this program under callgrind in a process of
-//! its own. Only what happens within [`counted`] is counted, so that what is set up before drops out. The processor that
+//! its own. Only what happens within `counted` is counted, so that what is set up before drops out. The processor that
 //! valgrind pretends to have is the same wherever the real one has AVX2, so that code which is chosen by the processor,
 //! such as checksums, hashes and the C library's copies, is the same everywhere.
 //!
@@ -40,7 +40,7 @@ pub struct Path {
 /// What of a path's process is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Collect {
-    /// What happens within [`counted`].
+    /// What happens within `counted`.
     Marked,
     /// What happens on the journal's writer thread, less the same for half of the operations.
     Writer,
