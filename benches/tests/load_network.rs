@@ -94,6 +94,9 @@ fn a_venue_that_runs_already_is_loaded_again_and_again() {
         assert_eq!((count(&report, "round trip"), count(&report, "limit: echo")), (200, 200));
         assert!(report.hops.is_empty(), "another process keeps its stamps");
     }
+    let report = report(&["--mode", "round-trip", "--connect", &address, "--data", data, "--without-limits"]);
+    assert_eq!(note(&report, "answered"), 400.0);
+    assert!(report.ratios.is_empty() && report.series.iter().all(|series| !series.is_limit()));
     served.stop().unwrap();
 }
 

@@ -117,6 +117,9 @@ pub struct Arguments {
     /// Processors by number: as `rialto serve --cores`.
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub cores: Vec<usize>,
+    /// Measure a round trip without its limits, which take as much time again.
+    #[arg(long)]
+    pub without_limits: bool,
     /// How often it is measured; each run is told.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub runs: u32,
@@ -195,6 +198,9 @@ impl Arguments {
     /// Whether all of it can be done together.
     pub fn check(&self) -> Result<(), Failure> {
         self.threads()?;
+        if self.without_limits && self.mode != Mode::RoundTrip {
+            return Err(Failure::Usage(format!("--without-limits: not with --mode {}", name(self.mode))));
+        }
         if self.duration.is_zero() {
             return Err(Failure::Usage("--duration: nothing would count".to_owned()));
         }

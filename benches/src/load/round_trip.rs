@@ -42,7 +42,7 @@ pub fn run(arguments: &Arguments, progress: &Progress) -> Result<Vec<Report>, Fa
     let stage = Stage::new(arguments)?;
     let parts = parts(arguments).ok_or_else(|| Failure::Usage("--mode round-trip: needs --rate".to_owned()))?;
     let orders = Orders::of(arguments, &parts);
-    let with_limits = stage.is_local()?;
+    let with_limits = stage.is_local()? && !arguments.without_limits;
     let (mut venue, mut echo) = (Side::new(arguments), Side::new(arguments));
     let (mut breakdown, mut ring) = (Breakdown::of_a_round_trip(), histogram());
     for (index, part) in parts.iter().enumerate() {
