@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use engine::Sequence;
-use ring::{Bell, Idle, Watermark};
+use ring::{Bell, Idle, REST, Watermark};
 
 use crate::checkpoint::Link;
 use crate::error::{Fault, ReadError};
@@ -64,9 +64,6 @@ pub struct Follower {
     /// The next command when it rested last.
     rested: Sequence,
 }
-
-/// While commands come, a follower in the process that writes rests so long between two looks.
-const REST: Duration = Duration::from_millis(1);
 
 /// Asks a follower to end, from any thread.
 #[derive(Debug, Clone)]

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crossbeam_queue::SegQueue;
 use engine::{Command, Sequence, Sequenced};
-use ring::{Poisoned, Watermark};
+use ring::{Poisoned, REST, Watermark};
 
 use crate::batch::BatchBuilder;
 use crate::digest::{BlockDigest, Digest};
@@ -28,9 +28,6 @@ use crate::tail::Tail;
 /// Payload kept free of commands, for digests and the seal. The largest batch ends 19 blocks, so that digests never
 /// pile up behind commands.
 const DIGEST_ROOM_BYTES: usize = 32 * record_bytes(DIGEST_VALUE_BYTES);
-
-/// How long the writer rests between two groups where acknowledgements do not wait for them.
-const REST: Duration = Duration::from_millis(1);
 
 /// What the threads around a journal share.
 pub(crate) struct Shared {

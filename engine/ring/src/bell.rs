@@ -31,6 +31,9 @@ impl Idle {
     }
 }
 
+/// How long a thread rests between two looks that nobody waits for: so nobody has to wake it.
+pub const REST: Duration = Duration::from_millis(1);
+
 const POLL_INTERVAL: Duration = Duration::from_micros(50);
 
 /// How often a spinning waiter looks before it lets its caller look at other things.

@@ -6,7 +6,7 @@ use crossbeam_utils::CachePadded;
 use engine::canonical::{ByteSink, Canonical, Reader as Decoder};
 use engine::{Event, EventHeader, EventSink, Sequence};
 
-use crate::bell::{Bell, Idle, Wake, look_a_little};
+use crate::bell::{Bell, Idle, REST, Wake, look_a_little};
 use crate::sync::{AtomicBool, AtomicU64, fence, sleep};
 use crate::watermark::Watermark;
 
@@ -125,9 +125,6 @@ pub struct EventReader {
     /// The event that was read last.
     bytes: Bytes,
 }
-
-/// How long a reader rests that is in no hurry.
-const REST: Duration = Duration::from_millis(1);
 
 /// What a reader found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,7 +16,7 @@ mod sync;
 mod watermark;
 
 pub use admission::{Admission, SharedAdmission};
-pub use bell::{Bell, Idle, Wake};
+pub use bell::{Bell, Idle, REST, Wake};
 pub use command_ring::{Busy, CommandRing};
 pub use event_ring::{EventReader, EventRing, Polled, Publisher, Release};
 pub use watermark::{Passages, Poisoned, Watermark};

@@ -399,21 +399,15 @@ impl Door {
             let Some(connection) = self.connections.get(id).filter(|connection| !connection.is_closing()) else {
                 return;
             };
-            let mut actions = core::mem::take(&mut self.actions);
             let input = match connection.decoder.next_frame() {
-                Ok(Some(frame)) => Some(Input::Frame(frame)),
-                Ok(None) => None,
-                Err(_) => Some(Input::NoFrame),
+                Ok(Some(frame)) => Input::Frame(frame),
+                Ok(None) => return,
+                Err(_) => Input::NoFrame,
             };
-            let is_over = input.is_none();
-            if let Some(input) = input {
-                connection.session.handle(input, self.now, &mut self.desk.view, &mut actions);
-            }
+            let mut actions = core::mem::take(&mut self.actions);
+            connection.session.handle(input, self.now, &mut self.desk.view, &mut actions);
             self.carry_out(id, &mut actions);
             self.actions = actions;
-            if is_over {
-                return;
-            }
         }
     }
 
