@@ -16,6 +16,9 @@ use super::file::{ListedFile, io_error};
 use super::index::{self, Index};
 use super::layout::{FileNumber, NEW_SUFFIX};
 
+/// Events are synced in steps of so many bytes: the journal may be on the same disk, and waits behind each.
+const SYNC_STEP_BYTES: u64 = 2 << 20;
+
 /// The folder, as it is written.
 pub(super) struct Disk {
     directory: PathBuf,
@@ -129,7 +132,8 @@ impl Disk {
         };
         file.write_all_at(bytes, offset).map_err(|source| io_error(&path, source))?;
         self.open = Some((number, file));
-        Ok(())
+        let steps = |bytes: u64| bytes / SYNC_STEP_BYTES;
+        if steps(offset) < steps(offset + bytes.len() as u64) { self.sync_events(number) } else { Ok(()) }
     }
 
     fn make_index(&mut self, file: &ListedFile) -> Result<Index, HistoryError> {
