@@ -1,8 +1,8 @@
 //! What administrators have set up, for those who show it: assets, instruments, accounts, keys.
 
 use crate::calendar;
-use crate::command::{AccountLimits, AddAsset, AdminNote, ListInstrument, Role, SetCalendarEntry, Switch};
-use crate::directory::{Grant, KeyState};
+use crate::command::{AccountLimits, AddAsset, AdminNote, KeyKind, ListInstrument, Role, SetCalendarEntry, Switch};
+use crate::directory::{Grant, KeyState, Network};
 use crate::engine::Engine;
 use crate::identity::{AccountId, AssetId, InstrumentId, KeyId, StpGroup};
 use crate::instrument::{FeeRates, InstrumentLimits, Phase, PriceProtection};
@@ -51,7 +51,9 @@ pub struct AccountSettings {
 pub struct KeySettings {
     /// Which.
     pub key: KeyId,
-    /// Its public half.
+    /// How its holder proves to have it.
+    pub kind: KeyKind,
+    /// Its public half, or what stands for it.
     pub public_key: [u8; 32],
     /// Whether it counts no more.
     pub is_revoked: bool,
@@ -106,6 +108,7 @@ impl Engine {
     pub fn known_keys(&self) -> impl Iterator<Item = KeySettings> + '_ {
         self.directory.keys.iter().map(|(id, key)| KeySettings {
             key: KeyId(id),
+            kind: key.kind,
             public_key: key.public_key,
             is_revoked: key.state == KeyState::Revoked,
         })
@@ -114,5 +117,11 @@ impl Engine {
     /// Who may act in which role, for which account, by key; none: for the whole venue.
     pub fn grants(&self) -> impl Iterator<Item = (KeyId, Role, AccountId)> + '_ {
         self.directory.grants().iter().map(|&Grant { key, account, role }| (key, role, account))
+    }
+
+    /// The networks that keys may log in from, by key, as address and leading bits; a key without any may log in from
+    /// anywhere.
+    pub fn networks(&self) -> impl Iterator<Item = (KeyId, [u8; 16], u8)> + '_ {
+        self.directory.networks().iter().map(|&Network { key, address, prefix_bits }| (key, address, prefix_bits))
     }
 }

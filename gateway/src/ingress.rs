@@ -10,7 +10,7 @@ use engine::{Amount, CommandBody, KeyId, Price, Quantity};
 use wire::order_entry::{
     self, NewOrderSingle, OrderCancelReplaceRequest, OrderCancelRequest, OrderEntryMessage, OrderMassActionRequest,
 };
-use wire::{EdgeReason, NotRepresentable, RequestId, Text48, amount};
+use wire::{DecodeError, EdgeReason, NotRepresentable, RejectReason, RequestId, Text48, amount};
 
 use crate::view::{Instrument, View};
 
@@ -18,7 +18,7 @@ use crate::view::{Instrument, View};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refusal {
     /// Why.
-    pub reason: EdgeReason,
+    pub reason: RejectReason,
     /// The sender's name for the message, if it has one.
     pub reference: Option<RequestId>,
     /// In words.
@@ -27,8 +27,8 @@ pub struct Refusal {
 
 impl Refusal {
     /// A refusal of a message that could not be read, or has no name.
-    pub fn new(reason: EdgeReason, text: &str) -> Self {
-        Self { reason, reference: None, text: Text48::new(text) }
+    pub fn new(reason: impl Into<RejectReason>, text: &str) -> Self {
+        Self { reason: reason.into(), reference: None, text: Text48::new(text) }
     }
 }
 
@@ -49,8 +49,9 @@ pub fn command(message: &OrderEntryMessage, key: KeyId, view: &View) -> Result<C
         OrderEntryMessage::KillSwitch(request) => kill_switch(request).map(CommandBody::from),
         OrderEntryMessage::OrderStatusRequest(_)
         | OrderEntryMessage::OrderMassStatusRequest(_)
-        | OrderEntryMessage::AccountBalanceRequest(_) => {
-            return Err(unsupported(message, "status requests are not answered yet"));
+        | OrderEntryMessage::AccountBalanceRequest(_)
+        | OrderEntryMessage::DropCopyRequest(_) => {
+            return Err(unsupported(message, "this is a question, and no command"));
         }
         OrderEntryMessage::ExecutionReport(_)
         | OrderEntryMessage::OrderCancelReject(_)
@@ -59,13 +60,27 @@ pub fn command(message: &OrderEntryMessage, key: KeyId, view: &View) -> Result<C
         | OrderEntryMessage::SecurityDefinition(_)
         | OrderEntryMessage::TradingSessionStatus(_)
         | OrderEntryMessage::AccountBalance(_)
-        | OrderEntryMessage::KillSwitchReport(_) => return Err(unsupported(message, "only the venue sends this")),
+        | OrderEntryMessage::KillSwitchReport(_)
+        | OrderEntryMessage::DropCopyReport(_) => return Err(unsupported(message, "only the venue sends this")),
     };
     body.map_err(|error| Refusal { reference: reference(message), ..malformed(&error) })
 }
 
 fn unsupported(message: &OrderEntryMessage, text: &str) -> Refusal {
     Refusal { reference: reference(message), ..Refusal::new(EdgeReason::UnsupportedMessage, text) }
+}
+
+/// Why bytes are no message of an application.
+pub(crate) fn unreadable(error: &DecodeError) -> Refusal {
+    let reason = match error {
+        DecodeError::UnknownSchema { .. } => EdgeReason::UnsupportedSchema,
+        DecodeError::UnknownTemplate { .. } => EdgeReason::UnsupportedMessage,
+        DecodeError::BlockTruncated { .. }
+        | DecodeError::FieldMissing { .. }
+        | DecodeError::GroupTruncated { .. }
+        | DecodeError::TrailingBytes { .. } => EdgeReason::Malformed,
+    };
+    Refusal::new(reason, &error.to_string())
 }
 
 fn malformed(error: &NotRepresentable) -> Refusal {
@@ -84,6 +99,7 @@ fn reference(message: &OrderEntryMessage) -> Option<RequestId> {
         OrderEntryMessage::OrderStatusRequest(request) => request.request_id,
         OrderEntryMessage::OrderMassStatusRequest(request) => request.request_id,
         OrderEntryMessage::AccountBalanceRequest(request) => request.request_id,
+        OrderEntryMessage::DropCopyRequest(request) => request.request_id,
         _ => None,
     }
 }

@@ -13,6 +13,8 @@ pub mod egress;
 pub mod history;
 pub mod hops;
 pub mod ingress;
+pub mod question;
+pub mod rights;
 pub mod session;
 pub mod transport;
 pub mod view;

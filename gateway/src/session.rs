@@ -7,6 +7,7 @@
 //! Establish    │ open        violation    open        violation     violation      ─
 //! Sequence     │ violation   violation    violation   violation     number         ─
 //! Application  │ violation   violation    violation   violation     command        ─
+//! Question     │ violation   violation    violation   violation     ask            ─
 //! Retransmit   │ violation   violation    violation   violation     recover        ─
 //! Terminate    │ goodbye     goodbye      goodbye     goodbye       goodbye        ─
 //! Malformed    │ violation   violation    violation   violation     violation      ─
@@ -40,12 +41,11 @@ use wire::session::{
     Establish, EstablishmentAck, EstablishmentReject, Negotiate, NegotiationReject, NegotiationResponse,
     Retransmission, RetransmitReject, RetransmitRequest, Sequence, SessionMessage, Terminate,
 };
-use wire::{
-    DecodeError, EdgeReason, Frame, MessageCount, Milliseconds, RejectReason, TemplateId, TerminationCode, Text48,
-};
+use wire::{EdgeReason, Frame, MessageCount, Milliseconds, RejectReason, TemplateId, TerminationCode, Text48};
 
 use crate::egress::{self, FrameBytes};
 use crate::ingress::{self, Refusal};
+use crate::question::Question;
 use crate::view::View;
 
 /// What a session may do, and how long it may take.
@@ -122,6 +122,8 @@ pub enum Action {
     Submit(Command),
     /// Send a frame.
     Send(FrameBytes),
+    /// Answer a question.
+    Answer(Question),
     /// Find reports and hand them in as [`Input::Recovered`].
     RequestReports {
         /// The login whose stream they are of.
@@ -142,6 +144,7 @@ enum Row {
     Establish,
     Sequence,
     Application,
+    Question,
     Retransmit,
     Terminate,
     Malformed,
@@ -171,6 +174,7 @@ enum Step {
     TakeBack,
     Number,
     Command,
+    Ask,
     Recover,
     Reject,
     Send,
@@ -192,9 +196,16 @@ fn step(state: State, row: Row) -> Step {
         (Row::Establish, Connected | Negotiated) => Step::Open,
         (Row::Sequence, Established) => Step::Number,
         (Row::Application, Established) => Step::Command,
+        (Row::Question, Established) => Step::Ask,
         (Row::Retransmit, Established) => Step::Recover,
         (
-            Row::Negotiate | Row::Establish | Row::Sequence | Row::Application | Row::Retransmit | Row::Malformed,
+            Row::Negotiate
+            | Row::Establish
+            | Row::Sequence
+            | Row::Application
+            | Row::Question
+            | Row::Retransmit
+            | Row::Malformed,
             Connected | Negotiating | Negotiated | Establishing | Established,
         ) => Step::Violation,
         (Row::Terminate, _) => Step::Goodbye,
@@ -366,6 +377,9 @@ impl Turn<'_> {
 
     fn frame(&mut self, frame: Frame<'_>) {
         self.session.heard_at = self.now;
+        if Question::is_in(&frame) {
+            return self.run(Row::Question, |turn, _| turn.question(frame));
+        }
         if frame.header.schema_id != wire::session::SCHEMA.id {
             return self.run(Row::Application, |turn, _| turn.application(frame));
         }
@@ -494,8 +508,8 @@ impl Turn<'_> {
         let unknown = RejectReason::from(engine::RejectReason::UnknownKey);
         let session = SessionId::try_from(session).map_err(|_| engine::RejectReason::IdentityOutOfRange)?;
         let key = KeyId::try_from(key).map_err(|_| unknown)?;
-        let public_key = self.view.public_key(key).ok_or(unknown)?;
-        let verified = VerifyingKey::from_bytes(public_key)
+        let known = self.view.rights().key(key).ok_or(unknown)?;
+        let verified = VerifyingKey::from_bytes(&known.public_key)
             .and_then(|public_key| public_key.verify_strict(text, &Signature::from_bytes(signature)));
         verified.map_err(|_| EdgeReason::SignatureInvalid)?;
         if timestamp.0.abs_diff(self.now.0) > self.session.limits.signature_window.0 {
@@ -586,15 +600,23 @@ impl Turn<'_> {
         let Some(login) = self.session.login else { return };
         let Some(number) = self.use_number() else { return self.end(TerminationCode::ProtocolViolation) };
         let body = OrderEntryMessage::try_from(frame)
-            .map_err(|error| unreadable(&error))
+            .map_err(|error| ingress::unreadable(&error))
             .and_then(|message| ingress::command(&message, login.key, self.view));
         match body {
-            Err(refusal) => self.reject_message(number, frame.header.template_id, &refusal),
+            Err(refusal) => self.reject_message(Some(number), frame.header.template_id, &refusal),
             Ok(body) => {
                 let command = Command { header: self.header(&login, number), body };
                 self.note_order(&command);
                 self.actions.push(Action::Submit(command));
             }
+        }
+    }
+
+    fn question(&mut self, frame: Frame<'_>) {
+        let key = self.session.login.and_then(|login| self.view.rights().key(login.key));
+        match Question::read(frame).and_then(|question| question.permitted(key)) {
+            Ok(question) => self.actions.push(Action::Answer(question)),
+            Err(refusal) => self.reject_message(None, frame.header.template_id, &refusal),
         }
     }
 
@@ -618,15 +640,16 @@ impl Turn<'_> {
         }
     }
 
-    fn reject_message(&mut self, number: SessionSequence, template: TemplateId, refusal: &Refusal) {
+    /// Refuses a message by its number; what only asks has none.
+    fn reject_message(&mut self, number: Option<SessionSequence>, template: TemplateId, refusal: &Refusal) {
         self.send(&BusinessMessageReject {
-            answered_sequence: Some(number.into()),
+            answered_sequence: number.map(Into::into),
             reference_id: refusal.reference,
             transact_time: self.now.into(),
             text: refusal.text,
             reference_tag: None,
             reference_template: template,
-            reject_reason: refusal.reason.into(),
+            reject_reason: refusal.reason,
         });
     }
 
@@ -639,7 +662,7 @@ impl Turn<'_> {
         }
         if let Some((template, reference)) = egress::request_of(&command.body) {
             let refusal = Refusal { reference, ..Refusal::new(reason, not_taken_text(reason)) };
-            self.reject_message(command.header.client_sequence, template, &refusal);
+            self.reject_message(Some(command.header.client_sequence), template, &refusal);
         }
     }
 
@@ -762,18 +785,6 @@ impl Turn<'_> {
 
 fn twice(interval: Nanoseconds) -> Nanoseconds {
     Nanoseconds(interval.0.saturating_mul(2))
-}
-
-fn unreadable(error: &DecodeError) -> Refusal {
-    let reason = match error {
-        DecodeError::UnknownSchema { .. } => EdgeReason::UnsupportedSchema,
-        DecodeError::UnknownTemplate { .. } => EdgeReason::UnsupportedMessage,
-        DecodeError::BlockTruncated { .. }
-        | DecodeError::FieldMissing { .. }
-        | DecodeError::GroupTruncated { .. }
-        | DecodeError::TrailingBytes { .. } => EdgeReason::Malformed,
-    };
-    Refusal::new(reason, &error.to_string())
 }
 
 /// Shorter than the reason's own words, which the message has no room for.
@@ -935,6 +946,7 @@ mod tests {
         match action {
             Action::Submit(command) => format!("{} {}", command.body.name(), command.header.client_sequence),
             Action::RequestReports { from, count, .. } => format!("reports {from}+{count}"),
+            Action::Answer(question) => format!("answer {}", question.template().0),
             Action::Close(code) => format!("close {code:?}"),
             Action::Send(frame) => {
                 let (frame, _) = Frame::split(frame).unwrap();
@@ -982,6 +994,8 @@ mod tests {
         assert_row("Sequence", with(State::Established, ""), |link| link.send(&sequence));
         let cancel = wire::order_entry::OrderCancelRequest::BLANK;
         assert_row("Application", with(State::Established, "CancelOrder 6"), |link| link.send(&cancel));
+        let question = wire::order_entry::AccountBalanceRequest::BLANK;
+        assert_row("Question", with(State::Established, "BusinessMessageReject"), |link| link.send(&question));
         let request = RetransmitRequest {
             timestamp: wire::Timestamp(1),
             from_sequence: wire::SessionSequence(4),
@@ -1073,10 +1087,12 @@ mod tests {
     }
 
     #[test]
-    fn what_the_edge_refuses_uses_up_its_number() {
+    fn what_the_edge_refuses_uses_up_its_number_and_a_question_has_none() {
         let mut link = Link::at(State::Established);
-        let status = wire::order_entry::OrderStatusRequest::BLANK;
-        assert_eq!(link.send(&status), "BusinessMessageReject");
+        let without_meaning = wire::order_entry::NewOrderSingle::BLANK;
+        assert_eq!(link.send(&without_meaning), "BusinessMessageReject");
+        let question = wire::order_entry::OrderStatusRequest::BLANK;
+        assert_eq!(link.send(&question), "BusinessMessageReject");
         let cancel = wire::order_entry::OrderCancelRequest::BLANK;
         assert_eq!(link.send(&cancel), "CancelOrder 7");
         assert_eq!(link.send(&Sequence { next_sequence: wire::SessionSequence(3) }), "");

@@ -1,4 +1,4 @@
-//! What the edge has to know of the venue: instruments, keys, and which instrument an open order is of.
+//! What the edge has to know of the venue: instruments, keys and their rights, and which instrument an open order is of.
 //!
 //! Built from the engine before it takes commands, and kept by released events. It is therefore behind the core, and
 //! nothing may depend on its being current: what it does not know is made into a value that the core refuses.
@@ -20,6 +20,8 @@ use engine::{
     AccountId, AssetId, ClientOrderId, CommandHeader, Engine, Event, InstrumentId, KeyId, OrderId, Price, Quantity,
     SessionId, SessionSequence, SessionState, SessionView, Side, Text,
 };
+
+use crate::rights::Rights;
 
 /// An instrument as traders need to know it, and how its ticks and lots are written as decimals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,7 +152,7 @@ impl Named {
 #[derive(Debug, Default)]
 pub struct View {
     instruments: BTreeMap<InstrumentId, Instrument>,
-    keys: BTreeMap<KeyId, [u8; 32]>,
+    rights: Rights,
     orders: HashMap<OrderId, InstrumentId>,
     names: HashMap<(AccountId, ClientOrderId), Named>,
     /// Sessions that were open when the venue stopped without saying so.
@@ -160,7 +162,7 @@ pub struct View {
 impl View {
     /// The view of an engine that takes no commands yet.
     pub fn of(engine: &Engine) -> Self {
-        let mut view = Self { keys: engine.keys().map(|(key, bytes)| (key, *bytes)).collect(), ..Self::default() };
+        let mut view = Self { rights: Rights::of(engine), ..Self::default() };
         for listing in engine.listings() {
             let phase = engine.phase(listing.instrument).unwrap_or(listing.phase);
             view.instruments.insert(listing.instrument, Instrument::listed(listing, phase));
@@ -187,9 +189,9 @@ impl View {
         self.instruments.values()
     }
 
-    /// A key's Ed25519 public key; none if the key is not known or revoked.
-    pub fn public_key(&self, key: KeyId) -> Option<&[u8; 32]> {
-        self.keys.get(&key)
+    /// What keys may do.
+    pub fn rights(&self) -> &Rights {
+        &self.rights
     }
 
     /// The instrument of an account's order by the venue's name, or else by the trader's; `key` is who asks.
@@ -272,12 +274,6 @@ impl View {
                     instrument.phase = changed.to;
                 }
             }
-            Event::KeyAdded(added) => {
-                self.keys.insert(added.command.key, added.command.public_key);
-            }
-            Event::KeyRevoked(revoked) => {
-                self.keys.remove(&revoked.command.key);
-            }
             Event::OrderAccepted(accepted) => {
                 let (report, order) = (&accepted.report, &accepted.order);
                 self.opened(report.account, order.order_id, order.client_order_id, order.instrument);
@@ -297,7 +293,7 @@ impl View {
                 self.traded(&trade.maker);
                 self.traded(&trade.taker);
             }
-            _ => {}
+            _ => self.rights.apply(event),
         }
     }
 

@@ -158,6 +158,7 @@ impl World {
                 Action::Submit(command) => self.apply(command),
                 Action::Send(frame) => self.to_client.extend_from_slice(&frame),
                 Action::RequestReports { version, from, count } => self.recover(version, from, count),
+                Action::Answer(question) => panic!("nobody asks here: {question:?}"),
                 Action::Close(_) => {}
             }
         }

@@ -22,11 +22,13 @@ use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Registry, Token, Waker};
 use ring::{Admission, CommandRing, EventReader, Idle, Polled, Wake};
 use slab::Slab;
-use wire::{EdgeReason, Flat, Indicator, TerminationCode};
+use wire::order_entry::BusinessMessageReject;
+use wire::{EdgeReason, Flat, Indicator, TerminationCode, Text48};
 
 use crate::egress::{self, FrameBytes, Outgoing, Outlet, Recipient, Sending};
 use crate::history::ReportRange;
 use crate::hops::HopWatch;
+use crate::question::Question;
 use crate::session::{Action, Input};
 use crate::transport::Config;
 use crate::transport::connection::{Connection, Reading};
@@ -487,6 +489,7 @@ impl Door {
             match action {
                 Action::Submit(command) => self.submit(id, command),
                 Action::Send(frame) => self.say(id, &frame),
+                Action::Answer(question) => self.answer(id, &question),
                 Action::RequestReports { version, from, count } => self.search(id, version, from, count),
                 // The next flush sees that the session is closing.
                 Action::Close(_) => self.connections.soil(id.place),
@@ -499,6 +502,19 @@ impl Door {
             connection.say(frame);
             self.connections.soil(id.place);
         }
+    }
+
+    fn answer(&mut self, id: ConnectionId, question: &Question) {
+        let refusal = BusinessMessageReject {
+            answered_sequence: None,
+            reference_id: question.request_id(),
+            transact_time: self.now.into(),
+            text: Text48::new("questions are not answered yet"),
+            reference_tag: None,
+            reference_template: question.template(),
+            reject_reason: EdgeReason::UnsupportedMessage.into(),
+        };
+        self.say(id, &egress::frame(&refusal));
     }
 
     fn search(&mut self, id: ConnectionId, version: SessionVersion, from: SessionSequence, count: u64) {

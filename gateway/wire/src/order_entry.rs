@@ -169,6 +169,21 @@ block! {
 }
 
 block! {
+    /// Asks for an account's reports again, from a number on; for who gets copies of them.
+    pub struct DropCopyRequest, 32 bytes {
+        /// Whose.
+        @0 "Account"(1) account: AccountId,
+        /// Comes back with the answer.
+        @8 "OrdStatusReqID"(790) request_id: Option<RequestId>,
+        /// The first report, by its number in the account.
+        @16 "ExecID"(17) from: ExecutionId,
+        /// How many at most.
+        @24 "TotNumReports"(911) count: OrderCount,
+    }
+    reserved { @28 "Reserved1"(39001): Reserved<4>, }
+}
+
+block! {
     /// What happened to an order (FIX 8).
     pub struct ExecutionReport, 288 bytes {
         /// The report's number in the session's recoverable stream; absent: it is not part of it.
@@ -484,9 +499,30 @@ block! {
     reserved { @42 "Reserved1"(39001): Reserved<6>, }
 }
 
+block! {
+    /// Where an account's reports stand: at the opening for who gets copies, and before reports that follow again.
+    pub struct DropCopyReport, 48 bytes {
+        /// Whose.
+        @0 "Account"(1) account: AccountId,
+        /// The request that this answers; absent: none.
+        @8 "OrdStatusReqID"(790) request_id: Option<RequestId>,
+        /// The number that the account's next report will carry.
+        @16 "NextExecID"(20023) next: ExecutionId,
+        /// The first of those that follow again; absent: none does.
+        @24 "ExecID"(17) from: Option<ExecutionId>,
+        /// The gateway's time.
+        @32 "TransactTime"(60) transact_time: Timestamp,
+        /// How many follow again.
+        @40 "TotNumReports"(911) count: OrderCount,
+        /// Why none does; absent: there is nothing to say.
+        @44 "BusinessRejectReason"(380) reject_reason: Option<RejectReason>,
+    }
+    reserved { @46 "Reserved1"(39001): Reserved<2>, }
+}
+
 schema! {
     /// A message of the order entry schema.
-    pub enum OrderEntryMessage, frames 'a, schema Schema { id: SchemaId(200), version: SchemaVersion(0) } => {
+    pub enum OrderEntryMessage, frames 'a, schema Schema { id: SchemaId(200), version: SchemaVersion(1) } => {
         /// Enters an order (FIX D).
         NewOrderSingle = 201,
         /// Amends an order (FIX G). Absent fields stay as they are.
@@ -503,6 +539,8 @@ schema! {
         OrderMassStatusRequest = 207,
         /// Asks for an account's balances.
         AccountBalanceRequest = 208,
+        /// Asks for an account's reports again, from a number on; for who gets copies of them.
+        DropCopyRequest = 209,
         /// What happened to an order (FIX 8).
         ExecutionReport = 221,
         /// A cancel or amend is refused (FIX 9).
@@ -519,5 +557,7 @@ schema! {
         AccountBalance = 227,
         /// A kill switch was engaged or lifted. It carries no number.
         KillSwitchReport = 228,
+        /// Where an account's reports stand: at the opening for who gets copies, and before reports that follow again.
+        DropCopyReport = 229,
     }
 }
