@@ -3,23 +3,11 @@
 
 mod common;
 
-use std::fs;
-
-use common::{golden, golden_folder};
+use common::{golden, golden_names};
 use wire::market_data::{MarketByPrice, MarketDataMessage};
 use wire::order_entry::{ExecutionReport, NewOrderSingle, OrderCancelRequest, OrderEntryMessage};
 use wire::session::{Establish, Sequence, SessionMessage};
 use wire::*;
-
-/// The names of all golden frames.
-fn golden_names() -> Vec<String> {
-    let files = fs::read_dir(golden_folder()).expect("the golden frames");
-    let mut names: Vec<String> = files
-        .filter_map(|file| Some(file.expect("a file").file_name().to_str()?.strip_suffix(".hex")?.to_owned()))
-        .collect();
-    names.sort();
-    names
-}
 
 /// A small generator whose seed replays a run.
 struct Random(u64);
