@@ -564,6 +564,7 @@ fn in_the_present_version(bytes: &[u8], header: &MessageHeader) -> Vec<u8> {
 fn a_frame_of_a_newer_version_is_read_by_what_is_known_of_it() {
     for name in golden_names() {
         let bytes = golden(&name);
+        let bytes = in_the_present_version(&bytes, &Frame::split(&bytes).unwrap().0.header);
         let (frame, _) = Frame::split(&bytes).unwrap();
         let newer = appended(&bytes, usize::from(frame.header.block_length));
         let (newer, _) = Frame::split(&newer).unwrap();

@@ -117,30 +117,6 @@ fn unknown_codes_are_values_of_their_own() {
     assert_eq!(error.to_string(), "Side: 254 has no meaning here");
 }
 
-#[test]
-fn a_longer_block_of_a_newer_version_is_understood() {
-    for name in ["order_cancel_request", "execution_report_trade", "negotiate"] {
-        let bytes = golden(name);
-        let mut newer = bytes.clone();
-        newer.extend([0xAB; 24]);
-        set(&mut newer, 0, (bytes.len() as u32 + 24).to_le_bytes());
-        let block_length = u16::from_le_bytes([bytes[6], bytes[7]]);
-        set(&mut newer, 6, (block_length + 24).to_le_bytes());
-        set(&mut newer, 12, 3_u16.to_le_bytes());
-        let frame = Frame::split(&newer).unwrap().0;
-        assert_eq!(frame.header.version, SchemaVersion(3));
-        let today = Frame::split(&bytes).unwrap().0;
-        assert_eq!(format!("{:?}", any(frame)), format!("{:?}", any(today)), "{name}");
-    }
-}
-
-fn any(frame: Frame<'_>) -> String {
-    SessionMessage::try_from(frame)
-        .map(|message| format!("{message:?}"))
-        .or_else(|_| OrderEntryMessage::try_from(frame).map(|message| format!("{message:?}")))
-        .expect("a message")
-}
-
 fn set<const N: usize>(bytes: &mut [u8], at: usize, value: [u8; N]) {
     bytes[at..at + N].copy_from_slice(&value);
 }

@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 
 CRATE = pathlib.Path(__file__).resolve().parent.parent
 SCHEMAS = ["session", "order_entry", "market_data"]
-VERSION = "1.39.0"
+VERSION = "1.33.0"
 JAR = f"https://repo1.maven.org/maven2/uk/co/real-logic/sbe-all/{VERSION}/sbe-all-{VERSION}.jar"
 SKIPPED = 77
 
