@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use ed25519_dalek::{Signer, SigningKey};
 use engine::command::*;
 use engine::{
-    AccountId, Capacity, Command, CommandBody, Engine, Event, EventHeader, KeyId, Nanoseconds, Sequenced, SessionId, Stamp,
-    StpGroup, Timestamp,
+    AccountId, Capacity, Command, CommandBody, Engine, Event, EventHeader, KeyId, Nanoseconds, Sequenced, SessionId,
+    Stamp, StpGroup, Timestamp,
 };
 use gateway::egress;
 use gateway::session::{Action, Input, Session, SessionLimits, State};

@@ -332,7 +332,8 @@ impl World {
             Action::Submit(command) if !is_of_session(command) => Some(command.header.client_sequence.0),
             _ => None,
         });
-        let is_question = frame.header.schema_id == wire::order_entry::SCHEMA.id && QUESTIONS.contains(&frame.header.template_id.0);
+        let is_question =
+            frame.header.schema_id == wire::order_entry::SCHEMA.id && QUESTIONS.contains(&frame.header.template_id.0);
         let is_application = frame.header.schema_id != wire::session::SCHEMA.id && !is_question;
         match opened {
             Some(Streams { next_client, .. }) if is_application => {
