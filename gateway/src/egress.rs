@@ -345,6 +345,8 @@ impl<O: Outlet> Turn<'_, O> {
                 gateway_in_time: self.gateway_in_time(),
                 journal_sequence: self.journal_sequence(),
                 event_index: self.event_index(),
+                reference_order_id: wire::OrderId::present(event.duplicate_of),
+                order_status: event.order_status.map(Into::into),
                 reject_reason: event.reason.into(),
                 response_to: response_to.unwrap_or(CancelRejectResponseTo::NonRepresentable),
                 possible_duplicate: self.sending.possible_duplicate,

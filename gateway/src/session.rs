@@ -1,29 +1,29 @@
 //! The venue's side of one connection, after [FIXP], without I/O: inputs and the time in, actions out.
 //!
 //! ```text
-//!              │ Connected   Negotiating  Negotiated  Establishing  Established    Closing
-//! ─────────────┼──────────────────────────────────────────────────────────────────────────
-//! Negotiate    │ log in      violation    violation   violation     violation      ─
-//! Establish    │ open        violation    open        violation     violation      ─
-//! Sequence     │ violation   violation    violation   violation     number         ─
-//! Application  │ violation   violation    violation   violation     command        ─
-//! Question     │ violation   violation    violation   violation     ask            ─
-//! Retransmit   │ violation   violation    violation   violation     recover        ─
-//! Terminate    │ goodbye     goodbye      goodbye     goodbye       goodbye        ─
-//! Malformed    │ violation   violation    violation   violation     violation      ─
-//! Negotiated   │ ─           logged in    replaced    replaced      replaced       ─
-//! Established  │ ─           ─            ─           opened        ─              disconnect
-//! Rejected     │ ─           refused      ─           refused       ─              ─
-//! Disconnected │ ─           ─            ─           ─             replaced       ─
-//! NotTaken     │ ─           refused      ─           refused       reject         ─
-//! Report       │ ─           ─            ─           ─             send           ─
-//! Recovered    │ ─           ─            ─           ─             send again     ─
-//! Time         │ too late?   too late?    too late?   too late?     heartbeat      ─
-//! Ended        │ end         end          end         end           end            ─
-//! Closed       │ close       close        close       close         lost           ─
+//!              │ Connected   Negotiating Negotiated  EstablishingEstablished Closing
+//! ─────────────┼────────────────────────────────────────────────────────────────────────
+//! Negotiate    │ log in      violation   violation   violation   violation   ─
+//! Establish    │ open        violation   open        violation   violation   ─
+//! Sequence     │ violation   violation   violation   violation   number      ─
+//! Application  │ violation   violation   violation   violation   command     ─
+//! Question     │ violation   violation   violation   violation   ask         ─
+//! Retransmit   │ violation   violation   violation   violation   recover     ─
+//! Terminate    │ goodbye     goodbye     goodbye     goodbye     goodbye     ─
+//! Malformed    │ violation   violation   violation   violation   violation   ─
+//! Negotiated   │ ─           logged in   replaced    replaced    replaced    ─
+//! Established  │ ─           ─           ─           opened      ─           take back
+//! Rejected     │ ─           refused     ─           refused     ─           ─
+//! Disconnected │ ─           ─           ─           ─           replaced    ─
+//! NotTaken     │ ─           refused     ─           refused     reject      ─
+//! Report       │ ─           ─           ─           ─           send        ─
+//! Recovered    │ ─           ─           ─           ─           send again  ─
+//! Time         │ too late?   too late?   too late?   too late?   heartbeat   ─
+//! Ended        │ end         end         end         end         end         ─
+//! Closed       │ close       close       close       close       close       ─
 //! ```
 //!
-//! Negotiated to Disconnected are the core's events: they alone answer a login. *Violation*, *goodbye*, *end* and *lost*
+//! Negotiated to Disconnected are the core's events: they alone answer a login. *Violation*, *goodbye*, *end* and *close*
 //! submit a Disconnect where the session is open. An opening that the core grants to a connection that is already
 //! closing is taken back at once, in the one cell of the last column.
 //!
@@ -973,6 +973,75 @@ mod tests {
         for (state, expected) in STATES.into_iter().zip(expected) {
             assert_eq!(act(&mut Link::at(state)), expected, "{what} in {state:?}");
         }
+    }
+
+    const ROWS: [Row; 18] = [
+        Row::Negotiate,
+        Row::Establish,
+        Row::Sequence,
+        Row::Application,
+        Row::Question,
+        Row::Retransmit,
+        Row::Terminate,
+        Row::Malformed,
+        Row::Negotiated,
+        Row::Established,
+        Row::Rejected,
+        Row::Disconnected,
+        Row::NotTaken,
+        Row::Report,
+        Row::Recovered,
+        Row::Time,
+        Row::Ended,
+        Row::Closed,
+    ];
+
+    fn in_the_table(step: Step) -> &'static str {
+        match step {
+            Step::Nothing => "─",
+            Step::Violation => "violation",
+            Step::LogIn => "log in",
+            Step::Open => "open",
+            Step::LoggedIn => "logged in",
+            Step::Opened => "opened",
+            Step::Refused => "refused",
+            Step::Replaced => "replaced",
+            Step::TakeBack => "take back",
+            Step::Number => "number",
+            Step::Command => "command",
+            Step::Ask => "ask",
+            Step::Recover => "recover",
+            Step::Reject => "reject",
+            Step::Send => "send",
+            Step::SendAgain => "send again",
+            Step::CheckLate => "too late?",
+            Step::Heartbeat => "heartbeat",
+            Step::Goodbye => "goodbye",
+            Step::End => "end",
+            Step::Close => "close",
+        }
+    }
+
+    /// The table as it is drawn.
+    fn drawn() -> String {
+        let line = |name: String, cells: [String; 6]| {
+            let cells = cells.map(|cell| format!("{cell:<12}")).concat();
+            format!("{name:<13}│ {}\n", cells.trim_end())
+        };
+        let mut table = line(String::new(), STATES.map(|state| format!("{state:?}")));
+        table += &format!("{}┼{}\n", "─".repeat(13), "─".repeat(72));
+        for row in ROWS {
+            table += &line(format!("{row:?}"), STATES.map(|state| in_the_table(step(state, row)).to_owned()));
+        }
+        table
+    }
+
+    #[test]
+    fn the_table_is_drawn_as_it_is() {
+        let drawn = drawn();
+        let in_code: String = drawn.lines().map(|line| format!("//! {line}\n")).collect();
+        assert!(include_str!("session.rs").contains(&in_code), "above: should be\n{in_code}");
+        assert!(include_str!("../../docs/PROTOCOL.md").contains(&drawn), "docs/PROTOCOL.md: should be\n{drawn}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Writes the inputs that each target begins with into its corpus.
+//! Writes the inputs that each target begins with into its corpus, and the dictionary of the protocol beside them.
 
 use std::fs;
 use std::path::Path;
@@ -10,6 +10,7 @@ fn main() {
         ("snapshot", targets::snapshot::seeds()),
         ("wire", targets::frames::seeds()),
         ("session", targets::session::seeds()),
+        ("login", targets::login::seeds()),
         ("segment", targets::segment::seeds()),
         ("batch", targets::batch::seeds()),
     ] {
@@ -21,4 +22,5 @@ fn main() {
             fs::write(folder.join(name), bytes).expect("an input");
         }
     }
+    fs::write(corpus.join("protocol.dict"), targets::frames::dictionary()).expect("the dictionary");
 }

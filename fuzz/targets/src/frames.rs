@@ -62,9 +62,9 @@ macro_rules! each {
 each!(session: Negotiate NegotiationResponse NegotiationReject Establish EstablishmentAck EstablishmentReject Sequence
     NotApplied RetransmitRequest Retransmission RetransmitReject Terminate);
 each!(order_entry: NewOrderSingle OrderCancelReplaceRequest OrderCancelRequest OrderMassActionRequest KillSwitch
-    OrderStatusRequest OrderMassStatusRequest AccountBalanceRequest ExecutionReport OrderCancelReject
+    OrderStatusRequest OrderMassStatusRequest AccountBalanceRequest DropCopyRequest ExecutionReport OrderCancelReject
     OrderMassActionReport BusinessMessageReject SecurityDefinition TradingSessionStatus AccountBalance
-    KillSwitchReport);
+    KillSwitchReport DropCopyReport);
 each!(market_data: PacketHeader BestBidOffer Trade SecurityDefinition SecurityStatus BookChecksum AuctionIndicative
     TradeCancel AuctionResult SnapshotBegin SnapshotEnd SubscribeAck SubscribeReject SnapshotRequest PacketRetransmitRequest GapNotice
     ; MarketByPrice MarketByOrder SnapshotLevels SnapshotOrders Subscribe);
@@ -119,6 +119,67 @@ where
     let (again, _) = Frame::split(&bytes).expect("a frame was written");
     let (message_again, group) = again.decode_grouped::<M>().expect("what was written decodes");
     assert_eq!((message_again, group.collect::<Result<Vec<_>, _>>()), (message, Ok(entries)));
+}
+
+/// An input's bytes, one after the other; zeros behind its end.
+pub(crate) struct Choices<'a>(&'a [u8]);
+
+impl<'a> Choices<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn byte(&mut self) -> u8 {
+        let Some((&byte, rest)) = self.0.split_first() else { return 0 };
+        self.0 = rest;
+        byte
+    }
+
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        u64::from(self.byte()) % bound
+    }
+
+    pub(crate) fn bytes(&mut self) -> &'a [u8] {
+        let length = usize::from(self.byte()).min(self.0.len());
+        let (bytes, rest) = self.0.split_at(length);
+        self.0 = rest;
+        bytes
+    }
+
+    pub(crate) fn one_of<T: Copy>(&mut self, values: &[T]) -> T {
+        values[usize::from(self.byte()) % values.len()]
+    }
+}
+
+/// Words of the protocol, as a dictionary of libFuzzer: headers of every message, null values and codes that begin one.
+pub fn dictionary() -> String {
+    let mut words: Vec<Vec<u8>> = vec![
+        vec![0x50, 0xEB],
+        vec![0xFF; 8],
+        [&[0; 7][..], &[0x80]].concat(),
+        b"Rialto Negotiate 1\n".to_vec(),
+        b"Rialto Establish 1\n".to_vec(),
+    ];
+    for (schema, messages) in [
+        (session::SCHEMA, session::MESSAGES),
+        (order_entry::SCHEMA, order_entry::MESSAGES),
+        (market_data::SCHEMA, market_data::MESSAGES),
+    ] {
+        for message in messages {
+            let header = [message.block_length, message.template_id, schema.id.0, schema.version.0];
+            let length = 14 + u32::from(message.block_length);
+            words.push([&length.to_le_bytes()[..], &[0x50, 0xEB]].concat());
+            words.push(header.iter().flat_map(|word| word.to_le_bytes()).collect());
+        }
+    }
+    words.sort();
+    words.dedup();
+    let escaped = |word: &Vec<u8>| word.iter().map(|byte| format!("\\x{byte:02x}")).collect::<String>();
+    words.iter().map(|word| format!("\"{}\"\n", escaped(word))).collect()
 }
 
 /// Inputs to begin with: the golden frames, one by one and all in a row.

@@ -5,6 +5,7 @@ pub mod commands;
 pub mod disk;
 pub mod format;
 pub mod frames;
+pub mod login;
 pub mod segment;
 pub mod session;
 pub mod snapshot;

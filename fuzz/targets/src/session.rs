@@ -36,10 +36,14 @@ use wire::order_entry::{
 use wire::session::{Establish, Negotiate, RetransmitRequest, Sequence, SessionMessage, Terminate};
 use wire::{Block, Durability, EdgeReason, Flat, Frame, FrameDecoder, Indicator, Signature64, TerminationCode};
 
+use crate::frames::Choices;
+
 /// Commands that the core's ring has room for.
 const RING: usize = 6;
 /// Names that orders have here.
 const NAMES: std::ops::RangeInclusive<u64> = 1..=6;
+/// Templates of messages that only ask, and have no number.
+const QUESTIONS: std::ops::RangeInclusive<u16> = 206..=209;
 const BOOKS: [InstrumentId; 2] = [InstrumentId(1), InstrumentId(2)];
 const START: Timestamp = Timestamp(1_790_000_000_000_000_000);
 const LIMITS: SessionLimits = SessionLimits { retransmit_max: 5, ..SessionLimits::DEFAULT };
@@ -129,32 +133,6 @@ struct World {
     trace: Vec<(usize, Action)>,
 }
 
-/// The input's bytes, one after the other; zeros behind its end.
-struct Choices<'a>(&'a [u8]);
-
-impl<'a> Choices<'a> {
-    fn byte(&mut self) -> u8 {
-        let Some((&byte, rest)) = self.0.split_first() else { return 0 };
-        self.0 = rest;
-        byte
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        u64::from(self.byte()) % bound
-    }
-
-    fn bytes(&mut self) -> &'a [u8] {
-        let length = usize::from(self.byte()).min(self.0.len());
-        let (bytes, rest) = self.0.split_at(length);
-        self.0 = rest;
-        bytes
-    }
-
-    fn one_of<T: Copy>(&mut self, values: &[T]) -> T {
-        values[usize::from(self.byte()) % values.len()]
-    }
-}
-
 fn set_up() -> Vec<CommandBody> {
     let note = AdminNote::NONE;
     let mut bodies: Vec<CommandBody> = Vec::new();
@@ -212,8 +190,8 @@ impl World {
 
     /// Runs an input to its end; gives everything that connections were told to do.
     fn run(mut self, steps: &[u8]) -> Vec<(usize, Action)> {
-        let mut choices = Choices(steps);
-        while !choices.0.is_empty() {
+        let mut choices = Choices::new(steps);
+        while !choices.is_over() {
             self.step(&mut choices);
         }
         self.settle();
@@ -262,7 +240,10 @@ impl World {
             ),
             13 => self.recover(link, choices),
             14 => self.end(link, choices),
-            _ => self.send(link, &OrderStatusRequest::BLANK),
+            _ => {
+                let account = some_account(trader, choices).into();
+                self.send(link, &OrderStatusRequest { account, ..OrderStatusRequest::BLANK });
+            }
         }
     }
 
@@ -351,7 +332,9 @@ impl World {
             Action::Submit(command) if !is_of_session(command) => Some(command.header.client_sequence.0),
             _ => None,
         });
-        let is_application = frame.header.schema_id != wire::session::SCHEMA.id;
+        let is_question =
+            frame.header.schema_id == wire::order_entry::SCHEMA.id && QUESTIONS.contains(&frame.header.template_id.0);
+        let is_application = frame.header.schema_id != wire::session::SCHEMA.id && !is_question;
         match opened {
             Some(Streams { next_client, .. }) if is_application => {
                 assert!(submitted.is_none_or(|number| number == next_client), "{submitted:?} is not {next_client}");
@@ -400,6 +383,10 @@ impl World {
         match action {
             Action::Submit(command) => self.submit(link, command),
             Action::Send(frame) => self.sent(link, &frame),
+            Action::Answer(question) => {
+                let own = self.links[link].trader.account();
+                assert_eq!(AccountId::try_from(question.account()), Ok(own), "nobody is told of a stranger's account");
+            }
             Action::RequestReports { count, .. } => {
                 assert!((1..=LIMITS.retransmit_max).contains(&count), "{count} reports");
                 assert_eq!(self.links[link].recovery.replace(count), None, "one retransmission at a time");

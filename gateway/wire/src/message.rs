@@ -245,7 +245,7 @@ macro_rules! block {
                 @$offset:literal $(since $since:literal)? $fix:literal($id:literal) $field:ident: $type:ty,
             )*
         }
-        $(reserved { $(@$gap:literal $gap_name:literal($gap_id:literal): $gap_type:ty,)* })?
+        $(reserved { $(@$gap:literal $(since $gap_since:literal)? $gap_name:literal($gap_id:literal): $gap_type:ty,)* })?
     ) => {
         #[doc = $doc]
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -269,7 +269,7 @@ macro_rules! block {
                     name: $gap_name,
                     id: $gap_id,
                     offset: $gap,
-                    since_version: 0,
+                    since_version: 0 $(+ $gap_since)?,
                     value: <$gap_type as $crate::value::Value>::LAYOUT,
                     description: "Zero.",
                 },)*)?

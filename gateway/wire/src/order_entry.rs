@@ -290,7 +290,7 @@ block! {
 
 block! {
     /// A cancel or amend is refused (FIX 9).
-    pub struct OrderCancelReject, 96 bytes {
+    pub struct OrderCancelReject, 112 bytes {
         /// The report's number in the session's recoverable stream; absent: it is not part of it.
         @0 "MsgSeqNum"(34) report_number: Option<SessionSequence>,
         /// The session's command that this answers; absent: none.
@@ -321,8 +321,15 @@ block! {
         @87 "PossDupFlag"(43) possible_duplicate: Indicator,
         /// How safe the causing command was when this was sent.
         @88 "Durability"(20008) durability: Durability,
+        /// For a new name that is taken: the order that has it.
+        @96 since 1 "RefOrderID"(1080) reference_order_id: Option<OrderId>,
+        /// What has become of the order, as far as the venue remembers it; absent: it does not.
+        @104 since 1 "OrdStatus"(39) order_status: Option<OrderStatus>,
     }
-    reserved { @89 "Reserved1"(39001): Reserved<7>, }
+    reserved {
+        @89 "Reserved1"(39001): Reserved<7>,
+        @105 since 1 "Reserved2"(39002): Reserved<7>,
+    }
 }
 
 block! {

@@ -3,23 +3,11 @@
 
 mod common;
 
-use std::fs;
-
-use common::{golden, golden_folder};
+use common::{golden, golden_names};
 use wire::market_data::{MarketByPrice, MarketDataMessage};
 use wire::order_entry::{ExecutionReport, NewOrderSingle, OrderCancelRequest, OrderEntryMessage};
 use wire::session::{Establish, Sequence, SessionMessage};
 use wire::*;
-
-/// The names of all golden frames.
-fn golden_names() -> Vec<String> {
-    let files = fs::read_dir(golden_folder()).expect("the golden frames");
-    let mut names: Vec<String> = files
-        .filter_map(|file| Some(file.expect("a file").file_name().to_str()?.strip_suffix(".hex")?.to_owned()))
-        .collect();
-    names.sort();
-    names
-}
 
 /// A small generator whose seed replays a run.
 struct Random(u64);
@@ -127,30 +115,6 @@ fn unknown_codes_are_values_of_their_own() {
     assert_eq!(order.side, Side::NonRepresentable);
     let error = engine::Side::try_from(order.side).unwrap_err();
     assert_eq!(error.to_string(), "Side: 254 has no meaning here");
-}
-
-#[test]
-fn a_longer_block_of_a_newer_version_is_understood() {
-    for name in ["order_cancel_request", "execution_report_trade", "negotiate"] {
-        let bytes = golden(name);
-        let mut newer = bytes.clone();
-        newer.extend([0xAB; 24]);
-        set(&mut newer, 0, (bytes.len() as u32 + 24).to_le_bytes());
-        let block_length = u16::from_le_bytes([bytes[6], bytes[7]]);
-        set(&mut newer, 6, (block_length + 24).to_le_bytes());
-        set(&mut newer, 12, 3_u16.to_le_bytes());
-        let frame = Frame::split(&newer).unwrap().0;
-        assert_eq!(frame.header.version, SchemaVersion(3));
-        let today = Frame::split(&bytes).unwrap().0;
-        assert_eq!(format!("{:?}", any(frame)), format!("{:?}", any(today)), "{name}");
-    }
-}
-
-fn any(frame: Frame<'_>) -> String {
-    SessionMessage::try_from(frame)
-        .map(|message| format!("{message:?}"))
-        .or_else(|_| OrderEntryMessage::try_from(frame).map(|message| format!("{message:?}")))
-        .expect("a message")
 }
 
 fn set<const N: usize>(bytes: &mut [u8], at: usize, value: [u8; N]) {

@@ -83,7 +83,8 @@ fn said<'a>(node: Node<'a, '_>, attribute: &str) -> &'a str {
 
 fn write_message(out: &mut String, message: Node<'_, '_>) {
     let [name, id, length, meaning] = ["name", "id", "blockLength", "description"].map(|name| said(message, name));
-    writeln!(out, "\n### {name}\n\nTemplate {id}, {length} bytes. {meaning}\n").unwrap();
+    let since = since(message).map_or(String::new(), |version| format!(" Since version {version}."));
+    writeln!(out, "\n### {name}\n\nTemplate {id}, {length} bytes. {meaning}{since}\n").unwrap();
     write_fields(out, message);
     for group in named(message, "group") {
         let [name, id, length, meaning] = ["name", "id", "blockLength", "description"].map(|name| said(group, name));
@@ -92,14 +93,20 @@ fn write_message(out: &mut String, message: Node<'_, '_>) {
     }
 }
 
+/// The version that something came with; absent: it was there from the first.
+fn since<'a>(node: Node<'a, '_>) -> Option<&'a str> {
+    node.attribute("sinceVersion")
+}
+
 /// The fields of a message without its group's, or of a group.
 fn write_fields(out: &mut String, block: Node<'_, '_>) {
     writeln!(out, "| field | tag | type | offset | meaning |\n|---|---|---|---|---|").unwrap();
     for field in block.children().filter(|node| node.has_tag_name("field")) {
         let [name, tag, offset, meaning] = ["name", "id", "offset", "description"].map(|name| said(field, name));
         let optional = if field.attribute("presence").is_some() { ", optional" } else { "" };
+        let since = since(field).map_or(String::new(), |version| format!(", since {version}"));
         let type_name = said(field, "type").trim_start_matches("Optional");
-        writeln!(out, "| {name} | {tag} | {type_name}{optional} | {offset} | {meaning} |").unwrap();
+        writeln!(out, "| {name} | {tag} | {type_name}{optional}{since} | {offset} | {meaning} |").unwrap();
     }
 }
 

@@ -16,3 +16,13 @@ pub(crate) fn golden(name: &str) -> Vec<u8> {
         .map(|byte| u8::from_str_radix(byte, 16).expect("a byte"))
         .collect()
 }
+
+/// The names of all golden frames.
+pub(crate) fn golden_names() -> Vec<String> {
+    let files = fs::read_dir(golden_folder()).expect("the golden frames");
+    let mut names: Vec<String> = files
+        .filter_map(|file| Some(file.expect("a file").file_name().to_str()?.strip_suffix(".hex")?.to_owned()))
+        .collect();
+    names.sort();
+    names
+}
