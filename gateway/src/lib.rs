@@ -13,6 +13,7 @@ pub mod egress;
 pub mod history;
 pub mod hops;
 pub mod ingress;
+pub mod open_orders;
 pub mod question;
 pub mod rights;
 pub mod session;

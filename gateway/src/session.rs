@@ -299,6 +299,11 @@ impl Session {
         self.login.map(|login| login.session)
     }
 
+    /// The key that the connection speaks by, once it said so.
+    pub fn key(&self) -> Option<KeyId> {
+        self.login.map(|login| login.key)
+    }
+
     /// Whether an answer of the core has still to be waited for after the connection is closed.
     pub fn owes_answer(&self) -> bool {
         self.owes_answer
@@ -806,7 +811,7 @@ mod tests {
     use ed25519_dalek::{Signer, SigningKey};
     use engine::command::{AddKey, AdminNote, KeyKind};
     use engine::event::{KeyAdded, SessionDisconnected, SessionNegotiated};
-    use engine::{AccountId, ClientOrderId, OrderId};
+    use engine::{AccountId, ClientOrderId, EventHeader, EventId, OrderId};
     use wire::{Block, Signature64};
 
     const NOW: Timestamp = Timestamp(1_790_000_000_000_000_000);
@@ -821,7 +826,9 @@ mod tests {
         let mut view = View::default();
         let public_key = signing_key().verifying_key().to_bytes();
         let command = AddKey { key: KEY, kind: KeyKind::Ed25519, public_key, note: AdminNote::NONE };
-        view.apply(&Event::KeyAdded(KeyAdded { author: KeyId::VENUE, command }));
+        let header =
+            EventHeader { id: EventId { sequence: engine::Sequence(1), index: 0 }, time: NOW, received_at: NOW };
+        view.apply(&header, &Event::KeyAdded(KeyAdded { author: KeyId::VENUE, command }));
         view
     }
 

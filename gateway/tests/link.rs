@@ -127,7 +127,7 @@ impl World {
         self.engine.apply(&Sequenced { stamp, value: command }, &mut events);
         for (header, event) in events {
             self.history.push((header, event));
-            self.view.apply(&event);
+            self.view.apply(&header, &event);
             match event {
                 Event::SessionNegotiated(_) | Event::SessionEstablished(_) => self.hear(Input::Core(&event)),
                 Event::SessionRejected(rejected) if rejected.response_to != CommandKind::Disconnect => {

@@ -37,6 +37,9 @@ const ORDER: OrderState = OrderState {
     shown: Quantity(6),
 };
 
+const HEADER: EventHeader =
+    EventHeader { id: EventId { sequence: Sequence(71), index: 5 }, time: Timestamp(81), received_at: Timestamp(80) };
+
 fn view() -> View {
     let command = ListInstrument {
         instrument: BOOK,
@@ -55,15 +58,13 @@ fn view() -> View {
     };
     let mut view = View::default();
     let (author, quote_units, base_units) = (KeyId::VENUE, 1, 1);
-    view.apply(&InstrumentListed { author, command, quote_units, base_units }.into());
+    view.apply(&HEADER, &InstrumentListed { author, command, quote_units, base_units }.into());
     view
 }
 
 fn reports(event: impl Into<Event>) -> Vec<Outgoing> {
-    let id = EventId { sequence: Sequence(71), index: 5 };
-    let header = EventHeader { id, time: Timestamp(81), received_at: Timestamp(80) };
     let mut found = Vec::new();
-    messages(&header, &event.into(), &view(), SENDING, &mut found);
+    messages(&HEADER, &event.into(), &view(), SENDING, &mut found);
     found
 }
 

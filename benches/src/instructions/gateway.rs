@@ -61,7 +61,7 @@ impl Edge {
         let stamp = Stamp { sequence: self.engine.last().sequence.next(), time: NOW };
         let mut kept = Kept::default();
         self.engine.apply(&Sequenced { stamp, value }, &mut kept);
-        kept.0.iter().for_each(|(_, event)| self.view.apply(event));
+        kept.0.iter().for_each(|(header, event)| self.view.apply(header, event));
         kept.0
     }
 

@@ -469,7 +469,7 @@ impl World {
         let mut events: Vec<(EventHeader, Event)> = Vec::new();
         self.engine.apply(&Sequenced { stamp, value: command }, &mut events);
         for (header, event) in events {
-            self.view.apply(&event);
+            self.view.apply(&header, &event);
             self.route(&event);
             self.report(&header, &event);
         }

@@ -81,7 +81,7 @@ impl Desk {
     /// Takes in a released event: the view follows it, and an event of a session's state goes to whom it concerns.
     pub(crate) fn take_in(&mut self, header: &EventHeader, event: &Event, post: &mut Post) {
         self.released = header.id.sequence;
-        self.view.apply(event);
+        self.view.apply(header, event);
         self.logins.route(event, post);
     }
 

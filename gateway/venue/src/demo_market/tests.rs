@@ -63,7 +63,7 @@ impl Floor {
         let mut events = Vec::new();
         self.engine.apply(&Sequenced { stamp, value: Command { header, body } }, &mut events);
         for (header, event) in events {
-            self.view.apply(&event);
+            self.view.apply(&header, &event);
             if let Event::Trade(trade) = &event {
                 *self.trades.entry(trade.instrument).or_default() += 1;
             }
