@@ -10,7 +10,8 @@ use engine::event::{
 };
 use engine::instrument::{Phase, PhaseCause};
 use engine::{
-    AssetId, CommandBody, Event, EventHeader, InstrumentId, KeyId, Price, Quantity, SessionId, SessionSequence, TradeId,
+    AccountId, AssetId, CommandBody, Event, EventHeader, EventId, ExecId, InstrumentId, KeyId, OpenOrder, Price,
+    Quantity, SessionId, SessionSequence, Timestamp, TradeId,
 };
 use wire::order_entry::{
     self, BusinessMessageReject, ExecutionReport, KillSwitchReport, OrderCancelReject, OrderMassActionReport,
@@ -22,6 +23,7 @@ use wire::{
     Text48, amount,
 };
 
+use crate::open_orders::{Change, KnownOrder};
 use crate::view::{Instrument, View};
 
 /// One message with its headers.
@@ -146,6 +148,34 @@ pub fn security_definition(instrument: &Instrument) -> SecurityDefinition {
         quantity_exponent: Exponent(instrument.lot.exponent()),
         phase: instrument.phase.into(),
     }
+}
+
+/// An open order as it is: what answers a question about it. It is no execution, and has no number.
+pub(crate) fn order_status(known: &KnownOrder, view: &View, sending: Sending) -> ExecutionReport {
+    let Change { time, sequence, index } = known.changed;
+    let id = EventId { sequence, index: index.unwrap_or(0) };
+    let header = EventHeader { id, time, received_at: Timestamp::NONE };
+    let turn = Turn { header: &header, view, sending, out: &mut Vec::<Outgoing>::new() };
+    let &OpenOrder { account, ref state, funds, stop_price, display_quantity, expire_at } = &known.order;
+    let report = unnumbered(account);
+    let (funds_high, funds_low) = amount::split((!funds.is_absent()).then_some(funds.0));
+    ExecutionReport {
+        exec_type: ExecType::OrderStatus,
+        funds_high,
+        funds_low,
+        stop_price: turn.price(state.instrument, stop_price),
+        display_quantity: turn.quantity(state.instrument, display_quantity),
+        expire_time: wire::Timestamp::present(expire_at),
+        event_index: index.map(EventIndex),
+        ..turn.order(&report, state)
+    }
+}
+
+/// What answers no command, and is nothing that happened.
+fn unnumbered(account: AccountId) -> Report {
+    let (session, exec_id) = (SessionId::NONE, ExecId::NONE);
+    let (report_number, client_sequence) = (SessionSequence::NONE, SessionSequence::NONE);
+    Report { account, session, exec_id, report_number, client_sequence }
 }
 
 /// What has become of an open order.

@@ -10,6 +10,7 @@
 //! applies commands in the order of submission, and all are submitted by one thread. So the first connection that waits
 //! for a session's answer is the one that it is for.
 
+mod balances;
 mod connection;
 mod desk;
 mod door;
@@ -28,10 +29,12 @@ use mio::Poll;
 use ring::{CommandRing, EventReader, SharedAdmission, Wake};
 use wire::Durability;
 
+use crate::balances::BalanceQuestions;
 use crate::history::ReportHistory;
 use crate::hops::{HopWatch, Hops};
 use crate::session::SessionLimits;
 use crate::view::View;
+pub(crate) use desk::ConnectionId;
 use door::{Door, Doorbell, Parts, disconnect_left_open};
 use searches::Searches;
 
@@ -75,10 +78,13 @@ pub struct Config {
     pub clock: Arc<dyn Clock>,
     /// What is let in; what is not is refused before it is submitted.
     pub admission: Arc<SharedAdmission>,
+    /// Where the core is asked for balances; none: nobody is told what an account has.
+    pub balances: Option<Arc<BalanceQuestions>>,
 }
 
 impl Config {
-    /// Synced durability, a mebibyte of backlog, 1,024 connections, the default limits, and everything is let in.
+    /// Synced durability, a mebibyte of backlog, 1,024 connections, the default limits, everything is let in, and balances
+    /// are not told.
     pub fn new(listen: SocketAddr, security: Security, clock: impl Clock) -> Self {
         Self {
             listen,
@@ -89,6 +95,7 @@ impl Config {
             connections_max: 1_024,
             clock: Arc::new(clock),
             admission: Arc::default(),
+            balances: None,
         }
     }
 }

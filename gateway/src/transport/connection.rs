@@ -9,6 +9,7 @@ use rustls::{ProtocolVersion, ServerConnection};
 use wire::frame::SESSION_FRAME_MAX;
 use wire::{Flat, FrameDecoder};
 
+use crate::answers::MassStatus;
 use crate::egress::FrameBytes;
 use crate::session::{Session, SessionLimits, State};
 use crate::transport::Security;
@@ -39,6 +40,12 @@ pub(crate) struct Connection {
     pub(crate) ready: bool,
     /// It is among those that are to be flushed.
     pub(crate) dirty: bool,
+    /// It is among those whose lists go on.
+    pub(crate) lists: bool,
+    /// The list of orders that is being told.
+    pub(crate) list: Option<MassStatus>,
+    /// The core has still to say what an account has.
+    pub(crate) awaits_balances: bool,
     /// When it is looked at next.
     pub(crate) timer: Timestamp,
     /// Nothing more is said; until when the last words may take, or the core's last answer.
@@ -102,6 +109,9 @@ impl Connection {
             peer_is_done: false,
             ready: false,
             dirty: false,
+            lists: false,
+            list: None,
+            awaits_balances: false,
             timer: Timestamp::NEVER,
             closing: None,
         })
@@ -134,11 +144,27 @@ impl Connection {
     /// Says a report, if the session is open.
     pub(crate) fn report<M: Flat>(&mut self, number: Option<SessionSequence>, message: &M, now: Timestamp) {
         if self.session.report(number, now) {
-            let at = self.out.len();
             self.reported += M::FRAME_LENGTH;
-            self.out.resize(at + M::FRAME_LENGTH, 0);
-            wire::encode(message, &mut self.out[at..]).expect("the buffer is as long as the frame");
+            self.append(message);
         }
+    }
+
+    /// Says what the peer has asked for, if the session is open.
+    pub(crate) fn answer<M: Flat>(&mut self, message: &M, now: Timestamp) {
+        if self.session.report(None, now) {
+            self.append(message);
+        }
+    }
+
+    fn append<M: Flat>(&mut self, message: &M) {
+        let at = self.out.len();
+        self.out.resize(at + M::FRAME_LENGTH, 0);
+        wire::encode(message, &mut self.out[at..]).expect("the buffer is as long as the frame");
+    }
+
+    /// Whether the list of orders may go on: whoever takes it slowly is told it slowly.
+    pub(crate) fn may_list(&self) -> bool {
+        self.list.is_some() && !self.is_closing() && !self.has_to_write()
     }
 
     /// Reads what is there, as much as fits.

@@ -5,8 +5,14 @@
 //!   sleep   in the network's poll; the core wakes it by the event ring's bell, a search by its answer
 //! ```
 //!
+//! Questions are answered from the view, between two events. What has many parts is told a part at a time, the next when
+//! the one before is written. The core alone knows balances: it is asked, and its answer waits for its place among the
+//! events.
+//!
 //! A connection's reports of a turn leave in one write. Nothing here waits for a peer: what a socket does not take stays
 //! with its connection, and too much of it ends that.
+
+mod questions;
 
 use std::collections::VecDeque;
 use std::io;
@@ -22,15 +28,14 @@ use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Registry, Token, Waker};
 use ring::{Admission, CommandRing, EventReader, Idle, Polled, Wake};
 use slab::Slab;
-use wire::order_entry::BusinessMessageReject;
-use wire::{EdgeReason, Flat, Indicator, TerminationCode, Text48};
+use wire::{EdgeReason, Flat, Indicator, TerminationCode};
 
 use crate::egress::{self, FrameBytes, Outgoing, Outlet, Recipient, Sending};
 use crate::history::ReportRange;
 use crate::hops::HopWatch;
-use crate::question::Question;
 use crate::session::{Action, Input};
 use crate::transport::Config;
+use crate::transport::balances::Balances;
 use crate::transport::connection::{Connection, Reading};
 use crate::transport::desk::{ConnectionId, Desk, Logins, Mail, Post};
 use crate::transport::searches::{Answer, Searches};
@@ -111,6 +116,7 @@ pub(crate) struct Door {
     next_serial: u64,
     timers: Timers,
     searches: Searches,
+    balances: Balances,
     /// Disconnects that did not get into the ring.
     owed: VecDeque<Command>,
     doorbell: Arc<dyn Wake>,
@@ -136,6 +142,8 @@ struct Connections {
     dirty: Vec<usize>,
     /// Those that may have something to read.
     ready: VecDeque<ConnectionId>,
+    /// Those whose lists go on.
+    listing: VecDeque<ConnectionId>,
 }
 
 impl Connections {
@@ -150,6 +158,17 @@ impl Connections {
         {
             connection.ready = true;
             self.ready.push_back(connection.id);
+        }
+    }
+
+    /// Its list goes on, if it has one.
+    fn go_on_listing(&mut self, place: usize) {
+        if let Some(connection) = self.all.get_mut(place)
+            && connection.may_list()
+            && !connection.lists
+        {
+            connection.lists = true;
+            self.listing.push_back(connection.id);
         }
     }
 
@@ -189,6 +208,7 @@ impl Door {
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
         Ok(Self {
             now: config.clock.now(),
+            balances: Balances::new(config.balances.clone()),
             config,
             poll,
             listener: Some(listener),
@@ -227,6 +247,7 @@ impl Door {
             self.answer_searches();
             self.retry_owed();
             self.take_in_events();
+            self.go_on_listing();
             self.look_at_timers();
             self.flush();
         }
@@ -246,6 +267,8 @@ impl Door {
             Idle::Park if self.ended => self.poll.poll(found, Some(limit)),
             Idle::Park => match self.events.arm(&self.doorbell) {
                 true => {
+                    // The core rings the same bell behind an answer.
+                    let limit = if self.balances.has_answer() { Duration::ZERO } else { limit };
                     let outcome = self.poll.poll(found, Some(limit));
                     self.events.disarm(&self.doorbell);
                     outcome
@@ -274,7 +297,9 @@ impl Door {
     fn sleep_limit(&self) -> Duration {
         let has_work = !self.connections.ready.is_empty()
             || !self.connections.dirty.is_empty()
+            || !self.connections.listing.is_empty()
             || self.searches.has_answer()
+            || self.balances.has_answer()
             || self.accept_again <= self.now;
         if has_work || !self.ended && self.events.has_news() {
             return Duration::ZERO;
@@ -439,6 +464,7 @@ impl Door {
         if connection.listens() {
             self.connections.make_ready(place);
         }
+        self.connections.go_on_listing(place);
     }
 
     /// What is left of a connection on which nothing more is said.
@@ -502,19 +528,6 @@ impl Door {
             connection.say(frame);
             self.connections.soil(id.place);
         }
-    }
-
-    fn answer(&mut self, id: ConnectionId, question: &Question) {
-        let refusal = BusinessMessageReject {
-            answered_sequence: None,
-            reference_id: question.request_id(),
-            transact_time: self.now.into(),
-            text: Text48::new("questions are not answered yet"),
-            reference_tag: None,
-            reference_template: question.template(),
-            reject_reason: EdgeReason::UnsupportedMessage.into(),
-        };
-        self.say(id, &egress::frame(&refusal));
     }
 
     fn search(&mut self, id: ConnectionId, version: SessionVersion, from: SessionSequence, count: u64) {
@@ -606,9 +619,13 @@ impl Door {
         let sending = Sending { durability: self.config.durability, possible_duplicate: Indicator::No };
         let mut taken = 0;
         while taken < EVENTS_PER_TURN && !self.ended {
+            let read = self.events.read();
             match self.events.poll() {
                 Polled::Event(header, event) => {
                     taken += 1;
+                    if self.balances.are_awaited() {
+                        self.tell_balances(read);
+                    }
                     self.desk.take_in(&header, &event, &mut self.post);
                     if !self.post.is_empty() {
                         self.deliver_post();
@@ -617,9 +634,16 @@ impl Door {
                     let mut delivery = Delivery { logins: &desk.logins, connections, now: *now };
                     egress::messages(&header, &event, &desk.view, sending, &mut delivery);
                 }
-                Polled::Empty => break,
+                Polled::Empty => {
+                    self.tell_balances(read);
+                    break;
+                }
                 Polled::Lapped(_) => unreachable!("the core waits for a gating reader"),
-                Polled::Closed => self.ended = true,
+                Polled::Closed => {
+                    self.ended = true;
+                    self.tell_balances(read);
+                    self.give_up_balances();
+                }
             }
         }
         if taken > 0 {

@@ -252,6 +252,7 @@ impl Running {
         let config = OrderEntryConfig {
             durability: wire_durability(topology.durability),
             admission: Arc::clone(admission),
+            balances: Some(Arc::clone(venue.balances())),
             ..OrderEntryConfig::new(arguments.order_entry, security, wall_clock)
         };
         let replay = JournalHistory::new(folder.path().to_owned(), Arc::clone(venue.durable()));
