@@ -9,6 +9,7 @@
 //! [`session`] is FIXP without I/O. [`ingress`] and [`egress`] are the only two places where the wire's words and the
 //! core's meet. The crate reads no clock: whoever starts it brings the time.
 
+pub mod copies;
 pub mod egress;
 pub mod history;
 pub mod hops;

@@ -18,6 +18,7 @@
 //! NotTaken     │ ─           refused     ─           refused     reject      ─
 //! Report       │ ─           ─           ─           ─           send        ─
 //! Recovered    │ ─           ─           ─           ─           send again  ─
+//! Copied       │ ─           ─           ─           ─           copy again  ─
 //! Time         │ too late?   too late?   too late?   too late?   heartbeat   ─
 //! Ended        │ end         end         end         end         end         ─
 //! Closed       │ close       close       close       close       close       ─
@@ -33,19 +34,26 @@ use ed25519_dalek::{Signature, VerifyingKey};
 use engine::command::{self, DisconnectReason};
 use engine::event::{SessionEstablished, SessionRejected};
 use engine::{
-    Command, CommandBody, CommandHeader, CommandKind, Event, KeyId, LoginNonce, Nanoseconds, SessionId,
-    SessionSequence, SessionVersion, Timestamp,
+    AccountId, Command, CommandBody, CommandHeader, CommandKind, Event, ExecId, KeyId, LoginNonce, Nanoseconds,
+    SessionId, SessionSequence, SessionVersion, Timestamp,
 };
-use wire::order_entry::{BusinessMessageReject, OrderEntryMessage, SecurityDefinition};
+use wire::order_entry::{
+    BusinessMessageReject, DropCopyReport, DropCopyRequest, OrderEntryMessage, SecurityDefinition,
+};
 use wire::session::{
     Establish, EstablishmentAck, EstablishmentReject, Negotiate, NegotiationReject, NegotiationResponse,
     Retransmission, RetransmitReject, RetransmitRequest, Sequence, SessionMessage, Terminate,
 };
-use wire::{EdgeReason, Frame, MessageCount, Milliseconds, RejectReason, TemplateId, TerminationCode, Text48};
+use wire::{
+    Block, EdgeReason, Frame, MessageCount, Milliseconds, OrderCount, RejectReason, RequestId, TemplateId,
+    TerminationCode, Text48,
+};
 
+use crate::copies::CopyRange;
 use crate::egress::{self, FrameBytes};
 use crate::ingress::{self, Refusal};
 use crate::question::Question;
+use crate::rights::Key;
 use crate::view::View;
 
 /// What a session may do, and how long it may take.
@@ -107,6 +115,8 @@ pub enum Input<'a> {
     NotTaken(&'a Command, EdgeReason),
     /// What a retransmission found, or why it found nothing.
     Recovered(Result<Vec<FrameBytes>, EdgeReason>),
+    /// What a search for an account's reports found, or why it found nothing.
+    Copied(Result<Vec<FrameBytes>, EdgeReason>),
     /// Time has passed.
     Time,
     /// The venue ends the session.
@@ -133,6 +143,8 @@ pub enum Action {
         /// How many.
         count: u64,
     },
+    /// Find an account's reports and hand copies of them in as [`Input::Copied`].
+    RequestCopies(CopyRange),
     /// Send what is left and close.
     Close(TerminationCode),
 }
@@ -155,6 +167,7 @@ enum Row {
     NotTaken,
     Report,
     Recovered,
+    Copied,
     Time,
     Ended,
     Closed,
@@ -179,6 +192,7 @@ enum Step {
     Reject,
     Send,
     SendAgain,
+    CopyAgain,
     CheckLate,
     Heartbeat,
     Goodbye,
@@ -218,6 +232,7 @@ fn step(state: State, row: Row) -> Step {
         (Row::NotTaken, Established) => Step::Reject,
         (Row::Report, Established) => Step::Send,
         (Row::Recovered, Established) => Step::SendAgain,
+        (Row::Copied, Established) => Step::CopyAgain,
         (Row::Time, Connected | Negotiating | Negotiated | Establishing) => Step::CheckLate,
         (Row::Time, Established) => Step::Heartbeat,
         (Row::Ended, _) => Step::End,
@@ -226,7 +241,9 @@ fn step(state: State, row: Row) -> Step {
             Row::Negotiated | Row::Established | Row::Rejected | Row::Disconnected | Row::NotTaken,
             Connected | Negotiating | Negotiated | Establishing | Established,
         ) => Step::Nothing,
-        (Row::Report | Row::Recovered, Connected | Negotiating | Negotiated | Establishing) => Step::Nothing,
+        (Row::Report | Row::Recovered | Row::Copied, Connected | Negotiating | Negotiated | Establishing) => {
+            Step::Nothing
+        }
     }
 }
 
@@ -252,6 +269,14 @@ struct Streams {
     keep_alive: Nanoseconds,
     /// The retransmission under way.
     recovering: Option<Recovering>,
+    /// The search for an account's reports under way.
+    copying: Option<Copying>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Copying {
+    request: Option<RequestId>,
+    range: CopyRange,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -339,6 +364,7 @@ impl Session {
                 turn.run(Row::NotTaken, |turn, step| turn.not_taken(step, command, reason));
             }
             Input::Recovered(found) => turn.run(Row::Recovered, |turn, _| turn.send_again(found)),
+            Input::Copied(found) => turn.run(Row::Copied, |turn, _| turn.copy_again(found)),
             Input::Time => turn.run(Row::Time, |turn, step| turn.time(step)),
             Input::Ended(code) => turn.run(Row::Ended, |turn, _| turn.end(code)),
             Input::Closed => turn.run(Row::Closed, |turn, _| turn.end_silently(TerminationCode::ConnectionLost)),
@@ -539,6 +565,7 @@ impl Turn<'_> {
             next_report: opened.next_report_number,
             keep_alive: opened.keep_alive,
             recovering: None,
+            copying: None,
         });
         // Both came as milliseconds.
         let milliseconds = |duration: Nanoseconds| Milliseconds::try_from(duration).unwrap_or(Milliseconds(0));
@@ -557,6 +584,15 @@ impl Turn<'_> {
         });
         let definitions: Vec<SecurityDefinition> = self.view.instruments().map(egress::security_definition).collect();
         definitions.iter().for_each(|definition| self.send(definition));
+        self.tell_where_copies_stand();
+    }
+
+    /// Of the accounts that the key was granted by name: the venue has too many, and whoever reads all of them asks.
+    fn tell_where_copies_stand(&mut self) {
+        let accounts = self.key().into_iter().flat_map(Key::copied_accounts).filter(|account| !account.is_none());
+        for account in accounts.collect::<Vec<_>>() {
+            self.send(&self.standing(account, None));
+        }
     }
 
     fn rejected(&mut self, rejected: &SessionRejected) {
@@ -613,8 +649,8 @@ impl Turn<'_> {
     }
 
     fn question(&mut self, frame: Frame<'_>) {
-        let key = self.session.login.and_then(|login| self.view.rights().key(login.key));
-        match Question::read(frame).and_then(|question| question.permitted(key)) {
+        match Question::read(frame).and_then(|question| question.permitted(self.key())) {
+            Ok(Question::DropCopy(request)) => self.find_copies(&request),
             Ok(question) => self.actions.push(Action::Answer(question)),
             Err(refusal) => self.reject_message(None, frame.header.template_id, &refusal),
         }
@@ -650,6 +686,7 @@ impl Turn<'_> {
             reference_tag: None,
             reference_template: template,
             reject_reason: refusal.reason,
+            ..BusinessMessageReject::BLANK
         });
     }
 
@@ -708,6 +745,73 @@ impl Turn<'_> {
                 frames.into_iter().for_each(|frame| self.send_frame(frame));
             }
         }
+    }
+
+    // Copies.
+
+    fn find_copies(&mut self, request: &DropCopyRequest) {
+        let Ok(account) = AccountId::try_from(request.account) else { return };
+        let (from, next) = (ExecId::from(request.from), self.view.next_execution(account));
+        let limits = self.session.limits;
+        let streams = self.session.streams.as_mut().expect("an open session has streams");
+        let count = u64::from(request.count.0);
+        let refused = match streams.copying {
+            Some(_) => Some(EdgeReason::RetransmitInProgress),
+            None if from.is_none() || count == 0 || from >= next => Some(EdgeReason::RetransmitRangeInvalid),
+            None => (count > limits.retransmit_max).then_some(EdgeReason::RetransmitTooLong),
+        };
+        if let Some(reason) = refused {
+            return self.refuse_copies(account, request.request_id, reason.into());
+        }
+        // As many as there are.
+        let range = CopyRange { account, from, count: count.min(next.0 - from.0) };
+        streams.copying = Some(Copying { request: request.request_id, range });
+        self.actions.push(Action::RequestCopies(range));
+    }
+
+    fn copy_again(&mut self, found: Result<Vec<FrameBytes>, EdgeReason>) {
+        let Some(Copying { request, range }) = self.session.streams.as_mut().and_then(|streams| streams.copying.take())
+        else {
+            return;
+        };
+        // The right may have been taken away meanwhile.
+        if !self.key().is_some_and(|key| key.copies(range.account)) {
+            return self.refuse_copies(range.account, request, engine::RejectReason::NotEntitled.into());
+        }
+        match found {
+            Err(reason) => self.refuse_copies(range.account, request, reason.into()),
+            Ok(frames) => {
+                let count = u32::try_from(frames.len()).expect("a range has few reports");
+                self.send(&DropCopyReport {
+                    from: Some(range.from.into()),
+                    count: OrderCount(count),
+                    ..self.standing(range.account, request)
+                });
+                frames.into_iter().for_each(|frame| self.send_frame(frame));
+            }
+        }
+    }
+
+    fn refuse_copies(&mut self, account: AccountId, request: Option<RequestId>, reason: RejectReason) {
+        self.send(&DropCopyReport { reject_reason: Some(reason), ..self.standing(account, request) });
+    }
+
+    /// Where an account's reports stand.
+    fn standing(&self, account: AccountId, request: Option<RequestId>) -> DropCopyReport {
+        DropCopyReport {
+            account: account.into(),
+            request_id: request,
+            next: self.view.next_execution(account).into(),
+            from: None,
+            transact_time: self.now.into(),
+            count: OrderCount(0),
+            reject_reason: None,
+        }
+    }
+
+    /// The key that opened the session, while it counts.
+    fn key(&self) -> Option<&Key> {
+        self.session.login.and_then(|login| self.view.rights().key(login.key))
     }
 
     // Time and the end.
@@ -804,14 +908,17 @@ fn reason_text(reason: RejectReason) -> Text48 {
 mod tests {
     use super::*;
     use ed25519_dalek::{Signer, SigningKey};
-    use engine::command::{AddKey, AdminNote, KeyKind};
-    use engine::event::{KeyAdded, SessionDisconnected, SessionNegotiated};
-    use engine::{AccountId, ClientOrderId, OrderId};
-    use wire::{Block, Signature64};
+    use engine::command::{AddKey, AdminNote, KeyKind, Role};
+    use engine::event::{
+        KeyAdded, MassCancelRejected, RoleGranted, RoleRevoked, SessionDisconnected, SessionNegotiated,
+    };
+    use engine::{ClientOrderId, OrderId};
+    use wire::Signature64;
 
     const NOW: Timestamp = Timestamp(1_790_000_000_000_000_000);
     const SESSION: SessionId = SessionId(7);
     const KEY: KeyId = KeyId(5);
+    const ACCOUNT: AccountId = AccountId(2);
 
     fn signing_key() -> SigningKey {
         SigningKey::from_bytes(&[9; 32])
@@ -946,6 +1053,7 @@ mod tests {
         match action {
             Action::Submit(command) => format!("{} {}", command.body.name(), command.header.client_sequence),
             Action::RequestReports { from, count, .. } => format!("reports {from}+{count}"),
+            Action::RequestCopies(CopyRange { account, from, count }) => format!("copies of {account} {from}+{count}"),
             Action::Answer(question) => format!("answer {}", question.template().0),
             Action::Close(code) => format!("close {code:?}"),
             Action::Send(frame) => {
@@ -975,7 +1083,7 @@ mod tests {
         }
     }
 
-    const ROWS: [Row; 18] = [
+    const ROWS: [Row; 19] = [
         Row::Negotiate,
         Row::Establish,
         Row::Sequence,
@@ -991,6 +1099,7 @@ mod tests {
         Row::NotTaken,
         Row::Report,
         Row::Recovered,
+        Row::Copied,
         Row::Time,
         Row::Ended,
         Row::Closed,
@@ -1014,6 +1123,7 @@ mod tests {
             Step::Reject => "reject",
             Step::Send => "send",
             Step::SendAgain => "send again",
+            Step::CopyAgain => "copy again",
             Step::CheckLate => "too late?",
             Step::Heartbeat => "heartbeat",
             Step::Goodbye => "goodbye",
@@ -1099,6 +1209,13 @@ mod tests {
         assert_row("Report", ["", "", "", "", "send", ""], |link| {
             let sent = link.session.report(Some(SessionSequence(9)), NOW);
             if sent { "send" } else { "" }.to_owned()
+        });
+        assert_row("Copied", ["", "", "", "", "DropCopyReport", ""], |link| {
+            let range = CopyRange { account: ACCOUNT, from: ExecId(1), count: 1 };
+            if let Some(streams) = &mut link.session.streams {
+                streams.copying = Some(Copying { request: None, range });
+            }
+            link.hear(Input::Copied(Err(EdgeReason::RetransmitTooOld)), NOW)
         });
         let late = "Terminate, close KeepAliveExpired";
         assert_row("Time", [late, late, late, late, "Disconnect 0, Terminate, close KeepAliveExpired", ""], |link| {
@@ -1201,6 +1318,77 @@ mod tests {
                 assert_eq!(link.send(&request), expected);
             }
         }
+    }
+
+    /// A key that an account's reports are copied to, of which there were four when its session opened.
+    fn reader() -> (Link, String) {
+        let mut link = Link::at(State::Establishing);
+        let grant = command::GrantRole { key: KEY, role: Role::DropCopy, account: ACCOUNT, note: AdminNote::NONE };
+        link.view.apply(&RoleGranted { author: KeyId::VENUE, command: grant }.into());
+        for exec_id in (1..=4).map(ExecId) {
+            let (report_number, client_sequence) = Default::default();
+            let session = SessionId(8);
+            let report = engine::event::Report { account: ACCOUNT, session, exec_id, report_number, client_sequence };
+            let (client_order_id, instrument) = (ClientOrderId::NONE, engine::InstrumentId::NONE);
+            let (side, entered_by, reason) = (None, SessionId::NONE, engine::RejectReason::UnknownSession);
+            let event = MassCancelRejected { report, client_order_id, instrument, side, entered_by, reason };
+            link.view.apply(&event.into());
+        }
+        let told = link.hear(Input::Core(&opened()), NOW);
+        (link, told)
+    }
+
+    fn copies(from: u64, count: u32) -> DropCopyRequest {
+        let (from, count) = (wire::ExecutionId(from), OrderCount(count));
+        DropCopyRequest { account: ACCOUNT.into(), request_id: Some(RequestId(9)), from, count }
+    }
+
+    /// The one report that comes back.
+    fn answered(link: &mut Link, input: Input<'_>) -> DropCopyReport {
+        let mut actions = Vec::new();
+        link.session.handle(input, NOW, &mut link.view, &mut actions);
+        let [Action::Send(frame), ..] = &actions[..] else { panic!("{actions:?}") };
+        Frame::split(frame).unwrap().0.decode().unwrap()
+    }
+
+    #[test]
+    fn a_reader_of_copies_is_told_where_they_stand_and_gets_them_again() {
+        let (mut link, told) = reader();
+        assert_eq!(told, "EstablishmentAck, DropCopyReport");
+        for (from, count, reason) in [
+            (0, 1, EdgeReason::RetransmitRangeInvalid),
+            (1, 0, EdgeReason::RetransmitRangeInvalid),
+            (5, 1, EdgeReason::RetransmitRangeInvalid),
+            (1, 1_001, EdgeReason::RetransmitTooLong),
+        ] {
+            let bytes = egress::frame(&copies(from, count));
+            let report = answered(&mut link, Input::Frame(Frame::split(&bytes).unwrap().0));
+            assert_eq!((report.reject_reason, report.request_id), (Some(reason.into()), Some(RequestId(9))));
+            assert_eq!((report.next, report.from, report.count), (wire::ExecutionId(5), None, OrderCount(0)));
+        }
+        // No more than there are, and one at a time.
+        assert_eq!(link.send(&copies(3, 1_000)), "copies of 2 3+2");
+        let bytes = egress::frame(&copies(1, 1));
+        let report = answered(&mut link, Input::Frame(Frame::split(&bytes).unwrap().0));
+        assert_eq!(report.reject_reason, Some(EdgeReason::RetransmitInProgress.into()));
+        let found = vec![egress::frame(&wire::order_entry::ExecutionReport::BLANK); 2];
+        let report = answered(&mut link, Input::Copied(Ok(found)));
+        assert_eq!((report.from, report.count), (Some(wire::ExecutionId(3)), OrderCount(2)));
+        assert_eq!((report.reject_reason, report.request_id), (None, Some(RequestId(9))));
+        assert_eq!(link.send(&copies(1, 1)), "copies of 2 1+1");
+        let report = answered(&mut link, Input::Copied(Err(EdgeReason::RetransmitTooOld)));
+        assert_eq!(report.reject_reason, Some(EdgeReason::RetransmitTooOld.into()));
+    }
+
+    #[test]
+    fn copies_that_were_asked_for_are_not_sent_once_the_right_is_gone() {
+        let (mut link, _) = reader();
+        assert_eq!(link.send(&copies(1, 1)), "copies of 2 1+1");
+        let command = command::RevokeRole { key: KEY, role: Role::DropCopy, account: ACCOUNT, note: AdminNote::NONE };
+        link.view.apply(&RoleRevoked { author: KeyId::VENUE, command }.into());
+        let report = answered(&mut link, Input::Copied(Ok(vec![])));
+        assert_eq!(report.reject_reason, Some(engine::RejectReason::NotEntitled.into()));
+        assert_eq!(link.send(&copies(1, 1)), "BusinessMessageReject");
     }
 
     #[test]

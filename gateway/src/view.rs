@@ -17,10 +17,11 @@ use engine::command::{ListInstrument, NewOrder};
 use engine::event::{Report, TradeSide};
 use engine::instrument::{InstrumentLimits, Phase};
 use engine::{
-    AccountId, AssetId, ClientOrderId, CommandHeader, Engine, Event, InstrumentId, KeyId, OrderId, Price, Quantity,
-    SessionId, SessionSequence, SessionState, SessionView, Side, Text,
+    AccountId, AssetId, ClientOrderId, CommandHeader, Engine, Event, ExecId, InstrumentId, KeyId, OrderId, Price,
+    Quantity, SessionId, SessionSequence, SessionState, SessionView, Side, Text,
 };
 
+use crate::copies::Executions;
 use crate::rights::Rights;
 
 /// An instrument as traders need to know it, and how its ticks and lots are written as decimals.
@@ -152,7 +153,10 @@ impl Named {
 #[derive(Debug, Default)]
 pub struct View {
     instruments: BTreeMap<InstrumentId, Instrument>,
+    /// Those that can be traded no more: old reports are in their exponents.
+    delisted: BTreeMap<InstrumentId, Instrument>,
     rights: Rights,
+    executions: Executions,
     orders: HashMap<OrderId, InstrumentId>,
     names: HashMap<(AccountId, ClientOrderId), Named>,
     /// Sessions that were open when the venue stopped without saying so.
@@ -162,7 +166,8 @@ pub struct View {
 impl View {
     /// The view of an engine that takes no commands yet.
     pub fn of(engine: &Engine) -> Self {
-        let mut view = Self { rights: Rights::of(engine), ..Self::default() };
+        let (rights, executions) = (Rights::of(engine), Executions::of(engine));
+        let mut view = Self { rights, executions, ..Self::default() };
         for listing in engine.listings() {
             let phase = engine.phase(listing.instrument).unwrap_or(listing.phase);
             view.instruments.insert(listing.instrument, Instrument::listed(listing, phase));
@@ -174,6 +179,8 @@ impl View {
                 view.opened(order.account, order.order_id, order.client_order_id, listing.instrument);
             }
         }
+        let delisted = engine.delistings().map(|listing| Instrument::listed(listing, Phase::Closed));
+        view.delisted = delisted.map(|instrument| (instrument.instrument, instrument)).collect();
         let open = engine.sessions().filter(|session| session.state == SessionState::Established);
         view.left_open = open.collect();
         view
@@ -184,6 +191,11 @@ impl View {
         self.instruments.get(&instrument)
     }
 
+    /// An instrument, delisted or not: what its ticks and lots are is so for ever.
+    pub fn instrument_ever(&self, instrument: InstrumentId) -> Option<&Instrument> {
+        self.instrument(instrument).or_else(|| self.delisted.get(&instrument))
+    }
+
     /// All instruments, by identity.
     pub fn instruments(&self) -> impl Iterator<Item = &Instrument> {
         self.instruments.values()
@@ -192,6 +204,11 @@ impl View {
     /// What keys may do.
     pub fn rights(&self) -> &Rights {
         &self.rights
+    }
+
+    /// The number that an account's next report will carry.
+    pub fn next_execution(&self, account: AccountId) -> ExecId {
+        self.executions.next(account)
     }
 
     /// The instrument of an account's order by the venue's name, or else by the trader's; `key` is who asks.
@@ -256,13 +273,14 @@ impl View {
 
     /// Takes in what a released event says. Events that are not listed change nothing that the edge knows.
     pub fn apply(&mut self, event: &Event) {
+        self.executions.apply(event);
         match event {
             Event::InstrumentListed(listed) => {
                 let instrument = Instrument::listed(&listed.command, listed.command.phase);
                 self.instruments.insert(instrument.instrument, instrument);
             }
             Event::InstrumentDelisted(delisted) => {
-                self.instruments.remove(&delisted.instrument);
+                self.delisted.extend(self.instruments.remove_entry(&delisted.instrument));
             }
             Event::InstrumentLimitsSet(set) => {
                 if let Some(instrument) = self.instruments.get_mut(&set.command.instrument) {

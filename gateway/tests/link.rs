@@ -159,6 +159,7 @@ impl World {
                 Action::Send(frame) => self.to_client.extend_from_slice(&frame),
                 Action::RequestReports { version, from, count } => self.recover(version, from, count),
                 Action::Answer(question) => panic!("nobody asks here: {question:?}"),
+                Action::RequestCopies(range) => panic!("nobody reads copies here: {range:?}"),
                 Action::Close(_) => {}
             }
         }

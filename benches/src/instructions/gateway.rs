@@ -214,4 +214,8 @@ impl Outlet for Buffer {
         black_box((recipient, number, &self.bytes));
         self.frames += 1;
     }
+
+    fn is_copied(&self, account: AccountId) -> bool {
+        black_box(account).is_none()
+    }
 }

@@ -391,6 +391,7 @@ impl World {
                 assert!((1..=LIMITS.retransmit_max).contains(&count), "{count} reports");
                 assert_eq!(self.links[link].recovery.replace(count), None, "one retransmission at a time");
             }
+            Action::RequestCopies(range) => panic!("copies for a trader who reads none: {range:?}"),
             Action::Close(_) => {
                 self.links[link].is_closed = true;
                 self.links[link].opened = None;
@@ -527,6 +528,7 @@ impl World {
                     Recipient::Session(session) => session == trader.session(),
                     Recipient::Key(key) => key == trader.key(),
                     Recipient::Everybody => true,
+                    Recipient::Copies(..) => false,
                 };
                 if let (true, Some(link)) = (is_for, self.open[trader.index()]) {
                     self.deliver(link, message.number, message.frame.clone());

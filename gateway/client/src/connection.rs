@@ -161,6 +161,16 @@ impl Client {
         Ok(number)
     }
 
+    /// Asks a question. It has no number: whoever gets no answer may ask again.
+    ///
+    /// # Errors
+    ///
+    /// If the connection is lost.
+    pub fn ask<M: Flat>(&mut self, message: &M) -> Result<(), Error> {
+        self.session.ask(message, now());
+        self.flush()
+    }
+
     /// Sends a message of an earlier connection again under its number: the venue applies it once.
     ///
     /// # Errors

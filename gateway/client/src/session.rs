@@ -192,6 +192,11 @@ impl Session {
         number
     }
 
+    /// Asks a question. It has no number: whoever gets no answer may ask again.
+    pub fn ask<M: Flat>(&mut self, message: &M, now: Timestamp) {
+        self.write(message, now);
+    }
+
     /// Sends a message again under its number, in case it did not arrive: it is applied once.
     pub fn send_again<M: Flat>(&mut self, number: SessionSequence, message: &M, now: Timestamp) {
         let next = self.next_command.0.max(number.0 + 1);
@@ -387,6 +392,8 @@ fn number_of(message: &OrderEntryMessage) -> Option<SessionSequence> {
         OrderEntryMessage::OrderCancelReject(report) => report.report_number,
         OrderEntryMessage::OrderMassActionReport(report) => report.report_number,
         OrderEntryMessage::AccountBalance(report) => report.report_number,
+        OrderEntryMessage::BusinessMessageReject(reject) => reject.report_number,
+        OrderEntryMessage::KillSwitchReport(report) => report.report_number,
         _ => None,
     }
 }

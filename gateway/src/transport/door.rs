@@ -16,16 +16,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use engine::command::{Disconnect, DisconnectReason};
-use engine::{Command, CommandBody, Nanoseconds, SessionSequence, SessionVersion, Timestamp};
+use engine::{AccountId, Command, CommandBody, Nanoseconds, SessionSequence, SessionVersion, Timestamp};
 use mio::event::Source;
 use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Registry, Token, Waker};
 use ring::{Admission, CommandRing, EventReader, Idle, Polled, Wake};
 use slab::Slab;
 use wire::order_entry::BusinessMessageReject;
-use wire::{EdgeReason, Flat, Indicator, TerminationCode, Text48};
+use wire::{Block, EdgeReason, Flat, Indicator, TerminationCode, Text48};
 
-use crate::egress::{self, FrameBytes, Outgoing, Outlet, Recipient, Sending};
+use crate::copies::CopyRange;
+use crate::egress::{self, CopiesAgain, FrameBytes, Outgoing, Outlet, Recipient, Sending};
 use crate::history::ReportRange;
 use crate::hops::HopWatch;
 use crate::question::Question;
@@ -33,7 +34,7 @@ use crate::session::{Action, Input};
 use crate::transport::Config;
 use crate::transport::connection::{Connection, Reading};
 use crate::transport::desk::{ConnectionId, Desk, Logins, Mail, Post};
-use crate::transport::searches::{Answer, Searches};
+use crate::transport::searches::{Answer, Searches, Wanted};
 use crate::transport::timers::Timers;
 use crate::view::View;
 
@@ -180,6 +181,10 @@ impl Outlet for Delivery<'_> {
                 connections.soil(id.place);
             }
         });
+    }
+
+    fn is_copied(&self, account: AccountId) -> bool {
+        self.logins.copies_are_wanted(account)
     }
 }
 
@@ -491,6 +496,7 @@ impl Door {
                 Action::Send(frame) => self.say(id, &frame),
                 Action::Answer(question) => self.answer(id, &question),
                 Action::RequestReports { version, from, count } => self.search(id, version, from, count),
+                Action::RequestCopies(range) => self.searches.ask(id, Wanted::Copies(range), self.desk.released()),
                 // The next flush sees that the session is closing.
                 Action::Close(_) => self.connections.soil(id.place),
             }
@@ -513,6 +519,7 @@ impl Door {
             reference_tag: None,
             reference_template: question.template(),
             reject_reason: EdgeReason::UnsupportedMessage.into(),
+            ..BusinessMessageReject::BLANK
         };
         self.say(id, &egress::frame(&refusal));
     }
@@ -520,7 +527,7 @@ impl Door {
     fn search(&mut self, id: ConnectionId, version: SessionVersion, from: SessionSequence, count: u64) {
         if let Some(session) = self.connections.get(id).and_then(|connection| connection.session.session()) {
             let range = ReportRange { session, version, from, count };
-            self.searches.ask(id, range, self.desk.released());
+            self.searches.ask(id, Wanted::Reports(range), self.desk.released());
         }
     }
 
@@ -640,9 +647,17 @@ impl Door {
 
     fn answer_searches(&mut self) {
         if let Some(answer) = self.searches.answer() {
-            let Answer { connection, range, .. } = answer;
-            let found = answer.found.and_then(|events| self.frames(&events, &range));
-            self.hear(connection, Input::Recovered(found.ok_or(EdgeReason::RetransmitTooOld)));
+            let Answer { connection, wanted, found } = answer;
+            let too_old = EdgeReason::RetransmitTooOld;
+            let input = match wanted {
+                Wanted::Reports(range) => {
+                    Input::Recovered(found.and_then(|events| self.frames(&events, &range)).ok_or(too_old))
+                }
+                Wanted::Copies(range) => {
+                    Input::Copied(found.and_then(|events| self.copies(&events, range)).ok_or(too_old))
+                }
+            };
+            self.hear(connection, input);
         }
     }
 
@@ -660,6 +675,16 @@ impl Door {
         messages.sort_by_key(|message| message.number);
         let whole = messages.len() as u64 == range.count;
         whole.then(|| messages.into_iter().map(|message| message.frame).collect())
+    }
+
+    /// Copies of an account's reports of a range, if all of them are there.
+    fn copies(&self, events: &[(engine::EventHeader, engine::Event)], range: CopyRange) -> Option<Vec<FrameBytes>> {
+        let sending = Sending { durability: self.config.durability, possible_duplicate: Indicator::Yes };
+        let mut copies = CopiesAgain::new(range);
+        for (header, event) in events {
+            egress::messages(header, event, &self.desk.view, sending, &mut copies);
+        }
+        copies.into_frames()
     }
 
     // Time and the end.

@@ -244,6 +244,7 @@ fn a_request_that_the_edge_refuses_is_made_again() {
             reference_tag: None,
             reference_template: wire::TemplateId(201),
             reject_reason: wire::EdgeReason::Busy.into(),
+            ..wire::Block::BLANK
         };
         maker.hear(&OrderEntryMessage::BusinessMessageReject(reject));
     }
