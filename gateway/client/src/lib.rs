@@ -8,6 +8,7 @@
 //! [`market_data`] is described in `docs/MARKET_DATA.md`.
 
 mod connection;
+pub mod copies;
 pub mod session;
 
 /// The subscriber's side of market data.
