@@ -27,10 +27,17 @@
 //! submit a Disconnect where the session is open. An opening that the core grants to a connection that is already
 //! closing is taken back at once, in the one cell of the last column.
 //!
+//! A login is looked at only if its address and key are not locked out; then its signature has to be the key's, its address
+//! one of the key's, its timestamp of now, in this order: who has not proved to have a key learns nothing else about it.
+//! *Command*, *ask* and *recover* have budgets of their own; beyond one the message is refused, and too many refusals end
+//! the session.
+//!
 //! [FIXP]: https://www.fixtrading.org/standards/fixp/
 
+use std::net::IpAddr;
+
 use ed25519_dalek::{Signature, VerifyingKey};
-use engine::command::{self, DisconnectReason};
+use engine::command::{self, DisconnectReason, Role};
 use engine::event::{SessionEstablished, SessionRejected};
 use engine::{
     Command, CommandBody, CommandHeader, CommandKind, Event, KeyId, LoginNonce, Nanoseconds, SessionId,
@@ -45,7 +52,10 @@ use wire::{EdgeReason, Frame, MessageCount, Milliseconds, RejectReason, Template
 
 use crate::egress::{self, FrameBytes};
 use crate::ingress::{self, Refusal};
+use crate::lockout::Origin;
 use crate::question::Question;
+use crate::rights::Key;
+use crate::throttle::{Budget, Budgets, Throttle, Throttles, Verdict};
 use crate::view::View;
 
 /// What a session may do, and how long it may take.
@@ -55,6 +65,8 @@ pub struct SessionLimits {
     pub signature_window: Nanoseconds,
     /// How long a connection may take until it is established; then it is closed.
     pub login_time_max: Nanoseconds,
+    /// How long a frame may take from its first byte to its last; then the connection is closed.
+    pub frame_time_max: Nanoseconds,
     /// The shortest keep-alive interval.
     pub keep_alive_min: Nanoseconds,
     /// The longest keep-alive interval.
@@ -63,18 +75,37 @@ pub struct SessionLimits {
     pub cancel_grace_max: Nanoseconds,
     /// The most reports of one retransmission.
     pub retransmit_max: u64,
+    /// How fast it may go.
+    pub throttles: Throttles,
 }
 
 impl SessionLimits {
-    /// Five seconds of difference, ten to log in, intervals from 100 ms to a minute, an hour of grace, 1,000 reports.
+    /// Five seconds of difference, ten to log in, five for a frame, intervals from 100 ms to a minute, an hour of grace,
+    /// 1,000 reports, and [`Throttles::DEFAULT`].
     pub const DEFAULT: Self = Self {
         signature_window: Nanoseconds(5_000_000_000),
         login_time_max: Nanoseconds(10_000_000_000),
+        frame_time_max: Nanoseconds(5_000_000_000),
         keep_alive_min: Nanoseconds(100_000_000),
         keep_alive_max: Nanoseconds(60_000_000_000),
         cancel_grace_max: Nanoseconds(3_600_000_000_000),
         retransmit_max: 1_000,
+        throttles: Throttles::DEFAULT,
     };
+
+    /// The default, but as fast as it can.
+    pub const UNTHROTTLED: Self = Self { throttles: Throttles::OFF, ..Self::DEFAULT };
+}
+
+/// A login that the edge refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FailedLogin {
+    /// Where it came from.
+    pub address: IpAddr,
+    /// The key that it named.
+    pub key: wire::KeyId,
+    /// Why it was refused.
+    pub reason: RejectReason,
 }
 
 /// How far a connection has come.
@@ -133,6 +164,8 @@ pub enum Action {
         /// How many.
         count: u64,
     },
+    /// Put a failed login on record.
+    Record(FailedLogin),
     /// Send what is left and close.
     Close(TerminationCode),
 }
@@ -250,6 +283,7 @@ struct Streams {
     /// The number of the next report.
     next_report: SessionSequence,
     keep_alive: Nanoseconds,
+    throttle: Throttle,
     /// The retransmission under way.
     recovering: Option<Recovering>,
 }
@@ -264,6 +298,8 @@ struct Recovering {
 #[derive(Debug)]
 pub struct Session {
     limits: SessionLimits,
+    /// Where the peer is.
+    address: IpAddr,
     state: State,
     login: Option<Login>,
     streams: Option<Streams>,
@@ -275,10 +311,11 @@ pub struct Session {
 }
 
 impl Session {
-    /// A connection that was made at `now`.
-    pub fn new(limits: SessionLimits, now: Timestamp) -> Self {
+    /// A connection that was made from an address at `now`.
+    pub fn new(limits: SessionLimits, address: IpAddr, now: Timestamp) -> Self {
         Self {
             limits,
+            address,
             state: State::Connected,
             login: None,
             streams: None,
@@ -297,6 +334,11 @@ impl Session {
     /// The session that the connection is for, once it said so.
     pub fn session(&self) -> Option<SessionId> {
         self.login.map(|login| login.session)
+    }
+
+    /// Where the peer is.
+    pub fn address(&self) -> IpAddr {
+        self.address
     }
 
     /// Whether an answer of the core has still to be waited for after the connection is closed.
@@ -430,6 +472,7 @@ impl Turn<'_> {
                 text: reason_text(reason),
                 reject_reason: reason,
             });
+            turn.record(request.key_id, reason);
             turn.close(TerminationCode::Terminated);
         };
         let signed = request.signed_text();
@@ -456,6 +499,7 @@ impl Turn<'_> {
                     text: reason_text(reason),
                     reject_reason: reason,
                 });
+                self.record(request.key_id, reason);
                 self.close(TerminationCode::Terminated);
             }
             Ok((login, command)) => {
@@ -467,8 +511,8 @@ impl Turn<'_> {
         }
     }
 
-    fn check_establish(&self, request: &Establish) -> Result<(Login, command::Establish), RejectReason> {
-        let limits = &self.session.limits;
+    fn check_establish(&mut self, request: &Establish) -> Result<(Login, command::Establish), RejectReason> {
+        let limits = self.session.limits;
         let signed = request.signed_text();
         let ids = (request.session_id, request.key_id);
         let (session, key) = self.prove(ids, request.timestamp, signed.as_bytes(), &request.signature.0)?;
@@ -497,25 +541,50 @@ impl Turn<'_> {
         Ok((Login { session, key, version, request: request.timestamp }, command))
     }
 
-    /// Whose signature it is, if it is anybody's and of now.
+    /// Whose signature it is, if it is anybody's, from where its holder may come, and of now.
     fn prove(
-        &self,
-        (session, key): (wire::SessionId, wire::KeyId),
+        &mut self,
+        (session, claimed): (wire::SessionId, wire::KeyId),
         timestamp: wire::Timestamp,
         text: &[u8],
         signature: &[u8; 64],
     ) -> Result<(SessionId, KeyId), RejectReason> {
-        let unknown = RejectReason::from(engine::RejectReason::UnknownKey);
         let session = SessionId::try_from(session).map_err(|_| engine::RejectReason::IdentityOutOfRange)?;
-        let key = KeyId::try_from(key).map_err(|_| unknown)?;
-        let known = self.view.rights().key(key).ok_or(unknown)?;
-        let verified = VerifyingKey::from_bytes(&known.public_key)
-            .and_then(|public_key| public_key.verify_strict(text, &Signature::from_bytes(signature)));
-        verified.map_err(|_| EdgeReason::SignatureInvalid)?;
-        if timestamp.0.abs_diff(self.now.0) > self.session.limits.signature_window.0 {
+        let key = KeyId::try_from(claimed).ok();
+        let (origin, now) = (Origin::from(self.session.address), self.now);
+        if self.view.lockouts().bars(key, origin, now) {
+            return Err(EdgeReason::TooManyLogins.into());
+        }
+        let key = match self.holder(key, text, signature) {
+            Ok(key) => key,
+            Err(reason) => {
+                self.view.lockouts().guessed(key, origin, now);
+                return Err(reason);
+            }
+        };
+        let may_come_from = |known: &Key| known.may_come_from(self.session.address);
+        if !self.view.rights().key(key).is_some_and(may_come_from) {
+            return Err(EdgeReason::AddressNotAllowed.into());
+        }
+        if timestamp.0.abs_diff(now.0) > self.session.limits.signature_window.0 {
             return Err(EdgeReason::TimestampOutOfWindow.into());
         }
         Ok((session, key))
+    }
+
+    /// The key, if it is known and this is its signature.
+    fn holder(&self, key: Option<KeyId>, text: &[u8], signature: &[u8; 64]) -> Result<KeyId, RejectReason> {
+        let known = key.and_then(|id| self.view.rights().key(id).map(|key| (id, key)));
+        let (id, key) = known.ok_or(engine::RejectReason::UnknownKey)?;
+        let verified = VerifyingKey::from_bytes(&key.public_key)
+            .and_then(|public_key| public_key.verify_strict(text, &Signature::from_bytes(signature)));
+        verified.map_err(|_| EdgeReason::SignatureInvalid)?;
+        Ok(id)
+    }
+
+    fn record(&mut self, key: wire::KeyId, reason: RejectReason) {
+        let address = self.session.address;
+        self.actions.push(Action::Record(FailedLogin { address, key, reason }));
     }
 
     fn negotiated(&mut self, version: SessionVersion) {
@@ -533,11 +602,14 @@ impl Turn<'_> {
         self.session.state = State::Established;
         self.session.owes_answer = false;
         self.session.heard_at = self.now;
+        self.view.lockouts().opened(login.key, self.session.address.into());
+        let throttle = Throttle::new(self.budgets(login.key));
         self.session.streams = Some(Streams {
             next_client: opened.next_client_sequence,
             fresh: opened.next_client_sequence,
             next_report: opened.next_report_number,
             keep_alive: opened.keep_alive,
+            throttle,
             recovering: None,
         });
         // Both came as milliseconds.
@@ -557,6 +629,12 @@ impl Turn<'_> {
         });
         let definitions: Vec<SecurityDefinition> = self.view.instruments().map(egress::security_definition).collect();
         definitions.iter().for_each(|definition| self.send(definition));
+    }
+
+    fn budgets(&self, key: KeyId) -> Budgets {
+        let Throttles { trader, market_maker } = self.session.limits.throttles;
+        let makes_markets = self.view.rights().key(key).is_some_and(|key| key.acts_as(Role::MarketMaker));
+        if makes_markets { market_maker } else { trader }
     }
 
     fn rejected(&mut self, rejected: &SessionRejected) {
@@ -599,6 +677,10 @@ impl Turn<'_> {
     fn application(&mut self, frame: Frame<'_>) {
         let Some(login) = self.session.login else { return };
         let Some(number) = self.use_number() else { return self.end(TerminationCode::ProtocolViolation) };
+        let verdict = self.take(Budget::of_command(&frame));
+        if verdict != Verdict::Pass {
+            return self.throttled(verdict, Some(number), frame);
+        }
         let body = OrderEntryMessage::try_from(frame)
             .map_err(|error| ingress::unreadable(&error))
             .and_then(|message| ingress::command(&message, login.key, self.view));
@@ -613,10 +695,33 @@ impl Turn<'_> {
     }
 
     fn question(&mut self, frame: Frame<'_>) {
+        let verdict = self.take(Budget::Questions);
+        if verdict != Verdict::Pass {
+            return self.throttled(verdict, None, frame);
+        }
         let key = self.session.login.and_then(|login| self.view.rights().key(login.key));
         match Question::read(frame).and_then(|question| question.permitted(key)) {
             Ok(question) => self.actions.push(Action::Answer(question)),
             Err(refusal) => self.reject_message(None, frame.header.template_id, &refusal),
+        }
+    }
+
+    fn take(&mut self, budget: Budget) -> Verdict {
+        let streams = self.session.streams.as_mut().expect("an open session has streams");
+        streams.throttle.take(budget, self.now)
+    }
+
+    /// Refuses a message that is beyond its budget. Its number is used: it is not to be waited for.
+    fn throttled(&mut self, verdict: Verdict, number: Option<SessionSequence>, frame: Frame<'_>) {
+        let refusal = Refusal::new(EdgeReason::Throttled, "the session sends more than it may");
+        let reference = OrderEntryMessage::try_from(frame).ok().and_then(|message| ingress::reference(&message));
+        self.reject_message(number, frame.header.template_id, &Refusal { reference, ..refusal });
+        self.end_if_incessant(verdict);
+    }
+
+    fn end_if_incessant(&mut self, verdict: Verdict) {
+        if verdict == Verdict::End {
+            self.end(TerminationCode::Throttled);
         }
     }
 
@@ -669,6 +774,11 @@ impl Turn<'_> {
     // The venue's stream.
 
     fn recover(&mut self, request: &RetransmitRequest) {
+        let verdict = self.take(Budget::Questions);
+        if verdict != Verdict::Pass {
+            self.refuse_reports(request.timestamp, EdgeReason::Throttled);
+            return self.end_if_incessant(verdict);
+        }
         let limits = self.session.limits;
         let streams = self.session.streams.as_mut().expect("an open session has streams");
         let (from, count) = (request.from_sequence.0, request.count.0);
@@ -803,13 +913,18 @@ fn reason_text(reason: RejectReason) -> Text48 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::Ipv4Addr;
+
     use ed25519_dalek::{Signer, SigningKey};
-    use engine::command::{AddKey, AdminNote, KeyKind};
-    use engine::event::{KeyAdded, SessionDisconnected, SessionNegotiated};
+    use engine::command::{AddKey, AdminNote, AllowAddress, GrantRole, KeyKind};
+    use engine::event::{AddressAllowed, KeyAdded, RoleGranted, SessionDisconnected, SessionNegotiated};
     use engine::{AccountId, ClientOrderId, OrderId};
     use wire::{Block, Signature64};
 
+    use crate::throttle::Rate;
+
     const NOW: Timestamp = Timestamp(1_790_000_000_000_000_000);
+    const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
     const SESSION: SessionId = SessionId(7);
     const KEY: KeyId = KeyId(5);
 
@@ -902,7 +1017,16 @@ mod tests {
 
     impl Link {
         fn new() -> Self {
-            Self { session: Session::new(SessionLimits::DEFAULT, NOW), view: view() }
+            Self::with(SessionLimits::DEFAULT)
+        }
+
+        fn with(limits: SessionLimits) -> Self {
+            Self { session: Session::new(limits, ADDRESS, NOW), view: view() }
+        }
+
+        fn open(&mut self) {
+            self.send(&establish());
+            self.hear(Input::Core(&opened()), NOW);
         }
 
         fn at(state: State) -> Self {
@@ -947,6 +1071,7 @@ mod tests {
             Action::Submit(command) => format!("{} {}", command.body.name(), command.header.client_sequence),
             Action::RequestReports { from, count, .. } => format!("reports {from}+{count}"),
             Action::Answer(question) => format!("answer {}", question.template().0),
+            Action::Record(failed) => format!("record {}", failed.reason.name().unwrap_or("no reason")),
             Action::Close(code) => format!("close {code:?}"),
             Action::Send(frame) => {
                 let (frame, _) = Frame::split(frame).unwrap();
@@ -1124,8 +1249,12 @@ mod tests {
             let bytes = egress::frame(request);
             let input = Input::Frame(Frame::split(&bytes).unwrap().0);
             link.session.handle(input, now, &mut link.view, &mut actions);
-            let [Action::Send(frame), Action::Close(_)] = &actions[..] else { panic!("{actions:?}") };
-            Frame::split(frame).unwrap().0.decode::<NegotiationReject>().unwrap().reject_reason
+            let [Action::Send(frame), Action::Record(failed), Action::Close(_)] = &actions[..] else {
+                panic!("{actions:?}")
+            };
+            let reason = Frame::split(frame).unwrap().0.decode::<NegotiationReject>().unwrap().reject_reason;
+            assert_eq!(*failed, FailedLogin { address: ADDRESS, key: request.key_id, reason });
+            reason
         };
         let unknown = Negotiate { key_id: wire::KeyId(6), ..negotiate() };
         assert_eq!(reason(&unknown, NOW), engine::RejectReason::UnknownKey.into());
@@ -1134,6 +1263,123 @@ mod tests {
         let window = SessionLimits::DEFAULT.signature_window.0;
         for now in [NOW.0 + window + 1, NOW.0 - window - 1] {
             assert_eq!(reason(&negotiate(), Timestamp(now)), EdgeReason::TimestampOutOfWindow.into());
+        }
+    }
+
+    fn forged() -> Negotiate {
+        Negotiate { session_version: wire::SessionVersion(4), ..negotiate() }
+    }
+
+    #[test]
+    fn who_guesses_too_often_is_refused_whatever_the_signature() {
+        let refused = |reason: &str| format!("NegotiationReject, record {reason}, close Terminated");
+        let mut view = view();
+        let mut log_in = |address: IpAddr, request: &Negotiate| {
+            let mut link = Link { session: Session::new(SessionLimits::DEFAULT, address, NOW), view: View::default() };
+            core::mem::swap(&mut link.view, &mut view);
+            let done = link.send(request);
+            core::mem::swap(&mut link.view, &mut view);
+            done
+        };
+        for _ in 0..6 {
+            assert_eq!(log_in(ADDRESS, &forged()), refused("SignatureInvalid"));
+        }
+        assert_eq!(log_in(ADDRESS, &negotiate()), refused("TooManyLogins"));
+        let elsewhere = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 8));
+        assert_eq!(log_in(elsewhere, &negotiate()), "Negotiate 0");
+    }
+
+    #[test]
+    fn a_session_that_opens_ends_the_counting_of_guesses() {
+        let mut link = Link::new();
+        for _ in 0..3 {
+            for _ in 0..5 {
+                link.session = Session::new(SessionLimits::DEFAULT, ADDRESS, NOW);
+                assert_eq!(link.send(&forged()), "NegotiationReject, record SignatureInvalid, close Terminated");
+            }
+            link.session = Session::new(SessionLimits::DEFAULT, ADDRESS, NOW);
+            assert_eq!(link.send(&establish()), "Establish 0");
+            assert_eq!(link.hear(Input::Core(&opened()), NOW), "EstablishmentAck");
+        }
+    }
+
+    #[test]
+    fn a_key_logs_in_from_its_own_addresses_alone() {
+        for (network, prefix_bits, expected) in [
+            ([192, 0, 2, 0], 120, "Negotiate 0"),
+            ([198, 51, 100, 0], 120, "NegotiationReject, record AddressNotAllowed, close Terminated"),
+        ] {
+            let mut link = Link::new();
+            let address = Ipv4Addr::from(network).to_ipv6_mapped().octets();
+            let command = AllowAddress { key: KEY, address, prefix_bits, note: AdminNote::NONE };
+            link.view.apply(&AddressAllowed { author: KeyId::VENUE, command }.into());
+            assert_eq!(link.send(&negotiate()), expected);
+            // Who does not have the key is not told where it may come from.
+            link.session = Session::new(SessionLimits::DEFAULT, ADDRESS, NOW);
+            assert_eq!(link.send(&forged()), "NegotiationReject, record SignatureInvalid, close Terminated");
+        }
+    }
+
+    fn throttled(trader: Budgets) -> SessionLimits {
+        SessionLimits { throttles: Throttles { trader, ..Throttles::OFF }, ..SessionLimits::DEFAULT }
+    }
+
+    #[test]
+    fn what_is_beyond_its_budget_is_refused_by_number_and_cancels_still_pass() {
+        let mut link = Link::with(throttled(Budgets::of(Some(Rate::per_second(2)))));
+        link.open();
+        let order = wire::order_entry::NewOrderSingle {
+            client_order_id: Some(wire::ClientOrderId(77)),
+            ..wire::order_entry::NewOrderSingle::BLANK
+        };
+        let cancel = wire::order_entry::OrderCancelRequest::BLANK;
+        assert_eq!([link.send(&order), link.send(&order)], ["BusinessMessageReject"; 2], "a blank order is malformed");
+        let mut actions = Vec::new();
+        let bytes = egress::frame(&order);
+        link.session.handle(Input::Frame(Frame::split(&bytes).unwrap().0), NOW, &mut link.view, &mut actions);
+        let [Action::Send(frame)] = &actions[..] else { panic!("{actions:?}") };
+        let reject = Frame::split(frame).unwrap().0.decode::<BusinessMessageReject>().unwrap();
+        assert_eq!(reject.reject_reason, EdgeReason::Throttled.into());
+        assert_eq!(reject.answered_sequence, Some(wire::SessionSequence(8)));
+        assert_eq!(reject.reference_id, Some(wire::RequestId(77)));
+        assert_eq!(link.send(&cancel), "CancelOrder 9");
+    }
+
+    #[test]
+    fn a_session_that_goes_on_beyond_its_budget_ends() {
+        let mut link = Link::with(throttled(Budgets::of(Some(Rate::per_second(2)))));
+        link.open();
+        let cancel = wire::order_entry::OrderCancelRequest::BLANK;
+        let done: Vec<_> = (0..5).map(|_| link.send(&cancel)).collect();
+        let gone = "BusinessMessageReject, Disconnect 0, Terminate, close Throttled";
+        assert_eq!(done, ["CancelOrder 6", "CancelOrder 7", "BusinessMessageReject", "BusinessMessageReject", gone]);
+    }
+
+    #[test]
+    fn questions_and_reports_that_are_asked_for_again_have_one_budget() {
+        let questions = Some(Rate::per_second(1));
+        let mut link = Link::with(throttled(Budgets { questions, ..Budgets::OFF }));
+        link.open();
+        let (from_sequence, count) = (wire::SessionSequence(1), MessageCount(1));
+        let request = RetransmitRequest { timestamp: wire::Timestamp(1), from_sequence, count };
+        assert_eq!(link.send(&request), "reports 1+1");
+        assert_eq!(link.send(&wire::order_entry::AccountBalanceRequest::BLANK), "BusinessMessageReject");
+        let gone = "RetransmitReject, Disconnect 0, Terminate, close Throttled";
+        assert_eq!(link.send(&request), gone);
+    }
+
+    #[test]
+    fn a_market_maker_s_budget_is_another() {
+        let market_maker = Budgets::of(Some(Rate::per_second(3)));
+        let throttles = Throttles { trader: Budgets::of(Some(Rate::per_second(1))), market_maker };
+        for (role, passed) in [(Role::Trader, 1), (Role::MarketMaker, 3)] {
+            let mut link = Link::with(SessionLimits { throttles, ..SessionLimits::DEFAULT });
+            let command = GrantRole { key: KEY, role, account: AccountId(2), note: AdminNote::NONE };
+            link.view.apply(&RoleGranted { author: KeyId::VENUE, command }.into());
+            link.open();
+            let cancel = wire::order_entry::OrderCancelRequest::BLANK;
+            let count = (0..4).filter(|_| link.send(&cancel).starts_with("CancelOrder")).count();
+            assert_eq!(count, passed, "{role:?}");
         }
     }
 
@@ -1149,7 +1395,9 @@ mod tests {
             let mut actions = Vec::new();
             let bytes = egress::frame(&sign(request));
             link.session.handle(Input::Frame(Frame::split(&bytes).unwrap().0), NOW, &mut link.view, &mut actions);
-            let [Action::Send(frame), Action::Close(_)] = &actions[..] else { panic!("{actions:?}") };
+            let [Action::Send(frame), Action::Record(_), Action::Close(_)] = &actions[..] else {
+                panic!("{actions:?}")
+            };
             let reject = Frame::split(frame).unwrap().0.decode::<EstablishmentReject>().unwrap();
             assert_eq!(reject.reject_reason, expected.into());
         }

@@ -21,6 +21,7 @@ use engine::{
     SessionId, SessionSequence, SessionState, SessionView, Side, Text,
 };
 
+use crate::lockout::Lockouts;
 use crate::rights::Rights;
 
 /// An instrument as traders need to know it, and how its ticks and lots are written as decimals.
@@ -153,6 +154,7 @@ impl Named {
 pub struct View {
     instruments: BTreeMap<InstrumentId, Instrument>,
     rights: Rights,
+    lockouts: Lockouts,
     orders: HashMap<OrderId, InstrumentId>,
     names: HashMap<(AccountId, ClientOrderId), Named>,
     /// Sessions that were open when the venue stopped without saying so.
@@ -192,6 +194,11 @@ impl View {
     /// What keys may do.
     pub fn rights(&self) -> &Rights {
         &self.rights
+    }
+
+    /// Who has guessed too often. The edge alone remembers it, and forgets it when the venue stops.
+    pub fn lockouts(&mut self) -> &mut Lockouts {
+        &mut self.lockouts
     }
 
     /// The instrument of an account's order by the venue's name, or else by the trader's; `key` is who asks.

@@ -2,6 +2,8 @@
 //!
 //! Whatever the link does, every order is applied once and every report is seen once, in order.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use client::session::{News, Session as ClientSession};
 use client::{Credentials, Options, Resume, SigningKey};
 use engine::command::*;
@@ -17,6 +19,7 @@ use wire::{Block, Durability, FrameDecoder, Indicator};
 const BOOK: InstrumentId = InstrumentId(1);
 const ACCOUNT: AccountId = AccountId(2);
 const ORDERS: u64 = 40;
+const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 struct Random(u64);
 
@@ -106,7 +109,7 @@ impl World {
             engine: Engine::new(Capacity::SMALL),
             history: Vec::new(),
             view: View::default(),
-            server: Session::new(SessionLimits::DEFAULT, now),
+            server: Session::new(SessionLimits::UNTHROTTLED, ADDRESS, now),
             server_bytes: FrameDecoder::new(),
             client,
             client_bytes: FrameDecoder::new(),
@@ -159,7 +162,7 @@ impl World {
                 Action::Send(frame) => self.to_client.extend_from_slice(&frame),
                 Action::RequestReports { version, from, count } => self.recover(version, from, count),
                 Action::Answer(question) => panic!("nobody asks here: {question:?}"),
-                Action::Close(_) => {}
+                Action::Record(_) | Action::Close(_) => {}
             }
         }
     }
@@ -240,7 +243,7 @@ impl World {
         (self.to_server, self.to_client) = (Vec::new(), Vec::new());
         (self.server_bytes, self.client_bytes) = (FrameDecoder::new(), FrameDecoder::new());
         self.opened = false;
-        self.server = Session::new(SessionLimits::DEFAULT, self.now);
+        self.server = Session::new(SessionLimits::UNTHROTTLED, ADDRESS, self.now);
         self.client = ClientSession::new(credentials(), Options::DEFAULT, resume, self.now.into());
     }
 

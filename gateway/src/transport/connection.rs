@@ -1,6 +1,7 @@
 //! A socket, protected or not, with what was read and is not heard yet, and what was said and is not written yet.
 
 use std::io::{self, ErrorKind, Read, Write};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use engine::{SessionSequence, Timestamp};
@@ -10,6 +11,7 @@ use wire::frame::SESSION_FRAME_MAX;
 use wire::{Flat, FrameDecoder};
 
 use crate::egress::FrameBytes;
+use crate::lockout::Origin;
 use crate::session::{Session, SessionLimits, State};
 use crate::transport::Security;
 use crate::transport::desk::ConnectionId;
@@ -22,10 +24,13 @@ const WRITTEN_MAX: usize = 64 << 10;
 /// A connection.
 pub(crate) struct Connection {
     pub(crate) id: ConnectionId,
+    pub(crate) origin: Origin,
     pub(crate) session: Session,
     pub(crate) decoder: FrameDecoder<SESSION_FRAME_MAX>,
     /// None: the socket is closed, and only the core's answer is waited for.
     socket: Option<Socket>,
+    /// When a frame began that is not complete; never: there is none.
+    pub(crate) frame_begun: Timestamp,
     out: Vec<u8>,
     /// Bytes of `out` that are written, or the cryptography's.
     written: usize,
@@ -78,10 +83,11 @@ impl Read for Reader<'_> {
 }
 
 impl Connection {
-    /// A connection that was made just now.
+    /// A connection that was made just now, from an address.
     pub(crate) fn new(
         id: ConnectionId,
         stream: TcpStream,
+        address: IpAddr,
         security: &Security,
         limits: SessionLimits,
         now: Timestamp,
@@ -92,9 +98,11 @@ impl Connection {
         };
         Ok(Self {
             id,
-            session: Session::new(limits, now),
+            origin: address.into(),
+            session: Session::new(limits, address, now),
             decoder: FrameDecoder::new(),
             socket: Some(Socket { stream, tls, said_goodbye: false }),
+            frame_begun: Timestamp::NEVER,
             out: Vec::new(),
             written: 0,
             reported: 0,
@@ -113,7 +121,33 @@ impl Connection {
 
     /// Whether it may be read: who does not take what it is told is not listened to.
     pub(crate) fn listens(&self) -> bool {
-        self.readable && self.socket.is_some() && !self.is_closing() && self.backlog() < WRITE_AHEAD_MAX
+        self.readable && self.socket.is_some() && !self.is_closing() && !self.is_held_back()
+    }
+
+    fn is_held_back(&self) -> bool {
+        self.backlog() >= WRITE_AHEAD_MAX
+    }
+
+    /// All frames were taken out: what is left has begun by now. Whether it began just now.
+    pub(crate) fn frames_taken(&mut self, now: Timestamp) -> bool {
+        let begins = self.decoder.pending() > 0 && self.frame_begun == Timestamp::NEVER;
+        if begins {
+            self.frame_begun = now;
+        }
+        begins
+    }
+
+    /// When a frame that has begun has to be complete.
+    pub(crate) fn frame_deadline(&self, limits: &SessionLimits) -> Timestamp {
+        self.frame_begun.after(limits.frame_time_max)
+    }
+
+    /// A frame's time is over; whether the peer is to blame. If it was not listened to, the time begins anew.
+    pub(crate) fn lets_frames_wait(&mut self, now: Timestamp) -> bool {
+        if self.is_held_back() {
+            self.frame_begun = now;
+        }
+        !self.is_held_back()
     }
 
     /// Bytes that are said and not written.

@@ -10,7 +10,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::Shutdown;
+use std::net::{IpAddr, Shutdown};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -29,8 +29,9 @@ use crate::egress::{self, FrameBytes, Outgoing, Outlet, Recipient, Sending};
 use crate::history::ReportRange;
 use crate::hops::HopWatch;
 use crate::question::Question;
-use crate::session::{Action, Input};
-use crate::transport::Config;
+use crate::session::{Action, Input, State};
+use crate::transport::attendance::{Attendance, Places, Room};
+use crate::transport::{Config, TurnedAway};
 use crate::transport::connection::{Connection, Reading};
 use crate::transport::desk::{ConnectionId, Desk, Logins, Mail, Post};
 use crate::transport::searches::{Answer, Searches};
@@ -108,6 +109,7 @@ pub(crate) struct Door {
     ended: bool,
     desk: Desk,
     connections: Connections,
+    attendance: Attendance,
     next_serial: u64,
     timers: Timers,
     searches: Searches,
@@ -187,6 +189,7 @@ impl Door {
     pub(crate) fn new(parts: Parts) -> io::Result<Self> {
         let Parts { config, poll, mut listener, commands, events, view, searches, doorbell, stop, hops } = parts;
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+        let places = Places { in_all: config.connections_max, per_address: config.connections_per_address };
         Ok(Self {
             now: config.clock.now(),
             config,
@@ -198,6 +201,7 @@ impl Door {
             ended: false,
             desk: Desk::new(view),
             connections: Connections::default(),
+            attendance: Attendance::new(places),
             next_serial: 0,
             timers: Timers::default(),
             searches,
@@ -323,7 +327,7 @@ impl Door {
             }
             let Some(listener) = &self.listener else { return };
             match listener.accept() {
-                Ok((stream, _)) => self.let_in(stream),
+                Ok((stream, address)) => self.let_in(stream, address.ip()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.accept_again = Timestamp::NEVER,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => self.accept_again = self.now.after(ACCEPT_PAUSE),
@@ -332,8 +336,8 @@ impl Door {
     }
 
     /// One that is too many, or that the system refuses, is closed as it came.
-    fn let_in(&mut self, mut stream: mio::net::TcpStream) {
-        if self.connections.all.len() >= self.config.connections_max || stream.set_nodelay(true).is_err() {
+    fn let_in(&mut self, mut stream: mio::net::TcpStream, address: IpAddr) {
+        if !self.make_room(address) || stream.set_nodelay(true).is_err() {
             return;
         }
         let entry = self.connections.all.vacant_entry();
@@ -343,10 +347,36 @@ impl Door {
             return;
         }
         let Config { security, limits, .. } = &self.config;
-        let Ok(connection) = Connection::new(id, stream, security, *limits, self.now) else { return };
+        let Ok(connection) = Connection::new(id, stream, address, security, *limits, self.now) else { return };
         self.next_serial += 1;
+        self.attendance.came(id, connection.origin);
         entry.insert(connection);
         self.set_timer(id);
+    }
+
+    /// Whether there is room for one more, if need be in the place of one that has not opened a session.
+    fn make_room(&mut self, address: IpAddr) -> bool {
+        let why = match self.attendance.room(address.into()) {
+            Room::Free => return true,
+            Room::InsteadOf(oldest) => {
+                self.displace(oldest);
+                return true;
+            }
+            Room::Full => TurnedAway::Full,
+            Room::FullForAddress => TurnedAway::FullForAddress,
+        };
+        self.config.watch.turned_away(address, why);
+        false
+    }
+
+    /// Ends a connection without a word, and at once.
+    fn displace(&mut self, id: ConnectionId) {
+        self.hear(id, Input::Closed);
+        if let Some(connection) = self.connections.get(id) {
+            connection.closing = Some(self.now);
+            self.config.watch.turned_away(connection.session.address(), TurnedAway::Displaced);
+        }
+        self.end(id);
     }
 
     /// A handshake takes as long as thousands of events: the core does not wait for many of them.
@@ -394,6 +424,10 @@ impl Door {
             bytes = &bytes[taken..];
             self.hear_frames(id);
         }
+        let now = self.now;
+        if self.connections.get(id).is_some_and(|connection| connection.frames_taken(now)) {
+            self.set_timer(id);
+        }
     }
 
     fn hear_frames(&mut self, id: ConnectionId) {
@@ -402,7 +436,10 @@ impl Door {
                 return;
             };
             let input = match connection.decoder.next_frame() {
-                Ok(Some(frame)) => Input::Frame(frame),
+                Ok(Some(frame)) => {
+                    connection.frame_begun = Timestamp::NEVER;
+                    Input::Frame(frame)
+                }
                 Ok(None) => return,
                 Err(_) => Input::NoFrame,
             };
@@ -451,6 +488,7 @@ impl Door {
         if connection.has_socket() && (connection.finish() || is_over) {
             // The peer may be gone, or not read: either way the connection ends here.
             if let Some(mut stream) = connection.close() {
+                self.attendance.left(id, connection.origin);
                 let _ = stream.shutdown(Shutdown::Write);
                 let _ = stream.deregister(self.poll.registry());
             }
@@ -491,6 +529,7 @@ impl Door {
                 Action::Send(frame) => self.say(id, &frame),
                 Action::Answer(question) => self.answer(id, &question),
                 Action::RequestReports { version, from, count } => self.search(id, version, from, count),
+                Action::Record(failed) => self.config.watch.login_failed(&failed),
                 // The next flush sees that the session is closing.
                 Action::Close(_) => self.connections.soil(id.place),
             }
@@ -631,11 +670,21 @@ impl Door {
         let mut post = core::mem::take(&mut self.post);
         for (id, mail) in post.drain(..) {
             match mail {
-                Mail::Core(event) => self.hear(id, Input::Core(&event)),
+                Mail::Core(event) => {
+                    self.hear(id, Input::Core(&event));
+                    self.note_opening(id);
+                }
                 Mail::Ended(code) => self.hear(id, Input::Ended(code)),
             }
         }
         self.post = post;
+    }
+
+    fn note_opening(&mut self, id: ConnectionId) {
+        let state = self.connections.get(id).map(|connection| connection.session.state());
+        if state == Some(State::Established) {
+            self.attendance.opened(id);
+        }
     }
 
     fn answer_searches(&mut self) {
@@ -666,7 +715,9 @@ impl Door {
 
     fn set_timer(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.get(id) else { return };
-        let deadline = connection.closing.unwrap_or_else(|| connection.session.next_deadline());
+        let deadline = connection.closing.unwrap_or_else(|| {
+            connection.session.next_deadline().min(connection.frame_deadline(&self.config.limits))
+        });
         if deadline < connection.timer {
             connection.timer = deadline;
             self.timers.set(deadline, id);
@@ -683,6 +734,8 @@ impl Door {
                 self.end(id);
             } else if connection.session.next_deadline() <= self.now {
                 self.hear(id, Input::Time);
+            } else if connection.frame_deadline(&self.config.limits) <= self.now && connection.lets_frames_wait(self.now) {
+                self.hear(id, Input::NoFrame);
             } else {
                 self.set_timer(id);
             }

@@ -10,7 +10,7 @@ use rust_decimal::Decimal;
 
 use crate::admin::tool::AdminArguments;
 use crate::admin::value::TimeText;
-pub use crate::config::{DurabilityArgument, IdleArgument, OrderEntrySecurity, ServeArguments};
+pub use crate::config::{DurabilityArgument, IdleArgument, OrderEntrySecurity, ServeArguments, ThrottleArgument};
 
 /// A trading venue: matching engine, journal, and the tools around them.
 #[derive(Debug, Parser)]

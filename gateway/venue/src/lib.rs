@@ -14,6 +14,7 @@ pub mod data_folder;
 pub mod decimal;
 pub mod demo;
 pub mod demo_market;
+mod door_watch;
 pub mod exit;
 pub mod founding;
 pub mod history_tool;

@@ -19,6 +19,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use ed25519_dalek::SigningKey;
 use engine::{CommandBody, Engine, Nanoseconds, Timestamp};
 use gateway::hops::{HopSample, Hops};
+use gateway::session::SessionLimits;
+use gateway::throttle::{Budgets, Throttles};
 use gateway::transport::{Config as OrderEntryConfig, Security, Server, tls};
 use gateway::view::View;
 use journal::{Durability, FolderLock, Keep, Retention};
@@ -40,6 +42,7 @@ use crate::config::{self, ConfigError, DurabilityArgument, OrderEntrySecurity, S
 use crate::data_folder::{DataFolder, DataFolderError};
 use crate::demo;
 use crate::demo_market::{DemoMarket, DemoMarketError};
+use crate::door_watch::DoorWatch;
 use crate::exit::Exit;
 use crate::founding::{FoundingError, found};
 use crate::hops::HopTimes;
@@ -155,7 +158,7 @@ pub fn check(ConfigCommand::Check { file }: &ConfigCommand) -> Exit {
 fn say_options(arguments: &ServeArguments, threads: &Threads) {
     let source = arguments.config.as_ref().map_or(String::new(), |file| format!(" with {}", file.display()));
     println!("options{source}");
-    arguments.effective().iter().for_each(|(name, value)| println!("  {name:<16}{value}"));
+    arguments.effective().iter().for_each(|(name, value)| println!("  {name:<24}{value}"));
     println!("threads       {}", threads.description);
 }
 
@@ -176,7 +179,10 @@ fn attend(running: &mut Running, arguments: &ServeArguments) -> Result<(), Serve
     let signals = Signals::listen()?;
     running.announce()?;
     let alarm = alarm::watch(running.venue.space().clone(), |line| eprintln!("rialto: {line}"));
-    match signals.wait(running.venue.take_end(), alarm) {
+    let door_watch = Arc::clone(&running.door_watch);
+    let failed_logins = door_watch.say(|line| eprintln!("rialto: {line}"));
+    let meanwhile = async { tokio::join!(alarm, failed_logins).0 };
+    match signals.wait(running.venue.take_end(), meanwhile) {
         Cause::Asked => {}
         Cause::CoreEnded => eprintln!("rialto: the core has ended by itself: nothing can be journalled any more"),
     }
@@ -203,6 +209,7 @@ pub struct Running {
     market_data: Publisher,
     http: Http,
     status: Status,
+    door_watch: Arc<DoorWatch>,
     operator: std::thread::JoinHandle<()>,
 }
 
@@ -249,7 +256,12 @@ impl Running {
         let operator = admin::start(Arc::clone(&desk), Arc::clone(&status.metrics), for_operator);
         let operator = operator.map_err(system("a thread"))?;
 
+        let door_watch = Arc::new(DoorWatch::new(Arc::clone(&status.metrics)));
         let config = OrderEntryConfig {
+            limits: session_limits(arguments),
+            connections_max: arguments.connections_max,
+            connections_per_address: arguments.connections_per_address,
+            watch: door_watch.clone(),
             durability: wire_durability(topology.durability),
             admission: Arc::clone(admission),
             ..OrderEntryConfig::new(arguments.order_entry, security, wall_clock)
@@ -298,7 +310,7 @@ impl Running {
             data: folder.path().to_owned(),
         };
         let security = arguments.order_entry_security;
-        Ok(Self { folder, addresses, security, venue, order_entry, market_data, http, status, operator })
+        Ok(Self { folder, addresses, security, venue, order_entry, market_data, http, status, door_watch, operator })
     }
 
     /// Where it listens.
@@ -391,6 +403,12 @@ fn topology(arguments: &ServeArguments, threads: &Threads) -> Topology {
         head_directory: arguments.head.clone(),
         ..Topology::default()
     }
+}
+
+fn session_limits(arguments: &ServeArguments) -> SessionLimits {
+    let trader = Budgets::of(arguments.throttle_trader.0);
+    let market_maker = Budgets::of(arguments.throttle_market_maker.0);
+    SessionLimits { throttles: Throttles { trader, market_maker }, ..SessionLimits::DEFAULT }
 }
 
 /// What the door stamps with, and who takes the samples.
