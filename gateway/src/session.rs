@@ -29,8 +29,8 @@
 //!
 //! A login is looked at only if its address and key are not locked out; then its signature has to be the key's, its address
 //! one of the key's, its timestamp of now, in this order: who has not proved to have a key learns nothing else about it.
-//! *Command*, *ask* and *recover* have budgets of their own; beyond one the message is refused, and too many refusals end
-//! the session.
+//! *Command* and *ask* have budgets; beyond one the message is refused, and too many refusals end the session. *Recover* has
+//! none: there is one at a time.
 //!
 //! [FIXP]: https://www.fixtrading.org/standards/fixp/
 
@@ -549,7 +549,6 @@ impl Turn<'_> {
         text: &[u8],
         signature: &[u8; 64],
     ) -> Result<(SessionId, KeyId), RejectReason> {
-        let session = SessionId::try_from(session).map_err(|_| engine::RejectReason::IdentityOutOfRange)?;
         let key = KeyId::try_from(claimed).ok();
         let (origin, now) = (Origin::from(self.session.address), self.now);
         if self.view.lockouts().bars(key, origin, now) {
@@ -562,6 +561,7 @@ impl Turn<'_> {
                 return Err(reason);
             }
         };
+        let session = SessionId::try_from(session).map_err(|_| engine::RejectReason::IdentityOutOfRange)?;
         let may_come_from = |known: &Key| known.may_come_from(self.session.address);
         if !self.view.rights().key(key).is_some_and(may_come_from) {
             return Err(EdgeReason::AddressNotAllowed.into());
@@ -716,10 +716,6 @@ impl Turn<'_> {
         let refusal = Refusal::new(EdgeReason::Throttled, "the session sends more than it may");
         let reference = OrderEntryMessage::try_from(frame).ok().and_then(|message| ingress::reference(&message));
         self.reject_message(number, frame.header.template_id, &Refusal { reference, ..refusal });
-        self.end_if_incessant(verdict);
-    }
-
-    fn end_if_incessant(&mut self, verdict: Verdict) {
         if verdict == Verdict::End {
             self.end(TerminationCode::Throttled);
         }
@@ -774,11 +770,6 @@ impl Turn<'_> {
     // The venue's stream.
 
     fn recover(&mut self, request: &RetransmitRequest) {
-        let verdict = self.take(Budget::Questions);
-        if verdict != Verdict::Pass {
-            self.refuse_reports(request.timestamp, EdgeReason::Throttled);
-            return self.end_if_incessant(verdict);
-        }
         let limits = self.session.limits;
         let streams = self.session.streams.as_mut().expect("an open session has streams");
         let (from, count) = (request.from_sequence.0, request.count.0);
@@ -1356,16 +1347,16 @@ mod tests {
     }
 
     #[test]
-    fn questions_and_reports_that_are_asked_for_again_have_one_budget() {
+    fn questions_have_a_budget_of_their_own_and_reports_are_asked_for_again_without_one() {
         let questions = Some(Rate::per_second(1));
         let mut link = Link::with(throttled(Budgets { questions, ..Budgets::OFF }));
         link.open();
+        let question = wire::order_entry::AccountBalanceRequest::BLANK;
+        assert_eq!([link.send(&question), link.send(&question)], ["BusinessMessageReject"; 2]);
         let (from_sequence, count) = (wire::SessionSequence(1), MessageCount(1));
         let request = RetransmitRequest { timestamp: wire::Timestamp(1), from_sequence, count };
         assert_eq!(link.send(&request), "reports 1+1");
-        assert_eq!(link.send(&wire::order_entry::AccountBalanceRequest::BLANK), "BusinessMessageReject");
-        let gone = "RetransmitReject, Disconnect 0, Terminate, close Throttled";
-        assert_eq!(link.send(&request), gone);
+        assert_eq!(link.send(&question), "BusinessMessageReject, Disconnect 0, Terminate, close Throttled");
     }
 
     #[test]

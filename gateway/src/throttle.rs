@@ -59,7 +59,7 @@ pub struct Budgets {
     pub commands: Option<Rate>,
     /// Cancels, mass cancels and kill switches.
     pub cancels: Option<Rate>,
-    /// Questions, reports that are asked for again among them.
+    /// Questions.
     pub questions: Option<Rate>,
 }
 

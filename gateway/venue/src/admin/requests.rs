@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::signature::bytes;
-use super::value::{CodeText, DecimalText, DistanceText, NameOrNumber, Off, SecondsText, TimeText};
+use super::value::{CodeText, DecimalText, DistanceText, NameOrNumber, NetworkText, Off, SecondsText, TimeText};
 use super::view::{AdminView, Instrument};
 
 /// A change and why it is made: the body of every request that changes something.
@@ -431,6 +431,14 @@ changes! {
         number: u32,
     }
 
+    /// Let a key log in from a network. A key with networks logs in from them alone, one without from anywhere.
+    "key/allow" AllowAddress {
+        /// Which key.
+        number: u32,
+        /// From where: `10.0.0.0/8`, `2001:db8::/32`, `192.0.2.7`.
+        network: NetworkText,
+    }
+
     /// Let a key act.
     "key/grant" GrantRole {
         /// Which key.
@@ -732,6 +740,13 @@ impl AddKey {
 impl RevokeKey {
     fn command(&self, _: &AdminView, note: AdminNote) -> Result<CommandBody, Invalid> {
         Ok(command::RevokeKey { key: KeyId(self.number), note }.into())
+    }
+}
+
+impl AllowAddress {
+    fn command(&self, _: &AdminView, note: AdminNote) -> Result<CommandBody, Invalid> {
+        let (address, prefix_bits) = self.network.parts();
+        Ok(command::AllowAddress { key: KeyId(self.number), address, prefix_bits, note }.into())
     }
 }
 
