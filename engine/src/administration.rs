@@ -359,9 +359,6 @@ impl Engine {
     }
 
     pub(crate) fn add_key<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, command: &AddKey) -> Outcome {
-        if command.kind != KeyKind::Ed25519 {
-            return Err(RejectReason::NotImplemented);
-        }
         let keys = &mut self.directory.keys;
         let known = keys.get(command.key.0).is_some();
         check_new(

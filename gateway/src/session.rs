@@ -27,7 +27,8 @@
 //! submit a Disconnect where the session is open. An opening that the core grants to a connection that is already
 //! closing is taken back at once, in the one cell of the last column.
 //!
-//! A login is looked at only if its address and key are not locked out; then its signature has to be the key's, its address
+//! A login is looked at only if its address and key are not locked out; then its signature has to be the key's, or the
+//! connection's client certificate be the key's, which needs no other signature; its address
 //! one of the key's, its timestamp of now, in this order: who has not proved to have a key learns nothing else about it.
 //! *Command* and *ask* have budgets; beyond one the message is refused, and too many refusals end the session. *Recover* has
 //! none: there is one at a time.
@@ -37,7 +38,7 @@
 use std::net::IpAddr;
 
 use ed25519_dalek::{Signature, VerifyingKey};
-use engine::command::{self, DisconnectReason, Role};
+use engine::command::{self, DisconnectReason, KeyKind, Role};
 use engine::event::{SessionEstablished, SessionRejected};
 use engine::{
     Command, CommandBody, CommandHeader, CommandKind, Event, KeyId, LoginNonce, Nanoseconds, SessionId,
@@ -56,6 +57,7 @@ use crate::lockout::Origin;
 use crate::question::Question;
 use crate::rights::Key;
 use crate::throttle::{Budget, Budgets, Throttle, Throttles, Verdict};
+use crate::transport::tls::Fingerprint;
 use crate::view::View;
 
 /// What a session may do, and how long it may take.
@@ -300,6 +302,8 @@ pub struct Session {
     limits: SessionLimits,
     /// Where the peer is.
     address: IpAddr,
+    /// The certificate whose key the peer has proved to have.
+    certificate: Option<Fingerprint>,
     state: State,
     login: Option<Login>,
     streams: Option<Streams>,
@@ -316,6 +320,7 @@ impl Session {
         Self {
             limits,
             address,
+            certificate: None,
             state: State::Connected,
             login: None,
             streams: None,
@@ -339,6 +344,11 @@ impl Session {
     /// Where the peer is.
     pub fn address(&self) -> IpAddr {
         self.address
+    }
+
+    /// The peer has proved to have a certificate's key.
+    pub fn identify(&mut self, certificate: Fingerprint) {
+        self.certificate = Some(certificate);
     }
 
     /// Whether an answer of the core has still to be waited for after the connection is closed.
@@ -576,10 +586,13 @@ impl Turn<'_> {
     fn holder(&self, key: Option<KeyId>, text: &[u8], signature: &[u8; 64]) -> Result<KeyId, RejectReason> {
         let known = key.and_then(|id| self.view.rights().key(id).map(|key| (id, key)));
         let (id, key) = known.ok_or(engine::RejectReason::UnknownKey)?;
-        let verified = VerifyingKey::from_bytes(&key.public_key)
-            .and_then(|public_key| public_key.verify_strict(text, &Signature::from_bytes(signature)));
-        verified.map_err(|_| EdgeReason::SignatureInvalid)?;
-        Ok(id)
+        let is_proved = match key.kind {
+            KeyKind::Ed25519 => VerifyingKey::from_bytes(&key.public_key)
+                .and_then(|public_key| public_key.verify_strict(text, &Signature::from_bytes(signature)))
+                .is_ok(),
+            KeyKind::Certificate => self.session.certificate == Some(Fingerprint(key.public_key)),
+        };
+        if is_proved { Ok(id) } else { Err(EdgeReason::SignatureInvalid.into()) }
     }
 
     fn record(&mut self, key: wire::KeyId, reason: RejectReason) {
@@ -1292,6 +1305,27 @@ mod tests {
             assert_eq!(link.send(&establish()), "Establish 0");
             assert_eq!(link.hear(Input::Core(&opened()), NOW), "EstablishmentAck");
         }
+    }
+
+    #[test]
+    fn a_certificate_s_key_logs_in_by_the_certificate_and_needs_no_signature() {
+        const CERTIFICATE: Fingerprint = Fingerprint([3; 32]);
+        let refused = "NegotiationReject, record SignatureInvalid, close Terminated";
+        for (proved, expected) in
+            [(None, refused), (Some(Fingerprint([4; 32])), refused), (Some(CERTIFICATE), "Negotiate 0")]
+        {
+            let mut link = Link::new();
+            let (key, public_key) = (KeyId(6), CERTIFICATE.0);
+            let command = AddKey { key, kind: KeyKind::Certificate, public_key, note: AdminNote::NONE };
+            link.view.apply(&KeyAdded { author: KeyId::VENUE, command }.into());
+            proved.into_iter().for_each(|certificate| link.session.identify(certificate));
+            let unsigned = Negotiate { key_id: key.into(), signature: Signature64([0; 64]), ..negotiate() };
+            assert_eq!(link.send(&unsigned), expected);
+        }
+        // A certificate proves nothing of other keys.
+        let mut link = Link::new();
+        link.session.identify(CERTIFICATE);
+        assert_eq!(link.send(&forged()), refused);
     }
 
     #[test]

@@ -16,7 +16,8 @@ use engine::{
     SelfTradePrevention, StpGroup, Text, Timestamp,
 };
 use gateway::history::{ReportCollector, ReportHistory, ReportRange};
-use gateway::transport::{Config, Security, Server, tls};
+use gateway::transport::tls::{self, ClientCertificates};
+use gateway::transport::{Config, Security, Server};
 use gateway::view::View;
 use journal::replay;
 use ring::{Admission, SharedAdmission};
@@ -136,7 +137,7 @@ fn with_certificate() -> (Security, Trust) {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let certificate = CertificateDer::from(made.cert.der().to_vec());
     let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
-    let config = tls::server_config(vec![certificate.clone()], key.into()).unwrap();
+    let config = tls::server_config(vec![certificate.clone()], key.into(), ClientCertificates::Optional).unwrap();
     let name = ServerName::try_from("localhost").unwrap();
     (Security::Tls(config), Trust::certificate(name, certificate).unwrap())
 }

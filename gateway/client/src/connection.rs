@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, crypto, version};
 use wire::frame::SESSION_FRAME_MAX;
 use wire::session::EstablishmentAck;
@@ -24,12 +24,32 @@ pub enum Trust {
         name: ServerName<'static>,
         /// Whose certificates count.
         roots: Arc<RootCertStore>,
+        /// What the client itself shows; none: no certificate.
+        identity: Option<Arc<Identity>>,
     },
     /// Whoever is at the address: for a venue on the same machine that serves without TLS.
     PlainLoopback,
 }
 
+/// A client certificate and its key.
+#[derive(Debug)]
+pub struct Identity {
+    /// The certificate, and what leads from it to an authority.
+    pub certificates: Vec<CertificateDer<'static>>,
+    /// Its private key.
+    pub key: PrivateKeyDer<'static>,
+}
+
 impl Trust {
+    /// Shows the venue a client certificate, where the connection is protected.
+    #[must_use]
+    pub fn with_identity(mut self, shown: Identity) -> Self {
+        if let Self::Tls { identity, .. } = &mut self {
+            *identity = Some(Arc::new(shown));
+        }
+        self
+    }
+
     /// Trusts one certificate, such as the one in a venue's data folder.
     ///
     /// # Errors
@@ -38,7 +58,7 @@ impl Trust {
     pub fn certificate(name: ServerName<'static>, certificate: CertificateDer<'static>) -> Result<Self, rustls::Error> {
         let mut roots = RootCertStore::empty();
         roots.add(certificate)?;
-        Ok(Self::Tls { name, roots: Arc::new(roots) })
+        Ok(Self::Tls { name, roots: Arc::new(roots), identity: None })
     }
 }
 
@@ -233,11 +253,14 @@ fn open(address: SocketAddr, trust: &Trust) -> Result<Socket, ConnectError> {
     let stream = connect(address).map_err(Error::from)?;
     match trust {
         Trust::PlainLoopback => Ok(Socket::Plain(stream)),
-        Trust::Tls { name, roots } => {
+        Trust::Tls { name, roots, identity } => {
             let config = ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
                 .with_protocol_versions(&[&version::TLS13])?
-                .with_root_certificates(Arc::clone(roots))
-                .with_no_client_auth();
+                .with_root_certificates(Arc::clone(roots));
+            let config = match identity {
+                None => config.with_no_client_auth(),
+                Some(shown) => config.with_client_auth_cert(shown.certificates.clone(), shown.key.clone_key())?,
+            };
             let connection = ClientConnection::new(Arc::new(config), name.clone())?;
             Ok(Socket::Tls(Box::new(StreamOwned::new(connection, stream))))
         }

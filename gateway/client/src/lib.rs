@@ -18,7 +18,7 @@ pub mod market_data {
     };
 }
 
-pub use connection::{Client, ConnectError, Error, Incoming, Trust};
+pub use connection::{Client, ConnectError, Error, Identity, Incoming, Trust};
 pub use ed25519_dalek::SigningKey;
 pub use rustls;
 pub use session::{Credentials, Options, Resume};

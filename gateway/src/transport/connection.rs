@@ -15,6 +15,7 @@ use crate::lockout::Origin;
 use crate::session::{Session, SessionLimits, State};
 use crate::transport::Security;
 use crate::transport::desk::ConnectionId;
+use crate::transport::tls::Fingerprint;
 
 /// Bytes that wait to be written before nothing more is read.
 const WRITE_AHEAD_MAX: usize = 64 << 10;
@@ -53,7 +54,18 @@ pub(crate) struct Connection {
 struct Socket {
     stream: TcpStream,
     tls: Option<Box<ServerConnection>>,
+    /// The peer's certificate was looked for behind the handshake.
+    is_identified: bool,
     said_goodbye: bool,
+}
+
+impl Socket {
+    /// The peer's certificate, once, as soon as it has proved to have its key.
+    fn identify(&mut self) -> Option<Fingerprint> {
+        let tls = self.tls.as_ref().filter(|tls| !self.is_identified && !tls.is_handshaking())?;
+        self.is_identified = true;
+        tls.peer_certificates()?.first().map(Fingerprint::of)
+    }
 }
 
 /// What a look at a socket found.
@@ -101,7 +113,7 @@ impl Connection {
             origin: address.into(),
             session: Session::new(limits, address, now),
             decoder: FrameDecoder::new(),
-            socket: Some(Socket { stream, tls, said_goodbye: false }),
+            socket: Some(Socket { stream, tls, is_identified: false, said_goodbye: false }),
             frame_begun: Timestamp::NEVER,
             out: Vec::new(),
             written: 0,
@@ -184,6 +196,9 @@ impl Connection {
             Some(tls) => read_tls(tls, &mut reader, bytes),
         };
         let is_drained = reader.is_drained;
+        if let Some(fingerprint) = socket.identify() {
+            self.session.identify(fingerprint);
+        }
         let found = match read {
             Ok(0) => Reading::End,
             Ok(count) => Reading::Bytes(count),

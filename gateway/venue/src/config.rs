@@ -69,6 +69,10 @@ pub struct ServeArguments {
     /// How order entry is protected. Without TLS its address has to be a loopback address: for measurements on one machine.
     #[arg(long, value_enum, default_value_t = OrderEntrySecurity::Tls)]
     pub order_entry_security: OrderEntrySecurity,
+    /// A PEM file of authorities: whoever connects to order entry needs a client certificate of one of them, besides a key.
+    /// Without it a client certificate is optional, and counts for keys that are certificates alone.
+    #[arg(long, value_name = "FILE", conflicts_with = "demo")]
+    pub client_ca: Option<PathBuf>,
     /// Orders and amends a second of a session, and how many at once; cancels have as many of their own. What is beyond is
     /// refused, and twice as much ends the session. `off`: no bounds.
     #[arg(long, value_name = "RATE[/BURST]", default_value = "1000")]
@@ -323,6 +327,7 @@ impl ServeArguments {
             ("cores", if cores.is_empty() { "none".to_owned() } else { cores.join(",") }),
             ("order-entry", order_entry.to_string()),
             ("order-entry-security", name(&self.order_entry_security)),
+            ("client-ca", self.client_ca.as_ref().map_or("none".to_owned(), |file| file.display().to_string())),
             ("throttle-trader", self.throttle_trader.to_string()),
             ("throttle-market-maker", self.throttle_market_maker.to_string()),
             ("connections-max", self.connections_max.to_string()),

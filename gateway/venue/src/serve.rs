@@ -11,7 +11,7 @@
 use std::convert::Infallible;
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -21,12 +21,16 @@ use engine::{CommandBody, Engine, Nanoseconds, Timestamp};
 use gateway::hops::{HopSample, Hops};
 use gateway::session::SessionLimits;
 use gateway::throttle::{Budgets, Throttles};
-use gateway::transport::{Config as OrderEntryConfig, Security, Server, tls};
+use gateway::transport::tls::{self, ClientCertificates};
+use gateway::transport::{Config as OrderEntryConfig, Security, Server};
 use gateway::view::View;
 use journal::{Durability, FolderLock, Keep, Retention};
 use marketdata::Feed;
 use marketdata::quic::{Config as MarketDataConfig, Identity, Limits, Publisher};
 use ring::{EventReader, Idle};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -228,7 +232,9 @@ impl Running {
         folder.withdraw()?;
         let certificate = folder.certificate()?;
         let (certificates, key) = certificate.parse()?;
-        let security = tls::server_config(certificates, key).map_err(|error| ServeError::Usage(error.to_string()))?;
+        let clients = client_certificates(arguments.client_ca.as_deref()).map_err(ServeError::Usage)?;
+        let security = tls::server_config(certificates, key, clients);
+        let security = security.map_err(|error| ServeError::Usage(error.to_string()))?;
         let security = match arguments.order_entry_security {
             OrderEntrySecurity::Tls => Security::Tls(security),
             OrderEntrySecurity::PlainLoopback => Security::PlainLoopback,
@@ -403,6 +409,22 @@ fn topology(arguments: &ServeArguments, threads: &Threads) -> Topology {
         head_directory: arguments.head.clone(),
         ..Topology::default()
     }
+}
+
+/// Which certificates clients need, by the file of authorities, or why it cannot be used.
+fn client_certificates(authorities: Option<&Path>) -> Result<ClientCertificates, String> {
+    let Some(file) = authorities else { return Ok(ClientCertificates::Optional) };
+    let unusable = |reason: String| format!("--client-ca {}: {reason}", file.display());
+    let mut roots = RootCertStore::empty();
+    let certificates = CertificateDer::pem_file_iter(file).map_err(|error| unusable(error.to_string()))?;
+    for certificate in certificates {
+        let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
+        roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
+    }
+    if roots.is_empty() {
+        return Err(unusable("it holds no certificate".to_owned()));
+    }
+    Ok(ClientCertificates::Of(Arc::new(roots)))
 }
 
 fn session_limits(arguments: &ServeArguments) -> SessionLimits {

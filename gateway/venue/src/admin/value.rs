@@ -8,9 +8,14 @@ use engine::canonical::Code;
 use engine::instrument::{Distance, DistanceUnit};
 use engine::{Nanoseconds, Timestamp};
 use gateway::rights::in_ipv6;
+use gateway::transport::tls::Fingerprint;
 use rust_decimal::Decimal;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::signature::bytes;
 
 /// A price, a quantity, an amount or a rate, in whole units and written as text: `"64000.50"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -214,6 +219,32 @@ impl fmt::Display for NetworkText {
     }
 }
 
+/// A certificate's SHA-256 fingerprint, 64 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FingerprintText(pub [u8; 32]);
+
+impl FingerprintText {
+    /// Of the first certificate in a PEM file.
+    pub(crate) fn of_file(file: &str) -> Result<Self, String> {
+        let certificate = CertificateDer::from_pem_file(file).map_err(|error| format!("no certificate: {error}"))?;
+        Ok(Self(Fingerprint::of(&certificate).0))
+    }
+}
+
+impl FromStr for FingerprintText {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        bytes(text).map(Self).ok_or_else(|| format!("{text:?} is not 64 hexadecimal digits"))
+    }
+}
+
+impl fmt::Display for FingerprintText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
 /// One of the engine's codes by its name, in any case and with or without hyphens: `Continuous`, `cancel-only`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CodeText<T>(pub T);
@@ -286,6 +317,7 @@ text_in_json! {
     CodeText<T>, T;
     NameOrNumber;
     NetworkText;
+    FingerprintText;
 }
 
 #[cfg(test)]

@@ -317,9 +317,10 @@ impl AdminView {
 
 /// What requests and their answers look up.
 impl AdminView {
-    /// A key's public half; none if the key is not known or revoked.
+    /// A key's public half; none if the key is not known, revoked, or a certificate.
     pub(crate) fn public_key(&self, key: KeyId) -> Option<&[u8; 32]> {
-        self.keys.get(&key).filter(|key| !key.is_revoked).map(|key| &key.public_key)
+        let signs = |key: &&Key| !key.is_revoked && key.kind == KeyKind::Ed25519;
+        self.keys.get(&key).filter(signs).map(|key| &key.public_key)
     }
 
     /// Whether the key runs the venue.
