@@ -7,9 +7,8 @@ use crate::book::level::Chain;
 use crate::call::{Call, Change};
 use crate::command::{
     AccountLimits, AddAsset, AddKey, AdjustBalance, AdminNote, AllowAddress, CommandKind, DelistInstrument, Deposit,
-    Direction, GrantRole, KeyKind, ListInstrument, ModifyAccount, OpenAccount, RevokeKey, RevokeRole, Role,
-    SetAccountLimits, SetBehaviour, SetFees, SetInstrumentLimits, SetPhase, SetPriceProtection, SetRandomSeed,
-    Withdraw,
+    Direction, GrantRole, ListInstrument, ModifyAccount, OpenAccount, RevokeKey, RevokeRole, Role, SetAccountLimits,
+    SetBehaviour, SetFees, SetInstrumentLimits, SetPhase, SetPriceProtection, SetRandomSeed, Withdraw,
 };
 use crate::directory::{Grant, Key, KeyState, Network, Right};
 use crate::engine::Engine;

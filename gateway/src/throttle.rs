@@ -188,10 +188,12 @@ impl Bucket {
     /// Takes one of at most `burst`, if there is one; each comes back after an interval.
     pub(crate) fn take(&mut self, interval: Nanoseconds, burst: NonZeroU32, now: Timestamp) -> bool {
         let empty = now.after(Nanoseconds(interval.0 * u64::from(burst.get())));
-        let full_at = self.full_at.clamp(now, empty).after(interval);
-        let is_there = full_at <= empty;
+        // It is as full as the clock says, also where that was set back.
+        self.full_at = self.full_at.clamp(now, empty);
+        let without_one = self.full_at.after(interval);
+        let is_there = without_one <= empty;
         if is_there {
-            self.full_at = full_at;
+            self.full_at = without_one;
         }
         is_there
     }
@@ -251,8 +253,14 @@ mod tests {
     fn one_budget_is_not_used_up_by_another_s_messages() {
         let mut throttle = Throttle::new(Budgets { questions: Some(rate(2, 1)), ..Budgets::of(Some(rate(10, 3))) });
         let mut take = |budget| throttle.take(budget, START);
-        assert_eq!([(); 4].map(|()| take(Budget::Commands)), [Verdict::Pass, Verdict::Pass, Verdict::Pass, Verdict::Refuse]);
-        assert_eq!([(); 4].map(|()| take(Budget::Cancels)), [Verdict::Pass, Verdict::Pass, Verdict::Pass, Verdict::Refuse]);
+        assert_eq!(
+            [(); 4].map(|()| take(Budget::Commands)),
+            [Verdict::Pass, Verdict::Pass, Verdict::Pass, Verdict::Refuse]
+        );
+        assert_eq!(
+            [(); 4].map(|()| take(Budget::Cancels)),
+            [Verdict::Pass, Verdict::Pass, Verdict::Pass, Verdict::Refuse]
+        );
         assert_eq!([(); 2].map(|()| take(Budget::Questions)), [Verdict::Pass, Verdict::Refuse]);
     }
 

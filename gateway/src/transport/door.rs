@@ -31,11 +31,11 @@ use crate::hops::HopWatch;
 use crate::question::Question;
 use crate::session::{Action, Input, State};
 use crate::transport::attendance::{Attendance, Places, Room};
-use crate::transport::{Config, TurnedAway};
 use crate::transport::connection::{Connection, Reading};
 use crate::transport::desk::{ConnectionId, Desk, Logins, Mail, Post};
 use crate::transport::searches::{Answer, Searches};
 use crate::transport::timers::Timers;
+use crate::transport::{Config, TurnedAway};
 use crate::view::View;
 
 /// Bytes that are read at once.
@@ -715,9 +715,9 @@ impl Door {
 
     fn set_timer(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.get(id) else { return };
-        let deadline = connection.closing.unwrap_or_else(|| {
-            connection.session.next_deadline().min(connection.frame_deadline(&self.config.limits))
-        });
+        let deadline = connection
+            .closing
+            .unwrap_or_else(|| connection.session.next_deadline().min(connection.frame_deadline(&self.config.limits)));
         if deadline < connection.timer {
             connection.timer = deadline;
             self.timers.set(deadline, id);
@@ -734,7 +734,9 @@ impl Door {
                 self.end(id);
             } else if connection.session.next_deadline() <= self.now {
                 self.hear(id, Input::Time);
-            } else if connection.frame_deadline(&self.config.limits) <= self.now && connection.lets_frames_wait(self.now) {
+            } else if connection.frame_deadline(&self.config.limits) <= self.now
+                && connection.lets_frames_wait(self.now)
+            {
                 self.hear(id, Input::NoFrame);
             } else {
                 self.set_timer(id);

@@ -5,12 +5,12 @@
 //! is one truth about what an option may be.
 
 use std::ffi::OsString;
+use std::fmt::{self, Display};
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::ops::Range;
-use std::fmt::{self, Display};
 use std::num::NonZeroU32;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -477,7 +477,10 @@ mod tests {
         }
         let file = "throttle-trader = 7\nthrottle-market-maker = \"9/3\"";
         let found = parsed(file, &["--throttle-trader", "off"]).unwrap();
-        assert_eq!((found.throttle_trader, found.throttle_market_maker.to_string()), (ThrottleArgument::OFF, "9/3".to_owned()));
+        assert_eq!(
+            (found.throttle_trader, found.throttle_market_maker.to_string()),
+            (ThrottleArgument::OFF, "9/3".to_owned())
+        );
     }
 
     #[test]

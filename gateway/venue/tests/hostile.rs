@@ -412,8 +412,7 @@ fn half_handshakes_keep_no_healthy_client_out() {
     let trust = venue.trust();
     let connect = |holder, version| {
         let resume = Resume::Anew(SessionVersion(version));
-        let client =
-            Client::connect(venue.order_entry(), &trust, venue.credentials(holder), Options::DEFAULT, resume);
+        let client = Client::connect(venue.order_entry(), &trust, venue.credentials(holder), Options::DEFAULT, resume);
         client.map_err(|error| error.to_string()).unwrap()
     };
     let mut alice = connect(&ALICE, 1);

@@ -17,7 +17,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::signature::bytes;
-use super::value::{CodeText, DecimalText, DistanceText, FingerprintText, NameOrNumber, NetworkText, Off, SecondsText, TimeText};
+use super::value::{
+    CodeText, DecimalText, DistanceText, FingerprintText, NameOrNumber, NetworkText, Off, SecondsText, TimeText,
+};
 use super::view::{AdminView, Instrument};
 
 /// A change and why it is made: the body of every request that changes something.

@@ -407,7 +407,9 @@ mod tests {
             assert_eq!(found.parts(), (address.try_into().unwrap(), bits), "{text}");
             assert_eq!(found.to_string(), shown);
         }
-        for text in ["", "10", "10.0.0.0/", "10.0.0.0/33", "10.0.0.1/8", "::/129", "2001:db8::1/64", "10.0.0.0/-1", "a/8"] {
+        for text in
+            ["", "10", "10.0.0.0/", "10.0.0.0/33", "10.0.0.1/8", "::/129", "2001:db8::1/64", "10.0.0.0/-1", "a/8"]
+        {
             assert!(text.parse::<NetworkText>().is_err(), "{text}");
         }
     }
