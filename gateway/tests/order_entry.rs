@@ -16,6 +16,7 @@ use engine::{
     SelfTradePrevention, StpGroup, Text, Timestamp,
 };
 use gateway::history::{ReportCollector, ReportHistory, ReportRange};
+use gateway::session::SessionLimits;
 use gateway::transport::tls::{self, ClientCertificates};
 use gateway::transport::{Config, Security, Server};
 use gateway::view::View;
@@ -119,6 +120,7 @@ fn start_with(folder: &Path, protection: Protection, configure: impl FnOnce(&mut
         Protection::None => (Security::PlainLoopback, Trust::PlainLoopback),
     };
     let mut config = Config::new("127.0.0.1:0".parse().unwrap(), security, || Timestamp(now_ns()));
+    config.limits = SessionLimits::UNTHROTTLED;
     configure(&mut config);
     let admission = config.admission.clone();
     let events = venue.take_readers().pop().unwrap();
