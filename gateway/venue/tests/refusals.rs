@@ -191,7 +191,7 @@ fn by_name(reason: RejectReason) -> String {
 }
 
 /// Sends a message on an open session; why it is refused.
-fn answer<M: wire::Flat>(client: &mut Client, message: &M) -> String {
+fn answer<M: client::request::CommandMessage>(client: &mut Client, message: &M) -> String {
     client.send(message).unwrap();
     loop {
         match client.receive_within(Duration::from_secs(60)).unwrap().expect("an answer") {
