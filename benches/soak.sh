@@ -17,7 +17,8 @@ data="$(mktemp -d "$parent/soak.XXXXXX")"
 said="$data/said.txt"
 "$bin/load" prepare --data "$data"
 "$bin/rialto" serve --data "$data" --head "$data" --durability "$durability" \
-    --order-entry 127.0.0.1:0 --market-data 127.0.0.1:0 --http 127.0.0.1:0 >"$said" 2>&1 &
+    --order-entry 127.0.0.1:0 --market-data 127.0.0.1:0 --http 127.0.0.1:0 \
+    --throttle-trader off --throttle-market-maker off >"$said" 2>&1 &
 venue=$!
 trap 'kill -9 "$venue" 2>/dev/null || true; rm -rf "$data"' EXIT
 until grep -q '^READY' "$said"; do kill -0 "$venue"; sleep 0.2; done

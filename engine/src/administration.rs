@@ -7,9 +7,8 @@ use crate::book::level::Chain;
 use crate::call::{Call, Change};
 use crate::command::{
     AccountLimits, AddAsset, AddKey, AdjustBalance, AdminNote, AllowAddress, CommandKind, DelistInstrument, Deposit,
-    Direction, GrantRole, KeyKind, ListInstrument, ModifyAccount, OpenAccount, RevokeKey, RevokeRole, Role,
-    SetAccountLimits, SetBehaviour, SetFees, SetInstrumentLimits, SetPhase, SetPriceProtection, SetRandomSeed,
-    Withdraw,
+    Direction, GrantRole, ListInstrument, ModifyAccount, OpenAccount, RevokeKey, RevokeRole, Role, SetAccountLimits,
+    SetBehaviour, SetFees, SetInstrumentLimits, SetPhase, SetPriceProtection, SetRandomSeed, Withdraw,
 };
 use crate::directory::{Grant, Key, KeyState, Network, Right};
 use crate::engine::Engine;
@@ -359,9 +358,6 @@ impl Engine {
     }
 
     pub(crate) fn add_key<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, command: &AddKey) -> Outcome {
-        if command.kind != KeyKind::Ed25519 {
-            return Err(RejectReason::NotImplemented);
-        }
         let keys = &mut self.directory.keys;
         let known = keys.get(command.key.0).is_some();
         check_new(

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use crate::accounts::{Account, Balance, InstrumentLimitsTable, Ledger};
 use crate::auction::Indicative;
 use crate::book::Orders;
-use crate::book::arena::{Arena, Details, Order, Slot};
+use crate::book::arena::{Arena, Details, Extras, Order, Slot};
 use crate::book::index::ClientOrderIndex;
 use crate::book::level::Chain;
 use crate::bust::Tape;
@@ -87,6 +87,23 @@ pub struct RestingOrder {
     pub shown: Quantity,
     /// What has traded, in lots.
     pub cumulative: Quantity,
+}
+
+/// An open order with all that its owner may know of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenOrder {
+    /// Whose.
+    pub account: AccountId,
+    /// The order as events tell it.
+    pub state: OrderState,
+    /// What a market buy may spend; absent otherwise.
+    pub funds: Amount,
+    /// Trigger; absent unless Stop or StopLimit.
+    pub stop_price: Price,
+    /// What of it is shown; absent: all.
+    pub display_quantity: Quantity,
+    /// When a GoodTillDate order ends; none otherwise.
+    pub expire_at: Timestamp,
 }
 
 /// One price of a book.
@@ -546,6 +563,23 @@ impl Engine {
         slots.map(|slot| self.resting(slot))
     }
 
+    /// The same with all that their owner may know of them.
+    pub fn open_orders_in_full(&self, account: AccountId) -> impl Iterator<Item = OpenOrder> + '_ {
+        let orders = self.accounts.get(account.0).map(|account| account.orders);
+        let slots = orders.into_iter().flat_map(|orders| orders.iter(&self.orders.arena, Chain::Account));
+        slots.map(move |slot| {
+            let Extras { funds, stop_price, display, expire_at, .. } = *self.orders.arena.extras(slot);
+            OpenOrder {
+                account,
+                state: self.order_state(slot),
+                funds,
+                stop_price,
+                display_quantity: display,
+                expire_at,
+            }
+        })
+    }
+
     /// One side of a book by level, best first; nothing for an instrument that is not listed.
     pub fn levels(&self, instrument: InstrumentId, side: Side) -> impl Iterator<Item = LevelSummary> + '_ {
         let market = self.markets.get(instrument.0);
@@ -594,6 +628,13 @@ impl Engine {
         self.accounts.get(account.0)?;
         self.ledger.assets.get(asset.0)?;
         Some(self.ledger.balance(account, asset))
+    }
+
+    /// What an open account has, by asset; assets of which it has nothing are left out.
+    pub fn balances(&self, account: AccountId) -> impl Iterator<Item = (AssetId, Balance)> + '_ {
+        let assets = self.ledger.assets.iter().map(|(asset, _)| AssetId(asset));
+        let balances = assets.filter_map(move |asset| Some((asset, self.balance(account, asset)?)));
+        balances.filter(|(_, balance)| *balance != Balance::default())
     }
 
     /// Deposits less withdrawals of a known asset.

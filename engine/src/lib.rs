@@ -52,7 +52,7 @@ mod validate;
 pub use accounts::Balance;
 pub use auction::Indicative;
 pub use command::{Command, CommandBody, CommandHeader, CommandKind, Sequenced, Stamp};
-pub use engine::{Engine, LevelSummary, RestingOrder, SessionView};
+pub use engine::{Engine, LevelSummary, OpenOrder, RestingOrder, SessionView};
 pub use event::{Event, EventHeader, EventKind, EventSink};
 pub use identity::*;
 pub use limits::Capacity;

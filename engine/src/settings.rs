@@ -4,7 +4,7 @@ use crate::calendar;
 use crate::command::{AccountLimits, AddAsset, AdminNote, KeyKind, ListInstrument, Role, SetCalendarEntry, Switch};
 use crate::directory::{Grant, KeyState, Network};
 use crate::engine::Engine;
-use crate::identity::{AccountId, AssetId, InstrumentId, KeyId, StpGroup};
+use crate::identity::{AccountId, AssetId, ExecId, InstrumentId, KeyId, StpGroup};
 use crate::instrument::{FeeRates, InstrumentLimits, Phase, PriceProtection};
 use crate::limits::FEE_TIERS;
 use crate::market::ListingStatus;
@@ -84,6 +84,12 @@ impl Engine {
         })
     }
 
+    /// The listings of all delisted instruments, by identity.
+    pub fn delistings(&self) -> impl Iterator<Item = &ListInstrument> {
+        let delisted = self.markets.iter().filter(|(_, market)| market.status == ListingStatus::Delisted);
+        delisted.map(|(_, market)| &market.listing)
+    }
+
     /// What is still due of an instrument's calendar, each at its next time; without the notes.
     pub fn calendar(&self, instrument: InstrumentId) -> impl Iterator<Item = SetCalendarEntry> + '_ {
         let entries = self.calendar.entries().iter().filter(move |entry| entry.instrument == instrument);
@@ -102,6 +108,11 @@ impl Engine {
             limits: account.limits,
             kill_switch: account.kill_switch,
         })
+    }
+
+    /// The number of each account's last report, by account; none: there was none.
+    pub fn executions(&self) -> impl Iterator<Item = (AccountId, ExecId)> + '_ {
+        self.accounts.iter().map(|(id, account)| (AccountId(id), account.last_exec))
     }
 
     /// All keys, by identity.

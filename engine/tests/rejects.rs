@@ -263,7 +263,7 @@ fn of_administration() -> Vec<Case> {
         case(UnsupportedBehaviour, SetBehaviour { version: 99, note: AdminNote::NONE }),
         case(AddressInvalid, network).after(add_key(1)),
         case(AccountSettingInvalid, OpenAccount { fee_tier: 8, ..open_account(AccountId(9)) }),
-        case(NotImplemented, AddKey { kind: KeyKind::Certificate, ..add_key(1) }),
+        case(AlreadyExists, AddKey { key: KeyId(2), kind: KeyKind::Certificate, ..add_key(1) }).after(add_key(1)),
         case(
             UnknownInstrument,
             SetAccountLimits {
@@ -354,6 +354,8 @@ fn each_reason_is_earned_exactly_and_changes_nothing() {
         RejectReason::VenueNotAccepting,
         // A full venue, below.
         RejectReason::CapacityFull,
+        // Everything that has a name is carried out.
+        RejectReason::NotImplemented,
         // Any phase may follow any other.
         RejectReason::PhaseTransition,
     ]);

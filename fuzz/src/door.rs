@@ -85,6 +85,21 @@ impl Door {
         inner.compared >= life
     }
 
+    /// A trader has recovered in this life.
+    pub fn recovered(&self, life: Life) {
+        let mut inner = self.lock();
+        if inner.life == life {
+            inner.recovered += 1;
+            self.changed.notify_all();
+        }
+    }
+
+    /// Whether the venue still listens in this life.
+    pub fn is_open(&self, life: Life) -> bool {
+        let inner = self.lock();
+        inner.life == life && matches!(inner.state, State::Open(_))
+    }
+
     /// Waits until so many traders have recovered; whether they have, within `limit`.
     pub fn wait_for_recovered(&self, count: usize, limit: Duration) -> bool {
         let inner = self.lock();

@@ -14,12 +14,13 @@ use benches::flow::plain_account;
 use benches::flow::row_book::RowOrder;
 use benches::trading::log::{Log, OrderName};
 use benches::trading::message::{Message, Steps, cancel};
-use benches::trading::served::admit;
+use benches::trading::served::admit_sessions;
 use client::Client;
 use client::wire::order_entry::OrderMassActionRequest;
 use client::wire::{self, Block, CancelOnDisconnect, MassActionType};
 use engine::command::{AddAsset, AdminNote, CancelOrder, Deposit, ListInstrument, NewOrder, ReplaceOrder, SetFees};
 use engine::instrument::{FeeRates, Holds, Phase};
+use engine::limits::SESSIONS_PER_KEY;
 use engine::order::{SelfTradePrevention, TimeInForce};
 use engine::{
     AccountId, Amount, AssetId, ClientOrderId, CommandBody, Engine, InstrumentId, OrderId, Price, Quantity, Side, Text,
@@ -40,7 +41,7 @@ use crate::verdict::Verdict;
 /// How many sessions trade, if nobody says otherwise.
 pub const SESSIONS: u32 = 50;
 /// Requests of one session without an answer.
-const WINDOW: usize = 6;
+pub(crate) const WINDOW: usize = 6;
 /// Orders that a session has open before it rather cancels.
 const OPEN_MAX: usize = 30;
 /// Reports between two kills, at most: in one life of so many there are many, in the others few, so that starts are
@@ -100,6 +101,11 @@ fn decimals(asset: AssetId) -> u32 {
 
 /// What makes the venue.
 pub fn commands(folder: &DataFolder) -> Result<Vec<CommandBody>, DataFolderError> {
+    commands_for(folder, SESSIONS_PER_KEY)
+}
+
+/// The same for so many sessions.
+pub(crate) fn commands_for(folder: &DataFolder, sessions: u32) -> Result<Vec<CommandBody>, DataFolderError> {
     let note = AdminNote::NONE;
     let mut bodies: Vec<CommandBody> = Vec::new();
     for Asset { id, name, decimals, .. } in &ASSETS {
@@ -117,7 +123,7 @@ pub fn commands(folder: &DataFolder) -> Result<Vec<CommandBody>, DataFolderError
         });
         bodies.extend(deposits);
     }
-    bodies.extend(admit(folder, accounts())?);
+    bodies.extend(admit_sessions(folder, sessions, accounts())?);
     Ok(bodies)
 }
 
@@ -177,8 +183,8 @@ pub fn run(spec: &Spec, seed: u64, rounds: u64, sessions: u32) -> Result<(Verdic
                 reports: &floor.reports,
                 life: Life(0),
             };
-            let random = Random::part(seed, 100 + u64::from(session));
-            let mut speculator = Speculator { trader, floor: &floor, random, names: 0, settled: false };
+            let ideas = Ideas::new(session, Random::part(seed, 100 + u64::from(session)));
+            let mut speculator = Speculator { trader, floor: &floor, ideas, settled: false };
             scope.spawn(move || speculator.run());
         }
         let outcome = kill(spec, &floor, (seed, rounds), &mut verdict);
@@ -269,7 +275,7 @@ impl Floor {
 }
 
 /// What accounts own, by their deposits and fills, against the venue.
-fn compare_balances(verdict: &mut Verdict, engine: &Engine, logs: &[&Log]) {
+pub(crate) fn compare_balances(verdict: &mut Verdict, engine: &Engine, logs: &[&Log]) {
     let mut owned: BTreeMap<(u64, AssetId), i128> = BTreeMap::new();
     for account in accounts() {
         for asset in &ASSETS {
@@ -303,9 +309,7 @@ fn compare_balances(verdict: &mut Verdict, engine: &Engine, logs: &[&Log]) {
 struct Speculator<'a> {
     trader: Trader<'a>,
     floor: &'a Floor,
-    random: Random,
-    /// Orders that were named so far.
-    names: u64,
+    ideas: Ideas,
     settled: bool,
 }
 
@@ -328,8 +332,8 @@ impl Speculator<'_> {
         self.trader.send_again(client)?;
         while !self.floor.closing.load(Ordering::Acquire) {
             let waiting = self.trader.log().unanswered().len();
-            if waiting < WINDOW && self.random.below(3) > 0 {
-                let message = self.message();
+            if waiting < WINDOW && self.ideas.has_one() {
+                let message = self.ideas.message(&self.trader.log());
                 self.trader.send(client, message)?;
             } else {
                 // Others trade with its orders, too.
@@ -345,14 +349,33 @@ impl Speculator<'_> {
             self.trader.receive(client)?;
         }
     }
+}
 
-    fn message(&mut self) -> Message {
-        let open = self.trader.log().orders().len();
+/// What a trader with no idea sends.
+pub(crate) struct Ideas {
+    session: u32,
+    random: Random,
+    /// Orders that were named so far.
+    names: u64,
+}
+
+impl Ideas {
+    pub(crate) fn new(session: u32, random: Random) -> Self {
+        Self { session, random, names: 0 }
+    }
+
+    /// Whether there is one at the moment.
+    pub(crate) fn has_one(&mut self) -> bool {
+        self.random.below(3) > 0
+    }
+
+    pub(crate) fn message(&mut self, log: &Log) -> Message {
+        let open = log.orders().len();
         match self.random.below(100) {
             0 => self.mass_cancel(),
-            1..20 if open > 0 => self.cancel(open),
-            20..35 if open > 0 => self.amend(open),
-            _ if open >= OPEN_MAX => self.cancel(open),
+            1..20 if open > 0 => self.cancel(log),
+            20..35 if open > 0 => self.amend(log),
+            _ if open >= OPEN_MAX => self.cancel(log),
             35..45 => self.order(TimeInForce::ImmediateOrCancel),
             _ => self.order(TimeInForce::GoodTillCancel),
         }
@@ -364,15 +387,15 @@ impl Speculator<'_> {
         let place =
             RowOrder { instrument: instrument.id, side, price: self.price(instrument), leaves: self.quantity() };
         self.names += 1;
-        let client_order_id = ClientOrderId((u64::from(self.trader.session) << 40) + self.names);
+        let client_order_id = ClientOrderId((u64::from(self.session) << 40) + self.names);
         // An account of ten, three of which a session trades for.
-        let account = self.trader.session + u32::try_from(self.random.below(3)).unwrap_or(0);
+        let account = self.session + u32::try_from(self.random.below(3)).unwrap_or(0);
         let account = AccountId(FIRST_ACCOUNT + account % ACCOUNTS);
         steps(instrument).new_order(&NewOrder { account, client_order_id, ..limit_order(place, time_in_force) })
     }
 
-    fn cancel(&mut self, open: usize) -> Message {
-        let (account, client_order_id) = self.own(open);
+    fn cancel(&mut self, log: &Log) -> Message {
+        let (account, client_order_id) = self.own(log);
         cancel(&CancelOrder {
             account,
             order_id: OrderId::NONE,
@@ -381,10 +404,10 @@ impl Speculator<'_> {
         })
     }
 
-    fn amend(&mut self, open: usize) -> Message {
-        let (account, original_client_order_id) = self.own(open);
+    fn amend(&mut self, log: &Log) -> Message {
+        let (account, original_client_order_id) = self.own(log);
         let name = (account.into(), original_client_order_id.into());
-        let order = self.trader.log().order(name).copied();
+        let order = log.order(name).copied();
         let instrument = INSTRUMENTS
             .iter()
             .find(|known| order.is_some_and(|order| wire::SecurityId::from(known.id) == order.security_id))
@@ -408,22 +431,21 @@ impl Speculator<'_> {
 
     /// All orders of an account in an instrument, other sessions' too; or this session's everywhere.
     fn mass_cancel(&mut self) -> Message {
-        let account = AccountId(FIRST_ACCOUNT + self.trader.session % ACCOUNTS);
+        let account = AccountId(FIRST_ACCOUNT + self.session % ACCOUNTS);
         let instrument = &INSTRUMENTS[self.below(INSTRUMENTS.len())];
         let own = self.random.below(2) == 0;
         Message::MassCancel(OrderMassActionRequest {
             account: Some(account.into()),
             security_id: (!own).then(|| instrument.id.into()),
-            entered_by: own.then(|| wire::SessionId(self.trader.session.into())),
+            entered_by: own.then(|| wire::SessionId(self.session.into())),
             action: MassActionType::CancelOrders,
             ..OrderMassActionRequest::BLANK
         })
     }
 
     /// One of the orders that it has open.
-    fn own(&mut self, open: usize) -> (AccountId, ClientOrderId) {
-        let index = self.below(open);
-        let log = self.trader.log();
+    fn own(&mut self, log: &Log) -> (AccountId, ClientOrderId) {
+        let index = self.below(log.orders().len());
         let found: Option<OrderName> = log.orders().keys().nth(index).copied();
         let (account, name) = found.unwrap_or((wire::AccountId(0), wire::ClientOrderId(0)));
         (AccountId(u32::try_from(account.0).unwrap_or(0)), name.into())

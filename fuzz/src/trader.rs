@@ -59,7 +59,11 @@ impl Trader<'_> {
             self.life = life;
             match connected {
                 Ok(client) => return Some(client),
-                Err(ConnectError::Connection(_) | ConnectError::Ended(TerminationCode::VenueStopped)) => {}
+                Err(
+                    ConnectError::Unreachable(_)
+                    | ConnectError::Connection(_)
+                    | ConnectError::Ended(TerminationCode::VenueStopped),
+                ) => {}
                 Err(other) => self.log().found(Fault::Lost(format!("the session: {other}"))),
             }
         }

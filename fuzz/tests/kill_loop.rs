@@ -48,3 +48,14 @@ fn fifty_traders_agree_with_the_journal_though_the_venue_is_killed() {
     assert_eq!(row["kills"], 4);
     assert!(row["reports"].as_u64().unwrap() > 0, "{row}");
 }
+
+#[test]
+fn a_hundred_traders_of_the_client_library_come_back_by_themselves() {
+    let arguments =
+        ["--mode", "rejoin", "--sessions", "100", "--rounds", "3", "--durability", "buffered", "--seed", "15"];
+    let row = kill_loop(&arguments);
+    nothing_is_lost(&row);
+    assert_eq!(row["kills"], 3);
+    assert!(row["reports"].as_u64().unwrap() > 0, "{row}");
+    println!("{row}");
+}

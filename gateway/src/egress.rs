@@ -2,6 +2,9 @@
 //!
 //! A trade is for both sides' sessions, an amend or cancel that another session asked for is for that one too. What an
 //! event has to say to everybody, such as a change of phase, is for every open session and carries no number.
+//!
+//! Whatever has a number in an account is copied to those who are told of all its reports: once, whichever and however
+//! many sessions it is for, and without those sessions' numbers.
 
 use engine::event::{
     CancelRejected, CommandRejected, InstrumentDelisted, KillSwitchSet, MassCancelRejected, MassCancelled, NotApplied,
@@ -10,7 +13,8 @@ use engine::event::{
 };
 use engine::instrument::{Phase, PhaseCause};
 use engine::{
-    AssetId, CommandBody, Event, EventHeader, InstrumentId, KeyId, Price, Quantity, SessionId, SessionSequence, TradeId,
+    AccountId, AssetId, CommandBody, Event, EventHeader, EventId, ExecId, InstrumentId, KeyId, OpenOrder, Price,
+    Quantity, SessionId, SessionSequence, Timestamp, TradeId,
 };
 use wire::order_entry::{
     self, BusinessMessageReject, ExecutionReport, KillSwitchReport, OrderCancelReject, OrderMassActionReport,
@@ -22,6 +26,8 @@ use wire::{
     Text48, amount,
 };
 
+use crate::copies::CopyRange;
+use crate::open_orders::{Change, KnownOrder};
 use crate::view::{Instrument, View};
 
 /// One message with its headers.
@@ -45,16 +51,25 @@ pub enum Recipient {
     Key(KeyId),
     /// Every open session.
     Everybody,
+    /// Every open session that an account's reports are copied to; the report's number in it.
+    Copies(AccountId, ExecId),
 }
 
 /// Takes messages on their way out.
 pub trait Outlet {
     /// A message for `recipient`, and its number in that session's stream of reports; absent: it has none.
     fn message<M: Flat>(&mut self, recipient: Recipient, number: Option<SessionSequence>, message: &M);
+
+    /// Whether copies of an account's reports are wanted. Asked for every report: most accounts have no readers.
+    fn is_copied(&self, account: AccountId) -> bool;
 }
 
-/// Keeps them in order.
+/// Keeps them in order, and no copies.
 impl Outlet for Vec<Outgoing> {
+    fn is_copied(&self, _: AccountId) -> bool {
+        false
+    }
+
     fn message<M: Flat>(&mut self, recipient: Recipient, number: Option<SessionSequence>, message: &M) {
         self.push(Outgoing { recipient, number, frame: frame(message) });
     }
@@ -148,6 +163,34 @@ pub fn security_definition(instrument: &Instrument) -> SecurityDefinition {
     }
 }
 
+/// An open order as it is: what answers a question about it. It is no execution, and has no number.
+pub(crate) fn order_status(known: &KnownOrder, view: &View, sending: Sending) -> ExecutionReport {
+    let Change { time, sequence, index } = known.changed;
+    let id = EventId { sequence, index: index.unwrap_or(0) };
+    let header = EventHeader { id, time, received_at: Timestamp::NONE };
+    let turn = Turn { header: &header, view, sending, out: &mut Vec::<Outgoing>::new() };
+    let &OpenOrder { account, ref state, funds, stop_price, display_quantity, expire_at } = &known.order;
+    let report = unnumbered(account);
+    let (funds_high, funds_low) = amount::split((!funds.is_absent()).then_some(funds.0));
+    ExecutionReport {
+        exec_type: ExecType::OrderStatus,
+        funds_high,
+        funds_low,
+        stop_price: turn.price(state.instrument, stop_price),
+        display_quantity: turn.quantity(state.instrument, display_quantity),
+        expire_time: wire::Timestamp::present(expire_at),
+        event_index: index.map(EventIndex),
+        ..turn.order(&report, state)
+    }
+}
+
+/// What answers no command, and is nothing that happened.
+fn unnumbered(account: AccountId) -> Report {
+    let (session, exec_id) = (SessionId::NONE, ExecId::NONE);
+    let (report_number, client_sequence) = (SessionSequence::NONE, SessionSequence::NONE);
+    Report { account, session, exec_id, report_number, client_sequence }
+}
+
 /// What has become of an open order.
 ///
 /// An order by funds has no quantity and nothing left of one; only its end says that it is over.
@@ -169,6 +212,58 @@ fn end_of(reason: engine::CancelReason, cumulative: Quantity) -> (ExecType, Orde
         // It bought what its funds paid for.
         engine::CancelReason::FundsRemainder if !cumulative.is_zero() => (ExecType::Cancelled, OrderStatus::Filled),
         _ => (ExecType::Cancelled, OrderStatus::Cancelled),
+    }
+}
+
+/// What is copied.
+trait Copied: Flat {
+    /// The same without the numbers that it has in its session.
+    fn copied(self) -> Self;
+}
+
+macro_rules! copied {
+    ($($message:ident)*) => {
+        $(
+            impl Copied for $message {
+                fn copied(self) -> Self {
+                    Self { report_number: None, answered_sequence: None, ..self }
+                }
+            }
+        )*
+    };
+}
+
+copied!(ExecutionReport OrderCancelReject OrderMassActionReport BusinessMessageReject KillSwitchReport);
+
+/// An account's reports again, as copies.
+pub(crate) struct CopiesAgain {
+    range: CopyRange,
+    frames: Vec<FrameBytes>,
+}
+
+impl CopiesAgain {
+    /// None yet.
+    pub(crate) fn new(range: CopyRange) -> Self {
+        Self { range, frames: Vec::new() }
+    }
+
+    /// The reports, if all of the range are there.
+    pub(crate) fn into_frames(self) -> Option<Vec<FrameBytes>> {
+        (self.frames.len() as u64 == self.range.count).then_some(self.frames)
+    }
+}
+
+impl Outlet for CopiesAgain {
+    fn message<M: Flat>(&mut self, recipient: Recipient, _: Option<SessionSequence>, message: &M) {
+        if let Recipient::Copies(_, execution) = recipient
+            && self.range.contains(execution)
+        {
+            self.frames.push(frame(message));
+        }
+    }
+
+    fn is_copied(&self, account: AccountId) -> bool {
+        account == self.range.account
     }
 }
 
@@ -285,7 +380,7 @@ impl<O: Outlet> Turn<'_, O> {
         (price, quantity): (Price, Quantity),
         side: &TradeSide,
     ) -> ExecutionReport {
-        let settled = self.view.instrument(instrument).map_or(AssetId::NONE, |instrument| instrument.quote);
+        let settled = self.view.instrument_ever(instrument).map_or(AssetId::NONE, |instrument| instrument.quote);
         let fee = (!settled.is_none()).then_some(side.fee.0);
         let (fee_high, fee_low) = amount::split_signed(fee);
         ExecutionReport {
@@ -330,10 +425,9 @@ impl<O: Outlet> Turn<'_, O> {
     fn cancel_rejected(&mut self, event: &CancelRejected) {
         let response_to = CancelRejectResponseTo::try_from(event.response_to);
         let report = &event.report;
-        self.send(
-            report.session,
-            report.report_number,
-            &OrderCancelReject {
+        self.report(
+            report,
+            OrderCancelReject {
                 report_number: wire::SessionSequence::present(report.report_number),
                 answered_sequence: wire::SessionSequence::present(report.client_sequence),
                 account: report.account.into(),
@@ -357,7 +451,7 @@ impl<O: Outlet> Turn<'_, O> {
 
     fn mass_cancelled(&mut self, event: &MassCancelled) {
         let base = self.mass_action(&event.report, event.client_order_id);
-        self.mass_action_report(
+        self.report(
             &event.report,
             OrderMassActionReport {
                 security_id: wire::SecurityId::present(event.instrument),
@@ -371,7 +465,7 @@ impl<O: Outlet> Turn<'_, O> {
 
     fn mass_cancel_rejected(&mut self, event: &MassCancelRejected) {
         let base = self.mass_action(&event.report, event.client_order_id);
-        self.mass_action_report(
+        self.report(
             &event.report,
             OrderMassActionReport {
                 reject_reason: Some(event.reason.into()),
@@ -399,10 +493,6 @@ impl<O: Outlet> Turn<'_, O> {
         }
     }
 
-    fn mass_action_report(&mut self, report: &Report, message: OrderMassActionReport) {
-        self.send(report.session, report.report_number, &message);
-    }
-
     fn not_applied(&mut self, event: &NotApplied) {
         let message =
             wire::session::NotApplied { from_sequence: event.from.into(), count: wire::MessageCount(event.count) };
@@ -411,22 +501,28 @@ impl<O: Outlet> Turn<'_, O> {
 
     /// A kill switch is the only administrator's command that comes through a session.
     fn command_rejected(&mut self, event: &CommandRejected) {
-        if event.command != engine::CommandKind::KillSwitch || event.author == KeyId::VENUE {
+        if event.command != engine::CommandKind::KillSwitch {
             return;
         }
+        let report = &event.report;
         let message = BusinessMessageReject {
-            answered_sequence: None,
+            answered_sequence: wire::SessionSequence::present(report.client_sequence),
             reference_id: RequestId::present(event.note.idempotency_key),
             transact_time: self.header.time.into(),
             text: Text48::EMPTY,
             reference_tag: None,
             reference_template: order_entry::KillSwitch::TEMPLATE_ID,
             reject_reason: event.reason.into(),
+            report_number: wire::SessionSequence::present(report.report_number),
+            account: wire::AccountId::present(report.account),
+            execution_id: ExecutionId::present(report.exec_id),
+            possible_duplicate: Some(self.sending.possible_duplicate),
         };
-        self.unnumbered(Recipient::Key(event.author), &message);
+        self.answer(report, event.author, message);
     }
 
     fn kill_switch_set(&mut self, event: &KillSwitchSet) {
+        let report = &event.report;
         let message = KillSwitchReport {
             account: event.command.account.into(),
             idempotency_key: RequestId::present(event.command.note.idempotency_key),
@@ -436,8 +532,20 @@ impl<O: Outlet> Turn<'_, O> {
             affected_orders: OrderCount(event.cancelled_count),
             switch: event.command.switch.into(),
             durability: self.sending.durability,
+            report_number: wire::SessionSequence::present(report.report_number),
+            answered_sequence: wire::SessionSequence::present(report.client_sequence),
+            execution_id: ExecutionId::present(report.exec_id),
+            possible_duplicate: Some(self.sending.possible_duplicate),
         };
-        self.unnumbered(Recipient::Key(event.author), &message);
+        self.answer(report, event.author, message);
+    }
+
+    /// Answers whoever asked: the session, or every session of the key if it asked elsewhere.
+    fn answer<M: Copied>(&mut self, report: &Report, author: KeyId, message: M) {
+        if report.session.is_none() {
+            self.unnumbered(Recipient::Key(author), &message);
+        }
+        self.report(report, message);
     }
 
     fn phase_changed(&mut self, event: &PhaseChanged) {
@@ -523,7 +631,7 @@ impl<O: Outlet> Turn<'_, O> {
 
     /// A price's mantissa; an instrument that is not known has no exponent, and then ticks are the mantissa.
     fn price(&self, instrument: InstrumentId, price: Price) -> Option<wire::Price> {
-        let mantissa = |ticks| match self.view.instrument(instrument) {
+        let mantissa = |ticks| match self.view.instrument_ever(instrument) {
             Some(instrument) => instrument.tick.mantissa_of(ticks),
             None => i64::try_from(ticks).unwrap_or(i64::MAX),
         };
@@ -535,7 +643,7 @@ impl<O: Outlet> Turn<'_, O> {
     }
 
     fn lots(&self, instrument: InstrumentId, quantity: Quantity) -> wire::Quantity {
-        wire::Quantity(match self.view.instrument(instrument) {
+        wire::Quantity(match self.view.instrument_ever(instrument) {
             Some(instrument) => instrument.lot.mantissa_of(quantity.0),
             None => i64::try_from(quantity.0).unwrap_or(i64::MAX),
         })
@@ -544,7 +652,15 @@ impl<O: Outlet> Turn<'_, O> {
     // Out.
 
     fn execution(&mut self, to: &Report, report: ExecutionReport) {
-        self.send(to.session, to.report_number, &report);
+        self.report(to, report);
+    }
+
+    /// A report for its session, and a copy for those who are told of everything in its account.
+    fn report<M: Copied>(&mut self, to: &Report, message: M) {
+        self.send(to.session, to.report_number, &message);
+        if !to.exec_id.is_none() && self.out.is_copied(to.account) {
+            self.unnumbered(Recipient::Copies(to.account, to.exec_id), &message.copied());
+        }
     }
 
     /// The order's own session and, if it was another, the one that asked: the same report under its own numbers.

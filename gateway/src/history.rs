@@ -2,10 +2,12 @@
 
 use std::ops::ControlFlow;
 
-use engine::event::Report;
+use engine::event::{Report, Requester};
 use engine::{Event, EventHeader, EventSink, Sequence, SessionId, SessionSequence, SessionVersion};
 
-/// Finds the events behind a session's reports. Asked for from a thread of its own, so it may take its time.
+use crate::copies::{self, CopyRange};
+
+/// Finds the events behind reports. Asked for from a thread of its own, so it may take its time.
 pub trait ReportHistory: Send + Sync + 'static {
     /// The events of the reports that `range` names, in order, as far as they are kept.
     ///
@@ -16,6 +18,13 @@ pub trait ReportHistory: Send + Sync + 'static {
     ///
     /// What kept them from being read.
     fn reports(&self, range: &ReportRange, released: Sequence) -> std::io::Result<Vec<(EventHeader, Event)>>;
+
+    /// The events of the reports of an account that `range` names, in the same way.
+    ///
+    /// # Errors
+    ///
+    /// What kept them from being read.
+    fn copies(&self, range: &CopyRange, released: Sequence) -> std::io::Result<Vec<(EventHeader, Event)>>;
 }
 
 /// Reports of one session.
@@ -149,25 +158,13 @@ impl BackwardCollector {
 
 /// The sessions that an event is reported to, with the reports' numbers; those of nobody are zero.
 fn numbers(event: &Event) -> [(SessionId, SessionSequence); 2] {
-    let number = |report: &Report| (report.session, report.report_number);
-    let one = |report: &Report| [number(report), Default::default()];
+    let number = |report: Option<&Report>| report.map(|report| (report.session, report.report_number));
+    let [first, second] = copies::reports(event).map(|report| number(report).unwrap_or_default());
+    let requester = |requester: &Requester| (requester.session, requester.report_number);
     match event {
-        Event::OrderAccepted(event) => one(&event.report),
-        Event::OrderRejected(event) => one(&event.report),
-        Event::OrderReplaced(event) => {
-            [number(&event.report), (event.requester.session, event.requester.report_number)]
-        }
-        Event::OrderCancelled(event) => {
-            [number(&event.report), (event.requester.session, event.requester.report_number)]
-        }
-        Event::CancelRejected(event) => one(&event.report),
-        Event::Trade(event) => [number(&event.maker.report), number(&event.taker.report)],
-        Event::TradeBusted(event) => [number(&event.buyer.report), number(&event.seller.report)],
-        Event::OrderTriggered(event) => one(&event.report),
-        Event::OrderRestated(event) => one(&event.report),
-        Event::MassCancelled(event) => one(&event.report),
-        Event::MassCancelRejected(event) => one(&event.report),
-        _ => Default::default(),
+        Event::OrderReplaced(event) => [first, requester(&event.requester)],
+        Event::OrderCancelled(event) => [first, requester(&event.requester)],
+        _ => [first, second],
     }
 }
 

@@ -88,7 +88,7 @@ fn malformed(error: &NotRepresentable) -> Refusal {
 }
 
 /// The sender's name for a request.
-fn reference(message: &OrderEntryMessage) -> Option<RequestId> {
+pub(crate) fn reference(message: &OrderEntryMessage) -> Option<RequestId> {
     let named = |name: Option<wire::ClientOrderId>| name.map(|name| RequestId(name.0));
     match message {
         OrderEntryMessage::NewOrderSingle(order) => named(order.client_order_id),

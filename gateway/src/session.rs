@@ -18,6 +18,7 @@
 //! NotTaken     │ ─           refused     ─           refused     reject      ─
 //! Report       │ ─           ─           ─           ─           send        ─
 //! Recovered    │ ─           ─           ─           ─           send again  ─
+//! Copied       │ ─           ─           ─           ─           copy again  ─
 //! Time         │ too late?   too late?   too late?   too late?   heartbeat   ─
 //! Ended        │ end         end         end         end         end         ─
 //! Closed       │ close       close       close       close       close       ─
@@ -27,25 +28,43 @@
 //! submit a Disconnect where the session is open. An opening that the core grants to a connection that is already
 //! closing is taken back at once, in the one cell of the last column.
 //!
+//! A login is looked at only if its address and key are not locked out; then its signature has to be the key's, or the
+//! connection's client certificate be the key's, which needs no other signature; its address
+//! one of the key's, its timestamp of now, in this order: who has not proved to have a key learns nothing else about it.
+//! *Command* and *ask* have budgets; beyond one the message is refused, and too many refusals end the session. *Recover* has
+//! none: there is one at a time.
+//!
 //! [FIXP]: https://www.fixtrading.org/standards/fixp/
 
+use std::net::IpAddr;
+
 use ed25519_dalek::{Signature, VerifyingKey};
-use engine::command::{self, DisconnectReason};
+use engine::command::{self, DisconnectReason, KeyKind, Role};
 use engine::event::{SessionEstablished, SessionRejected};
 use engine::{
-    Command, CommandBody, CommandHeader, CommandKind, Event, KeyId, LoginNonce, Nanoseconds, SessionId,
-    SessionSequence, SessionVersion, Timestamp,
+    AccountId, Command, CommandBody, CommandHeader, CommandKind, Event, ExecId, KeyId, LoginNonce, Nanoseconds,
+    SessionId, SessionSequence, SessionVersion, Timestamp,
 };
-use wire::order_entry::{BusinessMessageReject, OrderEntryMessage, SecurityDefinition};
+use wire::order_entry::{
+    BusinessMessageReject, DropCopyReport, DropCopyRequest, OrderEntryMessage, SecurityDefinition,
+};
 use wire::session::{
     Establish, EstablishmentAck, EstablishmentReject, Negotiate, NegotiationReject, NegotiationResponse,
     Retransmission, RetransmitReject, RetransmitRequest, Sequence, SessionMessage, Terminate,
 };
-use wire::{EdgeReason, Frame, MessageCount, Milliseconds, RejectReason, TemplateId, TerminationCode, Text48};
+use wire::{
+    Block, EdgeReason, Frame, MessageCount, Milliseconds, OrderCount, RejectReason, RequestId, TemplateId,
+    TerminationCode, Text48,
+};
 
+use crate::copies::CopyRange;
 use crate::egress::{self, FrameBytes};
 use crate::ingress::{self, Refusal};
+use crate::lockout::Origin;
 use crate::question::Question;
+use crate::rights::Key;
+use crate::throttle::{Budget, Budgets, Throttle, Throttles, Verdict};
+use crate::transport::tls::Fingerprint;
 use crate::view::View;
 
 /// What a session may do, and how long it may take.
@@ -55,6 +74,8 @@ pub struct SessionLimits {
     pub signature_window: Nanoseconds,
     /// How long a connection may take until it is established; then it is closed.
     pub login_time_max: Nanoseconds,
+    /// How long a frame may take from its first byte to its last; then the connection is closed.
+    pub frame_time_max: Nanoseconds,
     /// The shortest keep-alive interval.
     pub keep_alive_min: Nanoseconds,
     /// The longest keep-alive interval.
@@ -63,18 +84,37 @@ pub struct SessionLimits {
     pub cancel_grace_max: Nanoseconds,
     /// The most reports of one retransmission.
     pub retransmit_max: u64,
+    /// How fast it may go.
+    pub throttles: Throttles,
 }
 
 impl SessionLimits {
-    /// Five seconds of difference, ten to log in, intervals from 100 ms to a minute, an hour of grace, 1,000 reports.
+    /// Five seconds of difference, ten to log in, five for a frame, intervals from 100 ms to a minute, an hour of grace,
+    /// 1,000 reports, and [`Throttles::DEFAULT`].
     pub const DEFAULT: Self = Self {
         signature_window: Nanoseconds(5_000_000_000),
         login_time_max: Nanoseconds(10_000_000_000),
+        frame_time_max: Nanoseconds(5_000_000_000),
         keep_alive_min: Nanoseconds(100_000_000),
         keep_alive_max: Nanoseconds(60_000_000_000),
         cancel_grace_max: Nanoseconds(3_600_000_000_000),
         retransmit_max: 1_000,
+        throttles: Throttles::DEFAULT,
     };
+
+    /// The default, but as fast as it can.
+    pub const UNTHROTTLED: Self = Self { throttles: Throttles::OFF, ..Self::DEFAULT };
+}
+
+/// A login that the edge refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FailedLogin {
+    /// Where it came from.
+    pub address: IpAddr,
+    /// The key that it named.
+    pub key: wire::KeyId,
+    /// Why it was refused.
+    pub reason: RejectReason,
 }
 
 /// How far a connection has come.
@@ -107,6 +147,8 @@ pub enum Input<'a> {
     NotTaken(&'a Command, EdgeReason),
     /// What a retransmission found, or why it found nothing.
     Recovered(Result<Vec<FrameBytes>, EdgeReason>),
+    /// What a search for an account's reports found, or why it found nothing.
+    Copied(Result<Vec<FrameBytes>, EdgeReason>),
     /// Time has passed.
     Time,
     /// The venue ends the session.
@@ -133,6 +175,10 @@ pub enum Action {
         /// How many.
         count: u64,
     },
+    /// Find an account's reports and hand copies of them in as [`Input::Copied`].
+    RequestCopies(CopyRange),
+    /// Put a failed login on record.
+    Record(FailedLogin),
     /// Send what is left and close.
     Close(TerminationCode),
 }
@@ -155,6 +201,7 @@ enum Row {
     NotTaken,
     Report,
     Recovered,
+    Copied,
     Time,
     Ended,
     Closed,
@@ -179,6 +226,7 @@ enum Step {
     Reject,
     Send,
     SendAgain,
+    CopyAgain,
     CheckLate,
     Heartbeat,
     Goodbye,
@@ -218,6 +266,7 @@ fn step(state: State, row: Row) -> Step {
         (Row::NotTaken, Established) => Step::Reject,
         (Row::Report, Established) => Step::Send,
         (Row::Recovered, Established) => Step::SendAgain,
+        (Row::Copied, Established) => Step::CopyAgain,
         (Row::Time, Connected | Negotiating | Negotiated | Establishing) => Step::CheckLate,
         (Row::Time, Established) => Step::Heartbeat,
         (Row::Ended, _) => Step::End,
@@ -226,7 +275,9 @@ fn step(state: State, row: Row) -> Step {
             Row::Negotiated | Row::Established | Row::Rejected | Row::Disconnected | Row::NotTaken,
             Connected | Negotiating | Negotiated | Establishing | Established,
         ) => Step::Nothing,
-        (Row::Report | Row::Recovered, Connected | Negotiating | Negotiated | Establishing) => Step::Nothing,
+        (Row::Report | Row::Recovered | Row::Copied, Connected | Negotiating | Negotiated | Establishing) => {
+            Step::Nothing
+        }
     }
 }
 
@@ -250,8 +301,17 @@ struct Streams {
     /// The number of the next report.
     next_report: SessionSequence,
     keep_alive: Nanoseconds,
+    throttle: Throttle,
     /// The retransmission under way.
     recovering: Option<Recovering>,
+    /// The search for an account's reports under way.
+    copying: Option<Copying>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Copying {
+    request: Option<RequestId>,
+    range: CopyRange,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -264,6 +324,10 @@ struct Recovering {
 #[derive(Debug)]
 pub struct Session {
     limits: SessionLimits,
+    /// Where the peer is.
+    address: IpAddr,
+    /// The certificate whose key the peer has proved to have.
+    certificate: Option<Fingerprint>,
     state: State,
     login: Option<Login>,
     streams: Option<Streams>,
@@ -275,10 +339,12 @@ pub struct Session {
 }
 
 impl Session {
-    /// A connection that was made at `now`.
-    pub fn new(limits: SessionLimits, now: Timestamp) -> Self {
+    /// A connection that was made from an address at `now`.
+    pub fn new(limits: SessionLimits, address: IpAddr, now: Timestamp) -> Self {
         Self {
             limits,
+            address,
+            certificate: None,
             state: State::Connected,
             login: None,
             streams: None,
@@ -297,6 +363,21 @@ impl Session {
     /// The session that the connection is for, once it said so.
     pub fn session(&self) -> Option<SessionId> {
         self.login.map(|login| login.session)
+    }
+
+    /// The key that the connection speaks by, once it said so.
+    pub fn key(&self) -> Option<KeyId> {
+        self.login.map(|login| login.key)
+    }
+
+    /// Where the peer is.
+    pub fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// The peer has proved to have a certificate's key.
+    pub fn identify(&mut self, certificate: Fingerprint) {
+        self.certificate = Some(certificate);
     }
 
     /// Whether an answer of the core has still to be waited for after the connection is closed.
@@ -339,6 +420,7 @@ impl Session {
                 turn.run(Row::NotTaken, |turn, step| turn.not_taken(step, command, reason));
             }
             Input::Recovered(found) => turn.run(Row::Recovered, |turn, _| turn.send_again(found)),
+            Input::Copied(found) => turn.run(Row::Copied, |turn, _| turn.copy_again(found)),
             Input::Time => turn.run(Row::Time, |turn, step| turn.time(step)),
             Input::Ended(code) => turn.run(Row::Ended, |turn, _| turn.end(code)),
             Input::Closed => turn.run(Row::Closed, |turn, _| turn.end_silently(TerminationCode::ConnectionLost)),
@@ -430,6 +512,7 @@ impl Turn<'_> {
                 text: reason_text(reason),
                 reject_reason: reason,
             });
+            turn.record(request.key_id, reason);
             turn.close(TerminationCode::Terminated);
         };
         let signed = request.signed_text();
@@ -456,6 +539,7 @@ impl Turn<'_> {
                     text: reason_text(reason),
                     reject_reason: reason,
                 });
+                self.record(request.key_id, reason);
                 self.close(TerminationCode::Terminated);
             }
             Ok((login, command)) => {
@@ -467,8 +551,8 @@ impl Turn<'_> {
         }
     }
 
-    fn check_establish(&self, request: &Establish) -> Result<(Login, command::Establish), RejectReason> {
-        let limits = &self.session.limits;
+    fn check_establish(&mut self, request: &Establish) -> Result<(Login, command::Establish), RejectReason> {
+        let limits = self.session.limits;
         let signed = request.signed_text();
         let ids = (request.session_id, request.key_id);
         let (session, key) = self.prove(ids, request.timestamp, signed.as_bytes(), &request.signature.0)?;
@@ -497,25 +581,53 @@ impl Turn<'_> {
         Ok((Login { session, key, version, request: request.timestamp }, command))
     }
 
-    /// Whose signature it is, if it is anybody's and of now.
+    /// Whose signature it is, if it is anybody's, from where its holder may come, and of now.
     fn prove(
-        &self,
-        (session, key): (wire::SessionId, wire::KeyId),
+        &mut self,
+        (session, claimed): (wire::SessionId, wire::KeyId),
         timestamp: wire::Timestamp,
         text: &[u8],
         signature: &[u8; 64],
     ) -> Result<(SessionId, KeyId), RejectReason> {
-        let unknown = RejectReason::from(engine::RejectReason::UnknownKey);
+        let key = KeyId::try_from(claimed).ok();
+        let (origin, now) = (Origin::from(self.session.address), self.now);
+        if self.view.lockouts().bars(key, origin, now) {
+            return Err(EdgeReason::TooManyLogins.into());
+        }
+        let key = match self.holder(key, text, signature) {
+            Ok(key) => key,
+            Err(reason) => {
+                self.view.lockouts().guessed(key, origin, now);
+                return Err(reason);
+            }
+        };
         let session = SessionId::try_from(session).map_err(|_| engine::RejectReason::IdentityOutOfRange)?;
-        let key = KeyId::try_from(key).map_err(|_| unknown)?;
-        let known = self.view.rights().key(key).ok_or(unknown)?;
-        let verified = VerifyingKey::from_bytes(&known.public_key)
-            .and_then(|public_key| public_key.verify_strict(text, &Signature::from_bytes(signature)));
-        verified.map_err(|_| EdgeReason::SignatureInvalid)?;
-        if timestamp.0.abs_diff(self.now.0) > self.session.limits.signature_window.0 {
+        let may_come_from = |known: &Key| known.may_come_from(self.session.address);
+        if !self.view.rights().key(key).is_some_and(may_come_from) {
+            return Err(EdgeReason::AddressNotAllowed.into());
+        }
+        if timestamp.0.abs_diff(now.0) > self.session.limits.signature_window.0 {
             return Err(EdgeReason::TimestampOutOfWindow.into());
         }
         Ok((session, key))
+    }
+
+    /// The key, if it is known and this is its signature.
+    fn holder(&self, key: Option<KeyId>, text: &[u8], signature: &[u8; 64]) -> Result<KeyId, RejectReason> {
+        let known = key.and_then(|id| self.view.rights().key(id).map(|key| (id, key)));
+        let (id, key) = known.ok_or(engine::RejectReason::UnknownKey)?;
+        let is_proved = match key.kind {
+            KeyKind::Ed25519 => VerifyingKey::from_bytes(&key.public_key)
+                .and_then(|public_key| public_key.verify_strict(text, &Signature::from_bytes(signature)))
+                .is_ok(),
+            KeyKind::Certificate => self.session.certificate == Some(Fingerprint(key.public_key)),
+        };
+        if is_proved { Ok(id) } else { Err(EdgeReason::SignatureInvalid.into()) }
+    }
+
+    fn record(&mut self, key: wire::KeyId, reason: RejectReason) {
+        let address = self.session.address;
+        self.actions.push(Action::Record(FailedLogin { address, key, reason }));
     }
 
     fn negotiated(&mut self, version: SessionVersion) {
@@ -533,12 +645,16 @@ impl Turn<'_> {
         self.session.state = State::Established;
         self.session.owes_answer = false;
         self.session.heard_at = self.now;
+        self.view.lockouts().opened(login.key, self.session.address.into());
+        let throttle = Throttle::new(self.budgets(login.key));
         self.session.streams = Some(Streams {
             next_client: opened.next_client_sequence,
             fresh: opened.next_client_sequence,
             next_report: opened.next_report_number,
             keep_alive: opened.keep_alive,
+            throttle,
             recovering: None,
+            copying: None,
         });
         // Both came as milliseconds.
         let milliseconds = |duration: Nanoseconds| Milliseconds::try_from(duration).unwrap_or(Milliseconds(0));
@@ -557,6 +673,21 @@ impl Turn<'_> {
         });
         let definitions: Vec<SecurityDefinition> = self.view.instruments().map(egress::security_definition).collect();
         definitions.iter().for_each(|definition| self.send(definition));
+        self.tell_where_copies_stand();
+    }
+
+    /// Of the accounts that the key was granted by name: the venue has too many, and whoever reads all of them asks.
+    fn tell_where_copies_stand(&mut self) {
+        let accounts = self.key().into_iter().flat_map(Key::copied_accounts).filter(|account| !account.is_none());
+        for account in accounts.collect::<Vec<_>>() {
+            self.send(&self.standing(account, None));
+        }
+    }
+
+    fn budgets(&self, key: KeyId) -> Budgets {
+        let Throttles { trader, market_maker } = self.session.limits.throttles;
+        let makes_markets = self.view.rights().key(key).is_some_and(|key| key.acts_as(Role::MarketMaker));
+        if makes_markets { market_maker } else { trader }
     }
 
     fn rejected(&mut self, rejected: &SessionRejected) {
@@ -599,6 +730,10 @@ impl Turn<'_> {
     fn application(&mut self, frame: Frame<'_>) {
         let Some(login) = self.session.login else { return };
         let Some(number) = self.use_number() else { return self.end(TerminationCode::ProtocolViolation) };
+        let verdict = self.take(Budget::of_command(&frame));
+        if verdict != Verdict::Pass {
+            return self.throttled(verdict, Some(number), frame);
+        }
         let body = OrderEntryMessage::try_from(frame)
             .map_err(|error| ingress::unreadable(&error))
             .and_then(|message| ingress::command(&message, login.key, self.view));
@@ -613,10 +748,29 @@ impl Turn<'_> {
     }
 
     fn question(&mut self, frame: Frame<'_>) {
-        let key = self.session.login.and_then(|login| self.view.rights().key(login.key));
-        match Question::read(frame).and_then(|question| question.permitted(key)) {
+        let verdict = self.take(Budget::Questions);
+        if verdict != Verdict::Pass {
+            return self.throttled(verdict, None, frame);
+        }
+        match Question::read(frame).and_then(|question| question.permitted(self.key())) {
+            Ok(Question::DropCopy(request)) => self.find_copies(&request),
             Ok(question) => self.actions.push(Action::Answer(question)),
             Err(refusal) => self.reject_message(None, frame.header.template_id, &refusal),
+        }
+    }
+
+    fn take(&mut self, budget: Budget) -> Verdict {
+        let streams = self.session.streams.as_mut().expect("an open session has streams");
+        streams.throttle.take(budget, self.now)
+    }
+
+    /// Refuses a message that is beyond its budget. Its number is used: it is not to be waited for.
+    fn throttled(&mut self, verdict: Verdict, number: Option<SessionSequence>, frame: Frame<'_>) {
+        let refusal = Refusal::new(EdgeReason::Throttled, "the session sends more than it may");
+        let reference = OrderEntryMessage::try_from(frame).ok().and_then(|message| ingress::reference(&message));
+        self.reject_message(number, frame.header.template_id, &Refusal { reference, ..refusal });
+        if verdict == Verdict::End {
+            self.end(TerminationCode::Throttled);
         }
     }
 
@@ -650,6 +804,7 @@ impl Turn<'_> {
             reference_tag: None,
             reference_template: template,
             reject_reason: refusal.reason,
+            ..BusinessMessageReject::BLANK
         });
     }
 
@@ -708,6 +863,73 @@ impl Turn<'_> {
                 frames.into_iter().for_each(|frame| self.send_frame(frame));
             }
         }
+    }
+
+    // Copies.
+
+    fn find_copies(&mut self, request: &DropCopyRequest) {
+        let Ok(account) = AccountId::try_from(request.account) else { return };
+        let (from, next) = (ExecId::from(request.from), self.view.next_execution(account));
+        let limits = self.session.limits;
+        let streams = self.session.streams.as_mut().expect("an open session has streams");
+        let count = u64::from(request.count.0);
+        let refused = match streams.copying {
+            Some(_) => Some(EdgeReason::RetransmitInProgress),
+            None if from.is_none() || count == 0 || from >= next => Some(EdgeReason::RetransmitRangeInvalid),
+            None => (count > limits.retransmit_max).then_some(EdgeReason::RetransmitTooLong),
+        };
+        if let Some(reason) = refused {
+            return self.refuse_copies(account, request.request_id, reason.into());
+        }
+        // As many as there are.
+        let range = CopyRange { account, from, count: count.min(next.0 - from.0) };
+        streams.copying = Some(Copying { request: request.request_id, range });
+        self.actions.push(Action::RequestCopies(range));
+    }
+
+    fn copy_again(&mut self, found: Result<Vec<FrameBytes>, EdgeReason>) {
+        let Some(Copying { request, range }) = self.session.streams.as_mut().and_then(|streams| streams.copying.take())
+        else {
+            return;
+        };
+        // The right may have been taken away meanwhile.
+        if !self.key().is_some_and(|key| key.copies(range.account)) {
+            return self.refuse_copies(range.account, request, engine::RejectReason::NotEntitled.into());
+        }
+        match found {
+            Err(reason) => self.refuse_copies(range.account, request, reason.into()),
+            Ok(frames) => {
+                let count = u32::try_from(frames.len()).expect("a range has few reports");
+                self.send(&DropCopyReport {
+                    from: Some(range.from.into()),
+                    count: OrderCount(count),
+                    ..self.standing(range.account, request)
+                });
+                frames.into_iter().for_each(|frame| self.send_frame(frame));
+            }
+        }
+    }
+
+    fn refuse_copies(&mut self, account: AccountId, request: Option<RequestId>, reason: RejectReason) {
+        self.send(&DropCopyReport { reject_reason: Some(reason), ..self.standing(account, request) });
+    }
+
+    /// Where an account's reports stand.
+    fn standing(&self, account: AccountId, request: Option<RequestId>) -> DropCopyReport {
+        DropCopyReport {
+            account: account.into(),
+            request_id: request,
+            next: self.view.next_execution(account).into(),
+            from: None,
+            transact_time: self.now.into(),
+            count: OrderCount(0),
+            reject_reason: None,
+        }
+    }
+
+    /// The key that opened the session, while it counts.
+    fn key(&self) -> Option<&Key> {
+        self.session.login.and_then(|login| self.view.rights().key(login.key))
     }
 
     // Time and the end.
@@ -803,25 +1025,36 @@ fn reason_text(reason: RejectReason) -> Text48 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::Ipv4Addr;
+
     use ed25519_dalek::{Signer, SigningKey};
-    use engine::command::{AddKey, AdminNote, KeyKind};
-    use engine::event::{KeyAdded, SessionDisconnected, SessionNegotiated};
-    use engine::{AccountId, ClientOrderId, OrderId};
-    use wire::{Block, Signature64};
+    use engine::command::{AddKey, AdminNote, AllowAddress, GrantRole, KeyKind, Role};
+    use engine::event::{
+        AddressAllowed, KeyAdded, MassCancelRejected, RoleGranted, RoleRevoked, SessionDisconnected, SessionNegotiated,
+    };
+    use engine::{ClientOrderId, EventHeader, EventId, OrderId};
+    use wire::Signature64;
+
+    use crate::throttle::Rate;
 
     const NOW: Timestamp = Timestamp(1_790_000_000_000_000_000);
+    const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
     const SESSION: SessionId = SessionId(7);
     const KEY: KeyId = KeyId(5);
+    const ACCOUNT: AccountId = AccountId(2);
 
     fn signing_key() -> SigningKey {
         SigningKey::from_bytes(&[9; 32])
     }
 
+    const HEADER: EventHeader =
+        EventHeader { id: EventId { sequence: engine::Sequence(1), index: 0 }, time: NOW, received_at: NOW };
+
     fn view() -> View {
         let mut view = View::default();
         let public_key = signing_key().verifying_key().to_bytes();
         let command = AddKey { key: KEY, kind: KeyKind::Ed25519, public_key, note: AdminNote::NONE };
-        view.apply(&Event::KeyAdded(KeyAdded { author: KeyId::VENUE, command }));
+        view.apply(&HEADER, &Event::KeyAdded(KeyAdded { author: KeyId::VENUE, command }));
         view
     }
 
@@ -902,7 +1135,16 @@ mod tests {
 
     impl Link {
         fn new() -> Self {
-            Self { session: Session::new(SessionLimits::DEFAULT, NOW), view: view() }
+            Self::with(SessionLimits::DEFAULT)
+        }
+
+        fn with(limits: SessionLimits) -> Self {
+            Self { session: Session::new(limits, ADDRESS, NOW), view: view() }
+        }
+
+        fn open(&mut self) {
+            self.send(&establish());
+            self.hear(Input::Core(&opened()), NOW);
         }
 
         fn at(state: State) -> Self {
@@ -946,7 +1188,9 @@ mod tests {
         match action {
             Action::Submit(command) => format!("{} {}", command.body.name(), command.header.client_sequence),
             Action::RequestReports { from, count, .. } => format!("reports {from}+{count}"),
+            Action::RequestCopies(CopyRange { account, from, count }) => format!("copies of {account} {from}+{count}"),
             Action::Answer(question) => format!("answer {}", question.template().0),
+            Action::Record(failed) => format!("record {}", failed.reason.name().unwrap_or("no reason")),
             Action::Close(code) => format!("close {code:?}"),
             Action::Send(frame) => {
                 let (frame, _) = Frame::split(frame).unwrap();
@@ -975,7 +1219,7 @@ mod tests {
         }
     }
 
-    const ROWS: [Row; 18] = [
+    const ROWS: [Row; 19] = [
         Row::Negotiate,
         Row::Establish,
         Row::Sequence,
@@ -991,6 +1235,7 @@ mod tests {
         Row::NotTaken,
         Row::Report,
         Row::Recovered,
+        Row::Copied,
         Row::Time,
         Row::Ended,
         Row::Closed,
@@ -1014,6 +1259,7 @@ mod tests {
             Step::Reject => "reject",
             Step::Send => "send",
             Step::SendAgain => "send again",
+            Step::CopyAgain => "copy again",
             Step::CheckLate => "too late?",
             Step::Heartbeat => "heartbeat",
             Step::Goodbye => "goodbye",
@@ -1100,6 +1346,13 @@ mod tests {
             let sent = link.session.report(Some(SessionSequence(9)), NOW);
             if sent { "send" } else { "" }.to_owned()
         });
+        assert_row("Copied", ["", "", "", "", "DropCopyReport", ""], |link| {
+            let range = CopyRange { account: ACCOUNT, from: ExecId(1), count: 1 };
+            if let Some(streams) = &mut link.session.streams {
+                streams.copying = Some(Copying { request: None, range });
+            }
+            link.hear(Input::Copied(Err(EdgeReason::RetransmitTooOld)), NOW)
+        });
         let late = "Terminate, close KeepAliveExpired";
         assert_row("Time", [late, late, late, late, "Disconnect 0, Terminate, close KeepAliveExpired", ""], |link| {
             link.hear(Input::Time, NOW.after(Nanoseconds(10_000_000_000)))
@@ -1124,8 +1377,12 @@ mod tests {
             let bytes = egress::frame(request);
             let input = Input::Frame(Frame::split(&bytes).unwrap().0);
             link.session.handle(input, now, &mut link.view, &mut actions);
-            let [Action::Send(frame), Action::Close(_)] = &actions[..] else { panic!("{actions:?}") };
-            Frame::split(frame).unwrap().0.decode::<NegotiationReject>().unwrap().reject_reason
+            let [Action::Send(frame), Action::Record(failed), Action::Close(_)] = &actions[..] else {
+                panic!("{actions:?}")
+            };
+            let reason = Frame::split(frame).unwrap().0.decode::<NegotiationReject>().unwrap().reject_reason;
+            assert_eq!(*failed, FailedLogin { address: ADDRESS, key: request.key_id, reason });
+            reason
         };
         let unknown = Negotiate { key_id: wire::KeyId(6), ..negotiate() };
         assert_eq!(reason(&unknown, NOW), engine::RejectReason::UnknownKey.into());
@@ -1134,6 +1391,144 @@ mod tests {
         let window = SessionLimits::DEFAULT.signature_window.0;
         for now in [NOW.0 + window + 1, NOW.0 - window - 1] {
             assert_eq!(reason(&negotiate(), Timestamp(now)), EdgeReason::TimestampOutOfWindow.into());
+        }
+    }
+
+    fn forged() -> Negotiate {
+        Negotiate { session_version: wire::SessionVersion(4), ..negotiate() }
+    }
+
+    #[test]
+    fn who_guesses_too_often_is_refused_whatever_the_signature() {
+        let refused = |reason: &str| format!("NegotiationReject, record {reason}, close Terminated");
+        let mut view = view();
+        let mut log_in = |address: IpAddr, request: &Negotiate| {
+            let mut link = Link { session: Session::new(SessionLimits::DEFAULT, address, NOW), view: View::default() };
+            core::mem::swap(&mut link.view, &mut view);
+            let done = link.send(request);
+            core::mem::swap(&mut link.view, &mut view);
+            done
+        };
+        for _ in 0..6 {
+            assert_eq!(log_in(ADDRESS, &forged()), refused("SignatureInvalid"));
+        }
+        assert_eq!(log_in(ADDRESS, &negotiate()), refused("TooManyLogins"));
+        let elsewhere = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 8));
+        assert_eq!(log_in(elsewhere, &negotiate()), "Negotiate 0");
+    }
+
+    #[test]
+    fn a_session_that_opens_ends_the_counting_of_guesses() {
+        let mut link = Link::new();
+        for _ in 0..3 {
+            for _ in 0..5 {
+                link.session = Session::new(SessionLimits::DEFAULT, ADDRESS, NOW);
+                assert_eq!(link.send(&forged()), "NegotiationReject, record SignatureInvalid, close Terminated");
+            }
+            link.session = Session::new(SessionLimits::DEFAULT, ADDRESS, NOW);
+            assert_eq!(link.send(&establish()), "Establish 0");
+            assert_eq!(link.hear(Input::Core(&opened()), NOW), "EstablishmentAck");
+        }
+    }
+
+    #[test]
+    fn a_certificate_s_key_logs_in_by_the_certificate_and_needs_no_signature() {
+        const CERTIFICATE: Fingerprint = Fingerprint([3; 32]);
+        let refused = "NegotiationReject, record SignatureInvalid, close Terminated";
+        for (proved, expected) in
+            [(None, refused), (Some(Fingerprint([4; 32])), refused), (Some(CERTIFICATE), "Negotiate 0")]
+        {
+            let mut link = Link::new();
+            let (key, public_key) = (KeyId(6), CERTIFICATE.0);
+            let command = AddKey { key, kind: KeyKind::Certificate, public_key, note: AdminNote::NONE };
+            link.view.apply(&HEADER, &KeyAdded { author: KeyId::VENUE, command }.into());
+            proved.into_iter().for_each(|certificate| link.session.identify(certificate));
+            let unsigned = Negotiate { key_id: key.into(), signature: Signature64([0; 64]), ..negotiate() };
+            assert_eq!(link.send(&unsigned), expected);
+        }
+        // A certificate proves nothing of other keys.
+        let mut link = Link::new();
+        link.session.identify(CERTIFICATE);
+        assert_eq!(link.send(&forged()), refused);
+    }
+
+    #[test]
+    fn a_key_logs_in_from_its_own_addresses_alone() {
+        for (network, prefix_bits, expected) in [
+            ([192, 0, 2, 0], 120, "Negotiate 0"),
+            ([198, 51, 100, 0], 120, "NegotiationReject, record AddressNotAllowed, close Terminated"),
+        ] {
+            let mut link = Link::new();
+            let address = Ipv4Addr::from(network).to_ipv6_mapped().octets();
+            let command = AllowAddress { key: KEY, address, prefix_bits, note: AdminNote::NONE };
+            link.view.apply(&HEADER, &AddressAllowed { author: KeyId::VENUE, command }.into());
+            assert_eq!(link.send(&negotiate()), expected);
+            // Who does not have the key is not told where it may come from.
+            link.session = Session::new(SessionLimits::DEFAULT, ADDRESS, NOW);
+            assert_eq!(link.send(&forged()), "NegotiationReject, record SignatureInvalid, close Terminated");
+        }
+    }
+
+    fn throttled(trader: Budgets) -> SessionLimits {
+        SessionLimits { throttles: Throttles { trader, ..Throttles::OFF }, ..SessionLimits::DEFAULT }
+    }
+
+    #[test]
+    fn what_is_beyond_its_budget_is_refused_by_number_and_cancels_still_pass() {
+        let mut link = Link::with(throttled(Budgets::of(Some(Rate::per_second(2)))));
+        link.open();
+        let order = wire::order_entry::NewOrderSingle {
+            client_order_id: Some(wire::ClientOrderId(77)),
+            ..wire::order_entry::NewOrderSingle::BLANK
+        };
+        let cancel = wire::order_entry::OrderCancelRequest::BLANK;
+        assert_eq!([link.send(&order), link.send(&order)], ["BusinessMessageReject"; 2], "a blank order is malformed");
+        let mut actions = Vec::new();
+        let bytes = egress::frame(&order);
+        link.session.handle(Input::Frame(Frame::split(&bytes).unwrap().0), NOW, &mut link.view, &mut actions);
+        let [Action::Send(frame)] = &actions[..] else { panic!("{actions:?}") };
+        let reject = Frame::split(frame).unwrap().0.decode::<BusinessMessageReject>().unwrap();
+        assert_eq!(reject.reject_reason, EdgeReason::Throttled.into());
+        assert_eq!(reject.answered_sequence, Some(wire::SessionSequence(8)));
+        assert_eq!(reject.reference_id, Some(wire::RequestId(77)));
+        assert_eq!(link.send(&cancel), "CancelOrder 9");
+    }
+
+    #[test]
+    fn a_session_that_goes_on_beyond_its_budget_ends() {
+        let mut link = Link::with(throttled(Budgets::of(Some(Rate::per_second(2)))));
+        link.open();
+        let cancel = wire::order_entry::OrderCancelRequest::BLANK;
+        let done: Vec<_> = (0..5).map(|_| link.send(&cancel)).collect();
+        let gone = "BusinessMessageReject, Disconnect 0, Terminate, close Throttled";
+        assert_eq!(done, ["CancelOrder 6", "CancelOrder 7", "BusinessMessageReject", "BusinessMessageReject", gone]);
+    }
+
+    #[test]
+    fn questions_have_a_budget_of_their_own_and_reports_are_asked_for_again_without_one() {
+        let questions = Some(Rate::per_second(1));
+        let mut link = Link::with(throttled(Budgets { questions, ..Budgets::OFF }));
+        link.open();
+        let question = wire::order_entry::AccountBalanceRequest::BLANK;
+        assert_eq!([link.send(&question), link.send(&question)], ["BusinessMessageReject"; 2]);
+        let (from_sequence, count) = (wire::SessionSequence(1), MessageCount(1));
+        let request = RetransmitRequest { timestamp: wire::Timestamp(1), from_sequence, count };
+        assert_eq!(link.send(&request), "reports 1+1");
+        assert_eq!(link.send(&question), "BusinessMessageReject, Disconnect 0, Terminate, close Throttled");
+    }
+
+    #[test]
+    fn a_market_maker_s_budget_is_another() {
+        let market_maker = Budgets::of(Some(Rate::per_second(3)));
+        let throttles = Throttles { trader: Budgets::of(Some(Rate::per_second(1))), market_maker };
+        for (role, passed) in [(Role::Trader, 1), (Role::MarketMaker, 3)] {
+            let mut link = Link::with(SessionLimits { throttles, ..SessionLimits::DEFAULT });
+            let command = GrantRole { key: KEY, role, account: AccountId(2), note: AdminNote::NONE };
+            link.view.apply(&HEADER, &RoleGranted { author: KeyId::VENUE, command }.into());
+            link.open();
+            let cancel = wire::order_entry::OrderCancelRequest::BLANK;
+            let count = (0..4).filter(|_| link.send(&cancel).starts_with("CancelOrder")).count();
+            assert_eq!(count, passed, "{role:?}");
         }
     }
 
@@ -1149,7 +1544,9 @@ mod tests {
             let mut actions = Vec::new();
             let bytes = egress::frame(&sign(request));
             link.session.handle(Input::Frame(Frame::split(&bytes).unwrap().0), NOW, &mut link.view, &mut actions);
-            let [Action::Send(frame), Action::Close(_)] = &actions[..] else { panic!("{actions:?}") };
+            let [Action::Send(frame), Action::Record(_), Action::Close(_)] = &actions[..] else {
+                panic!("{actions:?}")
+            };
             let reject = Frame::split(frame).unwrap().0.decode::<EstablishmentReject>().unwrap();
             assert_eq!(reject.reject_reason, expected.into());
         }
@@ -1201,6 +1598,77 @@ mod tests {
                 assert_eq!(link.send(&request), expected);
             }
         }
+    }
+
+    /// A key that an account's reports are copied to, of which there were four when its session opened.
+    fn reader() -> (Link, String) {
+        let mut link = Link::at(State::Establishing);
+        let grant = command::GrantRole { key: KEY, role: Role::DropCopy, account: ACCOUNT, note: AdminNote::NONE };
+        link.view.apply(&HEADER, &RoleGranted { author: KeyId::VENUE, command: grant }.into());
+        for exec_id in (1..=4).map(ExecId) {
+            let (report_number, client_sequence) = Default::default();
+            let session = SessionId(8);
+            let report = engine::event::Report { account: ACCOUNT, session, exec_id, report_number, client_sequence };
+            let (client_order_id, instrument) = (ClientOrderId::NONE, engine::InstrumentId::NONE);
+            let (side, entered_by, reason) = (None, SessionId::NONE, engine::RejectReason::UnknownSession);
+            let event = MassCancelRejected { report, client_order_id, instrument, side, entered_by, reason };
+            link.view.apply(&HEADER, &event.into());
+        }
+        let told = link.hear(Input::Core(&opened()), NOW);
+        (link, told)
+    }
+
+    fn copies(from: u64, count: u32) -> DropCopyRequest {
+        let (from, count) = (wire::ExecutionId(from), OrderCount(count));
+        DropCopyRequest { account: ACCOUNT.into(), request_id: Some(RequestId(9)), from, count }
+    }
+
+    /// The one report that comes back.
+    fn answered(link: &mut Link, input: Input<'_>) -> DropCopyReport {
+        let mut actions = Vec::new();
+        link.session.handle(input, NOW, &mut link.view, &mut actions);
+        let [Action::Send(frame), ..] = &actions[..] else { panic!("{actions:?}") };
+        Frame::split(frame).unwrap().0.decode().unwrap()
+    }
+
+    #[test]
+    fn a_reader_of_copies_is_told_where_they_stand_and_gets_them_again() {
+        let (mut link, told) = reader();
+        assert_eq!(told, "EstablishmentAck, DropCopyReport");
+        for (from, count, reason) in [
+            (0, 1, EdgeReason::RetransmitRangeInvalid),
+            (1, 0, EdgeReason::RetransmitRangeInvalid),
+            (5, 1, EdgeReason::RetransmitRangeInvalid),
+            (1, 1_001, EdgeReason::RetransmitTooLong),
+        ] {
+            let bytes = egress::frame(&copies(from, count));
+            let report = answered(&mut link, Input::Frame(Frame::split(&bytes).unwrap().0));
+            assert_eq!((report.reject_reason, report.request_id), (Some(reason.into()), Some(RequestId(9))));
+            assert_eq!((report.next, report.from, report.count), (wire::ExecutionId(5), None, OrderCount(0)));
+        }
+        // No more than there are, and one at a time.
+        assert_eq!(link.send(&copies(3, 1_000)), "copies of 2 3+2");
+        let bytes = egress::frame(&copies(1, 1));
+        let report = answered(&mut link, Input::Frame(Frame::split(&bytes).unwrap().0));
+        assert_eq!(report.reject_reason, Some(EdgeReason::RetransmitInProgress.into()));
+        let found = vec![egress::frame(&wire::order_entry::ExecutionReport::BLANK); 2];
+        let report = answered(&mut link, Input::Copied(Ok(found)));
+        assert_eq!((report.from, report.count), (Some(wire::ExecutionId(3)), OrderCount(2)));
+        assert_eq!((report.reject_reason, report.request_id), (None, Some(RequestId(9))));
+        assert_eq!(link.send(&copies(1, 1)), "copies of 2 1+1");
+        let report = answered(&mut link, Input::Copied(Err(EdgeReason::RetransmitTooOld)));
+        assert_eq!(report.reject_reason, Some(EdgeReason::RetransmitTooOld.into()));
+    }
+
+    #[test]
+    fn copies_that_were_asked_for_are_not_sent_once_the_right_is_gone() {
+        let (mut link, _) = reader();
+        assert_eq!(link.send(&copies(1, 1)), "copies of 2 1+1");
+        let command = command::RevokeRole { key: KEY, role: Role::DropCopy, account: ACCOUNT, note: AdminNote::NONE };
+        link.view.apply(&HEADER, &RoleRevoked { author: KeyId::VENUE, command }.into());
+        let report = answered(&mut link, Input::Copied(Ok(vec![])));
+        assert_eq!(report.reject_reason, Some(engine::RejectReason::NotEntitled.into()));
+        assert_eq!(link.send(&copies(1, 1)), "BusinessMessageReject");
     }
 
     #[test]

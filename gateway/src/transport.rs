@@ -10,6 +10,8 @@
 //! applies commands in the order of submission, and all are submitted by one thread. So the first connection that waits
 //! for a session's answer is the one that it is for.
 
+mod attendance;
+mod balances;
 mod connection;
 mod desk;
 mod door;
@@ -18,7 +20,7 @@ mod timers;
 pub mod tls;
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
@@ -28,10 +30,12 @@ use mio::Poll;
 use ring::{CommandRing, EventReader, SharedAdmission, Wake};
 use wire::Durability;
 
+use crate::balances::BalanceQuestions;
 use crate::history::ReportHistory;
 use crate::hops::{HopWatch, Hops};
-use crate::session::SessionLimits;
+use crate::session::{FailedLogin, SessionLimits};
 use crate::view::View;
+pub(crate) use desk::ConnectionId;
 use door::{Door, Doorbell, Parts, disconnect_left_open};
 use searches::Searches;
 
@@ -45,6 +49,33 @@ impl<F: Fn() -> Timestamp + Send + Sync + 'static> Clock for F {
     fn now(&self) -> Timestamp {
         self()
     }
+}
+
+/// Why a connection was not kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TurnedAway {
+    /// All places are taken.
+    Full,
+    /// All places of its address are taken.
+    FullForAddress,
+    /// It had not opened a session when a newer one needed its place.
+    Displaced,
+}
+
+/// Is told what happens at the door, by the thread that holds all sockets: it must not wait.
+pub trait Watch: Send + Sync + 'static {
+    /// A login failed.
+    fn login_failed(&self, failed: &FailedLogin);
+
+    /// A connection was not kept.
+    fn turned_away(&self, address: IpAddr, why: TurnedAway);
+}
+
+/// Nobody watches.
+impl Watch for () {
+    fn login_failed(&self, _: &FailedLogin) {}
+
+    fn turned_away(&self, _: IpAddr, _: TurnedAway) {}
 }
 
 /// How connections are protected.
@@ -69,16 +100,24 @@ pub struct Config {
     pub durability: Durability,
     /// Bytes of reports that may wait for a connection to take them; more end it as a slow reader.
     pub backlog_bytes: usize,
-    /// Connections at once; further ones are closed as they come.
+    /// Connections at once; further ones are closed as they come. A quarter of them may be without an open session; then
+    /// the oldest of these makes room.
     pub connections_max: usize,
+    /// Connections at once from one address, or from 64 bits of IPv6; further ones are closed as they come.
+    pub connections_per_address: usize,
     /// The venue's time.
     pub clock: Arc<dyn Clock>,
     /// What is let in; what is not is refused before it is submitted.
     pub admission: Arc<SharedAdmission>,
+    /// Where the core is asked for balances; none: nobody is told what an account has.
+    pub balances: Option<Arc<BalanceQuestions>>,
+    /// Who is told of failed logins and of connections that are turned away.
+    pub watch: Arc<dyn Watch>,
 }
 
 impl Config {
-    /// Synced durability, a mebibyte of backlog, 1,024 connections, the default limits, and everything is let in.
+    /// Synced durability, a mebibyte of backlog, 1,024 connections, 128 of one address, the default limits, everything is
+    /// let in, balances are not told, and nobody watches.
     pub fn new(listen: SocketAddr, security: Security, clock: impl Clock) -> Self {
         Self {
             listen,
@@ -87,8 +126,11 @@ impl Config {
             durability: Durability::Synced,
             backlog_bytes: 1 << 20,
             connections_max: 1_024,
+            connections_per_address: 128,
             clock: Arc::new(clock),
             admission: Arc::default(),
+            balances: None,
+            watch: Arc::new(()),
         }
     }
 }

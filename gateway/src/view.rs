@@ -1,4 +1,4 @@
-//! What the edge has to know of the venue: instruments, keys and their rights, and which instrument an open order is of.
+//! What the edge has to know of the venue: instruments, keys and their rights, and open orders.
 //!
 //! Built from the engine before it takes commands, and kept by released events. It is therefore behind the core, and
 //! nothing may depend on its being current: what it does not know is made into a value that the core refuses.
@@ -14,13 +14,17 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use engine::command::{ListInstrument, NewOrder};
-use engine::event::{Report, TradeSide};
+use engine::event::{OrderAccepted, OrderReplaced, Report, TradeSide};
 use engine::instrument::{InstrumentLimits, Phase};
 use engine::{
-    AccountId, AssetId, ClientOrderId, CommandHeader, Engine, Event, InstrumentId, KeyId, OrderId, Price, Quantity,
-    SessionId, SessionSequence, SessionState, SessionView, Side, Text,
+    AccountId, AssetId, ClientOrderId, CommandHeader, Engine, Event, EventHeader, ExecId, InstrumentId, KeyId,
+    OpenOrder, OrderId, Price, Quantity, Sequence, SessionId, SessionSequence, SessionState, SessionView, Stamp, Text,
+    Timestamp,
 };
 
+use crate::copies::Executions;
+use crate::lockout::Lockouts;
+use crate::open_orders::{KnownOrder, OpenOrders};
 use crate::rights::Rights;
 
 /// An instrument as traders need to know it, and how its ticks and lots are written as decimals.
@@ -123,7 +127,7 @@ impl Instrument {
 #[derive(Debug, Default)]
 struct Named {
     /// The open order that has it.
-    open: Option<InstrumentId>,
+    open: Option<OrderId>,
     /// Orders on their way to the core, oldest first. No more than the core's ring has room for.
     sent: VecDeque<Sent>,
 }
@@ -138,23 +142,47 @@ struct Sent {
 }
 
 impl Named {
-    /// The instrument that the name stands for, to a key.
-    fn instrument(&self, key: KeyId) -> Option<InstrumentId> {
-        self.open.or_else(|| {
-            let mut sent = self.sent.iter().filter(|sent| sent.key == key).map(|sent| sent.instrument);
-            let first = sent.next()?;
-            sent.all(|instrument| instrument == first).then_some(first)
-        })
+    /// The instruments of a key's orders on their way, oldest first.
+    fn on_their_way(&self, key: KeyId) -> impl Iterator<Item = InstrumentId> {
+        self.sent.iter().filter(move |sent| sent.key == key).map(|sent| sent.instrument)
     }
+
+    /// The instrument that the name of an order on its way stands for, to a key.
+    fn instrument(&self, key: KeyId) -> Option<InstrumentId> {
+        let mut instruments = self.on_their_way(key);
+        let first = instruments.next()?;
+        instruments.all(|instrument| instrument == first).then_some(first)
+    }
+}
+
+/// What is known of an order that somebody names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found<'a> {
+    /// It is open.
+    Open(&'a KnownOrder),
+    /// It is on its way to the core, for this instrument.
+    OnItsWay(InstrumentId),
+    /// Nothing: it never was, has ended, or is not the account's.
+    Nothing,
 }
 
 /// What the edge knows of the venue.
 #[derive(Debug, Default)]
 pub struct View {
     instruments: BTreeMap<InstrumentId, Instrument>,
+    /// Those that can be traded no more: old reports are in their exponents.
+    delisted: BTreeMap<InstrumentId, Instrument>,
     rights: Rights,
-    orders: HashMap<OrderId, InstrumentId>,
+    executions: Executions,
+    lockouts: Lockouts,
+    orders: OpenOrders,
     names: HashMap<(AccountId, ClientOrderId), Named>,
+    /// The command of the last event that was taken in, or the last of the engine that the view was made of.
+    sequence: Sequence,
+    /// Its time.
+    time: Timestamp,
+    /// The most assets that there can be.
+    assets_max: usize,
     /// Sessions that were open when the venue stopped without saying so.
     left_open: Vec<SessionView>,
 }
@@ -162,18 +190,22 @@ pub struct View {
 impl View {
     /// The view of an engine that takes no commands yet.
     pub fn of(engine: &Engine) -> Self {
-        let mut view = Self { rights: Rights::of(engine), ..Self::default() };
+        let Stamp { sequence, time } = engine.last();
+        let assets_max = engine.capacity().assets as usize;
+        let (rights, executions) = (Rights::of(engine), Executions::of(engine));
+        let mut view = Self { rights, executions, sequence, time, assets_max, ..Self::default() };
         for listing in engine.listings() {
             let phase = engine.phase(listing.instrument).unwrap_or(listing.phase);
             view.instruments.insert(listing.instrument, Instrument::listed(listing, phase));
-            let instrument = listing.instrument;
-            let resting = Side::BOTH.into_iter().flat_map(|side| engine.orders(instrument, side));
-            let stops = Side::BOTH.into_iter().flat_map(|side| engine.stops(instrument, side));
-            let in_call = Side::BOTH.into_iter().flat_map(|side| engine.market_orders(instrument, side));
-            for order in resting.chain(stops).chain(in_call).chain(engine.waiting_for_close(instrument)) {
-                view.opened(order.account, order.order_id, order.client_order_id, listing.instrument);
+        }
+        for settings in engine.accounts() {
+            for order in engine.open_orders_in_full(settings.account) {
+                view.orders.found_open(order, engine.last());
+                view.name_opened(order.account, order.state.client_order_id, order.state.order_id);
             }
         }
+        let delisted = engine.delistings().map(|listing| Instrument::listed(listing, Phase::Closed));
+        view.delisted = delisted.map(|instrument| (instrument.instrument, instrument)).collect();
         let open = engine.sessions().filter(|session| session.state == SessionState::Established);
         view.left_open = open.collect();
         view
@@ -182,6 +214,11 @@ impl View {
     /// An instrument.
     pub fn instrument(&self, instrument: InstrumentId) -> Option<&Instrument> {
         self.instruments.get(&instrument)
+    }
+
+    /// An instrument, delisted or not: what its ticks and lots are is so for ever.
+    pub fn instrument_ever(&self, instrument: InstrumentId) -> Option<&Instrument> {
+        self.instrument(instrument).or_else(|| self.delisted.get(&instrument))
     }
 
     /// All instruments, by identity.
@@ -194,6 +231,16 @@ impl View {
         &self.rights
     }
 
+    /// The number that an account's next report will carry.
+    pub fn next_execution(&self, account: AccountId) -> ExecId {
+        self.executions.next(account)
+    }
+
+    /// Who has guessed too often. The edge alone remembers it, and forgets it when the venue stops.
+    pub fn lockouts(&mut self) -> &mut Lockouts {
+        &mut self.lockouts
+    }
+
     /// The instrument of an account's order by the venue's name, or else by the trader's; `key` is who asks.
     pub fn instrument_of(
         &self,
@@ -202,12 +249,45 @@ impl View {
         order: OrderId,
         name: ClientOrderId,
     ) -> Option<&Instrument> {
+        let open = |order| self.orders.get(order).map(|known| known.order.state.instrument);
         let instrument = if order.is_none() {
-            self.names.get(&(account, name))?.instrument(key)?
+            let named = self.names.get(&(account, name))?;
+            named.open.map_or_else(|| named.instrument(key), open)
         } else {
-            *self.orders.get(&order)?
+            open(order)
         };
-        self.instrument(instrument)
+        self.instrument(instrument?)
+    }
+
+    /// What is known of an account's order by the venue's name, or else by the trader's; `key` is who asks.
+    pub fn find(&self, key: KeyId, account: AccountId, order: OrderId, name: ClientOrderId) -> Found<'_> {
+        let named = self.names.get(&(account, name)).filter(|_| order.is_none());
+        let order = named.and_then(|named| named.open).unwrap_or(order);
+        if let Some(known) = self.orders.get(order).filter(|known| known.order.account == account) {
+            return Found::Open(known);
+        }
+        let on_its_way = named.and_then(|named| named.on_their_way(key).next());
+        on_its_way.map_or(Found::Nothing, Found::OnItsWay)
+    }
+
+    /// An account's open orders, oldest first.
+    pub fn open_orders(&self, account: AccountId) -> impl Iterator<Item = &KnownOrder> {
+        self.orders.of(account)
+    }
+
+    /// All open orders.
+    pub(crate) fn orders(&self) -> &OpenOrders {
+        &self.orders
+    }
+
+    /// Up to where it goes: nothing of what it knows has changed since.
+    pub fn as_of(&self) -> Stamp {
+        Stamp { sequence: self.sequence, time: self.time }
+    }
+
+    /// The most assets that there can be.
+    pub(crate) fn assets_max(&self) -> usize {
+        self.assets_max
     }
 
     /// How many names are remembered: those of open orders, and of orders on their way.
@@ -255,14 +335,16 @@ impl View {
     }
 
     /// Takes in what a released event says. Events that are not listed change nothing that the edge knows.
-    pub fn apply(&mut self, event: &Event) {
+    pub fn apply(&mut self, header: &EventHeader, event: &Event) {
+        (self.sequence, self.time) = (header.id.sequence, header.time);
+        self.executions.apply(event);
         match event {
             Event::InstrumentListed(listed) => {
                 let instrument = Instrument::listed(&listed.command, listed.command.phase);
                 self.instruments.insert(instrument.instrument, instrument);
             }
             Event::InstrumentDelisted(delisted) => {
-                self.instruments.remove(&delisted.instrument);
+                self.delisted.extend(self.instruments.remove_entry(&delisted.instrument));
             }
             Event::InstrumentLimitsSet(set) => {
                 if let Some(instrument) = self.instruments.get_mut(&set.command.instrument) {
@@ -274,33 +356,47 @@ impl View {
                     instrument.phase = changed.to;
                 }
             }
-            Event::OrderAccepted(accepted) => {
-                let (report, order) = (&accepted.report, &accepted.order);
-                self.opened(report.account, order.order_id, order.client_order_id, order.instrument);
-                self.answered(report, order.client_order_id);
-            }
+            Event::OrderAccepted(accepted) => self.accepted(accepted, header),
             Event::OrderRejected(rejected) => self.answered(&rejected.report, rejected.client_order_id),
-            Event::OrderReplaced(replaced) => {
-                let (account, order) = (replaced.report.account, &replaced.order);
-                self.change(account, replaced.original_client_order_id, |named| named.open = None);
-                self.opened(account, order.order_id, order.client_order_id, order.instrument);
+            Event::OrderReplaced(replaced) => self.replaced(replaced, header),
+            Event::OrderTriggered(triggered) => self.orders.restated(&triggered.order, header, |_| {}),
+            Event::OrderRestated(restated) => {
+                let display_quantity = restated.display_quantity;
+                self.orders.restated(&restated.order, header, |order| order.display_quantity = display_quantity);
             }
             Event::OrderCancelled(cancelled) => {
                 let order = &cancelled.order;
                 self.ended(cancelled.report.account, order.order_id, order.client_order_id);
             }
             Event::Trade(trade) => {
-                self.traded(&trade.maker);
-                self.traded(&trade.taker);
+                self.traded(&trade.maker, header);
+                self.traded(&trade.taker, header);
             }
             _ => self.rights.apply(event),
         }
     }
 
-    fn opened(&mut self, account: AccountId, order: OrderId, name: ClientOrderId, instrument: InstrumentId) {
-        self.orders.insert(order, instrument);
+    fn accepted(&mut self, accepted: &OrderAccepted, header: &EventHeader) {
+        let &OrderAccepted { report, order: state, funds, stop_price, display_quantity, expire_at, .. } = accepted;
+        let account = report.account;
+        self.orders.opened(OpenOrder { account, state, funds, stop_price, display_quantity, expire_at }, header);
+        self.name_opened(account, state.client_order_id, state.order_id);
+        self.answered(&report, state.client_order_id);
+    }
+
+    fn replaced(&mut self, replaced: &OrderReplaced, header: &EventHeader) {
+        let &OrderReplaced { stop_price, display_quantity, expire_at, .. } = replaced;
+        let (account, state) = (replaced.report.account, &replaced.order);
+        self.orders.restated(state, header, |order| {
+            (order.stop_price, order.display_quantity, order.expire_at) = (stop_price, display_quantity, expire_at);
+        });
+        self.change(account, replaced.original_client_order_id, |named| named.open = None);
+        self.name_opened(account, state.client_order_id, state.order_id);
+    }
+
+    fn name_opened(&mut self, account: AccountId, name: ClientOrderId, order: OrderId) {
         if !name.is_none() {
-            self.names.entry((account, name)).or_default().open = Some(instrument);
+            self.names.entry((account, name)).or_default().open = Some(order);
         }
     }
 
@@ -309,15 +405,17 @@ impl View {
         self.arrived(report.account, name, (report.session, report.client_sequence));
     }
 
-    fn traded(&mut self, side: &TradeSide) {
+    fn traded(&mut self, side: &TradeSide, header: &EventHeader) {
         // An order by funds has nothing left of a quantity, and ends otherwise.
         if side.leaves.is_zero() && !side.order_quantity.is_absent() {
             self.ended(side.report.account, side.order_id, side.client_order_id);
+        } else {
+            self.orders.traded(side, header);
         }
     }
 
     fn ended(&mut self, account: AccountId, order: OrderId, name: ClientOrderId) {
-        self.orders.remove(&order);
+        self.orders.ended(order);
         self.change(account, name, |named| named.open = None);
     }
 }
@@ -325,10 +423,11 @@ impl View {
 #[cfg(test)]
 mod tests {
     use engine::command::{AdminNote, CommandBody, NewOrder, OpenAccount};
+    use engine::event::OrderState;
     use engine::instrument::Holds;
     use engine::{
-        Amount, Capacity, Command, OnDisconnect, OrderFlags, OrderType, SelfTradePrevention, Sequenced, Stamp,
-        StpGroup, TimeInForce, Timestamp,
+        Amount, Capacity, Command, EventId, OnDisconnect, OrderFlags, OrderType, SelfTradePrevention, Sequenced, Side,
+        StpGroup, TimeInForce,
     };
 
     use super::*;
@@ -364,17 +463,59 @@ mod tests {
 
     /// What the name stands for to a key.
     fn named(view: &View, key: u32) -> Option<InstrumentId> {
-        view.names.get(&(ACCOUNT, NAME))?.instrument(KeyId(key))
+        view.instrument_of(KeyId(key), ACCOUNT, OrderId::NONE, NAME).map(|known| known.instrument)
+    }
+
+    /// A view that knows both books.
+    fn listed() -> View {
+        let mut view = View::default();
+        for book in BOOKS {
+            view.instruments.insert(book, Instrument::listed(&listing(book), Phase::Continuous));
+        }
+        view
+    }
+
+    /// The order that has the name is open in a book.
+    fn open(view: &mut View, instrument: InstrumentId) {
+        let state = OrderState {
+            instrument,
+            order_id: OrderId(5),
+            client_order_id: NAME,
+            side: Side::Buy,
+            order_type: OrderType::Limit,
+            time_in_force: TimeInForce::GoodTillCancel,
+            flags: OrderFlags::NONE,
+            price: Price(99),
+            quantity: Quantity(3),
+            leaves: Quantity(3),
+            cumulative: Quantity::ZERO,
+            prevented: Quantity::ZERO,
+            shown: Quantity(3),
+        };
+        let accepted = OrderAccepted {
+            report: refused(&header(9, 1)),
+            order: state,
+            self_trade_prevention: SelfTradePrevention::Allow,
+            on_disconnect: OnDisconnect::AsSession,
+            funds: Amount::ABSENT,
+            stop_price: Price::ABSENT,
+            display_quantity: Quantity::ABSENT,
+            minimum_quantity: Quantity::ABSENT,
+            expire_at: Timestamp::NONE,
+        };
+        let id = EventId { sequence: Sequence(1), index: 0 };
+        let header = EventHeader { id, time: Timestamp(1), received_at: Timestamp::NONE };
+        view.apply(&header, &accepted.into());
     }
 
     /// A name that had been used was sent again, refused as a duplicate, and remembered for ever.
     #[test]
     fn a_refused_name_is_forgotten_and_an_open_orders_is_not() {
-        let mut view = View::default();
+        let mut view = listed();
         view.sending(&header(1, 1), &order(BOOKS[0]));
         view.answered(&refused(&header(1, 1)), NAME);
         assert_eq!(view.name_count(), 0);
-        view.opened(ACCOUNT, OrderId(5), NAME, BOOKS[0]);
+        open(&mut view, BOOKS[0]);
         view.sending(&header(1, 2), &order(BOOKS[0]));
         view.not_sent(&header(1, 2), &order(BOOKS[0]));
         assert_eq!(named(&view, 1), Some(BOOKS[0]));
@@ -384,14 +525,14 @@ mod tests {
 
     #[test]
     fn a_name_on_its_way_twice_in_two_instruments_stands_for_neither() {
-        let mut view = View::default();
+        let mut view = listed();
         view.sending(&header(1, 1), &order(BOOKS[0]));
         assert_eq!(named(&view, 1), Some(BOOKS[0]));
         view.sending(&header(1, 2), &order(BOOKS[1]));
         assert_eq!(named(&view, 1), None);
         view.answered(&refused(&header(1, 1)), NAME);
         assert_eq!(named(&view, 1), Some(BOOKS[1]));
-        view.opened(ACCOUNT, OrderId(5), NAME, BOOKS[1]);
+        open(&mut view, BOOKS[1]);
         view.sending(&header(1, 3), &order(BOOKS[0]));
         assert_eq!(named(&view, 1), Some(BOOKS[1]));
     }
@@ -399,13 +540,13 @@ mod tests {
     /// A stranger's order under an account's name made the name stand for nothing, and its refusal took it away.
     #[test]
     fn a_stranger_who_names_an_account_changes_nothing_for_its_trader() {
-        let mut view = View::default();
+        let mut view = listed();
         view.sending(&header(1, 1), &order(BOOKS[0]));
         view.sending(&header(2, 1), &order(BOOKS[1]));
         assert_eq!(named(&view, 1), Some(BOOKS[0]));
         view.answered(&refused(&header(2, 1)), NAME);
         assert_eq!((named(&view, 1), named(&view, 2)), (Some(BOOKS[0]), None));
-        view.opened(ACCOUNT, OrderId(5), NAME, BOOKS[0]);
+        open(&mut view, BOOKS[0]);
         view.answered(&refused(&header(1, 1)), NAME);
         assert_eq!(named(&view, 1), Some(BOOKS[0]));
     }
@@ -430,11 +571,12 @@ mod tests {
             let stamp = Stamp { sequence: engine.last().sequence.next(), time: Timestamp(1) };
             let mut events = Vec::new();
             engine.apply(&Sequenced { stamp, value: Command::from_venue(body) }, &mut events);
-            events.iter().for_each(|(_, event)| followed.apply(event));
+            events.iter().for_each(|(header, event)| followed.apply(header, event));
         }
-        assert_eq!(followed.orders.len(), 5);
         let recovered = View::of(&engine);
-        assert_eq!(recovered.orders, followed.orders);
+        let orders = |view: &View| -> Vec<_> { view.open_orders(account).map(|known| known.order).collect() };
+        assert_eq!(orders(&followed).len(), 5);
+        assert_eq!(orders(&recovered), orders(&followed));
         let open =
             |view: &View| -> HashMap<_, _> { view.names.iter().map(|(name, named)| (*name, named.open)).collect() };
         assert_eq!(open(&recovered), open(&followed));

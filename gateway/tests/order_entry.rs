@@ -15,8 +15,11 @@ use engine::{
     AccountId, AssetId, CommandBody, CommandHeader, Engine, Event, EventHeader, InstrumentId, KeyId,
     SelfTradePrevention, StpGroup, Text, Timestamp,
 };
+use gateway::copies::{CopyCollector, CopyRange};
 use gateway::history::{ReportCollector, ReportHistory, ReportRange};
-use gateway::transport::{Config, Security, Server, tls};
+use gateway::session::SessionLimits;
+use gateway::transport::tls::{self, ClientCertificates};
+use gateway::transport::{Config, Security, Server};
 use gateway::view::View;
 use journal::replay;
 use ring::{Admission, SharedAdmission};
@@ -47,6 +50,12 @@ struct JournalHistory(PathBuf);
 impl ReportHistory for JournalHistory {
     fn reports(&self, range: &ReportRange, _: engine::Sequence) -> std::io::Result<Vec<(EventHeader, Event)>> {
         let mut collector = ReportCollector::new(*range);
+        replay(&self.0, &mut collector, |_| {}).map_err(std::io::Error::other)?;
+        Ok(collector.into_found())
+    }
+
+    fn copies(&self, range: &CopyRange, _: engine::Sequence) -> std::io::Result<Vec<(EventHeader, Event)>> {
+        let mut collector = CopyCollector::new(*range);
         replay(&self.0, &mut collector, |_| {}).map_err(std::io::Error::other)?;
         Ok(collector.into_found())
     }
@@ -118,6 +127,7 @@ fn start_with(folder: &Path, protection: Protection, configure: impl FnOnce(&mut
         Protection::None => (Security::PlainLoopback, Trust::PlainLoopback),
     };
     let mut config = Config::new("127.0.0.1:0".parse().unwrap(), security, || Timestamp(now_ns()));
+    config.limits = SessionLimits::UNTHROTTLED;
     configure(&mut config);
     let admission = config.admission.clone();
     let events = venue.take_readers().pop().unwrap();
@@ -136,7 +146,7 @@ fn with_certificate() -> (Security, Trust) {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let certificate = CertificateDer::from(made.cert.der().to_vec());
     let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
-    let config = tls::server_config(vec![certificate.clone()], key.into()).unwrap();
+    let config = tls::server_config(vec![certificate.clone()], key.into(), ClientCertificates::Optional).unwrap();
     let name = ServerName::try_from("localhost").unwrap();
     (Security::Tls(config), Trust::certificate(name, certificate).unwrap())
 }
@@ -492,6 +502,40 @@ fn a_slow_reader_is_ended_and_nobody_else_notices() {
     replay(folder.path(), &mut disconnects, |_| {}).unwrap();
     let session = |trader: u8| engine::SessionId(u32::from(trader) + 1);
     assert_eq!(disconnects.0, [(session(0), DisconnectReason::SlowReader), (session(1), DisconnectReason::Terminated)]);
+}
+
+/// A reader of copies takes none of them.
+#[test]
+fn a_reader_of_copies_that_is_slow_is_ended_and_those_that_it_reads_of_do_not_notice() {
+    // More than what both ends of a socket keep by themselves.
+    const REPORTS: usize = 30_000;
+    const IN_ROW: usize = 100;
+    let folder = tempfile::tempdir().unwrap();
+    prepare(folder.path());
+    let venue = start_with(folder.path(), Protection::None, |config| config.backlog_bytes = 10_000);
+    let (key, note) = (KeyId(3), AdminNote::NONE);
+    let public_key = signing_key(2).verifying_key().to_bytes();
+    let role = GrantRole { key, role: Role::DropCopy, account: AccountId::NONE, note };
+    for body in [AddKey { key, kind: engine::command::KeyKind::Ed25519, public_key, note }.into(), role.into()] {
+        venue.venue.commands().submit(engine::Command { header: CommandHeader::VENUE, body }).unwrap();
+    }
+    let mut trader = venue.connect(0, Resume::Anew(SessionVersion(1)));
+    let mut slow = venue.connect(2, Resume::Anew(SessionVersion(1)));
+    let off_tick = order(0, 1, wire::Side::Buy, 10_026, 100);
+    for _ in 0..REPORTS / IN_ROW {
+        for _ in 0..IN_ROW {
+            trader.send(&off_tick).unwrap();
+        }
+        assert!((0..IN_ROW).all(|_| execution(&mut trader).exec_type == ExecType::Rejected));
+    }
+    let copied = std::iter::from_fn(|| slow.receive().ok()).count();
+    assert!(copied < REPORTS, "{copied}");
+    trader.close().unwrap();
+    venue.stop();
+    let mut disconnects = Disconnects::default();
+    replay(folder.path(), &mut disconnects, |_| {}).unwrap();
+    let session = |trader: u8| engine::SessionId(u32::from(trader) + 1);
+    assert_eq!(disconnects.0, [(session(2), DisconnectReason::SlowReader), (session(0), DisconnectReason::Terminated)]);
 }
 
 #[test]

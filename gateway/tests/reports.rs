@@ -5,9 +5,11 @@ use engine::command::{AdminNote, ListInstrument};
 use engine::event::*;
 use engine::instrument::{Holds, Phase};
 use engine::*;
-use gateway::egress::{Outgoing, Recipient, Sending, messages};
+use gateway::egress::{Outgoing, Outlet, Recipient, Sending, messages};
 use gateway::view::View;
-use wire::order_entry::{ExecutionReport, OrderCancelReject, OrderMassActionReport};
+use wire::order_entry::{
+    BusinessMessageReject, ExecutionReport, KillSwitchReport, OrderCancelReject, OrderMassActionReport,
+};
 use wire::{Durability, ExecType, Frame, Indicator, amount};
 
 const BOOK: InstrumentId = InstrumentId(1);
@@ -37,6 +39,9 @@ const ORDER: OrderState = OrderState {
     shown: Quantity(6),
 };
 
+const HEADER: EventHeader =
+    EventHeader { id: EventId { sequence: Sequence(71), index: 5 }, time: Timestamp(81), received_at: Timestamp(80) };
+
 fn view() -> View {
     let command = ListInstrument {
         instrument: BOOK,
@@ -55,15 +60,13 @@ fn view() -> View {
     };
     let mut view = View::default();
     let (author, quote_units, base_units) = (KeyId::VENUE, 1, 1);
-    view.apply(&InstrumentListed { author, command, quote_units, base_units }.into());
+    view.apply(&HEADER, &InstrumentListed { author, command, quote_units, base_units }.into());
     view
 }
 
 fn reports(event: impl Into<Event>) -> Vec<Outgoing> {
-    let id = EventId { sequence: Sequence(71), index: 5 };
-    let header = EventHeader { id, time: Timestamp(81), received_at: Timestamp(80) };
     let mut found = Vec::new();
-    messages(&header, &event.into(), &view(), SENDING, &mut found);
+    messages(&HEADER, &event.into(), &view(), SENDING, &mut found);
     found
 }
 
@@ -347,4 +350,133 @@ fn a_refused_cancel_and_mass_cancels() {
         assert_eq!((report.response, report.reject_reason, report.affected_orders.0), (response, reason, count));
         assert_eq!(report.client_order_id, Some(wire::ClientOrderId(13)));
     }
+}
+
+/// Keeps copies of one account's reports, and what their events are otherwise.
+#[derive(Default)]
+struct Copying {
+    copies: Vec<Outgoing>,
+    others: Vec<Outgoing>,
+}
+
+impl Outlet for Copying {
+    fn message<M: wire::Flat>(&mut self, recipient: Recipient, number: Option<SessionSequence>, message: &M) {
+        let kept = if matches!(recipient, Recipient::Copies(..)) { &mut self.copies } else { &mut self.others };
+        kept.message(recipient, number, message);
+    }
+
+    fn is_copied(&self, account: AccountId) -> bool {
+        account == REPORT.account
+    }
+}
+
+fn copied(event: impl Into<Event>) -> Copying {
+    let id = EventId { sequence: Sequence(71), index: 5 };
+    let header = EventHeader { id, time: Timestamp(81), received_at: Timestamp(80) };
+    let mut found = Copying::default();
+    messages(&header, &event.into(), &view(), SENDING, &mut found);
+    found
+}
+
+fn cancelled(report: Report, requester: Requester) -> OrderCancelled {
+    OrderCancelled {
+        report,
+        requester,
+        order: ORDER,
+        cancelled: Quantity(6),
+        cancelled_funds: Amount::ABSENT,
+        request_client_order_id: ClientOrderId(12),
+        reason: CancelReason::Requested,
+    }
+}
+
+#[test]
+fn a_report_is_copied_once_without_its_sessions_numbers() {
+    let nobodys = Report { session: SessionId::NONE, report_number: SessionSequence::NONE, ..REPORT };
+    for (report, requester, told) in
+        [(REPORT, Requester::NOBODY, 1), (REPORT, REQUESTER, 2), (nobodys, Requester::NOBODY, 0)]
+    {
+        let found = copied(cancelled(report, requester));
+        assert_eq!(found.others.len(), told);
+        let [copy] = &found.copies[..] else { panic!("{:?}", found.copies) };
+        assert_eq!((copy.recipient, copy.number), (Recipient::Copies(REPORT.account, REPORT.exec_id), None));
+        let expected = ExecutionReport {
+            report_number: None,
+            answered_sequence: None,
+            ..only(cancelled(REPORT, Requester::NOBODY))
+        };
+        assert_eq!(execution(copy), expected);
+    }
+    // Neither another account's, nor a refusal that the account's numbers know nothing of.
+    let others = Report { account: AccountId(3), ..REPORT };
+    let strangers = Report { exec_id: ExecId::NONE, ..REPORT };
+    for report in [others, strangers] {
+        let found = copied(cancelled(report, Requester::NOBODY));
+        assert_eq!((found.copies.len(), found.others.len()), (0, 1));
+    }
+}
+
+#[test]
+fn a_kill_switch_answers_its_session_in_order_and_is_copied() {
+    let note = AdminNote { idempotency_key: IdempotencyKey(9), ..AdminNote::NONE };
+    let command =
+        engine::command::KillSwitch { account: REPORT.account, switch: engine::command::Switch::Engaged, note };
+    let author = KeyId(5);
+    let set = |report| KillSwitchSet { report, author, command, cancelled_count: 3 };
+    let reason = RejectReason::DuplicateRequest;
+    let refused = |report| CommandRejected { report, author, command: CommandKind::KillSwitch, note, reason };
+    let asked_elsewhere = Report {
+        session: SessionId::NONE,
+        report_number: SessionSequence::NONE,
+        client_sequence: SessionSequence::NONE,
+        ..REPORT
+    };
+    for (report, recipient) in [(REPORT, Recipient::Session(REPORT.session)), (asked_elsewhere, Recipient::Key(author))]
+    {
+        let found = copied(set(report));
+        let [told] = &found.others[..] else { panic!("{:?}", found.others) };
+        assert_eq!(
+            (told.recipient, told.number),
+            (recipient, Some(report.report_number).filter(|number| !number.is_none()))
+        );
+        let answer: KillSwitchReport = Frame::split(&told.frame).unwrap().0.decode().unwrap();
+        assert_eq!(
+            (answer.report_number, answer.answered_sequence),
+            (
+                wire::SessionSequence::present(report.report_number),
+                wire::SessionSequence::present(report.client_sequence)
+            )
+        );
+        assert_eq!(
+            (answer.execution_id, answer.idempotency_key),
+            (Some(REPORT.exec_id.into()), Some(wire::RequestId(9)))
+        );
+        assert_eq!((answer.affected_orders.0, answer.possible_duplicate), (3, Some(Indicator::No)));
+        let copy: KillSwitchReport = Frame::split(&found.copies[0].frame).unwrap().0.decode().unwrap();
+        assert_eq!(copy, KillSwitchReport { report_number: None, answered_sequence: None, ..answer });
+
+        let found = copied(refused(report));
+        let [told] = &found.others[..] else { panic!("{:?}", found.others) };
+        assert_eq!(told.recipient, recipient);
+        let answer: BusinessMessageReject = Frame::split(&told.frame).unwrap().0.decode().unwrap();
+        assert_eq!((answer.reject_reason, answer.reference_id), (reason.into(), Some(wire::RequestId(9))));
+        assert_eq!((answer.account, answer.execution_id), (Some(REPORT.account.into()), Some(REPORT.exec_id.into())));
+        let copy: BusinessMessageReject = Frame::split(&found.copies[0].frame).unwrap().0.decode().unwrap();
+        assert_eq!(copy, BusinessMessageReject { report_number: None, answered_sequence: None, ..answer });
+    }
+}
+
+/// What was sent again of an instrument that was delisted since was in ticks and lots.
+#[test]
+fn reports_of_a_delisted_instrument_are_in_its_exponents() {
+    let event = OrderTriggered { report: REPORT, order: ORDER, elected_by: Price(8) }.into();
+    let id = EventId { sequence: Sequence(71), index: 5 };
+    let header = EventHeader { id, time: Timestamp(81), received_at: Timestamp(80) };
+    let mut view = view();
+    let (author, note) = (KeyId::VENUE, AdminNote::NONE);
+    view.apply(&header, &InstrumentDelisted { author, instrument: BOOK, cancelled_count: 0, note }.into());
+    assert_eq!(view.instrument(BOOK), None);
+    let mut found: Vec<Outgoing> = Vec::new();
+    messages(&header, &event, &view, SENDING, &mut found);
+    assert_eq!(execution(&found[0]), only(OrderTriggered { report: REPORT, order: ORDER, elected_by: Price(8) }));
 }

@@ -314,6 +314,64 @@ fn it_answers_what_looking_through_all_events_finds() {
     assert_answers(&writer.reader(), &course, course.last(), &mut random);
 }
 
+/// The numbers of an account's reports in an event, found by the fields' names.
+fn executions(record: &dyn Fields, account: AccountId) -> Vec<u64> {
+    let (mut of_account, mut number, mut inner) = (false, None, Vec::new());
+    record.fields(&mut |name, value| match value {
+        FieldValue::Unsigned(value) if name == "account" => of_account = value == account.0.into(),
+        FieldValue::Unsigned(value) if name == "exec_id" => number = Some(value),
+        FieldValue::Record(record) => inner.extend(executions(record, account)),
+        _ => {}
+    });
+    number.filter(|&number| of_account && number > 0).into_iter().chain(inner).collect()
+}
+
+/// The account's reports from one on, up to the end of what is kept.
+fn reports_from(history: &History, account: AccountId, from: u64) -> Result<Vec<u64>, HistoryError> {
+    let query = Query { key: Some(Key::Account(account)), ..Query::default() };
+    let first = |event: &Event| executions(event.record(), account).first().map(|first| first.cmp(&from));
+    let mut found = Vec::new();
+    for event in history.events_near(&query, first)? {
+        found.extend(executions(event?.1.record(), account).into_iter().filter(|&number| number >= from));
+    }
+    Ok(found)
+}
+
+#[test]
+fn an_accounts_reports_are_found_by_their_numbers_without_reading_what_stands_before_them() {
+    let seed = seed(23);
+    let course = Course::new(&mut SplitMix64(seed), 9_000);
+    let folder = Folder::new();
+    let mut writer = open(&folder.data());
+    course.write(&mut writer);
+    let history = writer.reader();
+    for account in [2, 3, 9].map(AccountId) {
+        let numbers: Vec<u64> =
+            course.events.iter().flat_map(|(_, event)| executions(event.record(), account)).collect();
+        let count = numbers.len() as u64;
+        assert_eq!(numbers, (1..=count).collect::<Vec<_>>(), "SEED={seed}");
+        assert!(count > 2_000 || account == AccountId(9), "SEED={seed}: too tame");
+        for from in (1..=count + 1).step_by(97) {
+            let expected: Vec<u64> = (from..=count).collect();
+            assert_eq!(reports_from(&history, account, from).unwrap(), expected, "SEED={seed} {account} {from}");
+        }
+    }
+
+    // The first file is of no use, and nobody notices who does not ask for what it holds.
+    drop(writer);
+    let first = path(&folder.data(), "00000001.events");
+    let length = fs::read(&first).unwrap().len();
+    fs::write(&first, vec![0xA5; length]).unwrap();
+    let tool = History::open(&folder.data()).unwrap().unwrap();
+    let whole = course.matching(|header, _| header.id.sequence <= tool.last());
+    let count = whole.iter().flat_map(|(_, event)| executions(event.record(), AccountId(2))).count() as u64;
+    let late = count * 3 / 4;
+    let found = reports_from(&tool, AccountId(2), late).unwrap();
+    assert_eq!(found, (late..=count).collect::<Vec<_>>(), "SEED={seed}");
+    let early = reports_from(&tool, AccountId(2), 1).unwrap_err();
+    assert!(matches!(early, HistoryError::Damaged { .. }), "{early}");
+}
+
 #[test]
 fn events_are_seen_as_soon_as_their_commands_are_done_and_not_before() {
     let mut random = SplitMix64(seed(22));

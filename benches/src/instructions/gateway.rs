@@ -1,6 +1,7 @@
 //! A trader's frames to commands, and events to the frames of reports.
 
 use std::hint::black_box;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ed25519_dalek::{Signer, SigningKey};
 use engine::command::*;
@@ -17,6 +18,7 @@ use super::flow::Kept;
 use crate::failure::Failure;
 
 const NOW: Timestamp = Timestamp(1_790_000_000_000_000_000);
+const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const TRADER: SessionId = SessionId(7);
 const KEY: KeyId = KeyId(5);
 const ACCOUNT: AccountId = AccountId(2);
@@ -37,7 +39,7 @@ impl Edge {
     fn open(orders: u32) -> Self {
         let signing_key = SigningKey::from_bytes(&[1; 32]);
         let capacity = Capacity { orders: orders + 64, ..Capacity::SMALL };
-        let session = Session::new(SessionLimits::DEFAULT, NOW);
+        let session = Session::new(SessionLimits::UNTHROTTLED, ADDRESS, NOW);
         let mut edge =
             Self { engine: Engine::new(capacity), view: View::default(), session, actions: Vec::with_capacity(4) };
         for body in set_up(&signing_key) {
@@ -61,7 +63,7 @@ impl Edge {
         let stamp = Stamp { sequence: self.engine.last().sequence.next(), time: NOW };
         let mut kept = Kept::default();
         self.engine.apply(&Sequenced { stamp, value }, &mut kept);
-        kept.0.iter().for_each(|(_, event)| self.view.apply(event));
+        kept.0.iter().for_each(|(header, event)| self.view.apply(header, event));
         kept.0
     }
 
@@ -213,5 +215,9 @@ impl Outlet for Buffer {
         wire::encode(message, &mut self.bytes).expect("the buffer is longer than any frame");
         black_box((recipient, number, &self.bytes));
         self.frames += 1;
+    }
+
+    fn is_copied(&self, account: AccountId) -> bool {
+        black_box(account).is_none()
     }
 }

@@ -4,7 +4,7 @@ use client::wire::order_entry::{
     NewOrderSingle, OrderCancelReplaceRequest, OrderCancelRequest, OrderMassActionRequest,
 };
 use client::wire::{self, Block, ClientOrderId, SessionSequence};
-use client::{Client, Error};
+use client::{Client, Error, SendError, Trader};
 use engine::command::{CancelOrder, NewOrder, ReplaceOrder};
 use engine::{Price, Quantity};
 
@@ -40,6 +40,16 @@ impl Message {
             Self::Replace(message) => client.send(message),
             Self::Cancel(message) => client.send(message),
             Self::MassCancel(message) => client.send(message),
+        }
+    }
+
+    /// Sends it by a trader who comes back; its number.
+    pub fn send_by(&self, trader: &mut Trader) -> Result<SessionSequence, SendError> {
+        match self {
+            Self::New(message) => trader.send(message),
+            Self::Replace(message) => trader.send(message),
+            Self::Cancel(message) => trader.send(message),
+            Self::MassCancel(message) => trader.send(message),
         }
     }
 

@@ -10,7 +10,7 @@ use client::{Client, ConnectError, Credentials, Options, Resume, SigningKey, Tru
 use engine::command::{AddKey, AdminNote, GrantRole, KeyKind, Role};
 use engine::limits::SESSIONS_PER_KEY;
 use engine::{AccountId, CommandBody, KeyId, SessionId};
-use venue::arguments::{DurabilityArgument, ServeArguments};
+use venue::arguments::{DurabilityArgument, ServeArguments, ThrottleArgument};
 use venue::data_folder::{DataFolder, DataFolderError, KeyHolder};
 use venue::hops::HopTimes;
 use venue::serve::{Addresses, Running, ServeError, SetUp};
@@ -33,7 +33,8 @@ pub enum ServedError {
     Connect(#[from] ConnectError),
 }
 
-/// The options of a venue in `data` that listens on free ports of this machine, its head beside its journal.
+/// The options of a venue in `data` that listens on free ports of this machine, its head beside its journal. Its sessions
+/// all come from this machine, and go as fast as they can.
 pub fn arguments(data: &Path, durability: DurabilityArgument) -> ServeArguments {
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     ServeArguments {
@@ -41,6 +42,9 @@ pub fn arguments(data: &Path, durability: DurabilityArgument) -> ServeArguments 
         head: Some(data.to_owned()),
         durability,
         order_entry: any,
+        throttle_trader: ThrottleArgument::OFF,
+        throttle_market_maker: ThrottleArgument::OFF,
+        connections_per_address: ServeArguments::default().connections_max,
         market_data: any,
         http: any,
         ..ServeArguments::default()

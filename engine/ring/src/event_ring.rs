@@ -75,6 +75,10 @@ pub struct EventRing {
     idle: Idle,
 }
 
+/// How many events there were up to a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EventCount(u64);
+
 /// When an event may be seen.
 #[derive(Debug, Clone)]
 pub enum Release {
@@ -250,6 +254,18 @@ impl Publisher {
         }
     }
 
+    /// How many events were published.
+    pub fn published(&self) -> EventCount {
+        EventCount(self.place)
+    }
+
+    /// Makes the readers look: there is something to see beside events. Unless the core parks, they look by themselves.
+    pub fn wake_readers(&self) {
+        if self.ring.idle == Idle::Park {
+            self.ring.bell.ring();
+        }
+    }
+
     /// Whether events were discarded, because what had to be durable before them never will be.
     pub fn is_void(&self) -> bool {
         self.state == PublisherState::Void
@@ -350,6 +366,11 @@ impl EventReader {
             return if closed { Polled::Closed } else { Polled::Empty };
         }
         Polled::Empty
+    }
+
+    /// How many events were read. Of a gating reader: as many are published and released.
+    pub fn read(&self) -> EventCount {
+        EventCount(self.place)
     }
 
     /// The last command all of whose events are published.

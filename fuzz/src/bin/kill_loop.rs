@@ -11,6 +11,7 @@ use fuzz::flow::{self, Day};
 use fuzz::kills::{Kills, RunError};
 use fuzz::load;
 use fuzz::process::{self, Spec};
+use fuzz::rejoin;
 use fuzz::verdict::{Row, Verdict};
 use indicatif::ProgressBar;
 use venue::arguments::DurabilityArgument;
@@ -43,7 +44,7 @@ struct Run {
     /// What acknowledgements promise.
     #[arg(long, value_enum, default_value_t = DurabilityArgument::Synced)]
     durability: DurabilityArgument,
-    /// In mode load: how many sessions trade.
+    /// In modes load and rejoin: how many sessions trade.
     #[arg(long, value_name = "COUNT", default_value_t = load::SESSIONS, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     sessions: u32,
     /// MiB of a journal segment: small ones are made quickly, at each start.
@@ -72,6 +73,9 @@ enum Mode {
     Flow,
     /// Many sessions trade at random; after each restart their logs have to agree with the journal.
     Load,
+    /// Many sessions of the client library trade at random and come back by themselves; in the end their logs have to
+    /// agree with the journal.
+    Rejoin,
 }
 
 impl Mode {
@@ -79,6 +83,7 @@ impl Mode {
         match self {
             Self::Flow => "flow",
             Self::Load => "load",
+            Self::Rejoin => "rejoin",
         }
     }
 }
@@ -108,6 +113,7 @@ fn main() -> ExitCode {
         return match mode {
             Mode::Flow => process::serve(&data, durability, segment_mib, flow::commands),
             Mode::Load => process::serve(&data, durability, segment_mib, load::commands),
+            Mode::Rejoin => process::serve(&data, durability, segment_mib, rejoin::commands),
         }
         .into();
     }
@@ -169,6 +175,10 @@ fn kill_venue(run: &Run, seed: u64, rounds: u64, what: &mut String) -> Result<(V
             *what = format!("{} sessions", run.sessions);
             load::run(&spec, seed, rounds, run.sessions)
         }
+        Mode::Rejoin => rejoin::run(&spec, seed, rounds, run.sessions).map(|(verdict, kills, said)| {
+            *what = said;
+            (verdict, kills)
+        }),
     };
     if !matches!(&outcome, Ok((verdict, _)) if verdict.agrees()) {
         eprintln!("seed {seed}: the venue's folder is left: {}", folder.keep().display());

@@ -16,6 +16,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
 use ed25519_dalek::{Signer, SigningKey};
@@ -46,6 +47,7 @@ const NAMES: std::ops::RangeInclusive<u64> = 1..=6;
 const QUESTIONS: std::ops::RangeInclusive<u16> = 206..=209;
 const BOOKS: [InstrumentId; 2] = [InstrumentId(1), InstrumentId(2)];
 const START: Timestamp = Timestamp(1_790_000_000_000_000_000);
+const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const LIMITS: SessionLimits = SessionLimits { retransmit_max: 5, ..SessionLimits::DEFAULT };
 
 /// One of the two traders: session, key and account of its own.
@@ -200,7 +202,7 @@ impl World {
 
     fn connect(&mut self, trader: Trader) {
         self.current[trader.index()] = self.links.len();
-        let session = Session::new(LIMITS, self.now);
+        let session = Session::new(LIMITS, ADDRESS, self.now);
         let decoder = FrameDecoder::new();
         self.links.push(Link { trader, session, decoder, opened: None, is_closed: false, recovery: None });
     }
@@ -391,6 +393,8 @@ impl World {
                 assert!((1..=LIMITS.retransmit_max).contains(&count), "{count} reports");
                 assert_eq!(self.links[link].recovery.replace(count), None, "one retransmission at a time");
             }
+            Action::RequestCopies(range) => panic!("copies for a trader who reads none: {range:?}"),
+            Action::Record(failed) => assert_eq!(failed.address, ADDRESS),
             Action::Close(_) => {
                 self.links[link].is_closed = true;
                 self.links[link].opened = None;
@@ -469,7 +473,7 @@ impl World {
         let mut events: Vec<(EventHeader, Event)> = Vec::new();
         self.engine.apply(&Sequenced { stamp, value: command }, &mut events);
         for (header, event) in events {
-            self.view.apply(&event);
+            self.view.apply(&header, &event);
             self.route(&event);
             self.report(&header, &event);
         }
@@ -527,6 +531,7 @@ impl World {
                     Recipient::Session(session) => session == trader.session(),
                     Recipient::Key(key) => key == trader.key(),
                     Recipient::Everybody => true,
+                    Recipient::Copies(..) => false,
                 };
                 if let (true, Some(link)) = (is_for, self.open[trader.index()]) {
                     self.deliver(link, message.number, message.frame.clone());

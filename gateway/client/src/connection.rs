@@ -5,12 +5,14 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, crypto, version};
 use wire::frame::SESSION_FRAME_MAX;
 use wire::session::EstablishmentAck;
-use wire::{Flat, FrameDecoder, FrameError, RejectReason, SessionSequence, TerminationCode, Timestamp};
+use wire::{FrameError, RejectReason, SessionSequence, TerminationCode, Timestamp};
 
+use crate::link::{Link, NEVER, Next};
+use crate::request::{CommandMessage, QuestionMessage};
 use crate::session::{Credentials, News, Options, Resume, Session, Unexpected};
 
 pub use crate::session::News as Incoming;
@@ -24,12 +26,32 @@ pub enum Trust {
         name: ServerName<'static>,
         /// Whose certificates count.
         roots: Arc<RootCertStore>,
+        /// What the client itself shows; none: no certificate.
+        identity: Option<Arc<Identity>>,
     },
     /// Whoever is at the address: for a venue on the same machine that serves without TLS.
     PlainLoopback,
 }
 
+/// A client certificate and its key.
+#[derive(Debug)]
+pub struct Identity {
+    /// The certificate, and what leads from it to an authority.
+    pub certificates: Vec<CertificateDer<'static>>,
+    /// Its private key.
+    pub key: PrivateKeyDer<'static>,
+}
+
 impl Trust {
+    /// Shows the venue a client certificate, where the connection is protected.
+    #[must_use]
+    pub fn with_identity(mut self, shown: Identity) -> Self {
+        if let Self::Tls { identity, .. } = &mut self {
+            *identity = Some(Arc::new(shown));
+        }
+        self
+    }
+
     /// Trusts one certificate, such as the one in a venue's data folder.
     ///
     /// # Errors
@@ -38,13 +60,39 @@ impl Trust {
     pub fn certificate(name: ServerName<'static>, certificate: CertificateDer<'static>) -> Result<Self, rustls::Error> {
         let mut roots = RootCertStore::empty();
         roots.add(certificate)?;
-        Ok(Self::Tls { name, roots: Arc::new(roots) })
+        Ok(Self::Tls { name, roots: Arc::new(roots), identity: None })
     }
+
+    /// Whether it may be trusted at an address.
+    pub(crate) fn check(&self, address: SocketAddr) -> Result<(), ConnectError> {
+        match self {
+            Self::PlainLoopback if !address.ip().is_loopback() => Err(ConnectError::NotLoopback(address)),
+            Self::PlainLoopback | Self::Tls { .. } => Ok(()),
+        }
+    }
+}
+
+/// TLS 1.3 and nothing older.
+pub(crate) fn tls_config(
+    roots: &Arc<RootCertStore>,
+    identity: Option<&Identity>,
+) -> Result<Arc<ClientConfig>, rustls::Error> {
+    let config = ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
+        .with_protocol_versions(&[&version::TLS13])?
+        .with_root_certificates(Arc::clone(roots));
+    let config = match identity {
+        None => config.with_no_client_auth(),
+        Some(shown) => config.with_client_auth_cert(shown.certificates.clone(), shown.key.clone_key())?,
+    };
+    Ok(Arc::new(config))
 }
 
 /// Why there is no session.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
+    /// Nobody answers at the address.
+    #[error(transparent)]
+    Unreachable(io::Error),
     /// The connection failed.
     #[error(transparent)]
     Connection(#[from] Error),
@@ -77,7 +125,7 @@ pub enum Error {
 }
 
 /// How long the venue may take to accept a connection, to answer in the handshake, and to take what is written.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 enum Socket {
     Plain(TcpStream),
@@ -107,14 +155,10 @@ impl Socket {
     }
 }
 
-/// Later than any deadline.
-const NEVER: Timestamp = Timestamp(u64::MAX);
-
 /// One open session on one connection.
 pub struct Client {
     socket: Socket,
-    session: Session,
-    decoder: FrameDecoder<SESSION_FRAME_MAX>,
+    pub(crate) link: Link,
     opened: EstablishmentAck,
 }
 
@@ -132,15 +176,13 @@ impl Client {
         resume: Resume,
     ) -> Result<Self, ConnectError> {
         let mut socket = open(address, trust)?;
-        let mut session = Session::new(credentials, options, resume, now());
-        let mut decoder = FrameDecoder::new();
+        let mut link = Link::new(Session::new(credentials, options, resume, now()));
+        // Silence ends it: the session's own deadline.
         loop {
-            match receive(&mut socket, &mut session, &mut decoder, NEVER)? {
-                Some(News::Opened(opened)) => return Ok(Self { socket, session, decoder, opened }),
-                Some(News::Refused(reason)) => return Err(ConnectError::Refused(reason)),
-                Some(News::Ended(code)) => return Err(ConnectError::Ended(code)),
-                // The venue sends nothing else before the opening.
-                Some(News::Message(_) | News::NotApplied(..) | News::Lost(_)) | None => {}
+            if let Some(news) = receive(&mut socket, &mut link, NEVER)?
+                && let Some(opened) = opening(news)?
+            {
+                return Ok(Self { socket, link, opened });
             }
         }
     }
@@ -150,24 +192,34 @@ impl Client {
         &self.opened
     }
 
-    /// Sends a message; the number that its reports will answer.
+    /// Sends a command; the number that its reports will answer.
     ///
     /// # Errors
     ///
-    /// If the connection is lost. The message may have arrived: see [`Client::send_again`].
-    pub fn send<M: Flat>(&mut self, message: &M) -> Result<SessionSequence, Error> {
-        let number = self.session.send(message, now());
+    /// If the connection is lost. The command may have arrived: see [`Client::send_again`].
+    pub fn send<M: CommandMessage>(&mut self, message: &M) -> Result<SessionSequence, Error> {
+        let number = self.link.session.send(message, now());
         self.flush()?;
         Ok(number)
     }
 
-    /// Sends a message of an earlier connection again under its number: the venue applies it once.
+    /// Sends a command of an earlier connection again under its number: the venue applies it once.
     ///
     /// # Errors
     ///
     /// If the connection is lost.
-    pub fn send_again<M: Flat>(&mut self, number: SessionSequence, message: &M) -> Result<(), Error> {
-        self.session.send_again(number, message, now());
+    pub fn send_again<M: CommandMessage>(&mut self, number: SessionSequence, message: &M) -> Result<(), Error> {
+        self.link.session.send_again(number, message, now());
+        self.flush()
+    }
+
+    /// Asks a question.
+    ///
+    /// # Errors
+    ///
+    /// If the connection is lost. The question may be asked again.
+    pub fn ask<M: QuestionMessage>(&mut self, message: &M) -> Result<(), Error> {
+        self.link.session.ask(message, now());
         self.flush()
     }
 
@@ -178,7 +230,7 @@ impl Client {
     /// If the connection is lost.
     pub fn receive(&mut self) -> Result<Incoming, Error> {
         loop {
-            if let Some(news) = receive(&mut self.socket, &mut self.session, &mut self.decoder, NEVER)? {
+            if let Some(news) = receive(&mut self.socket, &mut self.link, NEVER)? {
                 return Ok(news);
             }
         }
@@ -190,19 +242,21 @@ impl Client {
     ///
     /// If the connection is lost.
     pub fn receive_within(&mut self, patience: Duration) -> Result<Option<Incoming>, Error> {
-        let patience_ns = u64::try_from(patience.as_nanos()).unwrap_or(u64::MAX);
-        let until = Timestamp(now().0.saturating_add(patience_ns));
-        receive(&mut self.socket, &mut self.session, &mut self.decoder, until)
+        self.receive_until(after(now(), patience))
+    }
+
+    pub(crate) fn receive_until(&mut self, until: Timestamp) -> Result<Option<Incoming>, Error> {
+        receive(&mut self.socket, &mut self.link, until)
     }
 
     /// How to go on after this connection is lost.
     pub fn resume(&self) -> Resume {
-        self.session.resume()
+        self.link.session.resume()
     }
 
-    /// The number of the next message.
+    /// The number of the next command.
     pub fn next_command(&self) -> SessionSequence {
-        self.session.next_command()
+        self.link.session.next_command()
     }
 
     /// Says goodbye, and waits until the venue has closed, or says nothing for ten seconds; how to open the session
@@ -212,33 +266,38 @@ impl Client {
     ///
     /// If the connection is lost before.
     pub fn close(mut self) -> Result<Resume, Error> {
-        self.session.terminate(now());
+        self.link.session.terminate(now());
         self.flush()?;
         let mut bytes = [0; SESSION_FRAME_MAX];
         self.socket.tcp().set_read_timeout(Some(PATIENCE))?;
         // Reports that come now are not taken in: they are there again at the next opening.
         while self.socket.read(&mut bytes).is_ok_and(|count| count > 0) {}
-        Ok(self.session.resume())
+        Ok(self.link.session.resume())
     }
 
-    fn flush(&mut self) -> Result<(), Error> {
-        Ok(self.socket.write(&self.session.take_out())?)
+    pub(crate) fn flush(&mut self) -> Result<(), Error> {
+        Ok(self.socket.write(&self.link.session.take_out())?)
+    }
+}
+
+/// What the venue's first news means: the session is open, or never will be. Nothing: neither yet.
+pub(crate) fn opening(news: News) -> Result<Option<EstablishmentAck>, ConnectError> {
+    match news {
+        News::Opened(opened) => Ok(Some(opened)),
+        News::Refused(reason) => Err(ConnectError::Refused(reason)),
+        News::Ended(code) => Err(ConnectError::Ended(code)),
+        // The venue sends nothing else before the opening.
+        News::Message(_) | News::NotApplied(..) | News::Lost(_) => Ok(None),
     }
 }
 
 fn open(address: SocketAddr, trust: &Trust) -> Result<Socket, ConnectError> {
-    if matches!(trust, Trust::PlainLoopback) && !address.ip().is_loopback() {
-        return Err(ConnectError::NotLoopback(address));
-    }
-    let stream = connect(address).map_err(Error::from)?;
+    trust.check(address)?;
+    let stream = connect(address).map_err(ConnectError::Unreachable)?;
     match trust {
         Trust::PlainLoopback => Ok(Socket::Plain(stream)),
-        Trust::Tls { name, roots } => {
-            let config = ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
-                .with_protocol_versions(&[&version::TLS13])?
-                .with_root_certificates(Arc::clone(roots))
-                .with_no_client_auth();
-            let connection = ClientConnection::new(Arc::new(config), name.clone())?;
+        Trust::Tls { name, roots, identity } => {
+            let connection = ClientConnection::new(tls_config(roots, identity.as_deref())?, name.clone())?;
             Ok(Socket::Tls(Box::new(StreamOwned::new(connection, stream))))
         }
     }
@@ -254,38 +313,35 @@ fn connect(address: SocketAddr) -> io::Result<TcpStream> {
 }
 
 /// The next news until a time; `None`: there is none by then.
-fn receive(
-    socket: &mut Socket,
-    session: &mut Session,
-    decoder: &mut FrameDecoder<SESSION_FRAME_MAX>,
-    until: Timestamp,
-) -> Result<Option<News>, Error> {
+fn receive(socket: &mut Socket, link: &mut Link, until: Timestamp) -> Result<Option<News>, Error> {
     loop {
-        session.heartbeat(now());
-        let out = session.take_out();
-        if !out.is_empty() {
-            socket.write(&out)?;
+        let now = now();
+        match link.next(now, until)? {
+            Next::Write(bytes) => socket.write(&bytes)?,
+            Next::News(news) => return Ok(Some(news)),
+            Next::Nothing => return Ok(None),
+            Next::Read(deadline) => {
+                // A socket takes no timeout of zero, and the systems' timers are no finer than this.
+                let patience = deadline.0.saturating_sub(now.0).max(1_000_000);
+                socket.tcp().set_read_timeout(Some(Duration::from_nanos(patience)))?;
+                read(socket, link)?;
+            }
         }
-        if let Some(news) = session.next_news() {
-            return Ok(Some(news));
+    }
+}
+
+fn read(socket: &mut Socket, link: &mut Link) -> Result<(), Error> {
+    match socket.read(link.vacant()) {
+        Ok(0) => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+        Ok(count) => {
+            link.filled(count);
+            Ok(())
         }
-        if let Some(frame) = decoder.next_frame()? {
-            session.frame(frame, now())?;
-            continue;
+        Err(error) if is_timeout(&error) => {
+            link.silent(now());
+            Ok(())
         }
-        let now_ns = now().0;
-        if now_ns >= until.0 {
-            return Ok(None);
-        }
-        // A socket takes no timeout of zero, and the systems' timers are no finer than this.
-        let patience = session.next_deadline().min(until).0.saturating_sub(now_ns).max(1_000_000);
-        socket.tcp().set_read_timeout(Some(Duration::from_nanos(patience)))?;
-        match socket.read(decoder.vacant()) {
-            Ok(0) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
-            Ok(count) => decoder.filled(count),
-            Err(error) if is_timeout(&error) => session.time(now()),
-            Err(error) => return Err(error.into()),
-        }
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -293,7 +349,12 @@ fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted)
 }
 
-fn now() -> Timestamp {
+/// The time, as the session takes it.
+pub(crate) fn now() -> Timestamp {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX))
+}
+
+pub(crate) fn after(now: Timestamp, patience: Duration) -> Timestamp {
+    Timestamp(now.0.saturating_add(u64::try_from(patience.as_nanos()).unwrap_or(u64::MAX)))
 }

@@ -19,6 +19,8 @@ use wire::{
     SessionId, SessionSequence, SessionVersion, Signature64, TerminationCode, Timestamp,
 };
 
+use crate::request::{CommandMessage, QuestionMessage};
+
 /// The most reports that are asked for at once; the venue's own bound.
 pub const RETRANSMIT_MAX: u64 = 1_000;
 
@@ -166,14 +168,19 @@ impl Session {
 
     /// How to go on after this connection. What was not taken as news comes again.
     pub fn resume(&self) -> Resume {
+        Resume::From { version: self.version, next_report: self.next_report() }
+    }
+
+    /// The next report that was not taken as news.
+    pub fn next_report(&self) -> SessionSequence {
         let waiting = self.news.iter().find_map(|news| match news {
             News::Message(message) => number_of(message),
             _ => None,
         });
-        Resume::From { version: self.version, next_report: waiting.unwrap_or(self.next_report) }
+        waiting.unwrap_or(self.next_report)
     }
 
-    /// The number of the next message.
+    /// The number of the next command.
     pub fn next_command(&self) -> SessionSequence {
         self.next_command
     }
@@ -184,16 +191,29 @@ impl Session {
         Timestamp((self.sent_at.0 + interval).min(self.heard_at.0 + 2 * interval))
     }
 
-    /// Sends a message; its number.
-    pub fn send<M: Flat>(&mut self, message: &M, now: Timestamp) -> SessionSequence {
+    /// Sends a command; its number.
+    pub fn send<M: CommandMessage>(&mut self, message: &M, now: Timestamp) -> SessionSequence {
         let number = self.next_command;
         self.write(message, now);
         self.next_command.0 += 1;
         number
     }
 
-    /// Sends a message again under its number, in case it did not arrive: it is applied once.
-    pub fn send_again<M: Flat>(&mut self, number: SessionSequence, message: &M, now: Timestamp) {
+    /// Asks a question. It has no number: whoever gets no answer may ask again.
+    pub fn ask<M: QuestionMessage>(&mut self, message: &M, now: Timestamp) {
+        self.write(message, now);
+    }
+
+    /// Gives no command a number below this: those that were used and not sent again are not applied.
+    pub fn skip_to(&mut self, number: SessionSequence, now: Timestamp) {
+        if number > self.next_command {
+            self.next_command = number;
+            self.write(&Sequence { next_sequence: number }, now);
+        }
+    }
+
+    /// Sends a command again under its number, in case it did not arrive: it is applied once.
+    pub fn send_again<M: CommandMessage>(&mut self, number: SessionSequence, message: &M, now: Timestamp) {
         let next = self.next_command.0.max(number.0 + 1);
         self.write(&Sequence { next_sequence: number }, now);
         self.write(message, now);
@@ -307,6 +327,8 @@ impl Session {
     fn opened(&mut self, ack: EstablishmentAck, now: Timestamp) {
         self.state = State::Open;
         self.next_command = ack.next_sequence;
+        // A venue that was restored from before counts on from there: what it says anew must not pass for said before.
+        self.next_report = self.next_report.min(ack.next_report_number);
         self.news.push_back(News::Opened(ack));
         self.ask_for_gap(ack.next_report_number.0, now);
     }
@@ -381,12 +403,14 @@ impl Session {
 }
 
 /// A report's number in the session's stream.
-fn number_of(message: &OrderEntryMessage) -> Option<SessionSequence> {
+pub(crate) fn number_of(message: &OrderEntryMessage) -> Option<SessionSequence> {
     match message {
         OrderEntryMessage::ExecutionReport(report) => report.report_number,
         OrderEntryMessage::OrderCancelReject(report) => report.report_number,
         OrderEntryMessage::OrderMassActionReport(report) => report.report_number,
         OrderEntryMessage::AccountBalance(report) => report.report_number,
+        OrderEntryMessage::BusinessMessageReject(reject) => reject.report_number,
+        OrderEntryMessage::KillSwitchReport(report) => report.report_number,
         _ => None,
     }
 }

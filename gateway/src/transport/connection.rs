@@ -1,6 +1,7 @@
 //! A socket, protected or not, with what was read and is not heard yet, and what was said and is not written yet.
 
 use std::io::{self, ErrorKind, Read, Write};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use engine::{SessionSequence, Timestamp};
@@ -9,10 +10,13 @@ use rustls::{ProtocolVersion, ServerConnection};
 use wire::frame::SESSION_FRAME_MAX;
 use wire::{Flat, FrameDecoder};
 
+use crate::answers::MassStatus;
 use crate::egress::FrameBytes;
+use crate::lockout::Origin;
 use crate::session::{Session, SessionLimits, State};
 use crate::transport::Security;
 use crate::transport::desk::ConnectionId;
+use crate::transport::tls::Fingerprint;
 
 /// Bytes that wait to be written before nothing more is read.
 const WRITE_AHEAD_MAX: usize = 64 << 10;
@@ -22,10 +26,13 @@ const WRITTEN_MAX: usize = 64 << 10;
 /// A connection.
 pub(crate) struct Connection {
     pub(crate) id: ConnectionId,
+    pub(crate) origin: Origin,
     pub(crate) session: Session,
     pub(crate) decoder: FrameDecoder<SESSION_FRAME_MAX>,
     /// None: the socket is closed, and only the core's answer is waited for.
     socket: Option<Socket>,
+    /// When a frame began that is not complete; never: there is none.
+    pub(crate) frame_begun: Timestamp,
     out: Vec<u8>,
     /// Bytes of `out` that are written, or the cryptography's.
     written: usize,
@@ -39,6 +46,12 @@ pub(crate) struct Connection {
     pub(crate) ready: bool,
     /// It is among those that are to be flushed.
     pub(crate) dirty: bool,
+    /// It is among those whose lists go on.
+    pub(crate) lists: bool,
+    /// The list of orders that is being told.
+    pub(crate) list: Option<MassStatus>,
+    /// The core has still to say what an account has.
+    pub(crate) awaits_balances: bool,
     /// When it is looked at next.
     pub(crate) timer: Timestamp,
     /// Nothing more is said; until when the last words may take, or the core's last answer.
@@ -48,7 +61,18 @@ pub(crate) struct Connection {
 struct Socket {
     stream: TcpStream,
     tls: Option<Box<ServerConnection>>,
+    /// The peer's certificate was looked for behind the handshake.
+    is_identified: bool,
     said_goodbye: bool,
+}
+
+impl Socket {
+    /// The peer's certificate, once, as soon as it has proved to have its key.
+    fn identify(&mut self) -> Option<Fingerprint> {
+        let tls = self.tls.as_ref().filter(|tls| !self.is_identified && !tls.is_handshaking())?;
+        self.is_identified = true;
+        tls.peer_certificates()?.first().map(Fingerprint::of)
+    }
 }
 
 /// What a look at a socket found.
@@ -78,10 +102,11 @@ impl Read for Reader<'_> {
 }
 
 impl Connection {
-    /// A connection that was made just now.
+    /// A connection that was made just now, from an address.
     pub(crate) fn new(
         id: ConnectionId,
         stream: TcpStream,
+        address: IpAddr,
         security: &Security,
         limits: SessionLimits,
         now: Timestamp,
@@ -92,9 +117,11 @@ impl Connection {
         };
         Ok(Self {
             id,
-            session: Session::new(limits, now),
+            origin: address.into(),
+            session: Session::new(limits, address, now),
             decoder: FrameDecoder::new(),
-            socket: Some(Socket { stream, tls, said_goodbye: false }),
+            socket: Some(Socket { stream, tls, is_identified: false, said_goodbye: false }),
+            frame_begun: Timestamp::NEVER,
             out: Vec::new(),
             written: 0,
             reported: 0,
@@ -102,6 +129,9 @@ impl Connection {
             peer_is_done: false,
             ready: false,
             dirty: false,
+            lists: false,
+            list: None,
+            awaits_balances: false,
             timer: Timestamp::NEVER,
             closing: None,
         })
@@ -113,7 +143,33 @@ impl Connection {
 
     /// Whether it may be read: who does not take what it is told is not listened to.
     pub(crate) fn listens(&self) -> bool {
-        self.readable && self.socket.is_some() && !self.is_closing() && self.backlog() < WRITE_AHEAD_MAX
+        self.readable && self.socket.is_some() && !self.is_closing() && !self.is_held_back()
+    }
+
+    fn is_held_back(&self) -> bool {
+        self.backlog() >= WRITE_AHEAD_MAX
+    }
+
+    /// All frames were taken out: what is left has begun by now. Whether it began just now.
+    pub(crate) fn frames_taken(&mut self, now: Timestamp) -> bool {
+        let begins = self.decoder.pending() > 0 && self.frame_begun == Timestamp::NEVER;
+        if begins {
+            self.frame_begun = now;
+        }
+        begins
+    }
+
+    /// When a frame that has begun has to be complete.
+    pub(crate) fn frame_deadline(&self, limits: &SessionLimits) -> Timestamp {
+        self.frame_begun.after(limits.frame_time_max)
+    }
+
+    /// A frame's time is over; whether the peer is to blame. If it was not listened to, the time begins anew.
+    pub(crate) fn lets_frames_wait(&mut self, now: Timestamp) -> bool {
+        if self.is_held_back() {
+            self.frame_begun = now;
+        }
+        !self.is_held_back()
     }
 
     /// Bytes that are said and not written.
@@ -134,11 +190,27 @@ impl Connection {
     /// Says a report, if the session is open.
     pub(crate) fn report<M: Flat>(&mut self, number: Option<SessionSequence>, message: &M, now: Timestamp) {
         if self.session.report(number, now) {
-            let at = self.out.len();
             self.reported += M::FRAME_LENGTH;
-            self.out.resize(at + M::FRAME_LENGTH, 0);
-            wire::encode(message, &mut self.out[at..]).expect("the buffer is as long as the frame");
+            self.append(message);
         }
+    }
+
+    /// Says what the peer has asked for, if the session is open.
+    pub(crate) fn answer<M: Flat>(&mut self, message: &M, now: Timestamp) {
+        if self.session.report(None, now) {
+            self.append(message);
+        }
+    }
+
+    fn append<M: Flat>(&mut self, message: &M) {
+        let at = self.out.len();
+        self.out.resize(at + M::FRAME_LENGTH, 0);
+        wire::encode(message, &mut self.out[at..]).expect("the buffer is as long as the frame");
+    }
+
+    /// Whether the list of orders may go on: whoever takes it slowly is told it slowly.
+    pub(crate) fn may_list(&self) -> bool {
+        self.list.is_some() && !self.is_closing() && !self.has_to_write()
     }
 
     /// Reads what is there, as much as fits.
@@ -150,6 +222,9 @@ impl Connection {
             Some(tls) => read_tls(tls, &mut reader, bytes),
         };
         let is_drained = reader.is_drained;
+        if let Some(fingerprint) = socket.identify() {
+            self.session.identify(fingerprint);
+        }
         let found = match read {
             Ok(0) => Reading::End,
             Ok(count) => Reading::Bytes(count),

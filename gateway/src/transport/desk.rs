@@ -2,11 +2,12 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use engine::command::Establish;
-use engine::{Command, CommandBody, Event, EventHeader, KeyId, Sequence, SessionId};
+use engine::command::{Establish, Role};
+use engine::{AccountId, Command, CommandBody, Event, EventHeader, KeyId, Sequence, SessionId};
 use wire::TerminationCode;
 
 use crate::egress::Recipient;
+use crate::rights::{Key, Rights};
 use crate::view::View;
 
 /// What a connection is told.
@@ -35,6 +36,8 @@ struct Login {
     key: KeyId,
     /// What the opening said; none while it is only a login.
     opening: Option<Establish>,
+    /// The accounts whose reports are copied to it.
+    copied: Vec<AccountId>,
 }
 
 impl Login {
@@ -43,7 +46,7 @@ impl Login {
             CommandBody::Establish(opening) => Some(opening),
             _ => None,
         };
-        Self { connection, key: command.header.author, opening }
+        Self { connection, key: command.header.author, opening, copied: Vec::new() }
     }
 
     /// Whether the core would grant `command` if this connection were lost. A replayed opening, or another key's, must
@@ -71,6 +74,45 @@ pub(crate) struct Logins {
     waiting: HashMap<SessionId, VecDeque<Login>>,
     /// Who speaks for an open session.
     open: HashMap<SessionId, Login>,
+    copies: Copies,
+}
+
+/// Which connections each account's reports are copied to; those of no account: every account's.
+#[derive(Debug, Default)]
+struct Copies(HashMap<AccountId, Vec<ConnectionId>>);
+
+impl Copies {
+    /// Most venues have no readers: this is all that a report costs there.
+    fn are_wanted(&self, account: AccountId) -> bool {
+        !self.0.is_empty() && self.readers(account).next().is_some()
+    }
+
+    fn readers(&self, account: AccountId) -> impl Iterator<Item = ConnectionId> + '_ {
+        let of = |account| self.0.get(&account).into_iter().flatten().copied();
+        of(AccountId::NONE).chain(of(account))
+    }
+
+    /// From now on a login reads what its key may; none: nothing more.
+    fn give(&mut self, login: &mut Login, key: Option<&Key>) {
+        let copied = key.map(readable).unwrap_or_default();
+        for account in core::mem::replace(&mut login.copied, copied) {
+            if let Some(readers) = self.0.get_mut(&account) {
+                readers.retain(|&connection| connection != login.connection);
+                if readers.is_empty() {
+                    self.0.remove(&account);
+                }
+            }
+        }
+        for &account in &login.copied {
+            self.0.entry(account).or_default().push(login.connection);
+        }
+    }
+}
+
+/// The accounts whose reports are copied to a key; only none where that is every account, so that each comes once.
+fn readable(key: &Key) -> Vec<AccountId> {
+    let accounts: Vec<AccountId> = key.copied_accounts().collect();
+    if accounts.contains(&AccountId::NONE) { vec![AccountId::NONE] } else { accounts }
 }
 
 impl Desk {
@@ -81,8 +123,8 @@ impl Desk {
     /// Takes in a released event: the view follows it, and an event of a session's state goes to whom it concerns.
     pub(crate) fn take_in(&mut self, header: &EventHeader, event: &Event, post: &mut Post) {
         self.released = header.id.sequence;
-        self.view.apply(event);
-        self.logins.route(event, post);
+        self.view.apply(header, event);
+        self.logins.route(event, self.view.rights(), post);
     }
 
     /// The command of the last event that was taken in.
@@ -108,7 +150,7 @@ impl Logins {
     pub(crate) fn leave(&mut self, session: SessionId, connection: ConnectionId) -> bool {
         let speaks = self.open.get(&session).is_some_and(|login| login.connection == connection);
         if speaks {
-            self.open.remove(&session);
+            self.close(session);
         }
         speaks
     }
@@ -117,7 +159,14 @@ impl Logins {
     pub(crate) fn take_over(&mut self, establish: &Command) -> Option<ConnectionId> {
         let session = establish.header.session;
         self.open.get(&session).filter(|login| login.yields_to(establish))?;
-        self.open.remove(&session).map(|login| login.connection)
+        self.close(session)
+    }
+
+    /// Nobody speaks for a session any more; who did.
+    fn close(&mut self, session: SessionId) -> Option<ConnectionId> {
+        let mut login = self.open.remove(&session)?;
+        self.copies.give(&mut login, None);
+        Some(login.connection)
     }
 
     /// Those that a message is for, if they are there.
@@ -128,18 +177,26 @@ impl Logins {
                 self.open.values().filter(|login| login.key == key).for_each(|login| each(login.connection));
             }
             Recipient::Everybody => self.open.values().for_each(|login| each(login.connection)),
+            Recipient::Copies(account, _) => self.copies.readers(account).for_each(each),
         }
     }
 
+    /// Whether anybody reads copies of an account's reports.
+    pub(crate) fn copies_are_wanted(&self, account: AccountId) -> bool {
+        self.copies.are_wanted(account)
+    }
+
     /// Routes an event of a session's state.
-    fn route(&mut self, event: &Event, post: &mut Post) {
+    fn route(&mut self, event: &Event, rights: &Rights, post: &mut Post) {
         match event {
             Event::SessionNegotiated(negotiated) => {
                 self.gone(negotiated.session, event, post);
                 self.answer(negotiated.session, event, post);
             }
             Event::SessionEstablished(established) => {
-                if let Some(login) = self.answer(established.session, event, post) {
+                if let Some(mut login) = self.answer(established.session, event, post) {
+                    let key = rights.key(login.key);
+                    self.copies.give(&mut login, key);
                     self.open.insert(established.session, login);
                 }
             }
@@ -150,14 +207,28 @@ impl Logins {
             Event::KeyRevoked(revoked) => {
                 let ended = Mail::Ended(TerminationCode::KeyRevoked);
                 self.recipients(Recipient::Key(revoked.command.key), |connection| post.push((connection, ended)));
+                self.give_again(revoked.command.key, rights);
+            }
+            Event::RoleGranted(granted) if granted.command.role == Role::DropCopy => {
+                self.give_again(granted.command.key, rights);
+            }
+            Event::RoleRevoked(revoked) if revoked.command.role == Role::DropCopy => {
+                self.give_again(revoked.command.key, rights);
             }
             _ => {}
         }
     }
 
+    /// A key's rights have changed.
+    fn give_again(&mut self, key: KeyId, rights: &Rights) {
+        for login in self.open.values_mut().filter(|login| login.key == key) {
+            self.copies.give(login, rights.key(key));
+        }
+    }
+
     /// Whoever spoke for the session does so no longer.
     fn gone(&mut self, session: SessionId, event: &Event, post: &mut Post) {
-        post.extend(self.open.remove(&session).map(|login| (login.connection, Mail::Core(*event))));
+        post.extend(self.close(session).map(|connection| (connection, Mail::Core(*event))));
     }
 
     fn answer(&mut self, session: SessionId, event: &Event, post: &mut Post) -> Option<Login> {
@@ -174,9 +245,9 @@ impl Logins {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use engine::command::{AdminNote, CancelOnDisconnect, RevokeKey};
-    use engine::event::{KeyRevoked, SessionEstablished};
-    use engine::{CommandHeader, LoginNonce, Nanoseconds, SessionSequence, SessionVersion};
+    use engine::command::{AddKey, AdminNote, CancelOnDisconnect, GrantRole, KeyKind, RevokeKey, RevokeRole};
+    use engine::event::{KeyAdded, KeyRevoked, RoleGranted, RoleRevoked, SessionEstablished};
+    use engine::{CommandHeader, ExecId, LoginNonce, Nanoseconds, SessionSequence, SessionVersion};
 
     const SESSION: SessionId = SessionId(7);
     const KEY: KeyId = KeyId(5);
@@ -209,8 +280,12 @@ mod tests {
     }
 
     fn route(logins: &mut Logins, event: &Event) -> Post {
+        route_with(logins, event, &Rights::default())
+    }
+
+    fn route_with(logins: &mut Logins, event: &Event, rights: &Rights) -> Post {
         let mut post = Post::new();
-        logins.route(event, &mut post);
+        logins.route(event, rights, &mut post);
         post
     }
 
@@ -256,5 +331,62 @@ mod tests {
         let told = route(&mut logins, &KeyRevoked { author: KeyId::VENUE, command }.into());
         assert_eq!(told, [(FIRST, Mail::Ended(TerminationCode::KeyRevoked))]);
         assert!(logins.leave(SESSION, FIRST));
+    }
+
+    const ACCOUNTS: [AccountId; 2] = [AccountId(2), AccountId(3)];
+
+    /// Applies an event of rights, and routes it.
+    fn change(logins: &mut Logins, rights: &mut Rights, event: impl Into<Event>) {
+        let event = event.into();
+        rights.apply(&event);
+        route_with(logins, &event, rights);
+    }
+
+    fn granted(account: AccountId) -> RoleGranted {
+        let command = GrantRole { key: KEY, role: Role::DropCopy, account, note: AdminNote::NONE };
+        RoleGranted { author: KeyId::VENUE, command }
+    }
+
+    fn revoked(account: AccountId) -> RoleRevoked {
+        let command = RevokeRole { key: KEY, role: Role::DropCopy, account, note: AdminNote::NONE };
+        RoleRevoked { author: KeyId::VENUE, command }
+    }
+
+    /// Whom copies of both accounts' reports are for.
+    fn readers(logins: &Logins) -> [Vec<ConnectionId>; 2] {
+        ACCOUNTS.map(|account| {
+            let mut found = Vec::new();
+            logins.recipients(Recipient::Copies(account, ExecId(1)), |connection| found.push(connection));
+            assert_eq!(logins.copies_are_wanted(account), !found.is_empty());
+            found
+        })
+    }
+
+    #[test]
+    fn copies_follow_the_rights_of_keys_and_end_with_the_session() {
+        let (mut logins, mut rights) = (Logins::default(), Rights::default());
+        let command = AddKey { key: KEY, kind: KeyKind::Ed25519, public_key: [7; 32], note: AdminNote::NONE };
+        change(&mut logins, &mut rights, KeyAdded { author: KeyId::VENUE, command });
+        change(&mut logins, &mut rights, granted(ACCOUNTS[0]));
+        assert_eq!(readers(&logins), [vec![], vec![]]);
+        logins.expect_answer(&opening(KEY, 1, 10), FIRST);
+        route_with(&mut logins, &established(), &rights);
+        assert_eq!(readers(&logins), [vec![FIRST], vec![]]);
+        // Once, although it has two rights to the first account's.
+        change(&mut logins, &mut rights, granted(AccountId::NONE));
+        assert_eq!(readers(&logins), [vec![FIRST], vec![FIRST]]);
+        change(&mut logins, &mut rights, revoked(AccountId::NONE));
+        assert_eq!(readers(&logins), [vec![FIRST], vec![]]);
+        // The session goes on in another connection.
+        logins.expect_answer(&opening(KEY, 1, 11), SECOND);
+        assert_eq!(logins.take_over(&opening(KEY, 1, 11)), Some(FIRST));
+        assert_eq!(readers(&logins), [vec![], vec![]]);
+        route_with(&mut logins, &established(), &rights);
+        assert_eq!(readers(&logins), [vec![SECOND], vec![]]);
+        let command = RevokeKey { key: KEY, note: AdminNote::NONE };
+        change(&mut logins, &mut rights, KeyRevoked { author: KeyId::VENUE, command });
+        assert_eq!(readers(&logins), [vec![], vec![]]);
+        assert!(logins.leave(SESSION, SECOND));
+        assert!(logins.copies.0.is_empty());
     }
 }

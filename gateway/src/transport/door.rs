@@ -5,36 +5,43 @@
 //!   sleep   in the network's poll; the core wakes it by the event ring's bell, a search by its answer
 //! ```
 //!
+//! Questions are answered from the view, between two events. What has many parts is told a part at a time, the next when
+//! the one before is written. The core alone knows balances: it is asked, and its answer waits for its place among the
+//! events.
+//!
 //! A connection's reports of a turn leave in one write. Nothing here waits for a peer: what a socket does not take stays
 //! with its connection, and too much of it ends that.
 
+mod questions;
+
 use std::collections::VecDeque;
 use std::io;
-use std::net::Shutdown;
+use std::net::{IpAddr, Shutdown};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use engine::command::{Disconnect, DisconnectReason};
-use engine::{Command, CommandBody, Nanoseconds, SessionSequence, SessionVersion, Timestamp};
+use engine::{AccountId, Command, CommandBody, Nanoseconds, SessionSequence, SessionVersion, Timestamp};
 use mio::event::Source;
 use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Registry, Token, Waker};
 use ring::{Admission, CommandRing, EventReader, Idle, Polled, Wake};
 use slab::Slab;
-use wire::order_entry::BusinessMessageReject;
-use wire::{EdgeReason, Flat, Indicator, TerminationCode, Text48};
+use wire::{EdgeReason, Flat, Indicator, TerminationCode};
 
-use crate::egress::{self, FrameBytes, Outgoing, Outlet, Recipient, Sending};
+use crate::copies::CopyRange;
+use crate::egress::{self, CopiesAgain, FrameBytes, Outgoing, Outlet, Recipient, Sending};
 use crate::history::ReportRange;
 use crate::hops::HopWatch;
-use crate::question::Question;
-use crate::session::{Action, Input};
-use crate::transport::Config;
+use crate::session::{Action, Input, State};
+use crate::transport::attendance::{Attendance, Places, Room};
+use crate::transport::balances::Balances;
 use crate::transport::connection::{Connection, Reading};
 use crate::transport::desk::{ConnectionId, Desk, Logins, Mail, Post};
-use crate::transport::searches::{Answer, Searches};
+use crate::transport::searches::{Answer, Searches, Wanted};
 use crate::transport::timers::Timers;
+use crate::transport::{Config, TurnedAway};
 use crate::view::View;
 
 /// Bytes that are read at once.
@@ -108,9 +115,11 @@ pub(crate) struct Door {
     ended: bool,
     desk: Desk,
     connections: Connections,
+    attendance: Attendance,
     next_serial: u64,
     timers: Timers,
     searches: Searches,
+    balances: Balances,
     /// Disconnects that did not get into the ring.
     owed: VecDeque<Command>,
     doorbell: Arc<dyn Wake>,
@@ -136,6 +145,8 @@ struct Connections {
     dirty: Vec<usize>,
     /// Those that may have something to read.
     ready: VecDeque<ConnectionId>,
+    /// Those whose lists go on.
+    listing: VecDeque<ConnectionId>,
 }
 
 impl Connections {
@@ -150,6 +161,17 @@ impl Connections {
         {
             connection.ready = true;
             self.ready.push_back(connection.id);
+        }
+    }
+
+    /// Its list goes on, if it has one.
+    fn go_on_listing(&mut self, place: usize) {
+        if let Some(connection) = self.all.get_mut(place)
+            && connection.may_list()
+            && !connection.lists
+        {
+            connection.lists = true;
+            self.listing.push_back(connection.id);
         }
     }
 
@@ -181,14 +203,20 @@ impl Outlet for Delivery<'_> {
             }
         });
     }
+
+    fn is_copied(&self, account: AccountId) -> bool {
+        self.logins.copies_are_wanted(account)
+    }
 }
 
 impl Door {
     pub(crate) fn new(parts: Parts) -> io::Result<Self> {
         let Parts { config, poll, mut listener, commands, events, view, searches, doorbell, stop, hops } = parts;
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+        let places = Places { in_all: config.connections_max, per_address: config.connections_per_address };
         Ok(Self {
             now: config.clock.now(),
+            balances: Balances::new(config.balances.clone()),
             config,
             poll,
             listener: Some(listener),
@@ -198,6 +226,7 @@ impl Door {
             ended: false,
             desk: Desk::new(view),
             connections: Connections::default(),
+            attendance: Attendance::new(places),
             next_serial: 0,
             timers: Timers::default(),
             searches,
@@ -227,6 +256,7 @@ impl Door {
             self.answer_searches();
             self.retry_owed();
             self.take_in_events();
+            self.go_on_listing();
             self.look_at_timers();
             self.flush();
         }
@@ -246,6 +276,8 @@ impl Door {
             Idle::Park if self.ended => self.poll.poll(found, Some(limit)),
             Idle::Park => match self.events.arm(&self.doorbell) {
                 true => {
+                    // The core rings the same bell behind an answer.
+                    let limit = if self.balances.has_answer() { Duration::ZERO } else { limit };
                     let outcome = self.poll.poll(found, Some(limit));
                     self.events.disarm(&self.doorbell);
                     outcome
@@ -274,7 +306,9 @@ impl Door {
     fn sleep_limit(&self) -> Duration {
         let has_work = !self.connections.ready.is_empty()
             || !self.connections.dirty.is_empty()
+            || !self.connections.listing.is_empty()
             || self.searches.has_answer()
+            || self.balances.has_answer()
             || self.accept_again <= self.now;
         if has_work || !self.ended && self.events.has_news() {
             return Duration::ZERO;
@@ -323,7 +357,7 @@ impl Door {
             }
             let Some(listener) = &self.listener else { return };
             match listener.accept() {
-                Ok((stream, _)) => self.let_in(stream),
+                Ok((stream, address)) => self.let_in(stream, address.ip()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.accept_again = Timestamp::NEVER,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => self.accept_again = self.now.after(ACCEPT_PAUSE),
@@ -332,8 +366,8 @@ impl Door {
     }
 
     /// One that is too many, or that the system refuses, is closed as it came.
-    fn let_in(&mut self, mut stream: mio::net::TcpStream) {
-        if self.connections.all.len() >= self.config.connections_max || stream.set_nodelay(true).is_err() {
+    fn let_in(&mut self, mut stream: mio::net::TcpStream, address: IpAddr) {
+        if !self.make_room(address) || stream.set_nodelay(true).is_err() {
             return;
         }
         let entry = self.connections.all.vacant_entry();
@@ -343,10 +377,36 @@ impl Door {
             return;
         }
         let Config { security, limits, .. } = &self.config;
-        let Ok(connection) = Connection::new(id, stream, security, *limits, self.now) else { return };
+        let Ok(connection) = Connection::new(id, stream, address, security, *limits, self.now) else { return };
         self.next_serial += 1;
+        self.attendance.came(id, connection.origin);
         entry.insert(connection);
         self.set_timer(id);
+    }
+
+    /// Whether there is room for one more, if need be in the place of one that has not opened a session.
+    fn make_room(&mut self, address: IpAddr) -> bool {
+        let why = match self.attendance.room(address.into()) {
+            Room::Free => return true,
+            Room::InsteadOf(oldest) => {
+                self.displace(oldest);
+                return true;
+            }
+            Room::Full => TurnedAway::Full,
+            Room::FullForAddress => TurnedAway::FullForAddress,
+        };
+        self.config.watch.turned_away(address, why);
+        false
+    }
+
+    /// Ends a connection without a word, and at once.
+    fn displace(&mut self, id: ConnectionId) {
+        self.hear(id, Input::Closed);
+        if let Some(connection) = self.connections.get(id) {
+            connection.closing = Some(self.now);
+            self.config.watch.turned_away(connection.session.address(), TurnedAway::Displaced);
+        }
+        self.end(id);
     }
 
     /// A handshake takes as long as thousands of events: the core does not wait for many of them.
@@ -394,6 +454,10 @@ impl Door {
             bytes = &bytes[taken..];
             self.hear_frames(id);
         }
+        let now = self.now;
+        if self.connections.get(id).is_some_and(|connection| connection.frames_taken(now)) {
+            self.set_timer(id);
+        }
     }
 
     fn hear_frames(&mut self, id: ConnectionId) {
@@ -402,7 +466,10 @@ impl Door {
                 return;
             };
             let input = match connection.decoder.next_frame() {
-                Ok(Some(frame)) => Input::Frame(frame),
+                Ok(Some(frame)) => {
+                    connection.frame_begun = Timestamp::NEVER;
+                    Input::Frame(frame)
+                }
                 Ok(None) => return,
                 Err(_) => Input::NoFrame,
             };
@@ -439,6 +506,7 @@ impl Door {
         if connection.listens() {
             self.connections.make_ready(place);
         }
+        self.connections.go_on_listing(place);
     }
 
     /// What is left of a connection on which nothing more is said.
@@ -451,6 +519,7 @@ impl Door {
         if connection.has_socket() && (connection.finish() || is_over) {
             // The peer may be gone, or not read: either way the connection ends here.
             if let Some(mut stream) = connection.close() {
+                self.attendance.left(id, connection.origin);
                 let _ = stream.shutdown(Shutdown::Write);
                 let _ = stream.deregister(self.poll.registry());
             }
@@ -491,6 +560,8 @@ impl Door {
                 Action::Send(frame) => self.say(id, &frame),
                 Action::Answer(question) => self.answer(id, &question),
                 Action::RequestReports { version, from, count } => self.search(id, version, from, count),
+                Action::RequestCopies(range) => self.searches.ask(id, Wanted::Copies(range), self.desk.released()),
+                Action::Record(failed) => self.config.watch.login_failed(&failed),
                 // The next flush sees that the session is closing.
                 Action::Close(_) => self.connections.soil(id.place),
             }
@@ -504,23 +575,10 @@ impl Door {
         }
     }
 
-    fn answer(&mut self, id: ConnectionId, question: &Question) {
-        let refusal = BusinessMessageReject {
-            answered_sequence: None,
-            reference_id: question.request_id(),
-            transact_time: self.now.into(),
-            text: Text48::new("questions are not answered yet"),
-            reference_tag: None,
-            reference_template: question.template(),
-            reject_reason: EdgeReason::UnsupportedMessage.into(),
-        };
-        self.say(id, &egress::frame(&refusal));
-    }
-
     fn search(&mut self, id: ConnectionId, version: SessionVersion, from: SessionSequence, count: u64) {
         if let Some(session) = self.connections.get(id).and_then(|connection| connection.session.session()) {
             let range = ReportRange { session, version, from, count };
-            self.searches.ask(id, range, self.desk.released());
+            self.searches.ask(id, Wanted::Reports(range), self.desk.released());
         }
     }
 
@@ -606,9 +664,13 @@ impl Door {
         let sending = Sending { durability: self.config.durability, possible_duplicate: Indicator::No };
         let mut taken = 0;
         while taken < EVENTS_PER_TURN && !self.ended {
+            let read = self.events.read();
             match self.events.poll() {
                 Polled::Event(header, event) => {
                     taken += 1;
+                    if self.balances.are_awaited() {
+                        self.tell_balances(read);
+                    }
                     self.desk.take_in(&header, &event, &mut self.post);
                     if !self.post.is_empty() {
                         self.deliver_post();
@@ -617,9 +679,16 @@ impl Door {
                     let mut delivery = Delivery { logins: &desk.logins, connections, now: *now };
                     egress::messages(&header, &event, &desk.view, sending, &mut delivery);
                 }
-                Polled::Empty => break,
+                Polled::Empty => {
+                    self.tell_balances(read);
+                    break;
+                }
                 Polled::Lapped(_) => unreachable!("the core waits for a gating reader"),
-                Polled::Closed => self.ended = true,
+                Polled::Closed => {
+                    self.ended = true;
+                    self.tell_balances(read);
+                    self.give_up_balances();
+                }
             }
         }
         if taken > 0 {
@@ -631,18 +700,36 @@ impl Door {
         let mut post = core::mem::take(&mut self.post);
         for (id, mail) in post.drain(..) {
             match mail {
-                Mail::Core(event) => self.hear(id, Input::Core(&event)),
+                Mail::Core(event) => {
+                    self.hear(id, Input::Core(&event));
+                    self.note_opening(id);
+                }
                 Mail::Ended(code) => self.hear(id, Input::Ended(code)),
             }
         }
         self.post = post;
     }
 
+    fn note_opening(&mut self, id: ConnectionId) {
+        let state = self.connections.get(id).map(|connection| connection.session.state());
+        if state == Some(State::Established) {
+            self.attendance.opened(id);
+        }
+    }
+
     fn answer_searches(&mut self) {
         if let Some(answer) = self.searches.answer() {
-            let Answer { connection, range, .. } = answer;
-            let found = answer.found.and_then(|events| self.frames(&events, &range));
-            self.hear(connection, Input::Recovered(found.ok_or(EdgeReason::RetransmitTooOld)));
+            let Answer { connection, wanted, found } = answer;
+            let too_old = EdgeReason::RetransmitTooOld;
+            let input = match wanted {
+                Wanted::Reports(range) => {
+                    Input::Recovered(found.and_then(|events| self.frames(&events, &range)).ok_or(too_old))
+                }
+                Wanted::Copies(range) => {
+                    Input::Copied(found.and_then(|events| self.copies(&events, range)).ok_or(too_old))
+                }
+            };
+            self.hear(connection, input);
         }
     }
 
@@ -662,11 +749,23 @@ impl Door {
         whole.then(|| messages.into_iter().map(|message| message.frame).collect())
     }
 
+    /// Copies of an account's reports of a range, if all of them are there.
+    fn copies(&self, events: &[(engine::EventHeader, engine::Event)], range: CopyRange) -> Option<Vec<FrameBytes>> {
+        let sending = Sending { durability: self.config.durability, possible_duplicate: Indicator::Yes };
+        let mut copies = CopiesAgain::new(range);
+        for (header, event) in events {
+            egress::messages(header, event, &self.desk.view, sending, &mut copies);
+        }
+        copies.into_frames()
+    }
+
     // Time and the end.
 
     fn set_timer(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.get(id) else { return };
-        let deadline = connection.closing.unwrap_or_else(|| connection.session.next_deadline());
+        let deadline = connection
+            .closing
+            .unwrap_or_else(|| connection.session.next_deadline().min(connection.frame_deadline(&self.config.limits)));
         if deadline < connection.timer {
             connection.timer = deadline;
             self.timers.set(deadline, id);
@@ -683,6 +782,10 @@ impl Door {
                 self.end(id);
             } else if connection.session.next_deadline() <= self.now {
                 self.hear(id, Input::Time);
+            } else if connection.frame_deadline(&self.config.limits) <= self.now
+                && connection.lets_frames_wait(self.now)
+            {
+                self.hear(id, Input::NoFrame);
             } else {
                 self.set_timer(id);
             }

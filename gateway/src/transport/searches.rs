@@ -9,6 +9,7 @@ use crossbeam_queue::SegQueue;
 use engine::{Event, EventHeader, Sequence};
 use ring::Wake;
 
+use crate::copies::CopyRange;
 use crate::history::{ReportHistory, ReportRange};
 use crate::transport::desk::ConnectionId;
 
@@ -18,20 +19,29 @@ const AT_ONCE: usize = 64;
 /// What a search found; nothing: not all of it is kept, or it cannot be read.
 pub(crate) type Found = Option<Vec<(EventHeader, Event)>>;
 
+/// What is searched for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Wanted {
+    /// A session's reports.
+    Reports(ReportRange),
+    /// An account's reports, to be copied.
+    Copies(CopyRange),
+}
+
 /// Whoever asked, for what, and what was found.
 pub(crate) struct Answer {
     pub(crate) connection: ConnectionId,
-    pub(crate) range: ReportRange,
+    pub(crate) wanted: Wanted,
     pub(crate) found: Found,
 }
 
 struct Search {
     connection: ConnectionId,
-    range: ReportRange,
+    wanted: Wanted,
     released: Sequence,
 }
 
-/// The searches of a server. A connection has one at a time, which bounds them.
+/// The searches of a server. A connection has one of each kind at a time, which bounds them.
 pub(crate) struct Searches {
     reports: Arc<dyn ReportHistory>,
     answers: Arc<SegQueue<Answer>>,
@@ -47,8 +57,8 @@ impl Searches {
     }
 
     /// Searches for reports of commands up to `released`.
-    pub(crate) fn ask(&mut self, connection: ConnectionId, range: ReportRange, released: Sequence) {
-        self.waiting.push_back(Search { connection, range, released });
+    pub(crate) fn ask(&mut self, connection: ConnectionId, wanted: Wanted, released: Sequence) {
+        self.waiting.push_back(Search { connection, wanted, released });
         self.start();
     }
 
@@ -74,18 +84,21 @@ impl Searches {
         }
     }
 
-    fn spawn(&self, Search { connection, range, released }: Search) {
+    fn spawn(&self, Search { connection, wanted, released }: Search) {
         let (reports, answers, waker) = (Arc::clone(&self.reports), Arc::clone(&self.answers), Arc::clone(&self.waker));
         let search = move || {
             // Whoever asked is answered, come what may.
-            let search = AssertUnwindSafe(|| reports.reports(&range, released));
+            let search = AssertUnwindSafe(|| match &wanted {
+                Wanted::Reports(range) => reports.reports(range, released),
+                Wanted::Copies(range) => reports.copies(range, released),
+            });
             let found = catch_unwind(search).ok().and_then(Result::ok);
-            answers.push(Answer { connection, range, found });
+            answers.push(Answer { connection, wanted, found });
             waker.wake();
         };
         // Nobody waits for it when the venue stops.
         if Builder::new().name("report-search".to_owned()).spawn(search).is_err() {
-            self.answers.push(Answer { connection, range, found: None });
+            self.answers.push(Answer { connection, wanted, found: None });
             self.waker.wake();
         }
     }

@@ -10,7 +10,7 @@ use rust_decimal::Decimal;
 
 use crate::admin::tool::AdminArguments;
 use crate::admin::value::TimeText;
-pub use crate::config::{DurabilityArgument, IdleArgument, OrderEntrySecurity, ServeArguments};
+pub use crate::config::{DurabilityArgument, IdleArgument, OrderEntrySecurity, ServeArguments, ThrottleArgument};
 
 /// A trading venue: matching engine, journal, and the tools around them.
 #[derive(Debug, Parser)]
@@ -328,6 +328,17 @@ pub struct VenueArguments {
 /// What to do with orders.
 #[derive(Debug, Subcommand)]
 pub enum OrderCommand {
+    /// What changes something.
+    #[command(flatten)]
+    Trade(TradeCommand),
+    /// What only asks.
+    #[command(flatten)]
+    Ask(AskCommand),
+}
+
+/// What to do with orders.
+#[derive(Debug, Subcommand)]
+pub enum TradeCommand {
     /// Enter an order.
     New(NewOrderArguments),
     /// Change an open order's price or quantity.
@@ -338,6 +349,17 @@ pub enum OrderCommand {
     MassCancel(MassCancelArguments),
     /// Block the account and cancel everything that it has; an administrator lifts it.
     Kill(KillArguments),
+}
+
+/// What to ask of orders and balances.
+#[derive(Debug, Subcommand)]
+pub enum AskCommand {
+    /// Show an open order as it is.
+    Status(StatusArguments),
+    /// Show every open order of the account, or those in one instrument, oldest first.
+    List(ListArguments),
+    /// Show what the account has.
+    Balance(BalanceArguments),
 }
 
 /// Who trades where, and how to answer.
@@ -451,6 +473,36 @@ pub struct CancelArguments {
     /// Which order.
     #[command(flatten)]
     pub which: WhichOrder,
+}
+
+/// A question about an order.
+#[derive(Debug, Args)]
+pub struct StatusArguments {
+    /// Who, where.
+    #[command(flatten)]
+    pub trader: TraderArguments,
+    /// Which order.
+    #[command(flatten)]
+    pub which: WhichOrder,
+}
+
+/// A question about all orders.
+#[derive(Debug, Args)]
+pub struct ListArguments {
+    /// Who, where.
+    #[command(flatten)]
+    pub trader: TraderArguments,
+    /// Only in this instrument: its name or its number.
+    #[arg(long, value_name = "NAME")]
+    pub instrument: Option<String>,
+}
+
+/// A question about balances.
+#[derive(Debug, Args)]
+pub struct BalanceArguments {
+    /// Who, where.
+    #[command(flatten)]
+    pub trader: TraderArguments,
 }
 
 /// A mass cancel.

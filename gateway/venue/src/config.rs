@@ -5,14 +5,18 @@
 //! is one truth about what an option may be.
 
 use std::ffi::OsString;
+use std::fmt::{self, Display};
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use clap::parser::ValueSource;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, ValueEnum};
+use gateway::throttle::Rate;
 use ring::Idle;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
@@ -65,6 +69,24 @@ pub struct ServeArguments {
     /// How order entry is protected. Without TLS its address has to be a loopback address: for measurements on one machine.
     #[arg(long, value_enum, default_value_t = OrderEntrySecurity::Tls)]
     pub order_entry_security: OrderEntrySecurity,
+    /// A PEM file of authorities: whoever connects to order entry needs a client certificate of one of them, besides a key.
+    /// Without it a client certificate is optional, and counts for keys that are certificates alone.
+    #[arg(long, value_name = "FILE", conflicts_with = "demo")]
+    pub client_ca: Option<PathBuf>,
+    /// Orders and amends a second of a session, and how many at once; cancels have as many of their own. What is beyond is
+    /// refused, and twice as much ends the session. `off`: no bounds.
+    #[arg(long, value_name = "RATE[/BURST]", default_value = "1000")]
+    pub throttle_trader: ThrottleArgument,
+    /// The same of a session whose key is a market maker's.
+    #[arg(long, value_name = "RATE[/BURST]", default_value = "20000")]
+    pub throttle_market_maker: ThrottleArgument,
+    /// Connections to order entry at once; further ones are closed as they come. A quarter may be without an open session;
+    /// then the oldest of these makes room.
+    #[arg(long, value_name = "N", default_value_t = 1_024, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=65_536))]
+    pub connections_max: usize,
+    /// Connections to order entry at once from one address, or from 64 bits of IPv6; further ones are closed as they come.
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=65_536))]
+    pub connections_per_address: usize,
     /// Where market data is published, QUIC over UDP. Port 0: any.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7002")]
     pub market_data: SocketAddr,
@@ -92,6 +114,40 @@ pub enum OrderEntrySecurity {
     Tls,
     /// Not at all, on a loopback address.
     PlainLoopback,
+}
+
+/// A rate and a burst, or no bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ThrottleArgument(pub Option<Rate>);
+
+impl ThrottleArgument {
+    /// No bounds.
+    pub const OFF: Self = Self(None);
+}
+
+impl FromStr for ThrottleArgument {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "off" {
+            return Ok(Self::OFF);
+        }
+        let (rate, burst) = text.split_once('/').unwrap_or((text, text));
+        let number = |what: &str, text: &str| {
+            let number: Option<NonZeroU32> = text.parse().ok();
+            number.ok_or_else(|| format!("{what} {text:?} is no whole number from 1; or say off"))
+        };
+        Ok(Self(Some(Rate::new(number("the rate", rate)?, number("the burst", burst)?))))
+    }
+}
+
+impl Display for ThrottleArgument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            None => f.write_str("off"),
+            Some(rate) => write!(f, "{}/{}", rate.count(), rate.burst()),
+        }
+    }
 }
 
 /// How idle threads wait.
@@ -271,6 +327,11 @@ impl ServeArguments {
             ("cores", if cores.is_empty() { "none".to_owned() } else { cores.join(",") }),
             ("order-entry", order_entry.to_string()),
             ("order-entry-security", name(&self.order_entry_security)),
+            ("client-ca", self.client_ca.as_ref().map_or("none".to_owned(), |file| file.display().to_string())),
+            ("throttle-trader", self.throttle_trader.to_string()),
+            ("throttle-market-maker", self.throttle_market_maker.to_string()),
+            ("connections-max", self.connections_max.to_string()),
+            ("connections-per-address", self.connections_per_address.to_string()),
             ("market-data", market_data.to_string()),
             ("http", http.to_string()),
             ("demo", demo.to_string()),
@@ -393,6 +454,9 @@ mod tests {
             ("durability = \"hopeful\"", "[possible values: buffered, synced]"),
             ("segment-mib = 0", "FILE, line 1: segment-mib: invalid value '0'"),
             ("segment-mib = 1025", "1025 is not in 1..=1024"),
+            ("throttle-trader = 0", "throttle-trader: invalid value '0'"),
+            ("throttle-trader = \"10/many\"", "the burst \"many\" is no whole number from 1; or say off"),
+            ("connections-max = 0", "connections-max: invalid value '0'"),
             ("cores = [-1]", "FILE, line 1: cores: invalid value '-1'"),
             ("cores = true", "FILE, line 1: cores: a boolean is no value here"),
             ("[cores]\nfirst = 1", "FILE, line 1: cores: a table is no value here"),
@@ -404,6 +468,19 @@ mod tests {
         }
         let missing = check(Path::new("no/such/file.toml")).unwrap_err();
         assert!(missing.to_string().starts_with("no/such/file.toml: No such file"), "{missing}");
+    }
+
+    #[test]
+    fn a_throttle_is_a_rate_with_or_without_a_burst_or_off() {
+        for (text, said) in [("100", "100/100"), ("100/5", "100/5"), ("off", "off")] {
+            assert_eq!(text.parse::<ThrottleArgument>().unwrap().to_string(), said);
+        }
+        let file = "throttle-trader = 7\nthrottle-market-maker = \"9/3\"";
+        let found = parsed(file, &["--throttle-trader", "off"]).unwrap();
+        assert_eq!(
+            (found.throttle_trader, found.throttle_market_maker.to_string()),
+            (ThrottleArgument::OFF, "9/3".to_owned())
+        );
     }
 
     #[test]

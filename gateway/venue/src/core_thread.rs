@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use engine::{Command, Engine, EventSink, Sequence, Sequenced, Timestamp};
+use gateway::balances::BalanceQuestions;
 use gateway::hops::{CoreMark, CoreMarks, is_sampled};
 use journal::{AppendError, Appender, Apply, Sequencer};
 use ring::{CommandRing, Publisher};
@@ -32,6 +33,8 @@ pub(crate) struct Core {
     pub(crate) stop: Arc<AtomicBool>,
     /// Where the marks of sampled commands are left.
     pub(crate) marks: Arc<CoreMarks>,
+    /// What the core is asked besides.
+    pub(crate) balances: Arc<BalanceQuestions>,
 }
 
 /// What is left of a core that has stopped.
@@ -60,9 +63,12 @@ impl Core {
             let last = self.engine.last().sequence;
             if last != before {
                 self.publisher.complete(last);
-            } else if stopping {
-                return Ok(());
-            } else {
+            }
+            let answered = self.answer();
+            if last == before && !answered {
+                if stopping {
+                    return Ok(());
+                }
                 self.idle();
             }
             batch.clear();
@@ -79,9 +85,18 @@ impl Core {
         Ok(stamp.sequence)
     }
 
+    /// Answers what is asked between two batches; whether anything was.
+    fn answer(&mut self) -> bool {
+        let answered = self.balances.are_waiting() && self.balances.answer(&self.engine, self.publisher.published());
+        if answered {
+            self.publisher.wake_readers();
+        }
+        answered
+    }
+
     fn idle(&mut self) {
         let limit = until(self.clock.now(), self.engine.next_deadline()).min(IDLE_MAX);
-        self.commands.wait(limit, || self.stop.load(Ordering::Acquire));
+        self.commands.wait(limit, || self.stop.load(Ordering::Acquire) || self.balances.are_waiting());
     }
 }
 

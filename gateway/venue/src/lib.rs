@@ -2,6 +2,8 @@
 //!
 //! It is a library so that a harness can embed what the program `rialto` runs.
 
+pub use client::decimal;
+
 pub mod admin;
 pub mod affinity;
 mod alarm;
@@ -11,9 +13,9 @@ pub mod clock;
 pub mod config;
 mod core_thread;
 pub mod data_folder;
-pub mod decimal;
 pub mod demo;
 pub mod demo_market;
+mod door_watch;
 pub mod exit;
 pub mod founding;
 pub mod history_tool;

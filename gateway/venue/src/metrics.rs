@@ -46,6 +46,8 @@ pub struct Metrics {
     rejects: Family<Reason, Counter>,
     events: Counter,
     admin_requests: Family<Status, Counter>,
+    login_failures: Family<Reason, Counter>,
+    turned_away: Family<Reason, Counter>,
     sequence: Gauge,
     admission: Gauge,
     spares: Gauge,
@@ -79,6 +81,8 @@ impl Default for Metrics {
             rejects: Family::default(),
             events: Counter::default(),
             admin_requests: Family::default(),
+            login_failures: Family::default(),
+            turned_away: Family::default(),
             sequence: Gauge::default(),
             admission: Gauge::default(),
             spares: Gauge::default(),
@@ -107,6 +111,10 @@ impl Default for Metrics {
         registry.register("rejects", "Commands refused, by reason", metrics.rejects.clone());
         registry.register("events", "Events counted since the start", metrics.events.clone());
         registry.register("admin_requests", "Requests of administrators, by status", metrics.admin_requests.clone());
+        let help = "Logins at order entry that the edge refused, by reason";
+        registry.register("login_failures", help, metrics.login_failures.clone());
+        let help = "Connections to order entry that were not kept, by reason";
+        registry.register("connections_turned_away", help, metrics.turned_away.clone());
         registry.register("sequence", "The last command whose events were counted", metrics.sequence.clone());
         let help = "What is let in: 0 everything, 1 cancels only, 2 nothing";
         registry.register("journal_admission", help, metrics.admission.clone());
@@ -171,6 +179,11 @@ impl Metrics {
             self.wall_ahead_ns.set(clock.wall_ahead_ns());
         }
         self.look_at_archive();
+        self.counted()
+    }
+
+    /// All of them as they were set last.
+    pub(crate) fn counted(&self) -> String {
         let mut text = String::new();
         // A string takes everything.
         let _ = encode(&mut text, &self.registry);
@@ -195,6 +208,16 @@ impl Metrics {
     /// Counts a request at the operator's door.
     pub(crate) fn count_admin_request(&self, status: u16) {
         self.admin_requests.get_or_create(&Status { status }).inc();
+    }
+
+    /// Counts a login that the edge refused.
+    pub(crate) fn count_login_failure(&self, reason: &'static str) {
+        self.count_reason(&self.login_failures, reason);
+    }
+
+    /// Counts a connection that was not kept.
+    pub(crate) fn count_turned_away(&self, reason: &'static str) {
+        self.count_reason(&self.turned_away, reason);
     }
 
     /// Counts an event.

@@ -7,8 +7,12 @@
 //! A command's last report does not say that it is the last, if the order may rest: it may have traded, and it may not.
 //! So a request that has to be refused is sent behind it, a cancel of an order that nobody has: what comes before that
 //! refusal is all there is. A session's reports come in the order of its commands.
+//!
+//! A question is answered by messages of which the last says so.
 
 mod answer;
+mod definitions;
+mod question;
 mod request;
 
 use std::time::{Duration, Instant};
@@ -18,7 +22,7 @@ use client::{Client, Error};
 use wire::order_entry::{OrderCancelRequest, OrderEntryMessage, SecurityDefinition};
 use wire::{AccountId, Block, ClientOrderId};
 
-use crate::arguments::{OrderCommand, TraderArguments};
+use crate::arguments::{OrderCommand, TradeCommand, TraderArguments};
 use crate::exit::Exit;
 use crate::reach::{self, ReachError};
 use answer::{Answer, Fence};
@@ -33,30 +37,34 @@ const DEFINITIONS_SILENCE: Duration = Duration::from_secs(1);
 
 /// Runs the command and prints what the venue answers.
 pub fn run(command: &OrderCommand) -> Exit {
+    let answered = match command {
+        OrderCommand::Trade(command) => trade(command),
+        OrderCommand::Ask(command) => question::ask(command),
+    };
+    answered.unwrap_or_else(|error| {
+        eprintln!("rialto: {error}");
+        error.exit()
+    })
+}
+
+fn trade(command: &TradeCommand) -> Result<Exit, ReachError> {
     let trader = trader(command);
-    match carry_out(command, trader) {
-        Ok(answer) => {
-            answer.print_end(trader.json);
-            if answer.is_refused() { Exit::Differs } else { Exit::Done }
-        }
-        Err(error) => {
-            eprintln!("rialto: {error}");
-            error.exit()
-        }
-    }
+    let answer = carry_out(command, trader)?;
+    answer.print_end(trader.json);
+    Ok(if answer.is_refused() { Exit::Differs } else { Exit::Done })
 }
 
-fn trader(command: &OrderCommand) -> &TraderArguments {
+fn trader(command: &TradeCommand) -> &TraderArguments {
     match command {
-        OrderCommand::New(arguments) => &arguments.trader,
-        OrderCommand::Amend(arguments) => &arguments.trader,
-        OrderCommand::Cancel(arguments) => &arguments.trader,
-        OrderCommand::MassCancel(arguments) => &arguments.trader,
-        OrderCommand::Kill(arguments) => &arguments.trader,
+        TradeCommand::New(arguments) => &arguments.trader,
+        TradeCommand::Amend(arguments) => &arguments.trader,
+        TradeCommand::Cancel(arguments) => &arguments.trader,
+        TradeCommand::MassCancel(arguments) => &arguments.trader,
+        TradeCommand::Kill(arguments) => &arguments.trader,
     }
 }
 
-fn carry_out(command: &OrderCommand, trader: &TraderArguments) -> Result<Answer, ReachError> {
+fn carry_out(command: &TradeCommand, trader: &TraderArguments) -> Result<Answer, ReachError> {
     let (mut client, account) = reach::order_entry(trader)?;
     let definitions = definitions(&mut client, request::instrument(command))?;
     let made = request::request(command, account, &definitions, reach::now());
@@ -68,7 +76,14 @@ fn carry_out(command: &OrderCommand, trader: &TraderArguments) -> Result<Answer,
         false => Fence::None,
     };
     answer.sent(number, fence);
-    hear_out(&mut client, &mut answer, trader.json)?;
+    hear_out(&mut client, |message| {
+        if let Some(line) = answer.take(message)
+            && !trader.json
+        {
+            println!("{line}");
+        }
+        answer.is_complete()
+    })?;
     // Whatever the goodbye meets, the answer is known.
     let _ = client.close();
     Ok(answer)
@@ -101,18 +116,13 @@ fn definitions(client: &mut Client, wanted: Option<&str>) -> Result<Vec<Security
     Ok(definitions)
 }
 
-fn hear_out(client: &mut Client, answer: &mut Answer, json: bool) -> Result<(), ReachError> {
+/// Takes what the venue says, until `take` has heard all that it wants.
+fn hear_out(client: &mut Client, mut take: impl FnMut(&OrderEntryMessage) -> bool) -> Result<(), ReachError> {
     let deadline = Instant::now() + ANSWER_MAX;
-    while !answer.is_complete() {
+    loop {
         let patience = deadline.saturating_duration_since(Instant::now());
         match client.receive_within(patience).map_err(lost)? {
-            Some(News::Message(message)) => {
-                if let Some(line) = answer.take(&message)
-                    && !json
-                {
-                    println!("{line}");
-                }
-            }
+            Some(News::Message(message)) if take(&message) => return Ok(()),
             Some(News::Ended(code)) => {
                 let reason = format!("the venue ended the session: {code:?}; what was sent may have arrived");
                 return Err(ReachError::Lost(reason));
@@ -126,7 +136,6 @@ fn hear_out(client: &mut Client, answer: &mut Answer, json: bool) -> Result<(), 
             None => {}
         }
     }
-    Ok(())
 }
 
 fn lost(error: Error) -> ReachError {

@@ -1,7 +1,8 @@
 //! Reports again: looked up in the event history, and by replaying the journal where that does not reach.
 //!
 //! [`HistoryReports`] goes backward over the events of the session's pages, from the last released command to the first
-//! report that is asked for. [`JournalHistory`] replays: slow and always right. It answers what the history no longer
+//! report that is asked for. An account's reports are numbered over all sessions and days, and whoever reads copies of
+//! them may ask for any: the first is found by bisection over the account's pages. [`JournalHistory`] replays: slow and always right. It answers what the history no longer
 //! keeps, and for a history that does not come along: one whose disk is full, or whose thread has stopped.
 //!
 //! One replay runs at a time, and answers everybody who had asked when it began: after a restart all sessions ask at
@@ -21,8 +22,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use engine::{Event, EventHeader, EventSink, Sequence};
+use gateway::copies::{CopyCollector, CopyRange};
 use gateway::history::{BackwardCollector, ReportCollector, ReportHistory, ReportRange};
-use journal::{Direction, HistoryError, Key, Query, Reader, Seek, rebuild};
+use journal::{Direction, History, HistoryError, Key, Query, Reader, Seek, rebuild};
 use ring::{Idle, Watermark};
 
 use crate::archive::SharedHistory;
@@ -64,32 +66,63 @@ impl HistoryReports {
         }
     }
 
-    /// Nothing if the history does not reach back so far.
-    fn look_up(&self, range: &ReportRange, released: Sequence) -> Result<Option<Reports>, HistoryError> {
-        let key = Some(Key::Session(range.session));
-        let to = Some(Seek::Sequence(released));
-        let Some(history) = self.history.get().filter(|history| history.last() >= released) else { return Ok(None) };
-        let mut collector = BackwardCollector::new(*range);
-        for event in history.events(&Query { key, from: None, to, direction: Direction::Backward }) {
-            let (header, event) = event?;
-            if collector.event(&header, &event).is_break() {
-                return Ok(Some(collector.into_found()));
-            }
+    /// What is found in the history, if that has come as far as `released`; none: it has not, cannot be read, or `look_up`
+    /// finds that it is kept in part.
+    fn find(
+        &self,
+        released: Sequence,
+        look_up: impl FnOnce(&History) -> Result<Option<Reports>, HistoryError>,
+    ) -> Option<Reports> {
+        if !self.reaches(released) {
+            return None;
         }
-        Ok((history.first() <= Sequence(1)).then(|| collector.into_found()))
+        let history = self.history.get().filter(|history| history.last() >= released)?;
+        look_up(&history).unwrap_or_else(|error| {
+            forget_index(&error);
+            None
+        })
     }
+}
+
+/// A session's reports; nothing if the history does not reach back so far.
+fn reports_in(history: &History, range: &ReportRange, released: Sequence) -> Result<Option<Reports>, HistoryError> {
+    let key = Some(Key::Session(range.session));
+    let to = Some(Seek::Sequence(released));
+    let mut collector = BackwardCollector::new(*range);
+    for event in history.events(&Query { key, from: None, to, direction: Direction::Backward }) {
+        let (header, event) = event?;
+        if collector.event(&header, &event).is_break() {
+            return Ok(Some(collector.into_found()));
+        }
+    }
+    Ok((history.first() <= Sequence(1)).then(|| collector.into_found()))
+}
+
+/// An account's reports, as far as they are kept: what is not is not replayed for, because anybody may ask for it at any
+/// time.
+fn copies_in(history: &History, range: &CopyRange, released: Sequence) -> Result<Option<Reports>, HistoryError> {
+    let key = Some(Key::Account(range.account));
+    let to = Some(Seek::Sequence(released));
+    let query = Query { key, from: None, to, direction: Direction::Forward };
+    let mut collector = CopyCollector::new(*range);
+    for event in history.events_near(&query, |event| range.stands(event))? {
+        let (header, event) = event?;
+        if collector.take(&header, &event).is_break() {
+            break;
+        }
+    }
+    Ok(Some(collector.into_found()))
 }
 
 impl ReportHistory for HistoryReports {
     fn reports(&self, range: &ReportRange, released: Sequence) -> Found {
-        if self.reaches(released) {
-            match self.look_up(range, released) {
-                Ok(Some(reports)) => return Ok(reports),
-                Ok(None) => {}
-                Err(error) => forget_index(&error),
-            }
-        }
-        self.replay.reports(range, released)
+        let found = self.find(released, |history| reports_in(history, range, released));
+        found.map_or_else(|| self.replay.reports(range, released), Ok)
+    }
+
+    fn copies(&self, range: &CopyRange, released: Sequence) -> Found {
+        let found = self.find(released, |history| copies_in(history, range, released));
+        found.map_or_else(|| self.replay.copies(range, released), Ok)
     }
 }
 
@@ -113,7 +146,7 @@ pub(crate) struct JournalHistory {
 }
 
 struct Asked {
-    range: ReportRange,
+    collector: Collector,
     released: Sequence,
     answer: Sender<Found>,
 }
@@ -125,15 +158,18 @@ impl JournalHistory {
     }
 
     fn answer(&self, asked: Vec<Asked>) {
-        let mut collectors: Collectors = asked.iter().map(|asked| ReportCollector::new(asked.range)).collect();
-        let outcome = self.replay(asked.iter().map(|asked| asked.released).max(), &mut collectors);
-        for (asked, collector) in asked.into_iter().zip(collectors.0) {
+        let released = asked.iter().map(|asked| asked.released).max();
+        let (collectors, answers): (Vec<_>, Vec<_>) =
+            asked.into_iter().map(|asked| (asked.collector, asked.answer)).unzip();
+        let mut collectors = Collectors(collectors);
+        let outcome = self.replay(released, &mut collectors);
+        for (answer, collector) in answers.into_iter().zip(collectors.0) {
             let found = match &outcome {
                 Ok(()) => Ok(collector.into_found()),
                 Err(error) => Err(io::Error::other(error.to_string())),
             };
             // Who asked may be gone.
-            let _ = asked.answer.send(found);
+            let _ = answer.send(found);
         }
     }
 
@@ -145,10 +181,10 @@ impl JournalHistory {
     }
 }
 
-impl ReportHistory for JournalHistory {
-    fn reports(&self, range: &ReportRange, released: Sequence) -> Found {
+impl JournalHistory {
+    fn ask(&self, collector: Collector, released: Sequence) -> Found {
         let (answer, found) = channel();
-        lock(&self.waiting).push(Asked { range: *range, released, answer });
+        lock(&self.waiting).push(Asked { collector, released, answer });
         let turn = lock(&self.turn);
         let asked = std::mem::take(&mut *lock(&self.waiting));
         // Nobody waits if whoever had the turn before took this request along.
@@ -160,14 +196,42 @@ impl ReportHistory for JournalHistory {
     }
 }
 
-/// Every request's reports, picked out of one replay.
-struct Collectors(Vec<ReportCollector>);
+impl ReportHistory for JournalHistory {
+    fn reports(&self, range: &ReportRange, released: Sequence) -> Found {
+        self.ask(Collector::Reports(ReportCollector::new(*range)), released)
+    }
 
-impl FromIterator<ReportCollector> for Collectors {
-    fn from_iter<I: IntoIterator<Item = ReportCollector>>(collectors: I) -> Self {
-        Self(collectors.into_iter().collect())
+    fn copies(&self, range: &CopyRange, released: Sequence) -> Found {
+        self.ask(Collector::Copies(CopyCollector::new(*range)), released)
     }
 }
+
+/// One request's events, picked out of a replay.
+enum Collector {
+    Reports(ReportCollector),
+    Copies(CopyCollector),
+}
+
+impl Collector {
+    fn into_found(self) -> Reports {
+        match self {
+            Self::Reports(collector) => collector.into_found(),
+            Self::Copies(collector) => collector.into_found(),
+        }
+    }
+}
+
+impl EventSink for Collector {
+    fn event(&mut self, header: &EventHeader, event: &Event) {
+        match self {
+            Self::Reports(collector) => collector.event(header, event),
+            Self::Copies(collector) => collector.event(header, event),
+        }
+    }
+}
+
+/// Every request's events, picked out of one replay.
+struct Collectors(Vec<Collector>);
 
 impl EventSink for Collectors {
     fn event(&mut self, header: &EventHeader, event: &Event) {
@@ -185,8 +249,8 @@ mod tests {
     use super::*;
     use engine::command::{AddKey, AdminNote, GrantRole, KeyKind, Negotiate, OpenAccount, Role};
     use engine::{
-        AccountId, Capacity, Command, CommandBody, CommandHeader, KeyId, SessionId, SessionSequence, SessionVersion,
-        StpGroup,
+        AccountId, Capacity, Command, CommandBody, CommandHeader, ExecId, KeyId, SessionId, SessionSequence,
+        SessionVersion, StpGroup,
     };
     use ring::Idle;
 
@@ -329,6 +393,34 @@ mod tests {
         let other = ReportRange { version: SessionVersion(2), ..range(2) };
         assert_eq!(reports.reports(&other, last).unwrap(), []);
         assert_eq!(reports.reports(&range(2), Sequence(last.0 - 1)).unwrap().len(), 1);
+    }
+
+    fn copies(from: u64, count: u64) -> CopyRange {
+        CopyRange { account: AccountId(2), from: ExecId(from), count }
+    }
+
+    #[test]
+    fn copies_from_the_event_history_are_those_of_a_replay() {
+        let folder = tempfile::tempdir().unwrap();
+        let last = stopped(folder.path());
+        let writer = history_of(folder.path());
+        let reached = Arc::new(Watermark::new(last.0, Idle::Park));
+        let reports = reports_of(&writer, &reached, no_replay());
+        let replay = JournalHistory::new(folder.path().to_owned(), Arc::clone(&reached));
+        for (range, expected) in [(copies(1, 1), 1), (copies(1, 2), 2), (copies(2, 1), 1), (copies(3, 1), 0)] {
+            let found = reports.copies(&range, last).unwrap();
+            assert_eq!(found, replay.copies(&range, last).unwrap());
+            assert_eq!(found.len(), expected);
+        }
+        // Not what was released later than is asked for, and nobody else's.
+        assert_eq!(reports.copies(&copies(1, 2), Sequence(last.0 - 1)).unwrap().len(), 1);
+        let others = CopyRange { account: AccountId(3), ..copies(1, 2) };
+        assert_eq!(reports.copies(&others, last).unwrap(), []);
+        // What the history does not reach is found by a replay.
+        let behind = Arc::new(Watermark::new(last.0 - 1, Idle::Park));
+        behind.poison();
+        let reports = reports_of(&writer, &behind, replay);
+        assert_eq!(reports.copies(&copies(1, 2), last).unwrap().len(), 2);
     }
 
     #[test]

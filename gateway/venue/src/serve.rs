@@ -11,7 +11,7 @@
 use std::convert::Infallible;
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -19,12 +19,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use ed25519_dalek::SigningKey;
 use engine::{CommandBody, Engine, Nanoseconds, Timestamp};
 use gateway::hops::{HopSample, Hops};
-use gateway::transport::{Config as OrderEntryConfig, Security, Server, tls};
+use gateway::session::SessionLimits;
+use gateway::throttle::{Budgets, Throttles};
+use gateway::transport::tls::{self, ClientCertificates};
+use gateway::transport::{Config as OrderEntryConfig, Security, Server};
 use gateway::view::View;
 use journal::{Durability, FolderLock, Keep, Retention};
 use marketdata::Feed;
 use marketdata::quic::{Config as MarketDataConfig, Identity, Limits, Publisher};
 use ring::{EventReader, Idle};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -40,6 +46,7 @@ use crate::config::{self, ConfigError, DurabilityArgument, OrderEntrySecurity, S
 use crate::data_folder::{DataFolder, DataFolderError};
 use crate::demo;
 use crate::demo_market::{DemoMarket, DemoMarketError};
+use crate::door_watch::DoorWatch;
 use crate::exit::Exit;
 use crate::founding::{FoundingError, found};
 use crate::hops::HopTimes;
@@ -155,7 +162,7 @@ pub fn check(ConfigCommand::Check { file }: &ConfigCommand) -> Exit {
 fn say_options(arguments: &ServeArguments, threads: &Threads) {
     let source = arguments.config.as_ref().map_or(String::new(), |file| format!(" with {}", file.display()));
     println!("options{source}");
-    arguments.effective().iter().for_each(|(name, value)| println!("  {name:<16}{value}"));
+    arguments.effective().iter().for_each(|(name, value)| println!("  {name:<24}{value}"));
     println!("threads       {}", threads.description);
 }
 
@@ -176,7 +183,10 @@ fn attend(running: &mut Running, arguments: &ServeArguments) -> Result<(), Serve
     let signals = Signals::listen()?;
     running.announce()?;
     let alarm = alarm::watch(running.venue.space().clone(), |line| eprintln!("rialto: {line}"));
-    match signals.wait(running.venue.take_end(), alarm) {
+    let door_watch = Arc::clone(&running.door_watch);
+    let failed_logins = door_watch.say(|line| eprintln!("rialto: {line}"));
+    let meanwhile = async { tokio::join!(alarm, failed_logins).0 };
+    match signals.wait(running.venue.take_end(), meanwhile) {
         Cause::Asked => {}
         Cause::CoreEnded => eprintln!("rialto: the core has ended by itself: nothing can be journalled any more"),
     }
@@ -203,6 +213,7 @@ pub struct Running {
     market_data: Publisher,
     http: Http,
     status: Status,
+    door_watch: Arc<DoorWatch>,
     operator: std::thread::JoinHandle<()>,
 }
 
@@ -221,7 +232,9 @@ impl Running {
         folder.withdraw()?;
         let certificate = folder.certificate()?;
         let (certificates, key) = certificate.parse()?;
-        let security = tls::server_config(certificates, key).map_err(|error| ServeError::Usage(error.to_string()))?;
+        let clients = client_certificates(arguments.client_ca.as_deref()).map_err(ServeError::Usage)?;
+        let security = tls::server_config(certificates, key, clients);
+        let security = security.map_err(|error| ServeError::Usage(error.to_string()))?;
         let security = match arguments.order_entry_security {
             OrderEntrySecurity::Tls => Security::Tls(security),
             OrderEntrySecurity::PlainLoopback => Security::PlainLoopback,
@@ -249,9 +262,15 @@ impl Running {
         let operator = admin::start(Arc::clone(&desk), Arc::clone(&status.metrics), for_operator);
         let operator = operator.map_err(system("a thread"))?;
 
+        let door_watch = Arc::new(DoorWatch::new(Arc::clone(&status.metrics)));
         let config = OrderEntryConfig {
+            limits: session_limits(arguments),
+            connections_max: arguments.connections_max,
+            connections_per_address: arguments.connections_per_address,
+            watch: door_watch.clone(),
             durability: wire_durability(topology.durability),
             admission: Arc::clone(admission),
+            balances: Some(Arc::clone(venue.balances())),
             ..OrderEntryConfig::new(arguments.order_entry, security, wall_clock)
         };
         let replay = JournalHistory::new(folder.path().to_owned(), Arc::clone(venue.durable()));
@@ -298,7 +317,7 @@ impl Running {
             data: folder.path().to_owned(),
         };
         let security = arguments.order_entry_security;
-        Ok(Self { folder, addresses, security, venue, order_entry, market_data, http, status, operator })
+        Ok(Self { folder, addresses, security, venue, order_entry, market_data, http, status, door_watch, operator })
     }
 
     /// Where it listens.
@@ -391,6 +410,28 @@ fn topology(arguments: &ServeArguments, threads: &Threads) -> Topology {
         head_directory: arguments.head.clone(),
         ..Topology::default()
     }
+}
+
+/// Which certificates clients need, by the file of authorities, or why it cannot be used.
+fn client_certificates(authorities: Option<&Path>) -> Result<ClientCertificates, String> {
+    let Some(file) = authorities else { return Ok(ClientCertificates::Optional) };
+    let unusable = |reason: String| format!("--client-ca {}: {reason}", file.display());
+    let mut roots = RootCertStore::empty();
+    let certificates = CertificateDer::pem_file_iter(file).map_err(|error| unusable(error.to_string()))?;
+    for certificate in certificates {
+        let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
+        roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
+    }
+    if roots.is_empty() {
+        return Err(unusable("it holds no certificate".to_owned()));
+    }
+    Ok(ClientCertificates::Of(Arc::new(roots)))
+}
+
+fn session_limits(arguments: &ServeArguments) -> SessionLimits {
+    let trader = Budgets::of(arguments.throttle_trader.0);
+    let market_maker = Budgets::of(arguments.throttle_market_maker.0);
+    SessionLimits { throttles: Throttles { trader, market_maker }, ..SessionLimits::DEFAULT }
 }
 
 /// What the door stamps with, and who takes the samples.

@@ -19,6 +19,7 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use engine::{Capacity, Engine};
+use gateway::balances::BalanceQuestions;
 use gateway::hops::CoreMarks;
 use journal::{
     AppendError, Appender, Digest, DigestQueue, Durability, EventDigest, FolderLock, Journal, OpenError, Opened,
@@ -129,6 +130,7 @@ pub struct Venue {
     digest: JoinHandle<EventDigest>,
     archive: Option<Archive>,
     marks: Arc<CoreMarks>,
+    balances: Arc<BalanceQuestions>,
 }
 
 /// What a venue was when it stopped.
@@ -177,6 +179,7 @@ impl Venue {
         let commands = Arc::new(CommandRing::new(topology.command_slots, topology.idle));
         let stop = Arc::new(AtomicBool::new(false));
         let marks = Arc::<CoreMarks>::default();
+        let balances = Arc::<BalanceQuestions>::default();
         // The core is to find this done.
         ticks::calibrate();
         let clock = Clock::start(engine.last().time);
@@ -189,6 +192,7 @@ impl Venue {
             publisher,
             stop: Arc::clone(&stop),
             marks: Arc::clone(&marks),
+            balances: Arc::clone(&balances),
         };
         // The core is started last: helpers that a pinned thread starts would be pinned with it.
         let (ending, end) = oneshot::channel();
@@ -212,6 +216,7 @@ impl Venue {
             digest,
             archive,
             marks,
+            balances,
         })
     }
 
@@ -240,6 +245,11 @@ impl Venue {
     /// Where the core leaves its marks of sampled commands.
     pub fn marks(&self) -> &Arc<CoreMarks> {
         &self.marks
+    }
+
+    /// Where the core is asked what accounts have.
+    pub fn balances(&self) -> &Arc<BalanceQuestions> {
+        &self.balances
     }
 
     /// What the journal has room for, and what is to be let in.

@@ -610,6 +610,32 @@ fn a_repeated_request_acts_once() {
 }
 
 #[test]
+fn an_administrator_says_where_a_key_may_log_in_from() {
+    let mut venue = Served::start();
+    let alice = venue.key_file("alice");
+    let networks = |venue: &Served| {
+        let keys = venue.admin(&["show", "keys"]);
+        let key = keys.as_array().unwrap().iter().find(|key| key["key"] == 2).unwrap();
+        assert_eq!(key["kind"], "Ed25519");
+        key["networks"].clone()
+    };
+    assert_eq!(networks(&venue), json!([]));
+    venue.admin(&["key", "allow", "2", "203.0.113.0/24"]);
+    let refused = venue.try_connect(&alice).map(|_| ()).map_err(|error| error.to_string());
+    assert_eq!(refused, Err("the venue refused the session: AddressNotAllowed".to_owned()));
+    venue = venue.restart();
+    assert!(venue.try_connect(&alice).is_err());
+    venue.admin(&["key", "allow", "2", "127.0.0.1"]);
+    venue.connect(&alice);
+    assert_eq!(networks(&venue), json!(["127.0.0.1", "203.0.113.0/24"]));
+    assert_eq!(venue.refused(&["key", "allow", "99", "10.0.0.0/8"]), "UnknownKey");
+    let output = venue.tool(&["key", "allow", "2", "10.0.0.1/8"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("10.0.0.1 has bits behind the first 8"), "{output:?}");
+    venue.stop();
+}
+
+#[test]
 fn an_administrator_without_the_role_is_none() {
     let venue = Served::start();
     venue.admin(&["key", "revoke-role", "1", "--role", "administrator"]);

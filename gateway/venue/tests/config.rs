@@ -17,12 +17,12 @@ fn a_file_is_checked_and_its_effect_is_shown() {
     assert_eq!(checked.status.code(), Some(0), "{checked:?}");
     let said = String::from_utf8(checked.stdout).unwrap();
     for line in [
-        "  data            rialto-data",
-        "  snapshot-every  1048576",
-        "  history-days    all",
-        "  durability      buffered",
-        "  http            127.0.0.1:0",
-        "  idle            auto",
+        "  data                    rialto-data",
+        "  snapshot-every          1048576",
+        "  history-days            all",
+        "  durability              buffered",
+        "  http                    127.0.0.1:0",
+        "  idle                    auto",
     ] {
         assert!(said.lines().any(|found| found == line), "{line:?} in {said}");
     }

@@ -538,8 +538,8 @@ fn a_disk_that_does_not_answer_holds_reports_back_and_nothing_else() {
     let order = alice.order();
     alice.client.send(&order).unwrap();
     // It stands in between, and its answer is there at once: no order was acknowledged.
-    alice.client.send(&OrderStatusRequest::BLANK).unwrap();
-    assert_eq!(alice.hear(), Answer::Refused(EdgeReason::UnsupportedMessage.into()));
+    alice.client.ask(&OrderStatusRequest::BLANK).unwrap();
+    assert_eq!(alice.hear(), Answer::Refused(engine::RejectReason::NotEntitled.into()));
     assert_eq!(venue.get("/health/ready").0, 200);
     assert_eq!(venue.metric("rialto_orders_accepted_total"), 1);
     assert_eq!(venue.admin(&["show", "accounts"]).1, Some(0));

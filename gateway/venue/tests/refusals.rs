@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use client::request::CommandMessage;
 use client::rustls::pki_types::CertificateDer;
 use client::rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, crypto, version};
 use client::session::{News, Session};
@@ -191,7 +192,7 @@ fn by_name(reason: RejectReason) -> String {
 }
 
 /// Sends a message on an open session; why it is refused.
-fn answer<M: wire::Flat>(client: &mut Client, message: &M) -> String {
+fn answer<M: CommandMessage>(client: &mut Client, message: &M) -> String {
     client.send(message).unwrap();
     loop {
         match client.receive_within(Duration::from_secs(60)).unwrap().expect("an answer") {

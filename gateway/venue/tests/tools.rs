@@ -173,6 +173,56 @@ fn orders_are_answered_and_seen() {
     venue.running.terminate();
 }
 
+#[test]
+fn open_orders_and_balances_are_shown() {
+    let data = tempfile::tempdir().unwrap();
+    let venue = Venue::start(data.path(), &[]);
+    let nothing = json!({ "outcome": "found", "count": 0, "found": [] });
+    assert_eq!(answer(&data, "alice", "list"), (nothing, Some(0)));
+    let bid = "new --instrument BTC-USD --side buy --price 101.25 --quantity 0.5 --client-order-id 7";
+    let id = answer(&data, "alice", bid).0["order_id"].as_u64().unwrap();
+    answer(&data, "alice", "new --instrument ETH-BTC --side sell --price 0.05 --quantity 2 --client-order-id 8");
+    answer(&data, "bob", "new --instrument BTC-USD --side sell --price 101.25 --quantity 0.2");
+
+    let (mut said, code) = answer(&data, "alice", "status --original 7");
+    assert!(said.as_object_mut().unwrap().remove("journal_sequence").unwrap().is_u64());
+    assert_eq!(
+        said,
+        json!({
+            "outcome": "found", "status": "PartiallyFilled", "order_id": id, "client_order_id": 7, "instrument": "BTC-USD",
+            "side": "buy", "type": "Limit", "tif": "GoodTillCancel", "price": "101.25", "quantity": "0.5", "leaves": "0.3",
+            "cumulative": "0.2", "prevented": "0",
+        })
+    );
+    assert_eq!(code, Some(0));
+    let words = String::from_utf8(order(&data, "alice", &format!("status --order-id {id}")).stdout).unwrap();
+    let expected = ", yours 7: buy 0.5 BTC-USD at 101.25, good till cancel, 0.3 open, 0.2 traded\n";
+    assert_eq!(words, format!("order {id}{expected}"));
+    let (said, code) = answer(&data, "alice", "status --original 9");
+    assert_eq!((&said["outcome"], &said["reason"], code), (&json!("refused"), &json!("UnknownOrder"), Some(1)));
+
+    let names = |arguments: &str| {
+        let said = answer(&data, "alice", arguments).0;
+        said["found"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|order| order["client_order_id"].as_u64().unwrap())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!((names("list"), names("list --instrument ETH-BTC")), (vec![7, 8], vec![8]));
+
+    // Of 20,000 ETH two are offered, in units of 10^-8; what was bought is 0.2 BTC of 10^13. The rest of the bid holds
+    // 30.375 USD, of which 10^10 are one, and what fees may take: no more than ten basis points of the whole bid.
+    let balances = answer(&data, "alice", "balance").0;
+    let of = |asset: usize| ["asset", "available", "held"].map(|field| balances["found"][asset][field].clone());
+    assert_eq!(of(0), [json!(1), json!("10002000000000000"), json!("0")]);
+    assert_eq!(of(1), [json!(2), json!("1999800000000"), json!("200000000")]);
+    let held: u64 = of(2)[2].as_str().unwrap().parse().unwrap();
+    assert!((303_750_000_000..304_260_000_000).contains(&held), "{balances}");
+    venue.running.terminate();
+}
+
 /// A session of a demo account, which stays open.
 fn connect(data: &TempDir, venue: &Venue, name: &str) -> Client {
     let path = data.path().join("keys").join(format!("{name}.json"));

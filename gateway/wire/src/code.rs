@@ -23,11 +23,15 @@ macro_rules! codes {
         pub enum $name:ident mirrors $engine:ty {
             $(#[doc = $value_doc:literal] $value:ident = $code:literal,)*
         }
+        $(and {
+            $(#[doc = $own_doc:literal] $own:ident = $own_code:literal,)*
+        })?
     ) => {
         codes! {
             #[doc = $doc]
             pub enum $name {
                 $(#[doc = $value_doc] $value = $code,)*
+                $($(#[doc = $own_doc] $own = $own_code,)*)?
             }
         }
 
@@ -45,7 +49,7 @@ macro_rules! codes {
             fn try_from(value: $name) -> Result<Self, NotRepresentable> {
                 match value {
                     $($name::$value => Ok(Self::$value),)*
-                    $name::NonRepresentable => {
+                    $($($name::$own |)*)? $name::NonRepresentable => {
                         Err(NotRepresentable { type_name: stringify!($name), value: value as u64 })
                     }
                 }
@@ -211,7 +215,7 @@ codes! {
 }
 
 codes! {
-    /// FIX 39: what has become of an order. 12 is FIX C.
+    /// FIX 39: what has become of an order. 10 is FIX A, 12 is FIX C.
     pub enum OrderStatus mirrors engine::OrderStatus {
         /// Open, nothing filled.
         New = 0,
@@ -227,6 +231,10 @@ codes! {
         Rejected = 8,
         /// Ended by time.
         Expired = 12,
+    }
+    and {
+        /// On its way to the core.
+        PendingNew = 10,
     }
 }
 

@@ -375,7 +375,7 @@ block! {
 
 block! {
     /// A message is refused before it became a command (FIX j).
-    pub struct BusinessMessageReject, 80 bytes {
+    pub struct BusinessMessageReject, 112 bytes {
         /// The message that is refused; absent: it had no number.
         @0 "RefSeqNum"(45) answered_sequence: Option<SessionSequence>,
         /// The message's ClOrdID or request id, if it could be read.
@@ -390,7 +390,16 @@ block! {
         @76 "RefMsgType"(372) reference_template: TemplateId,
         /// Why.
         @78 "BusinessRejectReason"(380) reject_reason: RejectReason,
+        /// The report's number in the session's recoverable stream; absent: the edge refuses, and it is not part of it.
+        @80 since 1 "MsgSeqNum"(34) report_number: Option<SessionSequence>,
+        /// Whose; absent: nobody's, or the edge refuses.
+        @88 since 1 "Account"(1) account: Option<AccountId>,
+        /// The report's number in its account, from 1 without gaps; absent: it is not an execution.
+        @96 since 1 "ExecID"(17) execution_id: Option<ExecutionId>,
+        /// Whether the report may have been sent before.
+        @104 since 1 "PossDupFlag"(43) possible_duplicate: Option<Indicator>,
     }
+    reserved { @105 since 1 "Reserved1"(39001): Reserved<7>, }
 }
 
 block! {
@@ -484,8 +493,8 @@ block! {
 }
 
 block! {
-    /// A kill switch was engaged or lifted. It carries no number.
-    pub struct KillSwitchReport, 48 bytes {
+    /// A kill switch was engaged or lifted.
+    pub struct KillSwitchReport, 80 bytes {
         /// Whose.
         @0 "Account"(1) account: AccountId,
         /// The key of the request; absent: it had none.
@@ -502,8 +511,19 @@ block! {
         @40 "SwitchPosition"(20009) switch: Switch,
         /// How safe the causing command was when this was sent.
         @41 "Durability"(20008) durability: Durability,
+        /// The report's number in the session's recoverable stream; absent: it is not part of it.
+        @48 since 1 "MsgSeqNum"(34) report_number: Option<SessionSequence>,
+        /// The session's command that this answers; absent: none.
+        @56 since 1 "RefSeqNum"(45) answered_sequence: Option<SessionSequence>,
+        /// The report's number in its account, from 1 without gaps; absent: it is not an execution.
+        @64 since 1 "ExecID"(17) execution_id: Option<ExecutionId>,
+        /// Whether the report may have been sent before.
+        @72 since 1 "PossDupFlag"(43) possible_duplicate: Option<Indicator>,
     }
-    reserved { @42 "Reserved1"(39001): Reserved<6>, }
+    reserved {
+        @42 "Reserved1"(39001): Reserved<6>,
+        @73 since 1 "Reserved2"(39002): Reserved<7>,
+    }
 }
 
 block! {
@@ -562,7 +582,7 @@ schema! {
         TradingSessionStatus = 226,
         /// What an account has of one asset. Answers a request, or reports a change other than by trading.
         AccountBalance = 227,
-        /// A kill switch was engaged or lifted. It carries no number.
+        /// A kill switch was engaged or lifted.
         KillSwitchReport = 228,
         /// Where an account's reports stand: at the opening for who gets copies, and before reports that follow again.
         DropCopyReport = 229,

@@ -299,6 +299,7 @@ fn refusals() {
             reference_tag: None,
             reference_template: NewOrderSingle::TEMPLATE_ID,
             reject_reason: EdgeReason::Throttled.into(),
+            ..BusinessMessageReject::BLANK
         },
     );
 }
@@ -549,8 +550,13 @@ fn every_golden_frame_is_read_and_written_again() {
 fn in_the_present_version(bytes: &[u8], header: &MessageHeader) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     if header.schema_id == wire::order_entry::SCHEMA.id && header.version == SchemaVersion(0) {
-        if header.template_id == OrderCancelReject::TEMPLATE_ID {
-            bytes.extend([0xFF; 9]);
+        let absent = match header.template_id {
+            OrderCancelReject::TEMPLATE_ID => 9,
+            BusinessMessageReject::TEMPLATE_ID => 25,
+            _ => 0,
+        };
+        if absent > 0 {
+            bytes.extend(vec![0xFF; absent]);
             bytes.extend([0; 7]);
             bytes[..4].copy_from_slice(&126u32.to_le_bytes());
             bytes[6..8].copy_from_slice(&112u16.to_le_bytes());

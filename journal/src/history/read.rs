@@ -1,5 +1,6 @@
 //! Looking things up: which files may hold what is asked for, which of their pages do, and the events in them.
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -100,6 +101,26 @@ impl History {
         self.shared.read().last
     }
 
+    /// The events that are asked for, in order, from somewhere before the first that does not stand before a place on,
+    /// without reading what is far before it.
+    ///
+    /// `stands` says where an event stands; none: by itself it does not tell. Those that tell ascend. What tells nothing
+    /// is looked over at the cost of reading it, once.
+    ///
+    /// # Errors
+    ///
+    /// What kept it from being read.
+    pub fn events_near(
+        &self,
+        query: &Query,
+        stands: impl Fn(&Event) -> Option<Ordering>,
+    ) -> Result<Events, HistoryError> {
+        let mut events = Events::begin(&self.shared.read(), &Query { direction: Direction::Forward, ..*query });
+        events.prepare();
+        events.pass_over(&stands)?;
+        Ok(events)
+    }
+
     /// The events that are asked for, as far as they are kept now.
     ///
     /// If the beginning that is asked for is no longer kept, the only item is an error that says so.
@@ -144,6 +165,64 @@ enum Part {
     Filling(Vec<u8>),
 }
 
+impl Part {
+    /// Its pages, once they are listed; none: it is a page that is not full yet.
+    fn pages(&mut self, wanted: &Wanted) -> Result<Option<&mut Pages>, HistoryError> {
+        if let Self::File(file) = self {
+            *self = Self::Pages(Pages::of_complete(file, wanted)?);
+        }
+        match self {
+            Self::Pages(pages) => Ok(Some(pages)),
+            Self::File(_) | Self::Filling(_) => Ok(None),
+        }
+    }
+
+    /// What the first of its pages tells that tells anything.
+    fn tells<T>(
+        &mut self,
+        wanted: &Wanted,
+        tells: impl Fn(Vec<(EventHeader, Event)>) -> Option<T>,
+    ) -> Result<Option<T>, HistoryError> {
+        if let Self::Filling(bytes) = self {
+            return Ok(tells(page::decode(bytes).expect("what was encoded decodes")));
+        }
+        let Some(pages) = self.pages(wanted)? else { return Ok(None) };
+        for number in 0..pages.places.len() {
+            if let Some(told) = tells(pages.read(number)?) {
+                // It may be one of many that are looked at.
+                pages.file = None;
+                return Ok(Some(told));
+            }
+        }
+        pages.file = None;
+        Ok(None)
+    }
+}
+
+/// The number of the last of `count` things in order that begins at or before a place, 0 if none does. One that does not
+/// tell where it begins counts as the next that does.
+fn last_at_or_before(
+    count: usize,
+    mut begins: impl FnMut(usize) -> Result<Option<Ordering>, HistoryError>,
+) -> Result<usize, HistoryError> {
+    let (mut before, mut behind) = (0, count);
+    while behind - before > 1 {
+        let middle = before + (behind - before) / 2;
+        let mut told = None;
+        for number in middle..behind {
+            if let Some(place) = begins(number)? {
+                told = Some((number, place));
+                break;
+            }
+        }
+        match told {
+            Some((number, Ordering::Less | Ordering::Equal)) => before = number,
+            Some((_, Ordering::Greater)) | None => behind = middle,
+        }
+    }
+    Ok(before)
+}
+
 /// Pages of one file that hold something, in the order in which they are asked for.
 struct Pages {
     path: PathBuf,
@@ -152,6 +231,7 @@ struct Pages {
 }
 
 /// Where a page is.
+#[derive(Clone)]
 enum Place {
     Disk { offset: u64, number: u32, sequences: (Sequence, Sequence) },
     Memory(Arc<ListedPage>),
@@ -184,6 +264,25 @@ impl Events {
                 index.prepare_leaf_of(key);
             }
         }
+    }
+
+    /// Passes over what stands before a place: parts first, then pages of the part in which it must be.
+    fn pass_over(&mut self, stands: &impl Fn(&Event) -> Option<Ordering>) -> Result<(), HistoryError> {
+        let Self { parts, wanted, .. } = self;
+        let wanted = &*wanted;
+        let tells = |events: Vec<(EventHeader, Event)>| {
+            let mut events = events.iter().filter(|(header, event)| wanted.includes(header, event));
+            events.find_map(|(_, event)| stands(event))
+        };
+        let part = last_at_or_before(parts.len(), |number| parts[number].tells(wanted, tells))?;
+        parts.drain(..part);
+        if let Some(part) = parts.front_mut()
+            && let Some(pages) = part.pages(wanted)?
+        {
+            let page = last_at_or_before(pages.places.len(), |number| Ok(tells(pages.read(number)?)))?;
+            pages.places.drain(..page);
+        }
+        Ok(())
     }
 
     fn advance(&mut self) -> Result<Option<(EventHeader, Event)>, HistoryError> {
@@ -301,16 +400,25 @@ impl Pages {
             Direction::Forward => self.places.pop_front(),
             Direction::Backward => self.places.pop_back(),
         };
+        place.map(|place| self.events(&place)).transpose()
+    }
+
+    /// The events of one of the pages that were not handed out yet.
+    fn read(&mut self, number: usize) -> Result<Vec<(EventHeader, Event)>, HistoryError> {
+        let place = self.places[number].clone();
+        self.events(&place)
+    }
+
+    fn events(&mut self, place: &Place) -> Result<Vec<(EventHeader, Event)>, HistoryError> {
         match place {
-            None => Ok(None),
-            Some(Place::Disk { offset, number, sequences }) => {
+            Place::Disk { offset, number, sequences } => {
                 let file = match self.file.take() {
                     Some(file) => file,
                     None => EventsFile::open(&self.path)?,
                 };
-                self.file.insert(file).events(offset, number, sequences).map(Some)
+                self.file.insert(file).events(*offset, *number, *sequences)
             }
-            Some(Place::Memory(page)) => Ok(Some(page.events())),
+            Place::Memory(page) => Ok(page.events()),
         }
     }
 }
@@ -342,6 +450,44 @@ fn is_gone(state: &State, query: &Query) -> bool {
         Some(Seek::Sequence(sequence)) => sequence < first,
         Some(Seek::Time(time)) => {
             state.complete.iter().find_map(CompleteFile::times).is_none_or(|(kept_from, _)| time < kept_from)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Everything that up to seven things in order can tell.
+    fn courses() -> Vec<Vec<Option<Ordering>>> {
+        let mut courses = vec![vec![]];
+        let mut longest = courses.clone();
+        for _ in 0..7 {
+            let longer = longest.iter().flat_map(|course: &Vec<Option<Ordering>>| {
+                let told = course.iter().flatten().max().copied().unwrap_or(Ordering::Less);
+                let next = [None, Some(Ordering::Less), Some(Ordering::Equal), Some(Ordering::Greater)];
+                let ascends = move |next: &Option<Ordering>| {
+                    next.is_none_or(|next| next > told || next == told && next != Ordering::Equal)
+                };
+                next.into_iter().filter(ascends).map(|next| [&course[..], &[next]].concat())
+            });
+            longest = longer.collect();
+            courses.extend(longest.iter().cloned());
+        }
+        courses
+    }
+
+    #[test]
+    fn the_last_that_begins_at_or_before_a_place_is_found_and_nothing_is_looked_at_twice() {
+        for course in courses() {
+            let mut looked_at = vec![0; course.len()];
+            let found = last_at_or_before(course.len(), |number| {
+                looked_at[number] += 1;
+                Ok(course[number])
+            });
+            let expected = course.iter().rposition(|told| told.is_some_and(|told| told != Ordering::Greater));
+            assert_eq!(found.unwrap(), expected.unwrap_or(0), "{course:?}");
+            assert!(looked_at.iter().all(|&times| times <= 1), "{course:?}");
         }
     }
 }

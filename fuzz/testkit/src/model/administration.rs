@@ -426,7 +426,6 @@ impl Model {
 
     fn add_key(&mut self, command: AddKey) -> Judged {
         use RejectReason::*;
-        ensure(command.kind == KeyKind::Ed25519, NotImplemented)?;
         ensure((1..=self.capacity.keys).contains(&command.key.0), IdentityOutOfRange)?;
         let taken = self.keys.known.values().any(|key| key.public_key == command.public_key);
         ensure(!taken && !self.keys.known.contains_key(&command.key), AlreadyExists)?;

@@ -302,7 +302,7 @@ impl Workload {
         let role = self.random.one_of(Role::ALL);
         match self.random.below(12) {
             0 | 1 => {
-                let kind = if self.errs() { KeyKind::Certificate } else { KeyKind::Ed25519 };
+                let kind = self.random.one_of(KeyKind::ALL);
                 let byte = u8::try_from(self.random.between(1, 8)).expect("a small number");
                 AddKey { key, kind, public_key: [byte; 32], note }.into()
             }

@@ -17,7 +17,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::signature::bytes;
-use super::value::{CodeText, DecimalText, DistanceText, NameOrNumber, Off, SecondsText, TimeText};
+use super::value::{
+    CodeText, DecimalText, DistanceText, FingerprintText, NameOrNumber, NetworkText, Off, SecondsText, TimeText,
+};
 use super::view::{AdminView, Instrument};
 
 /// A change and why it is made: the body of every request that changes something.
@@ -421,14 +423,27 @@ changes! {
         /// Its number, from 1.
         number: u32,
         /// Its Ed25519 public key, 64 hexadecimal digits.
-        #[arg(long)]
-        public_key: String,
+        #[arg(long, required_unless_present = "certificate", conflicts_with = "certificate")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        public_key: Option<String>,
+        /// Instead: a PEM file with the TLS client certificate that its holder connects with.
+        #[arg(long, value_name = "FILE", value_parser = FingerprintText::of_file)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        certificate: Option<FingerprintText>,
     }
 
     /// Forget a key, at once and for ever: its sessions end.
     "key/revoke" RevokeKey {
         /// Which.
         number: u32,
+    }
+
+    /// Let a key log in from a network. A key with networks logs in from them alone, one without from anywhere.
+    "key/allow" AllowAddress {
+        /// Which key.
+        number: u32,
+        /// From where: `10.0.0.0/8`, `2001:db8::/32`, `192.0.2.7`.
+        network: NetworkText,
     }
 
     /// Let a key act.
@@ -720,18 +735,34 @@ impl MassCancel {
 
 impl AddKey {
     fn command(&self, _: &AdminView, note: AdminNote) -> Result<CommandBody, Invalid> {
-        let public_key =
-            bytes(&self.public_key).ok_or_else(|| invalid("public_key", "it is not 64 hexadecimal digits"))?;
-        if ed25519_dalek::VerifyingKey::from_bytes(&public_key).is_err() {
-            return Err(invalid("public_key", "it is no Ed25519 public key"));
-        }
-        Ok(command::AddKey { key: KeyId(self.number), kind: KeyKind::Ed25519, public_key, note }.into())
+        let (kind, public_key) = match (&self.public_key, self.certificate) {
+            (Some(text), None) => (KeyKind::Ed25519, public_key(text)?),
+            (None, Some(FingerprintText(fingerprint))) => (KeyKind::Certificate, fingerprint),
+            (Some(_), Some(_)) => return Err(invalid("certificate", "there is a public key as well: say one of both")),
+            (None, None) => return Err(invalid("public_key", "it is missing, and so is a certificate")),
+        };
+        Ok(command::AddKey { key: KeyId(self.number), kind, public_key, note }.into())
     }
+}
+
+fn public_key(text: &str) -> Result<[u8; 32], Invalid> {
+    let public_key = bytes(text).ok_or_else(|| invalid("public_key", "it is not 64 hexadecimal digits"))?;
+    if ed25519_dalek::VerifyingKey::from_bytes(&public_key).is_err() {
+        return Err(invalid("public_key", "it is no Ed25519 public key"));
+    }
+    Ok(public_key)
 }
 
 impl RevokeKey {
     fn command(&self, _: &AdminView, note: AdminNote) -> Result<CommandBody, Invalid> {
         Ok(command::RevokeKey { key: KeyId(self.number), note }.into())
+    }
+}
+
+impl AllowAddress {
+    fn command(&self, _: &AdminView, note: AdminNote) -> Result<CommandBody, Invalid> {
+        let (address, prefix_bits) = self.network.parts();
+        Ok(command::AllowAddress { key: KeyId(self.number), address, prefix_bits, note }.into())
     }
 }
 

@@ -32,10 +32,10 @@ use serde_json::{Value, json};
 use super::desk::{Answer, Desk, NotSubmitted};
 use super::render;
 use super::requests::{
-    AddAsset, AddKey, AdjustBalance, BustTrade, Change, DelistInstrument, Deposit, Envelope, GrantRole, Halt, Invalid,
-    Kill, ListInstrument, MassCancel, ModifyAccount, OpenAccount, RemoveCalendarEntry, Resume, RevokeKey, RevokeRole,
-    SetAccountLimits, SetCalendarEntry, SetFees, SetInstrumentLimits, SetPhase, SetPriceProtection, SetRandomSeed,
-    Unblock, Withdraw, text,
+    AddAsset, AddKey, AdjustBalance, AllowAddress, BustTrade, Change, DelistInstrument, Deposit, Envelope, GrantRole,
+    Halt, Invalid, Kill, ListInstrument, MassCancel, ModifyAccount, OpenAccount, RemoveCalendarEntry, Resume,
+    RevokeKey, RevokeRole, SetAccountLimits, SetCalendarEntry, SetFees, SetInstrumentLimits, SetPhase,
+    SetPriceProtection, SetRandomSeed, Unblock, Withdraw, text,
 };
 use super::signature::{KEY_HEADER, REQUEST_HEADER, SIGNATURE_HEADER, SignedRequest, TIME_HEADER, TIME_TOLERANCE_NS};
 use super::view::AdminView;
@@ -89,6 +89,7 @@ pub(crate) fn router(door: Door) -> Router {
         .route(MassCancel::PATH, post(change::<MassCancel>))
         .route(AddKey::PATH, post(change::<AddKey>))
         .route(RevokeKey::PATH, post(change::<RevokeKey>))
+        .route(AllowAddress::PATH, post(change::<AllowAddress>))
         .route(GrantRole::PATH, post(change::<GrantRole>))
         .route(RevokeRole::PATH, post(change::<RevokeRole>))
         .route(SetRandomSeed::PATH, post(change::<SetRandomSeed>))

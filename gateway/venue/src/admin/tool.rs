@@ -13,10 +13,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::requests::{
-    AddAsset, AddKey, AdjustBalance, BustTrade, Change, DelistInstrument, Deposit, Envelope, GrantRole, Halt, Kill,
-    ListInstrument, MassCancel, ModifyAccount, OpenAccount, RemoveCalendarEntry, Resume, RevokeKey, RevokeRole,
-    SetAccountLimits, SetCalendarEntry, SetFees, SetInstrumentLimits, SetPhase, SetPriceProtection, SetRandomSeed,
-    Unblock, Withdraw,
+    AddAsset, AddKey, AdjustBalance, AllowAddress, BustTrade, Change, DelistInstrument, Deposit, Envelope, GrantRole,
+    Halt, Kill, ListInstrument, MassCancel, ModifyAccount, OpenAccount, RemoveCalendarEntry, Resume, RevokeKey,
+    RevokeRole, SetAccountLimits, SetCalendarEntry, SetFees, SetInstrumentLimits, SetPhase, SetPriceProtection,
+    SetRandomSeed, Unblock, Withdraw,
 };
 use super::signature::{KEY_HEADER, REQUEST_HEADER, SIGNATURE_HEADER, SignedRequest, TIME_HEADER};
 use crate::data_folder::{DataFolderError, KeyFile, random};
@@ -105,7 +105,7 @@ pub enum List {
     Accounts,
     /// What an account has, held or not; needs --account.
     Balances,
-    /// Keys and their roles.
+    /// Keys, their roles, and the networks that they may log in from.
     Keys,
     /// Sessions.
     Sessions,
@@ -202,6 +202,8 @@ pub enum KeyCommand {
     Add(AddKey),
     /// Forget a key, at once and for ever: its sessions end.
     Revoke(RevokeKey),
+    /// Let a key log in from a network. A key with networks logs in from them alone, one without from anywhere.
+    Allow(AllowAddress),
     /// Let a key act.
     Grant(GrantRole),
     /// Stop a key from acting.
@@ -290,6 +292,7 @@ fn answer(AdminArguments { caller, command }: &AdminArguments) -> Result<Answer,
         AdminCommand::Key(Key::New(new)) => new_key(new),
         AdminCommand::Key(Key::Add(change)) => caller.change(change),
         AdminCommand::Key(Key::Revoke(change)) => caller.change(change),
+        AdminCommand::Key(Key::Allow(change)) => caller.change(change),
         AdminCommand::Key(Key::Grant(change)) => caller.change(change),
         AdminCommand::Key(Key::RevokeRole(change)) => caller.change(change),
     }

@@ -2,13 +2,20 @@
 
 use core::fmt;
 use core::str::FromStr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use engine::canonical::Code;
 use engine::instrument::{Distance, DistanceUnit};
 use engine::{Nanoseconds, Timestamp};
+use gateway::rights::in_ipv6;
+use gateway::transport::tls::Fingerprint;
 use rust_decimal::Decimal;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::signature::bytes;
 
 /// A price, a quantity, an amount or a rate, in whole units and written as text: `"64000.50"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,6 +159,92 @@ impl fmt::Display for SecondsText {
     }
 }
 
+/// Addresses that agree in their leading bits: `10.0.0.0/8`, `2001:db8::/32`, `192.0.2.7`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NetworkText {
+    /// IPv4 is mapped into IPv6.
+    address: Ipv6Addr,
+    prefix_bits: u8,
+}
+
+/// Bits of IPv6 in front of an address of IPv4.
+const MAPPED_BITS: u8 = 96;
+
+impl NetworkText {
+    /// As the engine has it.
+    pub(crate) fn new(address: [u8; 16], prefix_bits: u8) -> Self {
+        Self { address: address.into(), prefix_bits }
+    }
+
+    /// As the engine has it: an address, IPv4 mapped into IPv6, and how many of its bits count.
+    pub(crate) fn parts(self) -> ([u8; 16], u8) {
+        (self.address.octets(), self.prefix_bits)
+    }
+
+    fn of(address: IpAddr, bits: Option<u8>) -> Result<Self, String> {
+        let (whole, mapped) = if address.is_ipv4() { (32, MAPPED_BITS) } else { (128, 0) };
+        let bits = bits.unwrap_or(whole);
+        if bits > whole {
+            return Err(format!("an address has {whole} bits, and not {bits}"));
+        }
+        let network = Self { address: in_ipv6(address), prefix_bits: mapped + bits };
+        let behind = u128::MAX.checked_shr(network.prefix_bits.into()).unwrap_or(0);
+        if network.address.to_bits() & behind != 0 {
+            return Err(format!("{address} has bits behind the first {bits}"));
+        }
+        Ok(network)
+    }
+}
+
+impl FromStr for NetworkText {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
+        let unreadable = || format!("{text:?} is no network, such as 10.0.0.0/8, 2001:db8::/32 or 192.0.2.7");
+        let address = address.parse().map_err(|_| unreadable())?;
+        let bits = bits.map(str::parse).transpose().map_err(|_| unreadable())?;
+        Self::of(address, bits).map_err(|reason| format!("{text:?}: {reason}"))
+    }
+}
+
+impl fmt::Display for NetworkText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.address.to_ipv4_mapped().zip(self.prefix_bits.checked_sub(MAPPED_BITS)) {
+            Some((address, 32)) => address.fmt(f),
+            Some((address, bits)) => write!(f, "{address}/{bits}"),
+            None if self.prefix_bits == 128 => self.address.fmt(f),
+            None => write!(f, "{}/{}", self.address, self.prefix_bits),
+        }
+    }
+}
+
+/// A certificate's SHA-256 fingerprint, 64 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FingerprintText(pub [u8; 32]);
+
+impl FingerprintText {
+    /// Of the first certificate in a PEM file.
+    pub(crate) fn of_file(file: &str) -> Result<Self, String> {
+        let certificate = CertificateDer::from_pem_file(file).map_err(|error| format!("no certificate: {error}"))?;
+        Ok(Self(Fingerprint::of(&certificate).0))
+    }
+}
+
+impl FromStr for FingerprintText {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        bytes(text).map(Self).ok_or_else(|| format!("{text:?} is not 64 hexadecimal digits"))
+    }
+}
+
+impl fmt::Display for FingerprintText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
 /// One of the engine's codes by its name, in any case and with or without hyphens: `Continuous`, `cancel-only`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CodeText<T>(pub T);
@@ -223,6 +316,8 @@ text_in_json! {
     SecondsText;
     CodeText<T>, T;
     NameOrNumber;
+    NetworkText;
+    FingerprintText;
 }
 
 #[cfg(test)]
@@ -294,6 +389,28 @@ mod tests {
         assert_eq!((half.0, half.to_string().as_str()), (Nanoseconds(500_000_000), "0.5"));
         for text in ["", "-1", "0.0000000001", "18446744073.709551616", "2 min"] {
             assert!(text.parse::<SecondsText>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_network_is_of_either_kind_and_has_nothing_behind_its_bits() {
+        let mapped = |last: [u8; 4]| [[0; 10].as_slice(), &[0xFF; 2], &last].concat();
+        for (text, address, bits, shown) in [
+            ("10.0.0.0/8", mapped([10, 0, 0, 0]), 104, "10.0.0.0/8"),
+            ("192.0.2.7", mapped([192, 0, 2, 7]), 128, "192.0.2.7"),
+            ("0.0.0.0/0", mapped([0; 4]), 96, "0.0.0.0/0"),
+            ("2001:db8::/32", [[0x20, 1, 0xD, 0xB8].as_slice(), &[0; 12]].concat(), 32, "2001:db8::/32"),
+            ("::1", [[0; 15].as_slice(), &[1]].concat(), 128, "::1"),
+            ("::/0", vec![0; 16], 0, "::/0"),
+        ] {
+            let found: NetworkText = text.parse().unwrap();
+            assert_eq!(found.parts(), (address.try_into().unwrap(), bits), "{text}");
+            assert_eq!(found.to_string(), shown);
+        }
+        for text in
+            ["", "10", "10.0.0.0/", "10.0.0.0/33", "10.0.0.1/8", "::/129", "2001:db8::1/64", "10.0.0.0/-1", "a/8"]
+        {
+            assert!(text.parse::<NetworkText>().is_err(), "{text}");
         }
     }
 

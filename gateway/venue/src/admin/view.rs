@@ -4,12 +4,12 @@
 //! released yet. Why a session ended is known of those alone that ended since. What open orders hold of a balance is the engine's rule and is not
 //! repeated here: a balance is what the account has, held or not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use engine::canonical::Code;
 use engine::command::{
-    AccountLimits, AddAsset, AdminNote, DisconnectReason, ListInstrument, ModifyAccount, OpenAccount, Role,
+    AccountLimits, AddAsset, AdminNote, DisconnectReason, KeyKind, ListInstrument, ModifyAccount, OpenAccount, Role,
     SetCalendarEntry, Switch,
 };
 use engine::event::{Trade, TradeSide};
@@ -22,7 +22,7 @@ use engine::{
 };
 use serde_json::{Value, json};
 
-use super::value::{DistanceText, NameOrNumber, SecondsText, TimeText, decimal, signed_decimal};
+use super::value::{DistanceText, NameOrNumber, NetworkText, SecondsText, TimeText, decimal, signed_decimal};
 
 /// What the operator sees.
 #[derive(Debug)]
@@ -61,9 +61,12 @@ struct Account {
 
 #[derive(Debug)]
 struct Key {
+    kind: KeyKind,
     public_key: [u8; 32],
     is_revoked: bool,
     roles: Vec<(Role, AccountId)>,
+    /// Where it may log in from; none: from anywhere.
+    networks: BTreeSet<NetworkText>,
 }
 
 #[derive(Debug)]
@@ -78,6 +81,12 @@ impl Instrument {
     fn of(settings: &InstrumentSettings<'_>, calendar: BTreeMap<u16, SetCalendarEntry>) -> Self {
         let &InstrumentSettings { listing, phase, limits, protection, fees, quote_units, base_units } = settings;
         Self { listing: *listing, phase, limits, protection, calendar, fees: *fees, quote_units, base_units }
+    }
+}
+
+impl Key {
+    fn new(kind: KeyKind, public_key: [u8; 32]) -> Self {
+        Self { kind, public_key, is_revoked: false, roles: Vec::new(), networks: BTreeSet::new() }
     }
 }
 
@@ -123,10 +132,13 @@ impl AdminView {
                 }
             }
         }
-        let key = |KeySettings { public_key, is_revoked, .. }| Key { public_key, is_revoked, roles: Vec::new() };
+        let key = |of: KeySettings| Key { is_revoked: of.is_revoked, ..Key::new(of.kind, of.public_key) };
         view.keys = engine.known_keys().map(|settings| (settings.key, key(settings))).collect();
         for (key, role, account) in engine.grants() {
             view.grant(key, role, account);
+        }
+        for (key, address, prefix_bits) in engine.networks() {
+            view.allow(key, NetworkText::new(address, prefix_bits));
         }
         let session = |SessionView { key, version, state, .. }| Session { key, version, state, ended: None };
         view.sessions = engine.sessions().map(|of| (of.session, session(of))).collect();
@@ -139,6 +151,12 @@ impl AdminView {
         {
             key.roles.push((role, account));
             key.roles.sort_unstable_by_key(|&(role, account)| (account, role));
+        }
+    }
+
+    fn allow(&mut self, key: KeyId, network: NetworkText) {
+        if let Some(key) = self.keys.get_mut(&key) {
+            key.networks.insert(network);
         }
     }
 
@@ -219,7 +237,7 @@ impl AdminView {
                 self.with_account(set.command.account, |account| account.kill_switch = set.command.switch);
             }
             Event::KeyAdded(added) => {
-                let key = Key { public_key: added.command.public_key, is_revoked: false, roles: Vec::new() };
+                let key = Key::new(added.command.kind, added.command.public_key);
                 self.keys.insert(added.command.key, key);
             }
             Event::KeyRevoked(revoked) => {
@@ -235,6 +253,10 @@ impl AdminView {
                 if let Some(key) = self.keys.get_mut(&revoked.command.key) {
                     key.roles.retain(|granted| *granted != role);
                 }
+            }
+            Event::AddressAllowed(allowed) => {
+                let network = NetworkText::new(allowed.command.address, allowed.command.prefix_bits);
+                self.allow(allowed.command.key, network);
             }
             Event::SessionNegotiated(negotiated) => {
                 let (key, version) = (negotiated.key, negotiated.version);
@@ -295,9 +317,10 @@ impl AdminView {
 
 /// What requests and their answers look up.
 impl AdminView {
-    /// A key's public half; none if the key is not known or revoked.
+    /// A key's public half; none if the key is not known, revoked, or a certificate.
     pub(crate) fn public_key(&self, key: KeyId) -> Option<&[u8; 32]> {
-        self.keys.get(&key).filter(|key| !key.is_revoked).map(|key| &key.public_key)
+        let signs = |key: &&Key| !key.is_revoked && key.kind == KeyKind::Ed25519;
+        self.keys.get(&key).filter(signs).map(|key| &key.public_key)
     }
 
     /// Whether the key runs the venue.
@@ -433,8 +456,10 @@ impl AdminView {
             };
             json!({
                 "key": id.0,
+                "kind": key.kind.name(),
                 "state": if key.is_revoked { "Revoked" } else { "Valid" },
                 "roles": key.roles.iter().map(role).collect::<Vec<_>>(),
+                "networks": key.networks,
                 "public_key": key.public_key.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
             })
         })

@@ -63,7 +63,7 @@ impl Floor {
         let mut events = Vec::new();
         self.engine.apply(&Sequenced { stamp, value: Command { header, body } }, &mut events);
         for (header, event) in events {
-            self.view.apply(&event);
+            self.view.apply(&header, &event);
             if let Event::Trade(trade) = &event {
                 *self.trades.entry(trade.instrument).or_default() += 1;
             }
@@ -244,6 +244,7 @@ fn a_request_that_the_edge_refuses_is_made_again() {
             reference_tag: None,
             reference_template: wire::TemplateId(201),
             reject_reason: wire::EdgeReason::Busy.into(),
+            ..wire::Block::BLANK
         };
         maker.hear(&OrderEntryMessage::BusinessMessageReject(reject));
     }

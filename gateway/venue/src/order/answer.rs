@@ -9,10 +9,11 @@ use wire::order_entry::{
     OrderMassActionReport, SecurityDefinition,
 };
 use wire::{
-    CancelReason, ExecType, Exponent, MassActionResponse, OrderStatus, OrderType, RejectReason, RequestId, SecurityId,
-    SessionSequence, Side, TimeInForce, amount,
+    CancelReason, ExecType, MassActionResponse, OrderStatus, OrderType, RejectReason, RequestId, SessionSequence, Side,
+    TimeInForce, amount,
 };
 
+use super::definitions::Definitions;
 use super::request::Request;
 use crate::decimal;
 use crate::reasons;
@@ -29,7 +30,7 @@ pub(crate) enum Fence {
 /// What the venue answers to one command.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    definitions: Vec<SecurityDefinition>,
+    definitions: Definitions,
     number: SessionSequence,
     fence: Fence,
     /// What ends orders of which nobody knows how many: each is reported, and then the whole.
@@ -82,7 +83,15 @@ impl Answer {
         };
         let is_mass = matches!(request, Request::MassCancel(_) | Request::Kill(_));
         let number = SessionSequence::default();
-        Self { definitions, number, fence: Fence::None, is_mass, kill, complete: false, summary: Summary::default() }
+        Self {
+            definitions: definitions.into(),
+            number,
+            fence: Fence::None,
+            is_mass,
+            kill,
+            complete: false,
+            summary: Summary::default(),
+        }
     }
 
     /// The command went out under this number.
@@ -158,8 +167,8 @@ impl Answer {
 
     /// What the object says of the order: the newest of everything.
     fn note(&mut self, report: &ExecutionReport) {
-        let (prices, quantities) = self.exponents(report.security_id);
-        let name = self.name(report.security_id);
+        let (prices, quantities) = self.definitions.exponents(report.security_id);
+        let name = self.definitions.name(report.security_id);
         let summary = &mut self.summary;
         summary.outcome = summary.outcome.or(Some(ACCEPTED));
         summary.status = report.order_status.map(|status| format!("{status:?}"));
@@ -180,13 +189,13 @@ impl Answer {
     }
 
     fn accepted(&self, what: &str, report: &ExecutionReport) -> String {
-        let (prices, quantities) = self.exponents(report.security_id);
+        let (prices, quantities) = self.definitions.exponents(report.security_id);
         let mut line = format!("{what} order {}", report.order_id.map_or(0, |id| id.0));
         if let Some(name) = report.client_order_id {
             let _ = write!(line, ", yours {name}");
         }
         let quantity = report.order_quantity.map_or_else(String::new, |it| decimal::short_text(it.0, quantities));
-        let name = self.name(report.security_id);
+        let name = self.definitions.name(report.security_id);
         let _ = write!(line, ": {} {quantity} {name}", report.side.map_or("", side));
         let _ = match report.price {
             Some(price) => write!(line, " at {}", decimal::text(price.0, prices)),
@@ -203,7 +212,7 @@ impl Answer {
     }
 
     fn traded(&mut self, report: &ExecutionReport) -> String {
-        let (prices, quantities) = self.exponents(report.security_id);
+        let (prices, quantities) = self.definitions.exponents(report.security_id);
         let price = report.last_price.map_or_else(String::new, |price| decimal::text(price.0, prices));
         let quantity = report.last_quantity.map_or_else(String::new, |it| decimal::short_text(it.0, quantities));
         let leaves = decimal::short_text(report.leaves_quantity.0, quantities);
@@ -226,7 +235,7 @@ impl Answer {
     }
 
     fn cancelled(&mut self, report: &ExecutionReport) -> String {
-        let (_, quantities) = self.exponents(report.security_id);
+        let (_, quantities) = self.definitions.exponents(report.security_id);
         let reason = report.cancel_reason.unwrap_or(CancelReason(0));
         let words = reasons::why_cancelled(reason);
         let name = reason.name().map_or_else(|| format!("reason {}", reason.0), str::to_owned);
@@ -296,21 +305,6 @@ impl Answer {
         self.summary.text = Some(words);
         line
     }
-
-    fn definition(&self, instrument: SecurityId) -> Option<&SecurityDefinition> {
-        self.definitions.iter().find(|definition| definition.security_id == instrument)
-    }
-
-    /// Numbers of an instrument that is not known are shown as mantissas.
-    fn exponents(&self, instrument: SecurityId) -> (Exponent, Exponent) {
-        self.definition(instrument)
-            .map_or((Exponent(0), Exponent(0)), |definition| (definition.price_exponent, definition.quantity_exponent))
-    }
-
-    fn name(&self, instrument: SecurityId) -> String {
-        let symbol = self.definition(instrument).and_then(|definition| definition.symbol.as_str());
-        symbol.map_or_else(|| instrument.to_string(), str::to_owned)
-    }
 }
 
 const ACCEPTED: &str = "accepted";
@@ -321,7 +315,7 @@ fn rests(report: &ExecutionReport) -> bool {
     report.instructions.contains(wire::ExecInst::POST_ONLY)
 }
 
-fn side(side: Side) -> &'static str {
+pub(super) fn side(side: Side) -> &'static str {
     match side {
         Side::Buy => "buy",
         Side::Sell => "sell",
@@ -329,7 +323,7 @@ fn side(side: Side) -> &'static str {
     }
 }
 
-fn order_type(order_type: OrderType) -> &'static str {
+pub(super) fn order_type(order_type: OrderType) -> &'static str {
     match order_type {
         OrderType::Market => "at market",
         OrderType::Limit => "at its limit",
@@ -339,7 +333,7 @@ fn order_type(order_type: OrderType) -> &'static str {
     }
 }
 
-fn time_in_force(tif: TimeInForce) -> &'static str {
+pub(super) fn time_in_force(tif: TimeInForce) -> &'static str {
     match tif {
         TimeInForce::Day => "for the day",
         TimeInForce::GoodTillCancel => "good till cancel",

@@ -12,8 +12,8 @@ use wire::{
 };
 
 use crate::arguments::{
-    AmendArguments, CancelArguments, KillArguments, MassCancelArguments, NewOrderArguments, OrderCommand,
-    PreventionArgument, SideArgument, TimeInForceArgument, TypeArgument, WhichOrder,
+    AmendArguments, CancelArguments, KillArguments, MassCancelArguments, NewOrderArguments, PreventionArgument,
+    SideArgument, TimeInForceArgument, TradeCommand, TypeArgument, WhichOrder,
 };
 use crate::decimal::{self, DecimalError};
 
@@ -89,12 +89,12 @@ impl Request {
 }
 
 /// The instrument that a command names.
-pub(crate) fn instrument(command: &OrderCommand) -> Option<&str> {
+pub(crate) fn instrument(command: &TradeCommand) -> Option<&str> {
     match command {
-        OrderCommand::New(arguments) => Some(&arguments.instrument),
-        OrderCommand::Amend(arguments) => Some(&arguments.instrument),
-        OrderCommand::MassCancel(arguments) => arguments.instrument.as_deref(),
-        OrderCommand::Cancel(_) | OrderCommand::Kill(_) => None,
+        TradeCommand::New(arguments) => Some(&arguments.instrument),
+        TradeCommand::Amend(arguments) => Some(&arguments.instrument),
+        TradeCommand::MassCancel(arguments) => arguments.instrument.as_deref(),
+        TradeCommand::Cancel(_) | TradeCommand::Kill(_) => None,
     }
 }
 
@@ -105,7 +105,7 @@ pub(crate) fn is_named(symbol: Symbol16, security_id: SecurityId, name: &str) ->
 
 /// The message that a command asks for; `now` makes names that were not given.
 pub(crate) fn request(
-    command: &OrderCommand,
+    command: &TradeCommand,
     account: AccountId,
     definitions: &[SecurityDefinition],
     now: Timestamp,
@@ -113,13 +113,13 @@ pub(crate) fn request(
     // Microseconds: few enough digits for JSON's numbers, and nobody types two orders in one.
     let name = now.0 / 1_000;
     match command {
-        OrderCommand::New(arguments) => new_order(arguments, account, definitions, name).map(Request::New),
-        OrderCommand::Amend(arguments) => amend(arguments, account, definitions).map(Request::Amend),
-        OrderCommand::Cancel(arguments) => Ok(Request::Cancel(cancel(arguments, account, name))),
-        OrderCommand::MassCancel(arguments) => {
+        TradeCommand::New(arguments) => new_order(arguments, account, definitions, name).map(Request::New),
+        TradeCommand::Amend(arguments) => amend(arguments, account, definitions).map(Request::Amend),
+        TradeCommand::Cancel(arguments) => Ok(Request::Cancel(cancel(arguments, account, name))),
+        TradeCommand::MassCancel(arguments) => {
             mass_cancel(arguments, account, definitions, name).map(Request::MassCancel)
         }
-        OrderCommand::Kill(arguments) => Ok(Request::Kill(kill(arguments, account, name))),
+        TradeCommand::Kill(arguments) => Ok(Request::Kill(kill(arguments, account, name))),
     }
 }
 
@@ -216,11 +216,14 @@ fn kill(arguments: &KillArguments, account: AccountId, name: u64) -> KillSwitch 
     }
 }
 
-fn named(which: &WhichOrder) -> (Option<OrderId>, Option<ClientOrderId>) {
+pub(crate) fn named(which: &WhichOrder) -> (Option<OrderId>, Option<ClientOrderId>) {
     (which.order_id.map(OrderId), which.original.map(ClientOrderId))
 }
 
-fn found<'a>(definitions: &'a [SecurityDefinition], name: &str) -> Result<&'a SecurityDefinition, RequestError> {
+pub(crate) fn found<'a>(
+    definitions: &'a [SecurityDefinition],
+    name: &str,
+) -> Result<&'a SecurityDefinition, RequestError> {
     let named = |definition: &&SecurityDefinition| is_named(definition.symbol, definition.security_id, name);
     definitions.iter().find(named).ok_or_else(|| RequestError::UnknownInstrument {
         name: name.to_owned(),

@@ -58,8 +58,8 @@ pub fn short_text(mantissa: i64, exponent: Exponent) -> String {
     }
 }
 
-/// `None` beyond 28 digits, which no instrument of this venue has and a foreign venue's may.
-fn number(mantissa: i64, exponent: Exponent) -> Option<Decimal> {
+/// A mantissa as a number; `None` beyond 28 digits, which no instrument of this venue has and a foreign venue's may.
+pub fn number(mantissa: i64, exponent: Exponent) -> Option<Decimal> {
     match u32::try_from(-i32::from(exponent.0)) {
         Ok(scale) => Decimal::try_from_i128_with_scale(mantissa.into(), scale).ok(),
         Err(_) => {

@@ -1,0 +1,104 @@
+//! What happens at the order entry's door, on record: counted, and said on standard error a few lines a second at most.
+//!
+//! The door's thread hands over what happened and does not wait: what there is no room for is counted and left out of what
+//! is said.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crossbeam_queue::ArrayQueue;
+use gateway::session::FailedLogin;
+use gateway::transport::{TurnedAway, Watch};
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::metrics::Metrics;
+
+/// Lines of failed logins within a [`PAUSE`].
+const LINES: usize = 10;
+/// How often they are said.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What happens at the door.
+#[derive(Debug)]
+pub(crate) struct DoorWatch {
+    metrics: Arc<Metrics>,
+    unsaid: ArrayQueue<FailedLogin>,
+    left_out: AtomicU64,
+}
+
+impl DoorWatch {
+    pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
+        Self { metrics, unsaid: ArrayQueue::new(LINES), left_out: AtomicU64::new(0) }
+    }
+
+    /// Hands lines to `say` for as long as it runs.
+    pub(crate) async fn say(&self, mut say: impl FnMut(&str)) -> Infallible {
+        let mut ticks = interval(PAUSE);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            self.lines().iter().for_each(|line| say(line));
+        }
+    }
+
+    /// What has not been said yet.
+    fn lines(&self) -> Vec<String> {
+        let failed = std::iter::from_fn(|| self.unsaid.pop()).take(LINES);
+        let mut lines: Vec<_> = failed.map(|failed| line(&failed)).collect();
+        match self.left_out.swap(0, Ordering::Relaxed) {
+            0 => {}
+            count => lines.push(format!("order entry: {count} more logins failed")),
+        }
+        lines
+    }
+}
+
+fn line(FailedLogin { address, key, reason }: &FailedLogin) -> String {
+    format!("order entry: a login failed: from {address} with key {}: {reason}", key.0)
+}
+
+impl Watch for DoorWatch {
+    fn login_failed(&self, failed: &FailedLogin) {
+        self.metrics.count_login_failure(failed.reason.name().unwrap_or("Other"));
+        if self.unsaid.push(*failed).is_err() {
+            self.left_out.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn turned_away(&self, _: IpAddr, why: TurnedAway) {
+        self.metrics.count_turned_away(match why {
+            TurnedAway::Full => "Full",
+            TurnedAway::FullForAddress => "FullForAddress",
+            TurnedAway::Displaced => "Displaced",
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use wire::{EdgeReason, KeyId};
+
+    use super::*;
+
+    #[test]
+    fn every_failure_is_counted_and_the_first_few_are_said() {
+        let metrics = Arc::<Metrics>::default();
+        let watch = DoorWatch::new(Arc::clone(&metrics));
+        let address = Ipv4Addr::new(192, 0, 2, 7).into();
+        for key in 1..=25 {
+            watch.login_failed(&FailedLogin { address, key: KeyId(key), reason: EdgeReason::SignatureInvalid.into() });
+        }
+        let lines = watch.lines();
+        assert_eq!(lines.len(), 11);
+        assert_eq!(lines[0], "order entry: a login failed: from 192.0.2.7 with key 1: SignatureInvalid");
+        assert_eq!(lines[10], "order entry: 15 more logins failed");
+        assert_eq!(watch.lines(), Vec::<String>::new());
+        let text = metrics.counted();
+        assert!(text.contains("rialto_login_failures_total{reason=\"SignatureInvalid\"} 25\n"), "{text}");
+    }
+}

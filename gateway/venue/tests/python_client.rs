@@ -1,0 +1,155 @@
+//! The client in Python trades with the real venue.
+//!
+//! Needs the PyPI packages `sbe` and `cryptography`, for the interpreter that `PYTHON` names (`python3` if it names none).
+
+use std::env;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A venue of a test's own, on free ports; killed when it is dropped.
+struct Venue {
+    process: Child,
+    data: TempDir,
+}
+
+impl Venue {
+    fn start() -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let process = serve(data.path(), "127.0.0.1:0");
+        Self { process, data }
+    }
+
+    /// As a power switch does it; it comes back where it was.
+    fn kill_and_start(&mut self) {
+        let said: Value =
+            serde_json::from_str(&std::fs::read_to_string(self.data.path().join("venue.json")).unwrap()).unwrap();
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        self.process = serve(self.data.path(), said["order_entry"].as_str().unwrap());
+    }
+}
+
+fn serve(data: &Path, order_entry: &str) -> Child {
+    let any = "127.0.0.1:0";
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rialto"));
+    command.args(["serve", "--order-entry", order_entry, "--market-data", any, "--http", any, "--data"]);
+    // The head of a killed venue goes with the test's folder.
+    let mut process = command.arg(data).arg("--head").arg(data).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().starts_with("READY ")), "the venue ended before it was ready");
+    std::thread::spawn(move || lines.for_each(drop));
+    process
+}
+
+impl Drop for Venue {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn python() -> Option<String> {
+    let python = env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let installed = Command::new(&python).args(["-c", "import cryptography, sbe"]).output();
+    if installed.is_ok_and(|output| output.status.success()) {
+        return Some(python);
+    }
+    println!("skipped: {python} has no packages cryptography and sbe");
+    None
+}
+
+/// One call of the client, and what it printed.
+struct Said {
+    messages: Vec<Value>,
+    error: String,
+    code: Option<i32>,
+}
+
+impl Said {
+    /// The fields of all messages.
+    fn fields<const N: usize>(&self, names: [&str; N]) -> Vec<[Value; N]> {
+        self.messages.iter().map(|message| names.map(|name| message[name].clone())).collect()
+    }
+}
+
+fn call(python: &str, venue: &Venue, account: &str, options: &[&str], verb: &str) -> Said {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../client/python/rialto.py");
+    let mut command = Command::new(python);
+    command.arg(script).arg("--data").arg(venue.data.path()).args(["--account", account]);
+    let output = command.args(options).args(verb.split_whitespace()).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    Said {
+        messages: text.lines().map(|line| serde_json::from_str(line).unwrap()).collect(),
+        error: String::from_utf8_lossy(&output.stderr).into_owned(),
+        code: output.status.code(),
+    }
+}
+
+fn state(venue: &Venue) -> PathBuf {
+    venue.data.path().join("alice.state")
+}
+
+#[test]
+fn it_places_amends_and_cancels() {
+    let Some(python) = python() else { return };
+    let venue = Venue::start();
+    let file = state(&venue);
+    let kept = ["--state", file.to_str().unwrap()];
+    for (verb, kind, price, number) in [
+        ("place BTC-USD buy 0.01 64000.50 --name 7", "New", 6_400_050, 1),
+        ("amend BTC-USD --name 7 --price 64000.25", "Replaced", 6_400_025, 2),
+        ("cancel --name 7", "Cancelled", 6_400_025, 3),
+    ] {
+        let said = call(&python, &venue, "alice", &kept, verb);
+        assert_eq!(said.code, Some(0), "{verb}: {}", said.error);
+        let expected: [Value; 6] =
+            [kind.into(), price.into(), 1_000_000.into(), 7.into(), number.into(), number.into()];
+        let fields = said.fields(["ExecType", "Price", "OrderQty", "ClOrdID", "RefSeqNum", "MsgSeqNum"]);
+        assert_eq!(fields, [expected], "{verb}");
+    }
+}
+
+#[test]
+fn what_is_refused_is_said() {
+    let Some(python) = python() else { return };
+    let venue = Venue::start();
+    let said = call(&python, &venue, "alice", &[], "cancel --name 99");
+    assert_eq!((said.fields(["CxlRejReason"]), said.code), (vec![["UnknownOrder".into()]], Some(1)));
+    let said = call(&python, &venue, "alice", &[], "place BTC-USD buy 0.01 64000.505");
+    assert!(said.error.contains("price 64000.505 is finer than 10^-2"), "{}", said.error);
+    let said = call(&python, &venue, "alice", &["--account-number", "3"], "place BTC-USD buy 0.01 64000");
+    assert_eq!((said.fields(["OrdRejReason"]), said.code), (vec![["NotEntitled".into()]], Some(1)));
+}
+
+/// It leaves without a word, its order trades, the venue is killed; the reports are asked for and come in order.
+#[test]
+fn it_recovers_what_it_missed() {
+    let Some(python) = python() else { return };
+    let mut venue = Venue::start();
+    let file = state(&venue);
+    let kept = ["--state", file.to_str().unwrap()];
+    let gone = ["--state", file.to_str().unwrap(), "--hang-up"];
+    let placed = call(&python, &venue, "alice", &gone, "place BTC-USD buy 0.03 64000 --name 7");
+    assert_eq!((placed.fields(["ExecType", "MsgSeqNum"]), placed.code), (vec![["New".into(), 1.into()]], Some(0)));
+    for name in 1..=2 {
+        let verb = format!("place BTC-USD sell 0.01 64000 --name {name}");
+        assert_eq!(call(&python, &venue, "bob", &[], &verb).code, Some(0));
+    }
+    venue.kill_and_start();
+    let recovered = call(&python, &venue, "alice", &kept, "recover");
+    assert_eq!(recovered.code, Some(0), "{}", recovered.error);
+    let trade =
+        |number: u64, leaves: u64| -> [Value; 4] { ["Trade".into(), number.into(), leaves.into(), "Yes".into()] };
+    let fields = recovered.fields(["ExecType", "MsgSeqNum", "LeavesQty", "PossDupFlag"]);
+    assert_eq!(fields, [trade(2, 2_000_000), trade(3, 1_000_000)]);
+    // The same login goes on, and the next command has the next number.
+    let cancelled = call(&python, &venue, "alice", &kept, "cancel --name 7");
+    let fields = cancelled.fields(["ExecType", "RefSeqNum", "MsgSeqNum", "CumQty"]);
+    let expected: [Value; 4] = ["Cancelled".into(), 2.into(), 4.into(), 2_000_000.into()];
+    assert_eq!(fields, [expected]);
+}
