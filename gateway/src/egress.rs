@@ -1,13 +1,14 @@
 //! From the core to the wire: an event becomes the reports of the sessions that it concerns.
 //!
 //! A trade is for both sides' sessions, an amend or cancel that another session asked for is for that one too. What an
-//! event has to say to everybody, such as a change of phase, is for every open session and carries no number.
+//! event has to say to everybody, such as a change of phase, is for every open session and carries no number. A balance that
+//! changes otherwise than by trading is told to every open session whose key may be told of the account.
 //!
 //! Whatever has a number in an account is copied to those who are told of all its reports: once, whichever and however
 //! many sessions it is for, and without those sessions' numbers.
 
 use engine::event::{
-    CancelRejected, CommandRejected, InstrumentDelisted, KillSwitchSet, MassCancelRejected, MassCancelled, NotApplied,
+    BalanceChanged, CancelRejected, CommandRejected, InstrumentDelisted, KillSwitchSet, MassCancelRejected, MassCancelled, NotApplied,
     OrderAccepted, OrderCancelled, OrderRejected, OrderReplaced, OrderRestated, OrderState, OrderTriggered,
     PhaseChanged, Report, Requester, Trade, TradeBusted, TradeSide,
 };
@@ -17,7 +18,7 @@ use engine::{
     Quantity, SessionId, SessionSequence, Timestamp, TradeId,
 };
 use wire::order_entry::{
-    self, BusinessMessageReject, ExecutionReport, KillSwitchReport, OrderCancelReject, OrderMassActionReport,
+    self, AccountBalance, BusinessMessageReject, ExecutionReport, KillSwitchReport, OrderCancelReject, OrderMassActionReport,
     SecurityDefinition, TradingSessionStatus,
 };
 use wire::{
@@ -51,6 +52,8 @@ pub enum Recipient {
     Key(KeyId),
     /// Every open session.
     Everybody,
+    /// Every open session whose key may be told of an account.
+    Readers(AccountId),
     /// Every open session that an account's reports are copied to; the report's number in it.
     Copies(AccountId, ExecId),
 }
@@ -110,6 +113,7 @@ pub fn messages(header: &EventHeader, event: &Event, view: &View, sending: Sendi
         Event::InstrumentLimitsSet(set) => turn.instrument_changed(set.command.instrument),
         Event::InstrumentDelisted(delisted) => turn.delisted(delisted),
         Event::TradeBusted(busted) => turn.busted(busted),
+        Event::BalanceChanged(changed) => turn.balance_changed(changed),
         _ => {}
     }
 }
@@ -538,6 +542,30 @@ impl<O: Outlet> Turn<'_, O> {
             possible_duplicate: Some(self.sending.possible_duplicate),
         };
         self.answer(report, event.author, message);
+    }
+
+    fn balance_changed(&mut self, event: &BalanceChanged) {
+        let (available_high, available_low) = amount::split(Some(event.available.0));
+        let (held_high, held_low) = amount::split(Some(event.held.0));
+        let (change_high, change_low) = amount::split_signed(Some(event.change.0));
+        let message = AccountBalance {
+            account: event.account.into(),
+            asset: wire::AssetId::present(event.asset),
+            available_high,
+            available_low,
+            held_high,
+            held_low,
+            change_high,
+            change_low,
+            transact_time: self.header.time.into(),
+            journal_sequence: self.journal_sequence(),
+            event_index: self.event_index(),
+            cause: Some(event.cause.into()),
+            possible_duplicate: self.sending.possible_duplicate,
+            durability: self.sending.durability,
+            ..AccountBalance::BLANK
+        };
+        self.unnumbered(Recipient::Readers(event.account), &message);
     }
 
     /// Answers whoever asked: the session, or every session of the key if it asked elsewhere.

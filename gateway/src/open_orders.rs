@@ -7,7 +7,7 @@
 //! Of an account the orders are kept by age, so that whoever goes through them may stop anywhere and go on later,
 //! whatever has ended meanwhile.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use engine::event::{OrderState, TradeSide};
 use engine::{AccountId, EventHeader, InstrumentId, OpenOrder, OrderId, Quantity, Sequence, Stamp, Timestamp};
@@ -72,7 +72,8 @@ impl Arrival {
 pub(crate) struct OpenOrders {
     /// By slot.
     pieces: Vec<Box<[Option<KnownOrder>]>>,
-    accounts: HashMap<AccountId, OfAccount>,
+    /// By identity: identities run from 1 to the venue's capacity.
+    accounts: Vec<OfAccount>,
     next: Arrival,
 }
 
@@ -80,7 +81,26 @@ pub(crate) struct OpenOrders {
 #[derive(Debug, Default)]
 struct OfAccount {
     by_age: BTreeMap<Arrival, OrderId>,
-    count_by_instrument: BTreeMap<InstrumentId, u32>,
+    /// By identity; an instrument stays once it was traded in.
+    count_by_instrument: Vec<(InstrumentId, u32)>,
+}
+
+impl OfAccount {
+    fn count(&self, instrument: InstrumentId) -> u32 {
+        self.place(instrument).map_or(0, |place| self.count_by_instrument[place].1)
+    }
+
+    fn count_mut(&mut self, instrument: InstrumentId) -> &mut u32 {
+        let place = self.place(instrument).unwrap_or_else(|place| {
+            self.count_by_instrument.insert(place, (instrument, 0));
+            place
+        });
+        &mut self.count_by_instrument[place].1
+    }
+
+    fn place(&self, instrument: InstrumentId) -> Result<usize, usize> {
+        self.count_by_instrument.binary_search_by_key(&instrument, |&(known, _)| known)
+    }
 }
 
 impl OpenOrders {
@@ -98,9 +118,13 @@ impl OpenOrders {
         let arrival = self.next;
         self.next = arrival.next();
         let OrderState { order_id, instrument, .. } = order.state;
-        let of_account = self.accounts.entry(order.account).or_default();
+        let index = order.account.0 as usize;
+        if self.accounts.len() <= index {
+            self.accounts.resize_with(index + 1, OfAccount::default);
+        }
+        let of_account = &mut self.accounts[index];
         of_account.by_age.insert(arrival, order_id);
-        *of_account.count_by_instrument.entry(instrument).or_default() += 1;
+        *of_account.count_mut(instrument) += 1;
         let (piece, place) = place(order_id);
         while self.pieces.len() <= piece {
             self.pieces.push(vec![None; PIECE].into_boxed_slice());
@@ -134,11 +158,9 @@ impl OpenOrders {
         let Some(known) = held.and_then(|held| held.take_if(|known| known.order.state.order_id == order)) else {
             return;
         };
-        let Some(of_account) = self.accounts.get_mut(&known.order.account) else { return };
+        let of_account = &mut self.accounts[known.order.account.0 as usize];
         of_account.by_age.remove(&known.arrival);
-        if let Some(count) = of_account.count_by_instrument.get_mut(&known.order.state.instrument) {
-            *count -= 1;
-        }
+        *of_account.count_mut(known.order.state.instrument) -= 1;
     }
 
     /// An open order.
@@ -156,23 +178,27 @@ impl OpenOrders {
 
     /// An account's open orders, oldest first.
     pub(crate) fn of(&self, account: AccountId) -> impl Iterator<Item = &KnownOrder> {
-        let orders = self.accounts.get(&account).into_iter().flat_map(|of_account| of_account.by_age.values());
+        let orders = self.of_account(account).into_iter().flat_map(|of_account| of_account.by_age.values());
         orders.filter_map(|&order| self.get(order))
     }
 
     /// The oldest of an account's open orders that came at `from` or later.
     pub(crate) fn oldest_since(&self, account: AccountId, from: Arrival) -> Option<&KnownOrder> {
-        let (_, &order) = self.accounts.get(&account)?.by_age.range(from..).next()?;
+        let (_, &order) = self.of_account(account)?.by_age.range(from..).next()?;
         self.get(order)
     }
 
     /// How many orders an account has open, in one instrument or in all.
     pub(crate) fn count(&self, account: AccountId, instrument: Option<InstrumentId>) -> u32 {
-        let Some(of_account) = self.accounts.get(&account) else { return 0 };
+        let Some(of_account) = self.of_account(account) else { return 0 };
         match instrument {
-            Some(instrument) => of_account.count_by_instrument.get(&instrument).copied().unwrap_or(0),
+            Some(instrument) => of_account.count(instrument),
             None => u32::try_from(of_account.by_age.len()).unwrap_or(u32::MAX),
         }
+    }
+
+    fn of_account(&self, account: AccountId) -> Option<&OfAccount> {
+        self.accounts.get(account.0 as usize)
     }
 
     /// What the next order's arrival will be.

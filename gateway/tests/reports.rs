@@ -8,9 +8,9 @@ use engine::*;
 use gateway::egress::{Outgoing, Outlet, Recipient, Sending, messages};
 use gateway::view::View;
 use wire::order_entry::{
-    BusinessMessageReject, ExecutionReport, KillSwitchReport, OrderCancelReject, OrderMassActionReport,
+    AccountBalance, BusinessMessageReject, ExecutionReport, KillSwitchReport, OrderCancelReject, OrderMassActionReport,
 };
-use wire::{Durability, ExecType, Frame, Indicator, amount};
+use wire::{Block, Durability, EventIndex, ExecType, Frame, Indicator, JournalSequence, amount};
 
 const BOOK: InstrumentId = InstrumentId(1);
 const SENDING: Sending = Sending { durability: Durability::Synced, possible_duplicate: Indicator::No };
@@ -479,4 +479,41 @@ fn reports_of_a_delisted_instrument_are_in_its_exponents() {
     let mut found: Vec<Outgoing> = Vec::new();
     messages(&header, &event, &view, SENDING, &mut found);
     assert_eq!(execution(&found[0]), only(OrderTriggered { report: REPORT, order: ORDER, elected_by: Price(8) }));
+}
+
+#[test]
+fn a_balance_that_changes_otherwise_is_told_to_the_accounts_readers() {
+    let event = BalanceChanged {
+        author: KeyId::VENUE,
+        account: REPORT.account,
+        asset: AssetId(1),
+        cause: engine::event::BalanceCause::Withdrawal,
+        change: SignedAmount(-25),
+        available: Amount((1 << 64) + 5),
+        held: Amount(7),
+        note: AdminNote::NONE,
+    };
+    let mut found: Vec<Outgoing> = Vec::new();
+    messages(&HEADER, &event.into(), &view(), SENDING, &mut found);
+    let [told] = &found[..] else { panic!("{found:?}") };
+    assert_eq!((told.recipient, told.number), (Recipient::Readers(REPORT.account), None));
+    let (frame, _) = Frame::split(&told.frame).unwrap();
+    let expected = AccountBalance {
+        account: REPORT.account.into(),
+        asset: Some(wire::AssetId(1)),
+        available_high: Some(wire::AmountHigh(1)),
+        available_low: wire::AmountLow(5),
+        held_high: Some(wire::AmountHigh(0)),
+        held_low: wire::AmountLow(7),
+        change_high: Some(wire::SignedAmountHigh(-1)),
+        change_low: wire::AmountLow(u64::MAX - 24),
+        transact_time: wire::Timestamp(81),
+        journal_sequence: Some(JournalSequence(71)),
+        event_index: Some(EventIndex(5)),
+        cause: Some(wire::BalanceCause::Withdrawal),
+        possible_duplicate: SENDING.possible_duplicate,
+        durability: SENDING.durability,
+        ..AccountBalance::BLANK
+    };
+    assert_eq!(frame.decode(), Ok(expected));
 }

@@ -531,6 +531,7 @@ impl World {
                     Recipient::Session(session) => session == trader.session(),
                     Recipient::Key(key) => key == trader.key(),
                     Recipient::Everybody => true,
+                    Recipient::Readers(account) => account == trader.account(),
                     Recipient::Copies(..) => false,
                 };
                 if let (true, Some(link)) = (is_for, self.open[trader.index()]) {

@@ -170,13 +170,17 @@ impl Logins {
     }
 
     /// Those that a message is for, if they are there.
-    pub(crate) fn recipients(&self, recipient: Recipient, mut each: impl FnMut(ConnectionId)) {
+    pub(crate) fn recipients(&self, recipient: Recipient, rights: &Rights, mut each: impl FnMut(ConnectionId)) {
         match recipient {
             Recipient::Session(session) => self.open.get(&session).into_iter().for_each(|login| each(login.connection)),
             Recipient::Key(key) => {
                 self.open.values().filter(|login| login.key == key).for_each(|login| each(login.connection));
             }
             Recipient::Everybody => self.open.values().for_each(|login| each(login.connection)),
+            Recipient::Readers(account) => {
+                let may_read = |login: &&Login| rights.key(login.key).is_some_and(|key| key.may_read(account));
+                self.open.values().filter(may_read).for_each(|login| each(login.connection));
+            }
             Recipient::Copies(account, _) => self.copies.readers(account).for_each(each),
         }
     }
@@ -206,7 +210,7 @@ impl Logins {
             Event::SessionDisconnected(gone) => self.gone(gone.session, event, post),
             Event::KeyRevoked(revoked) => {
                 let ended = Mail::Ended(TerminationCode::KeyRevoked);
-                self.recipients(Recipient::Key(revoked.command.key), |connection| post.push((connection, ended)));
+                self.recipients(Recipient::Key(revoked.command.key), rights, |connection| post.push((connection, ended)));
                 self.give_again(revoked.command.key, rights);
             }
             Event::RoleGranted(granted) if granted.command.role == Role::DropCopy => {
@@ -356,10 +360,27 @@ mod tests {
     fn readers(logins: &Logins) -> [Vec<ConnectionId>; 2] {
         ACCOUNTS.map(|account| {
             let mut found = Vec::new();
-            logins.recipients(Recipient::Copies(account, ExecId(1)), |connection| found.push(connection));
+            logins.recipients(Recipient::Copies(account, ExecId(1)), &Rights::default(), |connection| found.push(connection));
             assert_eq!(logins.copies_are_wanted(account), !found.is_empty());
             found
         })
+    }
+
+    #[test]
+    fn who_may_be_told_of_an_account_follows_the_rights_of_keys() {
+        let (mut logins, mut rights) = (opened(), Rights::default());
+        let told = |logins: &Logins, rights: &Rights| {
+            ACCOUNTS.map(|account| {
+                let mut found = Vec::new();
+                logins.recipients(Recipient::Readers(account), rights, |connection| found.push(connection));
+                found
+            })
+        };
+        let command = AddKey { key: KEY, kind: KeyKind::Ed25519, public_key: [7; 32], note: AdminNote::NONE };
+        change(&mut logins, &mut rights, KeyAdded { author: KeyId::VENUE, command });
+        assert_eq!(told(&logins, &rights), [vec![], vec![]]);
+        change(&mut logins, &mut rights, granted(ACCOUNTS[0]));
+        assert_eq!(told(&logins, &rights), [vec![FIRST], vec![]]);
     }
 
     #[test]

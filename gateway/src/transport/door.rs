@@ -34,6 +34,7 @@ use crate::copies::CopyRange;
 use crate::egress::{self, CopiesAgain, FrameBytes, Outgoing, Outlet, Recipient, Sending};
 use crate::history::ReportRange;
 use crate::hops::HopWatch;
+use crate::rights::Rights;
 use crate::session::{Action, Input, State};
 use crate::transport::attendance::{Attendance, Places, Room};
 use crate::transport::balances::Balances;
@@ -189,14 +190,15 @@ impl Connections {
 /// Where the reports of a turn go.
 struct Delivery<'a> {
     logins: &'a Logins,
+    rights: &'a Rights,
     connections: &'a mut Connections,
     now: Timestamp,
 }
 
 impl Outlet for Delivery<'_> {
     fn message<M: Flat>(&mut self, recipient: Recipient, number: Option<SessionSequence>, message: &M) {
-        let Self { logins, connections, now } = self;
-        logins.recipients(recipient, |id| {
+        let Self { logins, rights, connections, now } = self;
+        logins.recipients(recipient, rights, |id| {
             if let Some(connection) = connections.get(id) {
                 connection.report(number, message, *now);
                 connections.soil(id.place);
@@ -676,7 +678,7 @@ impl Door {
                         self.deliver_post();
                     }
                     let Self { desk, connections, now, .. } = self;
-                    let mut delivery = Delivery { logins: &desk.logins, connections, now: *now };
+                    let mut delivery = Delivery { logins: &desk.logins, rights: desk.view.rights(), connections, now: *now };
                     egress::messages(&header, &event, &desk.view, sending, &mut delivery);
                 }
                 Polled::Empty => {
