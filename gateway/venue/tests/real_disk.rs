@@ -167,7 +167,11 @@ impl Served {
     fn start(disk: &Disk) -> Self {
         let any = "127.0.0.1:0";
         let mut command = rialto(&["serve", "--order-entry", any, "--market-data", any, "--http", any]);
-        command.args(["--segment-mib", "1", "--data"]).arg(disk.data()).arg("--head").arg(disk.heads());
+        command
+            .args(["--segment-mib", "1", "--throttle-trader", "off", "--data"])
+            .arg(disk.data())
+            .arg("--head")
+            .arg(disk.heads());
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let errors = BufReader::new(process.stderr.take().unwrap());
         let said = Arc::new(Mutex::new(String::new()));
