@@ -8,9 +8,9 @@
 //! many sessions it is for, and without those sessions' numbers.
 
 use engine::event::{
-    BalanceChanged, CancelRejected, CommandRejected, InstrumentDelisted, KillSwitchSet, MassCancelRejected, MassCancelled, NotApplied,
-    OrderAccepted, OrderCancelled, OrderRejected, OrderReplaced, OrderRestated, OrderState, OrderTriggered,
-    PhaseChanged, Report, Requester, Trade, TradeBusted, TradeSide,
+    BalanceChanged, CancelRejected, CommandRejected, InstrumentDelisted, KillSwitchSet, MassCancelRejected,
+    MassCancelled, NotApplied, OrderAccepted, OrderCancelled, OrderRejected, OrderReplaced, OrderRestated, OrderState,
+    OrderTriggered, PhaseChanged, Report, Requester, Trade, TradeBusted, TradeSide,
 };
 use engine::instrument::{Phase, PhaseCause};
 use engine::{
@@ -18,8 +18,8 @@ use engine::{
     Quantity, SessionId, SessionSequence, Timestamp, TradeId,
 };
 use wire::order_entry::{
-    self, AccountBalance, BusinessMessageReject, ExecutionReport, KillSwitchReport, OrderCancelReject, OrderMassActionReport,
-    SecurityDefinition, TradingSessionStatus,
+    self, AccountBalance, BusinessMessageReject, ExecutionReport, KillSwitchReport, OrderCancelReject,
+    OrderMassActionReport, SecurityDefinition, TradingSessionStatus,
 };
 use wire::{
     Block, CancelRejectResponseTo, Durability, EventIndex, ExecType, ExecutionId, Exponent, Flat, Indicator,

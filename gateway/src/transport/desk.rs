@@ -210,7 +210,9 @@ impl Logins {
             Event::SessionDisconnected(gone) => self.gone(gone.session, event, post),
             Event::KeyRevoked(revoked) => {
                 let ended = Mail::Ended(TerminationCode::KeyRevoked);
-                self.recipients(Recipient::Key(revoked.command.key), rights, |connection| post.push((connection, ended)));
+                self.recipients(Recipient::Key(revoked.command.key), rights, |connection| {
+                    post.push((connection, ended))
+                });
                 self.give_again(revoked.command.key, rights);
             }
             Event::RoleGranted(granted) if granted.command.role == Role::DropCopy => {
@@ -360,7 +362,9 @@ mod tests {
     fn readers(logins: &Logins) -> [Vec<ConnectionId>; 2] {
         ACCOUNTS.map(|account| {
             let mut found = Vec::new();
-            logins.recipients(Recipient::Copies(account, ExecId(1)), &Rights::default(), |connection| found.push(connection));
+            logins.recipients(Recipient::Copies(account, ExecId(1)), &Rights::default(), |connection| {
+                found.push(connection)
+            });
             assert_eq!(logins.copies_are_wanted(account), !found.is_empty());
             found
         })

@@ -678,7 +678,8 @@ impl Door {
                         self.deliver_post();
                     }
                     let Self { desk, connections, now, .. } = self;
-                    let mut delivery = Delivery { logins: &desk.logins, rights: desk.view.rights(), connections, now: *now };
+                    let mut delivery =
+                        Delivery { logins: &desk.logins, rights: desk.view.rights(), connections, now: *now };
                     egress::messages(&header, &event, &desk.view, sending, &mut delivery);
                 }
                 Polled::Empty => {
