@@ -90,6 +90,23 @@ fn call(python: &str, venue: &Venue, account: &str, options: &[&str], verb: &str
     }
 }
 
+/// Runs the administrator's tool; what it says.
+fn admin(venue: &Venue, arguments: &[&str]) -> Value {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rialto"));
+    command.args(["admin", "--json", "--reason", "a test", "--data"]).arg(venue.data.path()).args(arguments);
+    let output = command.output().unwrap();
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{arguments:?}: {output:?}"))
+}
+
+/// A key that reads what is copied of an account.
+fn auditor(venue: &Venue, account: &str) -> PathBuf {
+    let file = venue.data.path().join("auditor.json");
+    let made = admin(venue, &["key", "new", "9", "--account", account, "--out", file.to_str().unwrap()]);
+    admin(venue, &["key", "add", "9", "--public-key", made["public_key"].as_str().unwrap()]);
+    admin(venue, &["key", "grant", "9", "--role", "drop-copy", "--account", account]);
+    file
+}
+
 fn state(venue: &Venue) -> PathBuf {
     venue.data.path().join("alice.state")
 }
@@ -152,4 +169,37 @@ fn it_recovers_what_it_missed() {
     let fields = cancelled.fields(["ExecType", "RefSeqNum", "MsgSeqNum", "CumQty"]);
     let expected: [Value; 4] = ["Cancelled".into(), 2.into(), 4.into(), 2_000_000.into()];
     assert_eq!(fields, [expected]);
+}
+
+#[test]
+fn it_asks_for_orders_and_balances_and_reads_drop_copy() {
+    let Some(python) = python() else { return };
+    let mut venue = Venue::start();
+    for verb in ["place BTC-USD buy 0.01 64000.50 --name 7", "place BTC-USD buy 0.02 63000 --name 8", "cancel --name 8"]
+    {
+        assert_eq!(call(&python, &venue, "alice", &[], verb).code, Some(0), "{verb}");
+    }
+    let open = call(&python, &venue, "alice", &[], "status");
+    let expected: [Value; 5] = ["OrderStatus".into(), "New".into(), 7.into(), 1_000_000.into(), "Yes".into()];
+    let fields = open.fields(["ExecType", "OrdStatus", "ClOrdID", "LeavesQty", "LastRptRequested"]);
+    assert_eq!(fields, [expected], "{}", open.error);
+    let balances = call(&python, &venue, "alice", &[], "balance");
+    let assets: Vec<Value> = balances.fields(["AssetID"]).into_iter().flatten().collect();
+    assert_eq!(assets, [1, 2, 3].map(Value::from), "{}", balances.error);
+    // Her account's reports from the first, by a key that trades nothing; also of a venue that was killed.
+    let file = auditor(&venue, "2");
+    let reader = ["--key", file.to_str().unwrap()];
+    for _ in 0..2 {
+        let copies = call(&python, &venue, "alice", &reader, "drop-copy 1");
+        assert_eq!(copies.code, Some(0), "{}", copies.error);
+        let told: Vec<[Value; 4]> = copies.fields(["ExecID", "ExecType", "ClOrdID", "MsgSeqNum"]);
+        let copy = |number: u64, kind: &str, name: u64| -> [Value; 4] {
+            [number.into(), kind.into(), name.into(), Value::Null]
+        };
+        let [.., first, second, third] = &told[..] else { panic!("{told:?}") };
+        assert_eq!([first, second, third], [&copy(1, "New", 7), &copy(2, "New", 8), &copy(3, "Cancelled", 8)]);
+        venue.kill_and_start();
+    }
+    let refused = call(&python, &venue, "alice", &reader, "place BTC-USD buy 0.01 64000.50");
+    assert_ne!(refused.code, Some(0), "a reader trades nothing");
 }

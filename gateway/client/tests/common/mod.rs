@@ -51,7 +51,11 @@ impl Venue {
 
     /// Starts it again, where it was.
     pub fn run(&mut self) {
-        self.running = Some(Running::start(&self.arguments, demo::commands).unwrap());
+        let running = Running::start(&self.arguments, demo::commands).unwrap();
+        // What the program leaves in the folder of a venue that runs.
+        let addresses = serde_json::to_string(running.addresses()).unwrap();
+        std::fs::write(self.data.path().join("venue.json"), addresses).unwrap();
+        self.running = Some(running);
     }
 
     pub fn stop(&mut self) {
