@@ -10,9 +10,9 @@ use crate::connection::after;
 /// Why there is no connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// Nobody listens: no venue counts it.
+    /// Nobody listens, or it broke while it was made: no venue counts it.
     Unreachable,
-    /// It broke while it was made, or was refused for now, or ended for asking too much.
+    /// It was refused for now, or ended for asking too much.
     Reached,
     /// The venue does not know the login: it is asked for another at once, and one may fail in a minute.
     LoginGone,
@@ -20,7 +20,7 @@ pub(crate) enum Failure {
     LockedOut,
 }
 
-/// The first wait, and the longest, while nobody listens.
+/// The first wait, and the longest, while nobody answers.
 const UNREACHABLE: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(5)];
 /// Behind one failure that the venue may count, and behind another: no more than four in a minute.
 const REACHED: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(20)];
@@ -32,7 +32,7 @@ const LOCKED_OUT: Duration = Duration::from_secs(61);
 pub(crate) struct Backoff {
     rng: Rng,
     due: Timestamp,
-    /// The next wait while nobody listens.
+    /// The next wait while nobody answers.
     unreachable: Duration,
     /// Failures in a row that the venue may count.
     reached: u32,

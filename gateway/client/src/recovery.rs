@@ -458,8 +458,7 @@ fn is_done(kill: &wire::order_entry::KillSwitch, report: &KillSwitchReport) -> b
 /// What kind of failure it is; none: it is no use to try again.
 fn failure(error: &ConnectError) -> Option<Failure> {
     match error {
-        ConnectError::Unreachable(_) => Some(Failure::Unreachable),
-        ConnectError::Connection(Error::Io(_)) => Some(Failure::Reached),
+        ConnectError::Unreachable(_) | ConnectError::Connection(Error::Io(_)) => Some(Failure::Unreachable),
         // What cannot be understood is no clearer the next time.
         ConnectError::Connection(Error::Frame(_) | Error::Unexpected(_)) => None,
         ConnectError::Ended(code) => match code {
