@@ -4,6 +4,7 @@
 //! What is signed is written here a second time, from the published page, and not by the codec.
 
 use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ed25519_dalek::{Signer, SigningKey};
 use engine::command::*;
@@ -26,6 +27,11 @@ const ACCOUNT: AccountId = AccountId(2);
 const KEYS: [KeyId; 3] = [KeyId(5), KeyId(6), KeyId(9)];
 const SESSIONS: [SessionId; 2] = [SessionId(7), SessionId(8)];
 
+/// Each connection comes from another, so that guesses lock nobody out.
+fn address(connection: u32) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::from(connection))
+}
+
 fn signing_key(key: KeyId) -> SigningKey {
     SigningKey::from_bytes(&[u8::try_from(key.0).expect("a small number"); 32])
 }
@@ -47,6 +53,7 @@ struct World {
     engine: Engine,
     view: View,
     link: Session,
+    connections: u32,
     /// Every text that a key has signed.
     signed: BTreeSet<(KeyId, String)>,
     revoked: BTreeSet<KeyId>,
@@ -64,7 +71,8 @@ impl World {
             now: START,
             engine: Engine::new(Capacity::SMALL),
             view: View::default(),
-            link: Session::new(SessionLimits::DEFAULT, START),
+            link: Session::new(SessionLimits::DEFAULT, address(0), START),
+            connections: 0,
             signed: BTreeSet::new(),
             revoked: BTreeSet::new(),
             recorded: Vec::new(),
@@ -74,12 +82,12 @@ impl World {
         let note = AdminNote::NONE;
         let (stp_group, self_trade_prevention, fee_tier) = (StpGroup::NONE, None, 0);
         let open = OpenAccount { account: ACCOUNT, stp_group, self_trade_prevention, fee_tier, note };
-        world.apply(Command::from_venue(open.into()));
+        world.apply(Command::from_venue(open));
         for key in [KEYS[0], KEYS[1]] {
             let public_key = signing_key(key).verifying_key().to_bytes();
-            world.apply(Command::from_venue(AddKey { key, kind: KeyKind::Ed25519, public_key, note }.into()));
+            world.apply(Command::from_venue(AddKey { key, kind: KeyKind::Ed25519, public_key, note }));
             let grant = GrantRole { key, role: Role::Trader, account: ACCOUNT, note };
-            world.apply(Command::from_venue(grant.into()));
+            world.apply(Command::from_venue(grant));
         }
         world
     }
@@ -102,12 +110,13 @@ impl World {
 
     fn connect(&mut self) {
         self.hear(Input::Closed);
-        self.link = Session::new(SessionLimits::DEFAULT, self.now);
+        self.connections += 1;
+        self.link = Session::new(SessionLimits::DEFAULT, address(self.connections), self.now);
     }
 
     fn revoke(&mut self, key: KeyId) {
         self.revoked.insert(key);
-        self.apply(Command::from_venue(RevokeKey { key, note: AdminNote::NONE }.into()));
+        self.apply(Command::from_venue(RevokeKey { key, note: AdminNote::NONE }));
     }
 
     /// A time near the edges of the window.
@@ -214,8 +223,8 @@ impl World {
         let stamp = Stamp { sequence: self.engine.last().sequence.next(), time: self.now };
         let mut events: Vec<(EventHeader, Event)> = Vec::new();
         self.engine.apply(&Sequenced { stamp, value: command }, &mut events);
-        for (_, event) in events {
-            self.view.apply(&event);
+        for (header, event) in events {
+            self.view.apply(&header, &event);
             match &event {
                 Event::SessionEstablished(opened) => {
                     let opening = (u64::from(opened.session.0), opened.version.0, self.nonce);
