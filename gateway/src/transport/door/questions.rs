@@ -27,7 +27,6 @@ impl Door {
             }
             Question::OrderMassStatus(request) => self.begin_list(id, MassStatus::begin(request, &self.desk.view)),
             Question::AccountBalance(request) => self.ask_core(Asked { connection: id, request: *request }),
-            Question::DropCopy(_) => unreachable!("the session has copies found itself"),
         };
         if let Err(refusal) = answered {
             self.refuse(id, question, &refusal);
