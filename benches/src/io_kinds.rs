@@ -251,6 +251,11 @@ fn pin(options: &Options, index: usize) -> io::Result<()> {
     options.cores.get(index).map_or(Ok(()), |&core| affinity::pin(core))
 }
 
+/// A signal or a frozen machine interrupts a wait: there is nothing to be seen, and nothing is wrong.
+fn unless_interrupted(outcome: io::Result<()>) -> io::Result<()> {
+    outcome.or_else(|error| if error.kind() == io::ErrorKind::Interrupted { Ok(()) } else { Err(error) })
+}
+
 /// What a thread has spent so far.
 fn spent(thread: &Path) -> Option<Spent> {
     let schedule = fs::read_to_string(thread.join("schedstat")).ok()?;

@@ -1,7 +1,10 @@
 //! The comparison of kinds of I/O in miniature: a line for each measurement, every request answered.
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 fn io_kinds(arguments: &[&str]) -> Output {
@@ -31,6 +34,31 @@ fn every_line_says_what_was_measured() {
         let times = ["p50_ns", "p99_ns", "max_ns"].map(|name| line[name].as_u64().unwrap());
         assert!(times.is_sorted(), "{line}");
     }
+}
+
+/// A process that is stopped and goes on finds its waits interrupted, all kinds on both routes alike.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_stopped_process_goes_on() {
+    let arguments = ["--connections", "1,3", "--windows", "4", "--seconds", "0.05", "--json"];
+    let mut child = Command::new(env!("CARGO_BIN_EXE_io_kinds"))
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let process = Pid::from_child(&child);
+    while child.try_wait().unwrap().is_none() {
+        // The child is waited for behind this, so its number is nobody else's.
+        for signal in [Signal::STOP, Signal::CONT] {
+            kill_process(process, signal).unwrap();
+            // So long it stands still, and so long it runs.
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(String::from_utf8(output.stdout).unwrap().lines().count() >= 8);
 }
 
 #[test]

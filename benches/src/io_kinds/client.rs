@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
-use super::{Measured, Messages, Options, REPLY_BYTES, REQUEST_BYTES, Spent, WINDOW_MAX};
+use super::{Measured, Messages, Options, REPLY_BYTES, REQUEST_BYTES, Spent, WINDOW_MAX, unless_interrupted};
 use crate::times::{histogram, record_duration};
 
 const REQUESTS: [u8; WINDOW_MAX * REQUEST_BYTES] = [0xA5; WINDOW_MAX * REQUEST_BYTES];
@@ -41,7 +41,7 @@ impl Connection {
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(count),
-                Err(error) => return Err(error),
+                failed => unless_interrupted(failed.map(drop))?,
             }
         }
     }
@@ -110,7 +110,7 @@ impl Load<'_> {
     }
 
     fn turn(&mut self, mut take: impl FnMut(&mut Connection, usize, Instant) -> io::Result<()>) -> io::Result<()> {
-        self.poll.poll(self.events, Some(Duration::from_millis(10)))?;
+        unless_interrupted(self.poll.poll(self.events, Some(Duration::from_millis(10))))?;
         for event in &*self.events {
             let connection = &mut self.connections[event.token().0];
             let count = connection.receive(&mut self.buffer)?;

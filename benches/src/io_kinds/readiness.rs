@@ -8,7 +8,7 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::exchange::Exchange;
-use super::{Messages, REPLY_BYTES, REQUEST_BYTES, WINDOW_MAX};
+use super::{Messages, REPLY_BYTES, REQUEST_BYTES, WINDOW_MAX, unless_interrupted};
 
 /// No connection has it.
 const WOKEN: Token = Token(usize::MAX);
@@ -40,7 +40,7 @@ impl Connection {
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(count),
-                Err(error) => return Err(error),
+                failed => unless_interrupted(failed.map(drop))?,
             }
         }
     }
@@ -70,7 +70,7 @@ pub(super) fn serve(mut poll: Poll, streams: Vec<StdStream>, exchange: Option<Ex
     let mut open = connections.len();
     while open > 0 {
         let may_sleep = exchange.as_ref().is_none_or(Exchange::may_sleep);
-        poll.poll(&mut events, (!may_sleep).then_some(Duration::ZERO))?;
+        unless_interrupted(poll.poll(&mut events, (!may_sleep).then_some(Duration::ZERO)))?;
         if let Some(exchange) = &exchange {
             exchange.is_awake();
         }

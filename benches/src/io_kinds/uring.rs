@@ -11,7 +11,7 @@ use io_uring::{IoUring, opcode};
 use rustix::event::{EventfdFlags, eventfd};
 
 use super::exchange::Exchange;
-use super::{Messages, REPLY_BYTES, REQUEST_BYTES, WINDOW_MAX};
+use super::{Messages, REPLY_BYTES, REQUEST_BYTES, WINDOW_MAX, unless_interrupted};
 
 /// More than a turn submits: a receive and a send of each connection, and one for waking.
 const ENTRIES: u32 = 1 << 12;
@@ -117,7 +117,7 @@ impl Server {
         let mut done = Vec::new();
         while self.open > 0 {
             let may_sleep = self.exchange.as_ref().is_none_or(Exchange::may_sleep);
-            self.ring.submit_and_wait(usize::from(may_sleep))?;
+            unless_interrupted(self.ring.submit_and_wait(usize::from(may_sleep)).map(drop))?;
             if let Some(exchange) = &self.exchange {
                 exchange.is_awake();
             }
@@ -134,7 +134,15 @@ impl Server {
     }
 
     fn done(&mut self, asked: Asked, result: i32) -> io::Result<()> {
-        let bytes = usize::try_from(result).map_err(|_| io::Error::from_raw_os_error(-result))?;
+        let failure = || io::Error::from_raw_os_error(-result);
+        let bytes = match usize::try_from(result) {
+            Ok(bytes) => bytes,
+            Err(_) if failure().kind() == io::ErrorKind::Interrupted => {
+                self.ask_again(asked);
+                return Ok(());
+            }
+            Err(_) => return Err(failure()),
+        };
         match asked {
             Asked::Wake => self.ask_wake(),
             Asked::Receive(_) if bytes == 0 => self.open -= 1,
@@ -162,6 +170,19 @@ impl Server {
     fn owe(&mut self, index: usize, count: usize) {
         self.connections[index].owed += count;
         self.owing.push(index);
+    }
+
+    /// What was interrupted has not begun.
+    fn ask_again(&mut self, asked: Asked) {
+        match asked {
+            Asked::Wake => self.ask_wake(),
+            Asked::Receive(index) => self.ask_receive(index),
+            Asked::Send(index) => {
+                let connection = &mut self.connections[index];
+                connection.owed += std::mem::take(&mut connection.sending) / REPLY_BYTES;
+                self.owe(index, 0);
+            }
+        }
     }
 
     fn ask_receive(&mut self, index: usize) {
