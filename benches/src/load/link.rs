@@ -247,9 +247,11 @@ fn log_in(connection: &mut Dialled, session: &mut Session) -> Result<(), Failure
         if is_open && decoder.pending() == 0 {
             return Ok(());
         }
-        match connection.read(decoder.vacant()).map_err(lost)? {
-            0 => return Err(lost(io::ErrorKind::UnexpectedEof.into())),
-            count => decoder.filled(count),
+        match connection.read(decoder.vacant()) {
+            Ok(0) => return Err(lost(io::ErrorKind::UnexpectedEof.into())),
+            Ok(count) => decoder.filled(count),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(lost(error)),
         }
     }
 }

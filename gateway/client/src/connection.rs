@@ -271,7 +271,13 @@ impl Client {
         let mut bytes = [0; SESSION_FRAME_MAX];
         self.socket.tcp().set_read_timeout(Some(PATIENCE))?;
         // Reports that come now are not taken in: they are there again at the next opening.
-        while self.socket.read(&mut bytes).is_ok_and(|count| count > 0) {}
+        loop {
+            match self.socket.read(&mut bytes) {
+                Ok(1..) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(0) | Err(_) => break,
+            }
+        }
         Ok(self.link.session.resume())
     }
 

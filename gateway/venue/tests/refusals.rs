@@ -3,7 +3,7 @@
 //! Behind each case a bystander's request is answered, so that whatever the case journalled is on the disk by then. What
 //! the edge refuses is no command at all; what the core refuses is one, which leaves books and balances as they were.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
@@ -133,10 +133,10 @@ impl Served {
             }
             match decoder.next_frame().unwrap() {
                 Some(frame) => session.frame(frame, now()).unwrap(),
-                None => {
-                    let count = stream.read(decoder.vacant()).unwrap();
-                    decoder.filled(count);
-                }
+                None => match stream.read(decoder.vacant()) {
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    read => decoder.filled(read.unwrap()),
+                },
             }
         }
     }
@@ -155,6 +155,7 @@ impl Served {
             match stream.read(decoder.vacant()) {
                 Ok(0) => break,
                 Ok(count) => decoder.filled(count),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => panic!("it neither answers nor closes: {error}"),
             }
         }
