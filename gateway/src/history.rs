@@ -47,35 +47,55 @@ impl ReportRange {
     }
 }
 
-/// Picks a range of reports out of a replay of all events.
+/// Picks a range of reports out of a replay: of all events, or of the last ones, wherever they begin.
+///
+/// What a replay of the last ones does not say, which login they begin in the midst of, and the reports before, is found
+/// going on backward from there.
 #[derive(Debug)]
 pub struct ReportCollector {
     range: ReportRange,
-    version: SessionVersion,
+    /// A later login than is asked for has begun.
+    is_behind: bool,
+    /// Reports of the range of the last login that may be the one that is asked for, and what later logins began with.
     found: Vec<(EventHeader, Event)>,
 }
 
 impl ReportCollector {
     /// A collector that has seen nothing.
     pub fn new(range: ReportRange) -> Self {
-        Self { range, version: SessionVersion::NONE, found: Vec::new() }
+        Self { range, is_behind: false, found: Vec::new() }
     }
 
-    /// What was found.
+    /// What was found, if the replay was of all events.
     pub fn into_found(self) -> Vec<(EventHeader, Event)> {
-        self.found
+        self.into_backward().0.into_found()
+    }
+
+    /// What goes on with the session's events from before the replay, if it has to.
+    pub fn into_backward(self) -> (BackwardCollector, ControlFlow<()>) {
+        let mut backward = BackwardCollector::new(self.range);
+        let ended = self.found.iter().rev().try_for_each(|(header, event)| backward.event(header, event));
+        (backward, ended)
     }
 }
 
 impl EventSink for ReportCollector {
     fn event(&mut self, header: &EventHeader, event: &Event) {
-        if let Event::SessionNegotiated(negotiated) = event
-            && negotiated.session == self.range.session
-        {
-            self.version = negotiated.version;
+        if self.is_behind {
+            return;
+        }
+        let begins = match event {
+            Event::SessionNegotiated(event) if event.session == self.range.session => Some(event.version),
+            _ => None,
+        };
+        if let Some(version) = begins {
+            self.is_behind = version > self.range.version;
+            if !self.is_behind {
+                self.found.clear();
+            }
         }
         let wanted = |&(session, number): &_| session == self.range.session && self.range.contains(number);
-        if self.version == self.range.version && numbers(event).iter().any(wanted) {
+        if begins.is_some() || numbers(event).iter().any(wanted) {
             self.found.push((*header, *event));
         }
     }
@@ -99,6 +119,11 @@ impl BackwardCollector {
     /// A collector that has seen nothing.
     pub fn new(range: ReportRange) -> Self {
         Self { range, version: SessionVersion::NONE, has_first: false, found: Vec::new() }
+    }
+
+    /// What is picked out.
+    pub fn range(&self) -> &ReportRange {
+        &self.range
     }
 
     /// Takes an event from before the one taken last; breaks when no earlier one is needed.
@@ -212,20 +237,72 @@ mod tests {
         (1..).map(header).zip(events).collect()
     }
 
+    /// A range of reports, the plain way.
+    fn of_range(events: &[(EventHeader, Event)], range: ReportRange) -> Vec<(EventHeader, Event)> {
+        let login = |&(_, event): &(_, Event)| match event {
+            Event::SessionNegotiated(event) => Some(event.version),
+            _ => None,
+        };
+        let logins = events.chunk_by(|_, next| login(next).is_none());
+        let of_version = logins.filter(|events| login(&events[0]) == Some(range.version));
+        let is_wanted = |event: &Event| match event {
+            Event::MassCancelRejected(event) => {
+                event.report.session == range.session && range.contains(event.report.report_number)
+            }
+            _ => false,
+        };
+        of_version.flatten().filter(|(_, event)| is_wanted(event)).copied().collect()
+    }
+
+    const RANGES: [(u64, u64); 6] = [(1, 1), (1, 20), (3, 2), (6, 1), (11, 9), (40, 1)];
+
     #[test]
-    fn backward_finds_what_forward_finds_and_looks_at_no_more_than_a_login() {
+    fn a_replay_from_anywhere_and_what_is_before_it_have_all_reports() {
         for lengths in [[4, 4, 4], [12, 0, 7], [0, 0, 0], [7, 12, 1]] {
             let events = events(lengths);
             for version in [5, 10, 20, 30, 35].map(SessionVersion) {
-                for (from, count) in [(1, 1), (1, 20), (3, 2), (6, 1), (11, 9), (40, 1)] {
+                for (from, count) in RANGES {
                     let range = ReportRange { session: SESSION, version, from: SessionSequence(from), count };
-                    let mut forward = ReportCollector::new(range);
-                    events.iter().for_each(|(header, event)| forward.event(header, event));
+                    for begin in 0..=events.len() {
+                        let (before, replayed) = events.split_at(begin);
+                        let mut collector = ReportCollector::new(range);
+                        replayed.iter().for_each(|(header, event)| collector.event(header, event));
+                        let (mut backward, ended) = collector.into_backward();
+                        if ended.is_continue() {
+                            let _ = before.iter().rev().try_for_each(|(header, event)| backward.event(header, event));
+                        }
+                        assert_eq!(backward.into_found(), of_range(&events, range), "{lengths:?} {range:?} {begin}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_replay_remembers_no_more_than_a_login() {
+        let events = events([50, 50, 50]);
+        let range = ReportRange { session: SESSION, version: SessionVersion(20), from: SessionSequence(1), count: 50 };
+        let mut collector = ReportCollector::new(range);
+        for (header, event) in &events {
+            collector.event(header, event);
+            // The login asked for, and what the next one began with.
+            assert!(collector.found.len() <= 52, "{}", collector.found.len());
+        }
+        assert_eq!(collector.into_found().len(), 50);
+    }
+
+    #[test]
+    fn backward_finds_all_reports_and_looks_at_no_more_than_a_login() {
+        for lengths in [[4, 4, 4], [12, 0, 7], [0, 0, 0], [7, 12, 1]] {
+            let events = events(lengths);
+            for version in [5, 10, 20, 30, 35].map(SessionVersion) {
+                for (from, count) in RANGES {
+                    let range = ReportRange { session: SESSION, version, from: SessionSequence(from), count };
                     let mut backward = BackwardCollector::new(range);
                     let mut newest_first = events.iter().rev();
                     let stopped = newest_first.any(|(header, event)| backward.event(header, event).is_break());
                     let story = format!("{lengths:?} {range:?}");
-                    assert_eq!(backward.into_found(), forward.into_found(), "{story}");
+                    assert_eq!(backward.into_found(), of_range(&events, range), "{story}");
                     assert_eq!(stopped, version >= SessionVersion(10), "{story}");
                 }
             }

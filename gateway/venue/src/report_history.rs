@@ -2,20 +2,24 @@
 //!
 //! [`HistoryReports`] goes backward over the events of the session's pages, from the last released command to the first
 //! report that is asked for. An account's reports are numbered over all sessions and days, and whoever reads copies of
-//! them may ask for any: the first is found by bisection over the account's pages. [`JournalHistory`] replays: slow and always right. It answers what the history no longer
-//! keeps, and for a history that does not come along: one whose disk is full, or whose thread has stopped.
+//! them may ask for any: the first is found by bisection over the account's pages.
+//!
+//! The history follows the journal, and may be behind: a moment always, and longer where the venue is busy. What it lacks
+//! is waited for a little, and then replayed from the nearest snapshot by [`JournalHistory`]: slow and always right.
+//! A replay answers also what a history does not show at all: one that keeps less, or whose disk is full.
 //!
 //! One replay runs at a time, and answers everybody who had asked when it began: after a restart all sessions ask at
 //! once. The journal is read from the disk alone. On a venue whose reports survive the process only, the newest may
 //! still be in the journal's head; the writer is on its way with them, and they are waited for.
 //!
 //! ```text
-//!   ask ──► waiting ──┐  who has the turn takes all that wait,
-//!   ask ──► waiting ──┼─ waits for the disk, replays once ──► an answer each
-//!   ask ──► waiting ──┘
+//!                     what is up to there                    what is behind
+//!   history ─────────────────────────────── reached ─┬─ ask ──► waiting ──┐  who has the turn takes all that wait,
+//!   journal ────── snapshot ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┴─ ask ──► waiting ──┴─ waits for the disk, replays once, answers
 //! ```
 
 use std::io;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,7 +28,7 @@ use std::time::Duration;
 use engine::{Event, EventHeader, EventSink, Sequence};
 use gateway::copies::{CopyCollector, CopyRange};
 use gateway::history::{BackwardCollector, ReportCollector, ReportHistory, ReportRange};
-use journal::{Direction, History, HistoryError, Key, Query, Reader, Seek, rebuild};
+use journal::{Direction, History, HistoryError, Key, Query, Seek, events_between};
 use ring::{Idle, Watermark};
 
 use crate::archive::SharedHistory;
@@ -32,8 +36,8 @@ use crate::archive::SharedHistory;
 type Reports = Vec<(EventHeader, Event)>;
 type Found = io::Result<Reports>;
 
-/// How long a history may stand still before what it lacks is found by replay.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a history that is behind is waited for before what it lacks is found by replay.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The reports of a venue that keeps an event history.
 pub(crate) struct HistoryReports {
@@ -50,79 +54,85 @@ impl HistoryReports {
         Self { history, reached, replay, patience: PATIENCE }
     }
 
-    /// Whether the history has come as far as `released`; waits while it comes nearer.
-    fn reaches(&self, released: Sequence) -> bool {
-        let mut before = self.reached.get();
-        loop {
-            let moved = || {
-                let now = self.reached.get();
-                (now != before || now >= released.0 || self.reached.is_poisoned()).then_some(now)
-            };
-            match self.reached.bell().wait_at_most(Idle::Poll, self.patience, moved) {
-                Some(now) if now >= released.0 => return true,
-                Some(now) if now > before => before = now,
-                Some(_) | None => return false,
-            }
-        }
-    }
-
-    /// What is found in the history, if that has come as far as `released`; none: it has not, cannot be read, or `look_up`
-    /// finds that it is kept in part.
-    fn find(
-        &self,
-        released: Sequence,
-        look_up: impl FnOnce(&History) -> Result<Option<Reports>, HistoryError>,
-    ) -> Option<Reports> {
-        if !self.reaches(released) {
-            return None;
-        }
-        let history = self.history.get().filter(|history| history.last() >= released)?;
-        look_up(&history).unwrap_or_else(|error| {
-            forget_index(&error);
-            None
+    /// The history, and the last command up to `released` that it reaches, after a while; none: there is no history.
+    fn reach(&self, released: Sequence) -> Option<(History, Sequence)> {
+        let is_there = || (self.reached.get() >= released.0 || self.reached.is_poisoned()).then_some(());
+        self.reached.bell().wait_at_most(Idle::Poll, self.patience, is_there);
+        self.history.get().map(|history| {
+            let reached = history.last().min(released);
+            (history, reached)
         })
     }
 }
 
-/// A session's reports; nothing if the history does not reach back so far.
-fn reports_in(history: &History, range: &ReportRange, released: Sequence) -> Result<Option<Reports>, HistoryError> {
-    let key = Some(Key::Session(range.session));
-    let to = Some(Seek::Sequence(released));
-    let mut collector = BackwardCollector::new(*range);
+/// Goes on with the session's events up to `reached`; whether nothing is missing before them.
+fn reports_in(history: &History, collector: &mut BackwardCollector, reached: Sequence) -> Result<bool, HistoryError> {
+    let key = Some(Key::Session(collector.range().session));
+    let to = Some(Seek::Sequence(reached));
     for event in history.events(&Query { key, from: None, to, direction: Direction::Backward }) {
         let (header, event) = event?;
         if collector.event(&header, &event).is_break() {
-            return Ok(Some(collector.into_found()));
+            return Ok(true);
         }
     }
-    Ok((history.first() <= Sequence(1)).then(|| collector.into_found()))
+    Ok(history.first() <= Sequence(1))
 }
 
-/// An account's reports, as far as they are kept: what is not is not replayed for, because anybody may ask for it at any
-/// time.
-fn copies_in(history: &History, range: &CopyRange, released: Sequence) -> Result<Option<Reports>, HistoryError> {
+/// Takes the account's events up to `reached`, as far as they are kept: what is not is not replayed for, because anybody
+/// may ask for it at any time.
+fn copies_in(
+    history: &History,
+    range: &CopyRange,
+    collector: &mut CopyCollector,
+    reached: Sequence,
+) -> Result<ControlFlow<()>, HistoryError> {
     let key = Some(Key::Account(range.account));
-    let to = Some(Seek::Sequence(released));
+    let to = Some(Seek::Sequence(reached));
     let query = Query { key, from: None, to, direction: Direction::Forward };
-    let mut collector = CopyCollector::new(*range);
     for event in history.events_near(&query, |event| range.stands(event))? {
         let (header, event) = event?;
         if collector.take(&header, &event).is_break() {
-            break;
+            return Ok(ControlFlow::Break(()));
         }
     }
-    Ok(Some(collector.into_found()))
+    Ok(ControlFlow::Continue(()))
 }
 
 impl ReportHistory for HistoryReports {
     fn reports(&self, range: &ReportRange, released: Sequence) -> Found {
-        let found = self.find(released, |history| reports_in(history, range, released));
-        found.map_or_else(|| self.replay.reports(range, released), Ok)
+        let Some((history, reached)) = self.reach(released) else { return self.replay.reports(range, released) };
+        let mut tail = ReportCollector::new(*range);
+        if reached < released {
+            tail = self.replay.reports_behind(tail, reached, released)?;
+        }
+        let (mut collector, ended) = tail.into_backward();
+        let is_whole = match ended {
+            ControlFlow::Break(()) => Ok(true),
+            ControlFlow::Continue(()) => reports_in(&history, &mut collector, reached),
+        };
+        match is_whole {
+            Ok(true) => Ok(collector.into_found()),
+            Ok(false) => self.replay.reports(range, released),
+            Err(error) => {
+                forget_index(&error);
+                self.replay.reports(range, released)
+            }
+        }
     }
 
     fn copies(&self, range: &CopyRange, released: Sequence) -> Found {
-        let found = self.find(released, |history| copies_in(history, range, released));
-        found.map_or_else(|| self.replay.copies(range, released), Ok)
+        let Some((history, reached)) = self.reach(released) else { return self.replay.copies(range, released) };
+        let mut collector = CopyCollector::new(*range);
+        match copies_in(&history, range, &mut collector, reached) {
+            Ok(ControlFlow::Continue(())) if reached < released => {
+                self.replay.copies_behind(collector, reached, released).map(CopyCollector::into_found)
+            }
+            Ok(_) => Ok(collector.into_found()),
+            Err(error) => {
+                forget_index(&error);
+                self.replay.copies(range, released)
+            }
+        }
     }
 }
 
@@ -146,9 +156,9 @@ pub(crate) struct JournalHistory {
 }
 
 struct Asked {
-    collector: Collector,
+    picking: Picking,
     released: Sequence,
-    answer: Sender<Found>,
+    answer: Sender<io::Result<Collector>>,
 }
 
 impl JournalHistory {
@@ -158,14 +168,14 @@ impl JournalHistory {
     }
 
     fn answer(&self, asked: Vec<Asked>) {
-        let released = asked.iter().map(|asked| asked.released).max();
-        let (collectors, answers): (Vec<_>, Vec<_>) =
-            asked.into_iter().map(|asked| (asked.collector, asked.answer)).unzip();
-        let mut collectors = Collectors(collectors);
-        let outcome = self.replay(released, &mut collectors);
-        for (answer, collector) in answers.into_iter().zip(collectors.0) {
+        let released = asked.iter().map(|asked| asked.released).max().unwrap_or_default();
+        let (pickings, answers): (Vec<_>, Vec<_>) =
+            asked.into_iter().map(|asked| (asked.picking, asked.answer)).unzip();
+        let mut pickings = Pickings(pickings);
+        let outcome = self.replay(released, &mut pickings);
+        for (answer, picking) in answers.into_iter().zip(pickings.0) {
             let found = match &outcome {
-                Ok(()) => Ok(collector.into_found()),
+                Ok(()) => Ok(picking.collector),
                 Err(error) => Err(io::Error::other(error.to_string())),
             };
             // Who asked may be gone.
@@ -173,18 +183,16 @@ impl JournalHistory {
         }
     }
 
-    fn replay(&self, released: Option<Sequence>, collectors: &mut Collectors) -> io::Result<()> {
-        self.durable.wait_for(released.unwrap_or_default().0).map_err(io::Error::other)?;
-        let reader = Reader::open(&self.directory).map_err(io::Error::other)?;
-        rebuild(reader, collectors, |_| {}).map_err(io::Error::other)?;
+    fn replay(&self, released: Sequence, pickings: &mut Pickings) -> io::Result<()> {
+        self.durable.wait_for(released.0).map_err(io::Error::other)?;
+        let after = pickings.0.iter().map(|picking| picking.after).min().unwrap_or_default();
+        events_between(&self.directory, after, released, pickings, |_| {}).map_err(io::Error::other)?;
         Ok(())
     }
-}
 
-impl JournalHistory {
-    fn ask(&self, collector: Collector, released: Sequence) -> Found {
+    fn ask(&self, collector: Collector, after: Sequence, released: Sequence) -> io::Result<Collector> {
         let (answer, found) = channel();
-        lock(&self.waiting).push(Asked { collector, released, answer });
+        lock(&self.waiting).push(Asked { picking: Picking { after, collector }, released, answer });
         let turn = lock(&self.turn);
         let asked = std::mem::take(&mut *lock(&self.waiting));
         // Nobody waits if whoever had the turn before took this request along.
@@ -194,48 +202,70 @@ impl JournalHistory {
         drop(turn);
         found.recv().map_err(io::Error::other)?
     }
+
+    /// `collector` behind the events of the commands after `after` up to `released`.
+    fn reports_behind(
+        &self,
+        collector: ReportCollector,
+        after: Sequence,
+        released: Sequence,
+    ) -> io::Result<ReportCollector> {
+        match self.ask(Collector::Reports(collector), after, released)? {
+            Collector::Reports(collector) => Ok(collector),
+            Collector::Copies(_) => unreachable!("a collector comes back as it went"),
+        }
+    }
+
+    /// The same of copies.
+    fn copies_behind(
+        &self,
+        collector: CopyCollector,
+        after: Sequence,
+        released: Sequence,
+    ) -> io::Result<CopyCollector> {
+        match self.ask(Collector::Copies(collector), after, released)? {
+            Collector::Copies(collector) => Ok(collector),
+            Collector::Reports(_) => unreachable!("a collector comes back as it went"),
+        }
+    }
 }
 
 impl ReportHistory for JournalHistory {
     fn reports(&self, range: &ReportRange, released: Sequence) -> Found {
-        self.ask(Collector::Reports(ReportCollector::new(*range)), released)
+        let collector = ReportCollector::new(*range);
+        self.reports_behind(collector, Sequence::NONE, released).map(ReportCollector::into_found)
     }
 
     fn copies(&self, range: &CopyRange, released: Sequence) -> Found {
-        self.ask(Collector::Copies(CopyCollector::new(*range)), released)
+        let collector = CopyCollector::new(*range);
+        self.copies_behind(collector, Sequence::NONE, released).map(CopyCollector::into_found)
     }
 }
 
-/// One request's events, picked out of a replay.
+/// What is picked out of a replay for one request.
 enum Collector {
     Reports(ReportCollector),
     Copies(CopyCollector),
 }
 
-impl Collector {
-    fn into_found(self) -> Reports {
-        match self {
-            Self::Reports(collector) => collector.into_found(),
-            Self::Copies(collector) => collector.into_found(),
-        }
-    }
+/// One request's part of a replay.
+struct Picking {
+    after: Sequence,
+    collector: Collector,
 }
 
-impl EventSink for Collector {
+/// Every request's part of one replay.
+struct Pickings(Vec<Picking>);
+
+impl EventSink for Pickings {
     fn event(&mut self, header: &EventHeader, event: &Event) {
-        match self {
-            Self::Reports(collector) => collector.event(header, event),
-            Self::Copies(collector) => collector.event(header, event),
+        for Picking { after, collector } in &mut self.0 {
+            match collector {
+                _ if header.id.sequence <= *after => {}
+                Collector::Reports(collector) => collector.event(header, event),
+                Collector::Copies(collector) => collector.event(header, event),
+            }
         }
-    }
-}
-
-/// Every request's events, picked out of one replay.
-struct Collectors(Vec<Collector>);
-
-impl EventSink for Collectors {
-    fn event(&mut self, header: &EventHeader, event: &Event) {
-        self.0.iter_mut().for_each(|collector| collector.event(header, event));
     }
 }
 
@@ -355,14 +385,19 @@ mod tests {
         });
     }
 
-    /// The event history of the venue that has stopped, as far as its files hold it, and with what they do not.
-    fn history_of(directory: &std::path::Path) -> journal::HistoryWriter {
-        let reader = Reader::open(directory).unwrap();
+    /// The event history of the venue that has stopped, up to a command, as far as its files hold it, and with what they
+    /// do not.
+    fn history_up_to(directory: &std::path::Path, last: Sequence) -> journal::HistoryWriter {
+        let journal = journal::Reader::open(directory).unwrap().identity().journal;
         let options = journal::HistoryOptions { reserve_bytes: 0, ..journal::HistoryOptions::default() };
-        let mut writer = journal::HistoryWriter::open(directory, reader.identity().journal, &options).unwrap();
-        let last = rebuild(reader, &mut writer, |_| {}).unwrap().engine.last();
-        writer.applied(last).unwrap();
+        let mut writer = journal::HistoryWriter::open(directory, journal, &options).unwrap();
+        let past = events_between(directory, Sequence::NONE, last, &mut writer, |_| {}).unwrap();
+        writer.applied(past.engine.last()).unwrap();
         writer
+    }
+
+    fn history_of(directory: &std::path::Path) -> journal::HistoryWriter {
+        history_up_to(directory, Sequence(u64::MAX))
     }
 
     fn reports_of(writer: &journal::HistoryWriter, reached: &Arc<Watermark>, replay: JournalHistory) -> HistoryReports {
@@ -421,6 +456,31 @@ mod tests {
         behind.poison();
         let reports = reports_of(&writer, &behind, replay);
         assert_eq!(reports.copies(&copies(1, 2), last).unwrap().len(), 2);
+    }
+
+    /// However far the history has come: the rest is found by a replay of what is behind.
+    #[test]
+    fn what_the_history_has_and_what_is_behind_it_are_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let last = stopped(folder.path());
+        let durable = Arc::new(Watermark::new(last.0, Idle::Park));
+        for reached in 0..=last.0 {
+            let writer = history_up_to(folder.path(), Sequence(reached));
+            let replay = JournalHistory::new(folder.path().to_owned(), Arc::clone(&durable));
+            let at = Arc::new(Watermark::new(reached, Idle::Park));
+            let reports = HistoryReports { patience: Duration::ZERO, ..reports_of(&writer, &at, replay) };
+            let numbers =
+                |found: Found| -> Vec<u64> { found.unwrap().iter().map(|(header, _)| header.id.sequence.0).collect() };
+            let both = [last.0 - 1, last.0];
+            assert_eq!(numbers(reports.reports(&range(2), last)), both, "{reached}");
+            assert_eq!(numbers(reports.copies(&copies(1, 2), last)), both, "{reached}");
+            assert_eq!(numbers(reports.copies(&copies(2, 1), last)), both[1..], "{reached}");
+            // Another login's are nobody's.
+            let other = ReportRange { version: SessionVersion(2), ..range(2) };
+            assert!(numbers(reports.reports(&other, last)).is_empty(), "{reached}");
+            drop(writer);
+            std::fs::remove_dir_all(folder.path().join(journal::HISTORY_FOLDER)).unwrap();
+        }
     }
 
     #[test]
