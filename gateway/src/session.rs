@@ -529,7 +529,12 @@ impl Turn<'_> {
     }
 
     fn establish(&mut self, request: &Establish) {
-        match self.check_establish(request) {
+        // A code that is lost in reading cannot be signed: that is no guess at a key.
+        let readable = match request.cancel_on_disconnect {
+            wire::CancelOnDisconnect::NonRepresentable => Err(EdgeReason::Malformed.into()),
+            _ => Ok(()),
+        };
+        match readable.and_then(|()| self.check_establish(request)) {
             Err(reason) => {
                 self.send(&EstablishmentReject {
                     session_id: request.session_id,
@@ -801,7 +806,7 @@ impl Turn<'_> {
             reference_id: refusal.reference,
             transact_time: self.now.into(),
             text: refusal.text,
-            reference_tag: None,
+            reference_tag: refusal.tag,
             reference_template: template,
             reject_reason: refusal.reason,
             ..BusinessMessageReject::BLANK

@@ -520,6 +520,24 @@ fn an_opening_out_of_bounds_is_refused() {
     }
 }
 
+/// The text that was signed has the code that was sent, which no reader of this version knows.
+#[test]
+fn an_opening_with_an_unknown_code_is_malformed_and_no_guess() {
+    let mut link = Link::new();
+    for _ in 0..20 {
+        let mut actions = Vec::new();
+        let cancel_on_disconnect = wire::CancelOnDisconnect::NonRepresentable;
+        let bytes = egress::frame(&Establish { cancel_on_disconnect, ..establish() });
+        let mut session = Session::new(SessionLimits::DEFAULT, ADDRESS, NOW);
+        session.handle(Input::Frame(Frame::split(&bytes).unwrap().0), NOW, &mut link.view, &mut actions);
+        let [Action::Send(frame), Action::Record(_), Action::Close(_)] = &actions[..] else { panic!("{actions:?}") };
+        let reject = Frame::split(frame).unwrap().0.decode::<EstablishmentReject>().unwrap();
+        assert_eq!(reject.reject_reason, EdgeReason::Malformed.into());
+    }
+    link.open();
+    assert_eq!(link.session.state(), State::Established);
+}
+
 #[test]
 fn what_the_edge_refuses_uses_up_its_number_and_a_question_has_none() {
     let mut link = Link::at(State::Established);

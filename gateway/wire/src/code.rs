@@ -225,7 +225,7 @@ codes! {
         Filled = 2,
         /// Ended before it was filled.
         Cancelled = 4,
-        /// Open under another client order id.
+        /// Of a client order id that its order no longer has: it is open under another.
         Replaced = 5,
         /// Never accepted.
         Rejected = 8,
@@ -616,7 +616,7 @@ edge_reasons! {
     Malformed = 2000,
     /// The gateway does not carry this message out.
     UnsupportedMessage = 2010,
-    /// The schema or its version is not served.
+    /// The schema is not served; of one that is, every version is.
     UnsupportedSchema = 2020,
     /// The session sent more than it may.
     Throttled = 2030,
@@ -634,7 +634,7 @@ edge_reasons! {
     KeepAliveOutOfRange = 2090,
     /// The cancel grace is too long.
     GraceOutOfRange = 2100,
-    /// The next sequence number is below the venue's.
+    /// Not in use: the venue goes by its own number.
     NextSequenceInvalid = 2110,
     /// The range is empty, or was never sent.
     RetransmitRangeInvalid = 2120,

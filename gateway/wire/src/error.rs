@@ -99,7 +99,7 @@ impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnknownSchema { found, expected } => write!(f, "schemaId: {found} is not {expected}"),
-            Self::UnknownTemplate { found } => write!(f, "templateId: {found} is not a message that is expected here"),
+            Self::UnknownTemplate { found } => write!(f, "templateId: {found} is no message here"),
             Self::BlockTruncated { block, block_length, available } => {
                 write!(f, "{block}: blockLength is {block_length}, but the frame has only {available} bytes left")
             }

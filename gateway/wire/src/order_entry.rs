@@ -216,9 +216,9 @@ block! {
         @104 "DisplayQty"(1138) display_quantity: Option<Quantity>,
         /// What must trade at once; absent: nothing.
         @112 "MinQty"(110) minimum_quantity: Option<Quantity>,
-        /// What a market buy may spend, fee included, in the quote asset: high half; absent: no funds.
+        /// What a market buy may spend, fee included, in the quote asset; in Cancelled: what of it was not spent: high half; absent: no funds.
         @120 "CashOrderQtyHigh"(20003) funds_high: Option<AmountHigh>,
-        /// What a market buy may spend: low half.
+        /// The same: low half.
         @128 "CashOrderQty"(152) funds_low: AmountLow,
         /// When a GoodTillDate order ends.
         @136 "ExpireTime"(126) expire_time: Option<Timestamp>,

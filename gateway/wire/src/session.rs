@@ -125,7 +125,7 @@ block! {
         @8 "SessionVerID"(20102) session_version: SessionVersion,
         /// The timestamp of the request that this answers.
         @16 "RequestTimestamp"(20110) request_timestamp: Timestamp,
-        /// The number that the venue expects next; absent if it is not the reason.
+        /// Absent: the venue goes by its own number.
         @24 "NextSeqNo"(20105) next_sequence: Option<SessionSequence>,
         /// Why, in words; empty: none.
         @32 "Text"(58) text: Text48,

@@ -40,7 +40,7 @@ impl Door {
             reference_id: question.request_id(),
             transact_time: self.now.into(),
             text: refusal.text,
-            reference_tag: None,
+            reference_tag: refusal.tag,
             reference_template: question.template(),
             reject_reason: refusal.reason,
             ..BusinessMessageReject::BLANK
