@@ -229,8 +229,12 @@ fn write_new(file: &Path, text: &str, readers: Readers) -> Result<(), DataFolder
         .and_then(|()| OpenOptions::new().write(true).create_new(true).mode(mode).open(&unfinished))
         .and_then(|mut opened| opened.write_all(text.as_bytes()).and_then(|()| opened.sync_all()))
         .and_then(|()| fs::rename(&unfinished, file));
-    let folder = file.parent().unwrap_or(Path::new("."));
-    written.and_then(|()| File::open(folder)?.sync_all()).map_err(io_error(file))
+    written.and_then(|()| File::open(folder_of(file))?.sync_all()).map_err(io_error(file))
+}
+
+/// Where a file or folder is, also for a bare name.
+pub(crate) fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Another process may remove it first.

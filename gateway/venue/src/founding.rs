@@ -21,6 +21,7 @@ use journal::{
 };
 
 use crate::clock::Clock;
+use crate::data_folder::folder_of;
 
 /// Where a venue is in the making.
 pub const FOUNDING_FOLDER: &str = "founding";
@@ -122,8 +123,7 @@ fn settle(directory: &Path, place: &Path) -> Result<(), FoundingError> {
     let (made, journal) = (place.join(JOURNAL_FOLDER), directory.join(JOURNAL_FOLDER));
     remove_empty(&journal)?;
     fs::rename(&made, &journal).map_err(io_error(&journal))?;
-    let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    for changed in [directory, parent] {
+    for changed in [directory, folder_of(directory)] {
         File::open(changed).and_then(|opened| opened.sync_all()).map_err(io_error(changed))?;
     }
     remove_folder(place)

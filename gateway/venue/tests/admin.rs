@@ -69,6 +69,7 @@ impl Served {
         let address = self.running.addresses().http.to_string();
         let key = self.folder.path().join("keys/administrator.json");
         let mut command = Command::new(env!("CARGO_BIN_EXE_rialto"));
+        command.current_dir(self.folder.path());
         command.args(["admin", "--connect", &address, "--json", "--reason", "a test", "--key"]).arg(key);
         command.args(arguments).output().unwrap()
     }
@@ -173,8 +174,9 @@ fn what_an_administrator_changes_holds_for_traders() {
     assert_eq!((&deposited["change"], &deposited["available"]), (&json!("50000.25"), &json!("50000.25")));
     let withdrawn = venue.admin(&["account", "withdraw", "9", "--asset", "4", "--amount", "0.25"]);
     assert_eq!((&withdrawn["change"], &withdrawn["available"]), (&json!("-0.25"), &json!("50000")));
+    // Into the folder that the operator is in.
+    let made = venue.admin(&["key", "new", "9", "--account", "9", "--out", "carol.json"]);
     let file = venue.folder.path().join("carol.json");
-    let made = venue.admin(&["key", "new", "9", "--account", "9", "--out", file.to_str().unwrap()]);
     let public_key = made["public_key"].as_str().unwrap();
     venue.admin(&["key", "add", "9", "--public-key", public_key]);
     venue.admin(&["key", "grant", "9", "--role", "trader", "--account", "9"]);

@@ -434,7 +434,7 @@ impl Answer {
         match (caller.json, self.status, &self.body) {
             (true, ..) => println!("{}", self.body),
             (false, OK, Value::Array(rows)) => print_rows(rows),
-            (false, OK, body) => print_fields("", body),
+            (false, OK, body) => print_fields(body),
             (false, _, body) => eprintln!("rialto: {}", refusal(body)),
         }
         self.exit()
@@ -459,13 +459,20 @@ fn refusal(body: &Value) -> String {
     }
 }
 
-/// One field a line; what is inside a field is named with it.
-fn print_fields(prefix: &str, value: &Value) {
+/// One field a line.
+fn print_fields(value: &Value) {
+    let mut table = Vec::new();
+    name_fields("", value, &mut table);
+    print_table(&table);
+}
+
+/// Every field with its value; what is inside a field is named with it.
+fn name_fields(prefix: &str, value: &Value, table: &mut Vec<Vec<String>>) {
     for (name, value) in value.as_object().into_iter().flatten() {
         match value {
-            Value::Object(_) => print_fields(&format!("{prefix}{name}."), value),
+            Value::Object(_) => name_fields(&format!("{prefix}{name}."), value, table),
             Value::Null => {}
-            value => println!("{:<28}{}", format!("{prefix}{name}"), cell(value)),
+            value => table.push(vec![format!("{prefix}{name}"), cell(value)]),
         }
     }
 }
@@ -478,10 +485,14 @@ fn print_rows(rows: &[Value]) {
     };
     let heading: Vec<String> = names.iter().map(|name| (*name).clone()).collect();
     let cells = rows.iter().map(|row| names.iter().map(|name| cell(&row[name.as_str()])).collect());
-    let table: Vec<Vec<String>> = std::iter::once(heading).chain(cells).collect();
+    print_table(&std::iter::once(heading).chain(cells).collect::<Vec<_>>());
+}
+
+fn print_table(table: &[Vec<String>]) {
+    let columns = table.first().map_or(0, Vec::len);
     let width = |column: usize| table.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..names.len()).map(width).collect();
-    for row in &table {
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    for row in table {
         let line: Vec<String> = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}")).collect();
         println!("{}", line.join("  ").trim_end());
     }
