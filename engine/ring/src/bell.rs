@@ -147,7 +147,7 @@ impl Bell {
         }
     }
 
-    /// Waits until `look` finds something, at most about so long; `None` if it did not.
+    /// Waits until `look` finds something; `None` if it did not, and nobody has rung for about so long.
     pub fn wait_at_most<T>(&self, idle: Idle, limit: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
         if let Some(found) = look_a_little(idle, &mut look) {
             return Some(found);

@@ -23,7 +23,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use engine::{Event, EventHeader, EventSink, Sequence};
 use gateway::copies::{CopyCollector, CopyRange};
@@ -46,18 +46,25 @@ pub(crate) struct HistoryReports {
     reached: Arc<Watermark>,
     replay: JournalHistory,
     patience: Duration,
+    /// Held by who waits for the history: one is woken whenever it comes nearer, and not everybody who has asked.
+    waiting: Mutex<()>,
 }
 
 impl HistoryReports {
     /// What is in `history` up to `reached`, and the rest by `replay`.
     pub(crate) fn new(history: SharedHistory, reached: Arc<Watermark>, replay: JournalHistory) -> Self {
-        Self { history, reached, replay, patience: PATIENCE }
+        Self { history, reached, replay, patience: PATIENCE, waiting: Mutex::default() }
     }
 
     /// The history, and the last command up to `released` that it reaches, after a while; none: there is no history.
     fn reach(&self, released: Sequence) -> Option<(History, Sequence)> {
-        let is_there = || (self.reached.get() >= released.0 || self.reached.is_poisoned()).then_some(());
-        self.reached.bell().wait_at_most(Idle::Poll, self.patience, is_there);
+        let begun = Instant::now();
+        let left = || self.patience.saturating_sub(begun.elapsed());
+        let is_there = || self.reached.get() >= released.0 || self.reached.is_poisoned();
+        let waiting = lock(&self.waiting);
+        // Whoever rings the bell all the time, because the history comes nearer, does not prolong it.
+        self.reached.bell().wait_at_most(Idle::Park, left(), || (is_there() || left().is_zero()).then_some(()));
+        drop(waiting);
         self.history.get().map(|history| {
             let reached = history.last().min(released);
             (history, reached)
@@ -489,13 +496,36 @@ mod tests {
         let last = stopped(folder.path());
         let writer = history_of(folder.path());
         let reached = Arc::new(Watermark::new(0, Idle::Park));
-        let reports = HistoryReports { patience: Duration::MAX, ..reports_of(&writer, &reached, no_replay()) };
+        let reports =
+            HistoryReports { patience: Duration::from_secs(3_600), ..reports_of(&writer, &reached, no_replay()) };
         std::thread::scope(|scope| {
             let asking = scope.spawn(|| reports.reports(&range(2), last));
             reached.advance(last.0 - 1);
             assert!(!asking.is_finished());
             reached.advance(last.0);
             assert_eq!(asking.join().unwrap().unwrap().len(), 2);
+        });
+    }
+
+    /// Whoever came nearer and nearer, slowly, was waited for without end.
+    #[test]
+    fn a_history_that_comes_along_too_slowly_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let last = stopped(folder.path());
+        let writer = history_of(folder.path());
+        let reached = Arc::new(Watermark::new(last.0 - 1, Idle::Park));
+        let durable = Arc::new(Watermark::new(last.0, Idle::Park));
+        let replay = JournalHistory::new(folder.path().to_owned(), durable);
+        let reports = HistoryReports { patience: Duration::from_millis(20), ..reports_of(&writer, &reached, replay) };
+        std::thread::scope(|scope| {
+            let asking = [1, 2, 2].map(|count| {
+                let reports = &reports;
+                scope.spawn(move || reports.reports(&range(count), last).unwrap().len())
+            });
+            while !asking.iter().all(std::thread::ScopedJoinHandle::is_finished) {
+                reached.bell().ring();
+            }
+            assert_eq!(asking.map(|asking| asking.join().unwrap()), [1, 2, 2]);
         });
     }
 
