@@ -252,13 +252,15 @@ fn limit(account: u64, side: wire::Side, price: i64, quantity: i64) -> NewOrderS
     }
 }
 
-/// The next execution report; instruments and their phases are passed over.
+/// The next execution report; assets, instruments and their phases are passed over.
 fn report(client: &mut Client) -> ExecutionReport {
     loop {
         match client.receive().unwrap() {
             Incoming::Message(OrderEntryMessage::ExecutionReport(report)) => return report,
             Incoming::Message(
-                OrderEntryMessage::SecurityDefinition(_) | OrderEntryMessage::TradingSessionStatus(_),
+                OrderEntryMessage::AssetDefinition(_)
+                | OrderEntryMessage::SecurityDefinition(_)
+                | OrderEntryMessage::TradingSessionStatus(_),
             ) => {}
             other => panic!("{other:?}"),
         }
