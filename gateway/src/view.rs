@@ -1,4 +1,4 @@
-//! What the edge has to know of the venue: instruments, keys and their rights, and open orders.
+//! What the edge has to know of the venue: assets, instruments, keys and their rights, and open orders.
 //!
 //! Built from the engine before it takes commands, and kept by released events. It is therefore behind the core, and
 //! nothing may depend on its being current: what it does not know is made into a value that the core refuses.
