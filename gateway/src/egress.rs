@@ -18,7 +18,7 @@ use engine::{
     Quantity, SessionId, SessionSequence, Timestamp, TradeId,
 };
 use wire::order_entry::{
-    self, AccountBalance, BusinessMessageReject, ExecutionReport, KillSwitchReport, OrderCancelReject,
+    self, AccountBalance, AssetDefinition, BusinessMessageReject, ExecutionReport, KillSwitchReport, OrderCancelReject,
     OrderMassActionReport, SecurityDefinition, TradingSessionStatus,
 };
 use wire::{
@@ -29,7 +29,7 @@ use wire::{
 
 use crate::copies::CopyRange;
 use crate::open_orders::{Change, KnownOrder};
-use crate::view::{Instrument, View};
+use crate::view::{Asset, Instrument, View};
 
 /// One message with its headers.
 pub type FrameBytes = Box<[u8]>;
@@ -109,6 +109,7 @@ pub fn messages(header: &EventHeader, event: &Event, view: &View, sending: Sendi
         Event::CommandRejected(rejected) => turn.command_rejected(rejected),
         Event::KillSwitchSet(set) => turn.kill_switch_set(set),
         Event::PhaseChanged(changed) => turn.phase_changed(changed),
+        Event::AssetAdded(added) => turn.asset_added(&Asset::from(&added.command)),
         Event::InstrumentListed(listed) => turn.instrument_changed(listed.command.instrument),
         Event::InstrumentLimitsSet(set) => turn.instrument_changed(set.command.instrument),
         Event::InstrumentDelisted(delisted) => turn.delisted(delisted),
@@ -144,6 +145,11 @@ pub fn request_of(body: &CommandBody) -> Option<(TemplateId, Option<RequestId>)>
         }
         _ => None,
     }
+}
+
+/// An asset as traders need to know it.
+pub fn asset_definition(asset: &Asset) -> AssetDefinition {
+    AssetDefinition { asset: asset.asset.into(), name: asset.name.into(), amount_exponent: Exponent(asset.exponent()) }
 }
 
 /// An instrument as traders need to know it.
@@ -596,6 +602,10 @@ impl<O: Outlet> Turn<'_, O> {
             cause: PhaseCause::Listing.into(),
         };
         self.unnumbered(Recipient::Everybody, &message);
+    }
+
+    fn asset_added(&mut self, asset: &Asset) {
+        self.unnumbered(Recipient::Everybody, &asset_definition(asset));
     }
 
     fn instrument_changed(&mut self, instrument: InstrumentId) {

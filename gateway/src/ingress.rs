@@ -71,7 +71,8 @@ pub fn command(message: &OrderEntryMessage, key: KeyId, view: &View) -> Result<C
         | OrderEntryMessage::TradingSessionStatus(_)
         | OrderEntryMessage::AccountBalance(_)
         | OrderEntryMessage::KillSwitchReport(_)
-        | OrderEntryMessage::DropCopyReport(_) => return Err(unsupported(message, "only the venue sends this")),
+        | OrderEntryMessage::DropCopyReport(_)
+        | OrderEntryMessage::AssetDefinition(_) => return Err(unsupported(message, "only the venue sends this")),
     };
     body.map_err(|unusable| Refusal { reference: reference(message), ..unusable.into() })
 }

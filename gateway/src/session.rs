@@ -46,7 +46,7 @@ use engine::{
     SessionId, SessionSequence, SessionVersion, Timestamp,
 };
 use wire::order_entry::{
-    BusinessMessageReject, DropCopyReport, DropCopyRequest, OrderEntryMessage, SecurityDefinition,
+    AssetDefinition, BusinessMessageReject, DropCopyReport, DropCopyRequest, OrderEntryMessage, SecurityDefinition,
 };
 use wire::session::{
     Establish, EstablishmentAck, EstablishmentReject, Negotiate, NegotiationReject, NegotiationResponse,
@@ -676,6 +676,9 @@ impl Turn<'_> {
             session_schema_version: wire::session::SCHEMA.version,
             cancel_on_disconnect: opened.cancel_on_disconnect.into(),
         });
+        // Instruments name their assets: those come first.
+        let assets: Vec<AssetDefinition> = self.view.assets().map(egress::asset_definition).collect();
+        assets.iter().for_each(|definition| self.send(definition));
         let definitions: Vec<SecurityDefinition> = self.view.instruments().map(egress::security_definition).collect();
         definitions.iter().for_each(|definition| self.send(definition));
         self.tell_where_copies_stand();

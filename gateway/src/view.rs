@@ -1,4 +1,4 @@
-//! What the edge has to know of the venue: instruments, keys and their rights, and open orders.
+//! What the edge has to know of the venue: assets, instruments, keys and their rights, and open orders.
 //!
 //! Built from the engine before it takes commands, and kept by released events. It is therefore behind the core, and
 //! nothing may depend on its being current: what it does not know is made into a value that the core refuses.
@@ -13,7 +13,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use engine::command::{ListInstrument, NewOrder};
+use engine::command::{AddAsset, ListInstrument, NewOrder};
 use engine::event::{OrderAccepted, OrderReplaced, Report, TradeSide};
 use engine::instrument::{InstrumentLimits, Phase};
 use engine::{
@@ -26,6 +26,23 @@ use crate::copies::Executions;
 use crate::lockout::Lockouts;
 use crate::open_orders::{KnownOrder, OpenOrders};
 use crate::rights::Rights;
+
+/// An asset as traders need to know it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asset {
+    /// Its identity.
+    pub asset: AssetId,
+    /// Its name.
+    pub name: Text<16>,
+    /// Digits behind the point of its smallest unit.
+    pub decimals: u8,
+}
+
+impl From<&AddAsset> for Asset {
+    fn from(added: &AddAsset) -> Self {
+        Self { asset: added.asset, name: added.name, decimals: added.decimals }
+    }
+}
 
 /// An instrument as traders need to know it, and how its ticks and lots are written as decimals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,8 +102,19 @@ impl Step {
 
     /// The power of ten that mantissas are multiplied with.
     pub fn exponent(self) -> i8 {
-        // The engine carries at most eighteen decimals.
-        -i8::try_from(self.decimals).unwrap_or(i8::MAX)
+        exponent(self.decimals)
+    }
+}
+
+/// The power of ten of so many digits behind the point. The engine carries at most eighteen.
+fn exponent(decimals: u8) -> i8 {
+    -i8::try_from(decimals).unwrap_or(i8::MAX)
+}
+
+impl Asset {
+    /// The power of ten that smallest units are multiplied with.
+    pub fn exponent(&self) -> i8 {
+        exponent(self.decimals)
     }
 }
 
@@ -169,6 +197,7 @@ pub enum Found<'a> {
 /// What the edge knows of the venue.
 #[derive(Debug, Default)]
 pub struct View {
+    assets: BTreeMap<AssetId, Asset>,
     instruments: BTreeMap<InstrumentId, Instrument>,
     /// Those that can be traded no more: old reports are in their exponents.
     delisted: BTreeMap<InstrumentId, Instrument>,
@@ -193,7 +222,8 @@ impl View {
         let Stamp { sequence, time } = engine.last();
         let assets_max = engine.capacity().assets as usize;
         let (rights, executions) = (Rights::of(engine), Executions::of(engine));
-        let mut view = Self { rights, executions, sequence, time, assets_max, ..Self::default() };
+        let assets = engine.assets().map(|added| (added.asset, Asset::from(&added))).collect();
+        let mut view = Self { assets, rights, executions, sequence, time, assets_max, ..Self::default() };
         for listing in engine.listings() {
             let phase = engine.phase(listing.instrument).unwrap_or(listing.phase);
             view.instruments.insert(listing.instrument, Instrument::listed(listing, phase));
@@ -209,6 +239,11 @@ impl View {
         let open = engine.sessions().filter(|session| session.state == SessionState::Established);
         view.left_open = open.collect();
         view
+    }
+
+    /// All assets, by identity.
+    pub fn assets(&self) -> impl Iterator<Item = &Asset> {
+        self.assets.values()
     }
 
     /// An instrument.
@@ -339,6 +374,9 @@ impl View {
         (self.sequence, self.time) = (header.id.sequence, header.time);
         self.executions.apply(event);
         match event {
+            Event::AssetAdded(added) => {
+                self.assets.insert(added.command.asset, Asset::from(&added.command));
+            }
             Event::InstrumentListed(listed) => {
                 let instrument = Instrument::listed(&listed.command, listed.command.phase);
                 self.instruments.insert(instrument.instrument, instrument);

@@ -405,7 +405,9 @@ impl World {
                 TraderNews::Message(OrderEntryMessage::BusinessMessageReject(reject)) => {
                     self.answered(reject.answered_sequence);
                 }
-                TraderNews::Message(OrderEntryMessage::SecurityDefinition(_)) => {}
+                TraderNews::Message(
+                    OrderEntryMessage::AssetDefinition(_) | OrderEntryMessage::SecurityDefinition(_),
+                ) => {}
                 TraderNews::NotApplied(number, command) => {
                     assert_eq!(self.sent.get(&number.0), Some(&command), "command {number}");
                     assert_eq!(self.fates.insert(number.0, Fate::NotApplied), None, "command {number}");

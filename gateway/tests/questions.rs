@@ -22,12 +22,12 @@ use gateway::transport::{Config, Security, Server};
 use gateway::view::View;
 use venue::topology::{Topology, Venue};
 use wire::order_entry::{
-    AccountBalance, AccountBalanceRequest, BusinessMessageReject, ExecutionReport, NewOrderSingle,
+    AccountBalance, AccountBalanceRequest, AssetDefinition, BusinessMessageReject, ExecutionReport, NewOrderSingle,
     OrderCancelReplaceRequest, OrderCancelRequest, OrderEntryMessage, OrderMassStatusRequest, OrderStatusRequest,
 };
 use wire::{
-    Block, ClientOrderId, EdgeReason, ExecType, FrameDecoder, Indicator, OrderCount, OrderStatus, OrderType, Price,
-    Quantity, RequestId, SessionVersion, Side, TimeInForce, amount,
+    Block, ClientOrderId, EdgeReason, ExecType, Exponent, FrameDecoder, Indicator, OrderCount, OrderStatus, OrderType,
+    Price, Quantity, RequestId, SessionVersion, Side, Symbol16, TimeInForce, amount,
 };
 
 /// Trades base for quote and holds both, in whole units.
@@ -224,11 +224,11 @@ impl Trader {
         }
     }
 
-    /// The next message that is no definition of an instrument.
+    /// The next message that is no definition.
     fn message(&mut self) -> OrderEntryMessage {
         loop {
             match self.news() {
-                News::Message(OrderEntryMessage::SecurityDefinition(_)) => {}
+                News::Message(OrderEntryMessage::AssetDefinition(_) | OrderEntryMessage::SecurityDefinition(_)) => {}
                 News::Message(message) => return message,
                 other => panic!("{other:?}"),
             }
@@ -276,6 +276,29 @@ impl Trader {
                 return balances;
             }
         }
+    }
+}
+
+/// What the venue tells of assets and instruments at the opening, in its order: identities, names, and what an asset's
+/// amounts or an instrument's prices are in. Ends with the answer to a question.
+fn definitions(trader: &mut Trader) -> Vec<(u64, String, i8)> {
+    trader.ask(&AccountBalanceRequest { account: ACCOUNTS[0].into(), request_id: REQUEST });
+    let mut told = Vec::new();
+    loop {
+        let (id, name, exponent) = match trader.news() {
+            News::Message(OrderEntryMessage::AssetDefinition(asset)) => {
+                (asset.asset.0, asset.name, asset.amount_exponent)
+            }
+            News::Message(OrderEntryMessage::SecurityDefinition(instrument)) => {
+                (instrument.security_id.0, instrument.symbol, instrument.price_exponent)
+            }
+            News::Message(OrderEntryMessage::AccountBalance(balance)) => match balance.last_report_requested {
+                Some(Indicator::Yes) => return told,
+                _ => continue,
+            },
+            other => panic!("{other:?}"),
+        };
+        told.push((id, name.as_str().unwrap().to_owned(), exponent.0));
     }
 }
 
@@ -651,4 +674,33 @@ fn an_idle_venue_tells_balances_too_and_one_question_at_a_time() {
     let balances = alice.balances();
     assert_eq!(balances.iter().map(amounts).collect::<Vec<_>>(), [(DEPOSIT, 0); 2]);
     venue.stop();
+}
+
+#[test]
+fn assets_are_told_before_the_instruments_that_name_them_and_as_soon_as_they_are_added() {
+    let folder = tempfile::tempdir().unwrap();
+    prepare(folder.path());
+    let row = |id: u64, name: &str, exponent: i8| (id, name.to_owned(), exponent);
+    let assets = [row(1, "BASE", 0), row(2, "QUOTE", 0)];
+    let instruments = [row(1, "HOLDING", 0), row(2, "MATCHING", -2)];
+    let running = start(folder.path());
+    let mut open = [ALICE, READER].map(|trader| running.connect(trader));
+    for trader in &mut open {
+        assert_eq!(definitions(trader), [&assets[..], &instruments].concat());
+    }
+    let added = AddAsset { asset: AssetId(3), name: Text::new("EUR").unwrap(), decimals: 10, note: AdminNote::NONE };
+    running.venue.commands().submit(engine::Command { header: CommandHeader::VENUE, body: added.into() }).unwrap();
+    let euro = AssetDefinition { asset: wire::AssetId(3), name: Symbol16::new("EUR"), amount_exponent: Exponent(-10) };
+    for trader in &mut open {
+        match trader.news() {
+            News::Message(OrderEntryMessage::AssetDefinition(told)) => assert_eq!(told, euro),
+            other => panic!("{other:?}"),
+        }
+    }
+    running.stop();
+    // Who comes after a restart is told the same.
+    let running = start(folder.path());
+    let told = definitions(&mut running.connect(ALICE));
+    assert_eq!(told, [&assets[..], &[row(3, "EUR", -10)], &instruments].concat());
+    running.stop();
 }

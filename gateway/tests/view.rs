@@ -46,8 +46,11 @@ impl Followed {
         told.into_iter().map(|(_, event)| event).collect()
     }
 
-    /// Every account's open orders are the engine's, one by one and oldest first.
+    /// The assets are the engine's, and so is every account's every open order, oldest first.
     fn check(&self, story: &str) {
+        let assets = self.view.assets().map(|asset| (asset.asset, asset.name, asset.decimals));
+        let added = self.engine.assets().map(|asset| (asset.asset, asset.name, asset.decimals));
+        assert!(assets.eq(added), "{story}: assets");
         for account in self.engine.accounts().map(|settings| settings.account) {
             let of_view = orders(&self.view, account);
             let of_engine: Vec<_> = self.engine.open_orders_in_full(account).map(unseen).collect();
@@ -63,6 +66,7 @@ impl Followed {
         for account in self.engine.accounts().map(|settings| settings.account) {
             assert_eq!(orders(&restarted, account), orders(&self.view, account), "{story}, account {account}");
         }
+        assert!(restarted.assets().eq(self.view.assets()), "{story}: assets");
         assert_eq!(restarted.name_count(), self.view.name_count(), "{story}");
     }
 }
@@ -104,7 +108,7 @@ fn follow(profile: Profile, seed: u64) {
 }
 
 #[test]
-fn open_orders_are_the_engines_behind_every_command() {
+fn assets_and_open_orders_are_the_engines_behind_every_command() {
     let first = std::env::var("VIEW_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
     println!("VIEW_SEED={first}");
     for &profile in PROFILES {

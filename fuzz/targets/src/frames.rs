@@ -64,7 +64,7 @@ each!(session: Negotiate NegotiationResponse NegotiationReject Establish Establi
 each!(order_entry: NewOrderSingle OrderCancelReplaceRequest OrderCancelRequest OrderMassActionRequest KillSwitch
     OrderStatusRequest OrderMassStatusRequest AccountBalanceRequest DropCopyRequest ExecutionReport OrderCancelReject
     OrderMassActionReport BusinessMessageReject SecurityDefinition TradingSessionStatus AccountBalance
-    KillSwitchReport DropCopyReport);
+    KillSwitchReport DropCopyReport AssetDefinition);
 each!(market_data: PacketHeader BestBidOffer Trade SecurityDefinition SecurityStatus BookChecksum AuctionIndicative
     TradeCancel AuctionResult SnapshotBegin SnapshotEnd SubscribeAck SubscribeReject SnapshotRequest PacketRetransmitRequest GapNotice
     ; MarketByPrice MarketByOrder SnapshotLevels SnapshotOrders Subscribe);

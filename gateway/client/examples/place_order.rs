@@ -76,7 +76,11 @@ fn instrument(trader: &mut Trader, symbol: &str) -> Result<Instrument, Box<dyn E
 fn hear(trader: &mut Trader, number: SessionSequence) -> Result<(), Box<dyn Error>> {
     loop {
         let news = trader.receive()?;
-        if !matches!(news, TraderNews::Message(OrderEntryMessage::SecurityDefinition(_))) {
+        let is_definition = matches!(
+            news,
+            TraderNews::Message(OrderEntryMessage::AssetDefinition(_) | OrderEntryMessage::SecurityDefinition(_))
+        );
+        if !is_definition {
             println!("{news:?}");
         }
         // It waits no more once it is answered, refused, or known not to have arrived.

@@ -12,7 +12,8 @@ Every message is TLS, then a frame, then SBE:
 
 Messages are written here from the XML schemas alone, and read by the package `sbe` from the same files. With --state
 FILE a login is kept between calls, so that what was missed in between can be recovered; without it each call logs in
-anew. Every message of the venue is printed as one JSON object on a line.
+anew. Every message of the venue is printed as one JSON object on a line, but for the definitions that follow the
+opening; beside amounts of money stand, in small letters, the asset's name and decimals, as those definitions say.
 """
 
 import argparse
@@ -25,7 +26,7 @@ import struct
 import sys
 import time
 import xml.etree.ElementTree as xml
-from decimal import Decimal
+from decimal import Context, Decimal
 
 import sbe
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -126,6 +127,7 @@ class Client:
         self.held = {}  # reports behind a gap, by number
         self.ready = []  # messages in order, for whoever receives next
         self.asked_until = None
+        self.assets = {}  # definitions by number
         self.instruments = {}  # definitions by symbol
         if login.version is None:
             self.negotiate()
@@ -229,7 +231,9 @@ class Client:
         elif name == "RetransmitReject":
             raise Refused(f"reports from {self.next_wanted()} on are not kept: {fields['RejectReason']}")
         elif number is None:
-            if name == "SecurityDefinition":
+            if name == "AssetDefinition":
+                self.assets[fields["AssetID"]] = fields
+            elif name == "SecurityDefinition":
                 self.instruments[fields["Symbol"]] = fields
             self.ready.append((name, fields))
         elif number >= self.next_wanted():  # a lower one came before
@@ -324,8 +328,34 @@ def mantissa(text, exponent, what):
     return int(scaled)
 
 
-def show(name, fields):
+def amount(units, exponent):
+    """Smallest units as a decimal: text = units × 10^exponent. Exact: an amount may have more than Decimal's 28 digits."""
+    number = Context(prec=100).normalize(Decimal(units).scaleb(exponent, Context(prec=100)))
+    return f"{number:f}"
+
+
+def money(client, asset, fields, names):
+    """Amounts of an asset in decimals: a field's two halves are one integer, and the high one says whether it is there."""
+    definition = client.assets.get(fields.get(asset))
+    if definition is None:
+        return {}
+    said = {"asset": definition["AssetName"]}
+    for name, field in names.items():
+        high = fields[field + "High"]
+        if high is not None:
+            said[name] = amount((high << 64) + fields[field], definition["AmountExponent"])
+    return said
+
+
+def show(client, name, fields):
+    """Prints a message, if it is no definition."""
+    if name in ("AssetDefinition", "SecurityDefinition"):
+        return
     said = {field: value for field, value in fields.items() if value is not None and not field.startswith("Reserved")}
+    if name == "AccountBalance":
+        said |= money(client, "AssetID", fields, {"available": "Available", "held": "Held", "change": "Change"})
+    elif name == "ExecutionReport":
+        said |= money(client, "MiscFeeCurr", fields, {"fee": "MiscFeeAmt"})
     print(json.dumps({"message": name, **said}, default=str), flush=True)
 
 
@@ -335,8 +365,7 @@ def instrument(client, symbol):
         message = client.receive(5)
         if message is None:
             raise Refused(f"there is no instrument {symbol}; there are {', '.join(client.instruments)}")
-        if message[0] != "SecurityDefinition":
-            show(*message)
+        show(client, *message)
     return client.instruments[symbol]
 
 
@@ -407,9 +436,7 @@ def hear_command(client, number, patience):
         if message is None:
             raise Refused(f"command {number} was not answered; it may have been applied")
         name, fields = message
-        if name == "SecurityDefinition":
-            continue
-        show(name, fields)
+        show(client, name, fields)
         if name == "NotApplied" and fields["FromSeqNo"] <= number < fields["FromSeqNo"] + fields["Count"]:
             return False
         if fields.get("RefSeqNum") == number:
@@ -424,9 +451,9 @@ def hear_answers(client, request, patience):
         if message is None:
             raise Refused("the question was not answered")
         name, fields = message
-        if name == "SecurityDefinition" or name == "DropCopyReport" and fields["OrdStatusReqID"] != request:
+        if name == "DropCopyReport" and fields["OrdStatusReqID"] != request:
             continue
-        show(name, fields)
+        show(client, name, fields)
         if name == "BusinessMessageReject" and fields["BusinessRejectRefID"] == request:
             return False
         if name == "DropCopyReport":
@@ -446,16 +473,14 @@ def recover(client, patience):
         message = client.receive(patience)
         if message is None:
             raise Refused("what was missed does not come")
-        if message[0] != "SecurityDefinition":
-            show(*message)
+        show(client, *message)
     return True
 
 
 def listen(client, patience):
     """Shows what comes until nothing does."""
     while (message := client.receive(patience)) is not None:
-        if message[0] != "SecurityDefinition":
-            show(*message)
+        show(client, *message)
     return True
 
 

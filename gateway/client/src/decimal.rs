@@ -14,7 +14,7 @@ pub enum DecimalError {
         /// Of what the venue takes.
         exponent: Exponent,
     },
-    /// It does not fit 64 bits.
+    /// It does not fit what the wire has for it.
     #[error("{0} is more than can be said")]
     TooLarge(Decimal),
 }
@@ -24,16 +24,23 @@ pub enum DecimalError {
 /// # Errors
 /// If the number is finer than the exponent, or too large.
 pub fn mantissa(number: Decimal, exponent: Exponent) -> Result<i64, DecimalError> {
+    i64::try_from(units(number, exponent)?).map_err(|_| DecimalError::TooLarge(number))
+}
+
+/// The same of an amount, which may be wider: `number = units × 10^exponent`.
+///
+/// # Errors
+/// If the number is finer than the exponent, or too large.
+pub fn units(number: Decimal, exponent: Exponent) -> Result<i128, DecimalError> {
     let too_large = DecimalError::TooLarge(number);
     let shift = i64::from(number.scale()) + i64::from(exponent.0);
     let power = u32::try_from(shift.unsigned_abs()).ok().and_then(|shift| 10_i128.checked_pow(shift));
-    let mantissa = match (shift, power) {
-        (..=0, Some(power)) => number.mantissa().checked_mul(power).ok_or(too_large)?,
-        (1.., Some(power)) if number.mantissa() % power == 0 => number.mantissa() / power,
-        (1.., _) => return Err(DecimalError::TooFine { number, exponent }),
-        (_, None) => return Err(too_large),
-    };
-    i64::try_from(mantissa).map_err(|_| too_large)
+    match (shift, power) {
+        (..=0, Some(power)) => number.mantissa().checked_mul(power).ok_or(too_large),
+        (1.., Some(power)) if number.mantissa() % power == 0 => Ok(number.mantissa() / power),
+        (1.., _) => Err(DecimalError::TooFine { number, exponent }),
+        (_, None) => Err(too_large),
+    }
 }
 
 /// `count × 10^−decimals` as a mantissa; `None`: it is finer than the exponent, or too large.

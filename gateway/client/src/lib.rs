@@ -40,8 +40,12 @@
 //! # }
 //! ```
 //!
+//! Balances and fees are in smallest units on the wire; [`Assets`] keeps what the venue tells of its assets, and makes
+//! decimals of them.
+//!
 //! [`market_data`] is described in `docs/MARKET_DATA.md`.
 
+pub mod asset;
 #[cfg(feature = "async")]
 mod asynchronous;
 mod backoff;
@@ -63,6 +67,7 @@ pub mod market_data {
     };
 }
 
+pub use asset::{AmountError, Asset, Assets};
 #[cfg(feature = "async")]
 pub use asynchronous::{AsyncClient, AsyncTrader};
 pub use connection::{Client, ConnectError, Error, Identity, Incoming, Trust};

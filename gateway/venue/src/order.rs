@@ -1,7 +1,7 @@
 //! `rialto order`: one command of one trader, and every report that answers it.
 //!
 //! ```text
-//!   log in ─► definitions of instruments ─► decimals become mantissas ─► the command ─► its reports ─► log out
+//!   log in ─► assets and instruments ─► decimals become mantissas ─► the command ─► its reports ─► log out
 //! ```
 //!
 //! A command's last report does not say that it is the last, if the order may rest: it may have traded, and it may not.
@@ -26,13 +26,14 @@ use crate::arguments::{OrderCommand, TradeCommand, TraderArguments};
 use crate::exit::Exit;
 use crate::reach::{self, ReachError};
 use answer::{Answer, Fence};
+use definitions::Definitions;
 use request::Request;
 
 pub(crate) use request::is_named;
 
 /// How long the venue may take to answer.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
-/// Definitions of instruments follow the opening at once: after so long a silence there are no more.
+/// Definitions follow the opening at once: after so long a silence there are no more.
 const DEFINITIONS_SILENCE: Duration = Duration::from_secs(1);
 
 /// Runs the command and prints what the venue answers.
@@ -67,7 +68,7 @@ fn trader(command: &TradeCommand) -> &TraderArguments {
 fn carry_out(command: &TradeCommand, trader: &TraderArguments) -> Result<Answer, ReachError> {
     let (mut client, account) = reach::order_entry(trader)?;
     let definitions = definitions(&mut client, request::instrument(command))?;
-    let made = request::request(command, account, &definitions, reach::now());
+    let made = request::request(command, account, definitions.instruments(), reach::now());
     let request = made.map_err(|error| ReachError::Usage(error.to_string()))?;
     let mut answer = Answer::new(&request, definitions);
     let number = request.send(&mut client).map_err(lost)?;
@@ -100,14 +101,14 @@ fn nothing(account: AccountId, request: &Request) -> OrderCancelRequest {
     }
 }
 
-/// The instruments of the venue, up to the one that is wanted, or all if it is not there.
-fn definitions(client: &mut Client, wanted: Option<&str>) -> Result<Vec<SecurityDefinition>, ReachError> {
-    let mut definitions: Vec<SecurityDefinition> = Vec::new();
+/// The venue's assets, and its instruments up to the one that is wanted, or all if it is not there.
+fn definitions(client: &mut Client, wanted: Option<&str>) -> Result<Definitions, ReachError> {
+    let mut definitions = Definitions::default();
     let Some(wanted) = wanted else { return Ok(definitions) };
     let is_wanted = |definition: &SecurityDefinition| is_named(definition.symbol, definition.security_id, wanted);
-    while !definitions.iter().any(is_wanted) {
+    while !definitions.instruments().iter().any(is_wanted) {
         match client.receive_within(DEFINITIONS_SILENCE).map_err(lost)? {
-            Some(News::Message(OrderEntryMessage::SecurityDefinition(definition))) => definitions.push(definition),
+            Some(News::Message(message)) => definitions.take(&message),
             Some(News::Ended(code)) => return Err(ReachError::Lost(format!("the venue ended the session: {code:?}"))),
             Some(_) => {}
             None => break,

@@ -130,13 +130,14 @@ fn order(account: u64, instrument: u64, side: wire::Side, price: i64, quantity: 
     }
 }
 
-/// The next execution report; definitions and phases of instruments, and balances, are passed over.
+/// The next execution report; assets, definitions and phases of instruments, and balances, are passed over.
 fn report(client: &mut Client) -> ExecutionReport {
     loop {
         match client.receive().unwrap() {
             Incoming::Message(OrderEntryMessage::ExecutionReport(report)) => return report,
             Incoming::Message(
-                OrderEntryMessage::SecurityDefinition(_)
+                OrderEntryMessage::AssetDefinition(_)
+                | OrderEntryMessage::SecurityDefinition(_)
                 | OrderEntryMessage::TradingSessionStatus(_)
                 | OrderEntryMessage::AccountBalance(_),
             ) => {}

@@ -157,11 +157,15 @@ fn kill(account: AccountId, switch: Switch, name: u64) -> KillSwitch {
     KillSwitch { account, switch, idempotency_key: Some(RequestId(name)), ..KillSwitch::BLANK }
 }
 
-/// The next message that is no definition of an instrument, and no word on its phase.
+/// The next message that is no definition, and no word on an instrument's phase.
 fn message(client: &mut Client) -> OrderEntryMessage {
     loop {
         match client.receive().unwrap() {
-            News::Message(OrderEntryMessage::SecurityDefinition(_) | OrderEntryMessage::TradingSessionStatus(_)) => {}
+            News::Message(
+                OrderEntryMessage::AssetDefinition(_)
+                | OrderEntryMessage::SecurityDefinition(_)
+                | OrderEntryMessage::TradingSessionStatus(_),
+            ) => {}
             News::Message(message) => return message,
             other => panic!("{other:?}"),
         }

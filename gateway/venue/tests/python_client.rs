@@ -64,6 +64,7 @@ fn python() -> Option<String> {
 }
 
 /// One call of the client, and what it printed.
+#[derive(Debug)]
 struct Said {
     messages: Vec<Value>,
     error: String,
@@ -164,6 +165,8 @@ fn it_recovers_what_it_missed() {
         |number: u64, leaves: u64| -> [Value; 4] { ["Trade".into(), number.into(), leaves.into(), "Yes".into()] };
     let fields = recovered.fields(["ExecType", "MsgSeqNum", "LeavesQty", "PossDupFlag"]);
     assert_eq!(fields, [trade(2, 2_000_000), trade(3, 1_000_000)]);
+    // A maker pays five basis points of 640 USD.
+    assert_eq!(recovered.fields(["asset", "fee"]), [(); 2].map(|()| ["USD", "0.32"].map(Value::from)));
     // The same login goes on, and the next command has the next number.
     let cancelled = call(&python, &venue, "alice", &kept, "cancel --name 7");
     let fields = cancelled.fields(["ExecType", "RefSeqNum", "MsgSeqNum", "CumQty"]);
@@ -186,6 +189,11 @@ fn it_asks_for_orders_and_balances_and_reads_drop_copy() {
     let balances = call(&python, &venue, "alice", &[], "balance");
     let assets: Vec<Value> = balances.fields(["AssetID"]).into_iter().flatten().collect();
     assert_eq!(assets, [1, 2, 3].map(Value::from), "{}", balances.error);
+    // 0.01 BTC at 64000.50 is 640.005 USD, and a fee of at most ten basis points: less than 640.65 is held.
+    let [bitcoin, ether, dollar] = &balances.fields(["asset", "available", "held"])[..] else { panic!("{balances:?}") };
+    assert_eq!((bitcoin, ether), (&["BTC", "1000", "0"].map(Value::from), &["ETH", "20000", "0"].map(Value::from)));
+    let held: f64 = dollar[2].as_str().unwrap().parse().unwrap();
+    assert!(dollar[0] == "USD" && (640.005..640.65).contains(&held), "{dollar:?}");
     // Her account's reports from the first, by a key that trades nothing; also of a venue that was killed.
     let file = auditor(&venue, "2");
     let reader = ["--key", file.to_str().unwrap()];

@@ -354,7 +354,10 @@ impl Trader {
                     return Answer::Refused(reject.reject_reason);
                 }
                 // What was refused at the edge is named once more.
-                Ok(Incoming::NotApplied(..) | Incoming::Message(OrderEntryMessage::SecurityDefinition(_))) => {}
+                Ok(
+                    Incoming::NotApplied(..)
+                    | Incoming::Message(OrderEntryMessage::AssetDefinition(_) | OrderEntryMessage::SecurityDefinition(_)),
+                ) => {}
                 Ok(Incoming::Ended(code)) => return Answer::Ended(code),
                 Err(_) => return Answer::Lost,
                 other => panic!("{other:?}"),

@@ -197,7 +197,8 @@ fn answer<M: CommandMessage>(client: &mut Client, message: &M) -> String {
     client.send(message).unwrap();
     loop {
         match client.receive_within(Duration::from_secs(60)).unwrap().expect("an answer") {
-            Incoming::Message(OrderEntryMessage::SecurityDefinition(_)) | Incoming::NotApplied(..) => {}
+            Incoming::Message(OrderEntryMessage::AssetDefinition(_) | OrderEntryMessage::SecurityDefinition(_))
+            | Incoming::NotApplied(..) => {}
             Incoming::Message(OrderEntryMessage::ExecutionReport(report)) => {
                 return report.reject_reason.map_or(format!("{:?}", report.exec_type), by_name);
             }

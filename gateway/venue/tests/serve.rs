@@ -134,10 +134,18 @@ fn a_killed_venue_comes_back_with_what_it_had() {
 }
 
 #[test]
-fn a_new_venue_knows_its_first_keys_and_instruments_as_soon_as_it_is_ready() {
+fn a_new_venue_knows_its_first_keys_assets_and_instruments_as_soon_as_it_is_ready() {
     let data = tempfile::tempdir().unwrap();
     let venue = Served::start(data.path());
     let mut client = venue.connect(data.path(), &trust(data.path()));
+    for name in ["BTC", "ETH", "USD"] {
+        let client::Incoming::Message(client::wire::order_entry::OrderEntryMessage::AssetDefinition(definition)) =
+            client.receive().unwrap()
+        else {
+            panic!("no definition of {name}")
+        };
+        assert_eq!(definition.name.as_str(), Some(name));
+    }
     for name in ["BTC-USD", "ETH-USD", "ETH-BTC"] {
         let client::Incoming::Message(client::wire::order_entry::OrderEntryMessage::SecurityDefinition(definition)) =
             client.receive().unwrap()

@@ -158,6 +158,7 @@ fn orders_are_answered_and_seen() {
     assert_eq!((&fill["price"], &fill["quantity"]), (&json!("101.25"), &json!("0.2")));
     // A taker pays ten basis points of 20.25 USD, of which 10^10 are one.
     assert_eq!((&fill["fee"], &fill["fee_asset"]), (&json!("202500000"), &json!(3)));
+    assert_eq!((&fill["fee_decimal"], &fill["fee_asset_name"]), (&json!("0.02025"), &json!("USD")));
     assert_eq!((&said["status"], &said["cumulative"], code), (&json!("Filled"), &json!("0.2"), Some(0)));
     let seen = watching.update(|update| update["update"] == "trade");
     let trade = ["price", "quantity", "aggressor"].map(|field| &seen[field]);
@@ -182,7 +183,9 @@ fn open_orders_and_balances_are_shown() {
     let bid = "new --instrument BTC-USD --side buy --price 101.25 --quantity 0.5 --client-order-id 7";
     let id = answer(&data, "alice", bid).0["order_id"].as_u64().unwrap();
     answer(&data, "alice", "new --instrument ETH-BTC --side sell --price 0.05 --quantity 2 --client-order-id 8");
-    answer(&data, "bob", "new --instrument BTC-USD --side sell --price 101.25 --quantity 0.2");
+    let words = order(&data, "bob", "new --instrument BTC-USD --side sell --price 101.25 --quantity 0.2").stdout;
+    let words = String::from_utf8(words).unwrap();
+    assert!(words.contains("traded    0.2 at 101.25, fee 0.02025 USD: filled\n"), "{words}");
 
     let (mut said, code) = answer(&data, "alice", "status --original 7");
     assert!(said.as_object_mut().unwrap().remove("journal_sequence").unwrap().is_u64());
@@ -218,8 +221,17 @@ fn open_orders_and_balances_are_shown() {
     let of = |asset: usize| ["asset", "available", "held"].map(|field| balances["found"][asset][field].clone());
     assert_eq!(of(0), [json!(1), json!("10002000000000000"), json!("0")]);
     assert_eq!(of(1), [json!(2), json!("1999800000000"), json!("200000000")]);
+    let shown = |asset: usize| {
+        ["asset_name", "available_decimal", "held_decimal"].map(|field| balances["found"][asset][field].clone())
+    };
+    assert_eq!(shown(0), ["BTC", "1000.2", "0"]);
+    assert_eq!(shown(1), ["ETH", "19998", "2"]);
     let held: u64 = of(2)[2].as_str().unwrap().parse().unwrap();
     assert!((303_750_000_000..304_260_000_000).contains(&held), "{balances}");
+    let words = String::from_utf8(order(&data, "alice", "balance").stdout).unwrap();
+    let [bitcoin, ether, dollar] = words.lines().collect::<Vec<_>>()[..] else { panic!("{words}") };
+    assert_eq!([bitcoin, ether], ["BTC: 1000.2 available, 0 held", "ETH: 19998 available, 2 held"]);
+    assert!(dollar.starts_with("USD: 99999") && dollar.contains(" held"), "{dollar}");
     venue.running.terminate();
 }
 
@@ -252,13 +264,15 @@ fn limit(account: u64, side: wire::Side, price: i64, quantity: i64) -> NewOrderS
     }
 }
 
-/// The next execution report; instruments and their phases are passed over.
+/// The next execution report; assets, instruments and their phases are passed over.
 fn report(client: &mut Client) -> ExecutionReport {
     loop {
         match client.receive().unwrap() {
             Incoming::Message(OrderEntryMessage::ExecutionReport(report)) => return report,
             Incoming::Message(
-                OrderEntryMessage::SecurityDefinition(_) | OrderEntryMessage::TradingSessionStatus(_),
+                OrderEntryMessage::AssetDefinition(_)
+                | OrderEntryMessage::SecurityDefinition(_)
+                | OrderEntryMessage::TradingSessionStatus(_),
             ) => {}
             other => panic!("{other:?}"),
         }

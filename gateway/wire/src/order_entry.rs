@@ -547,6 +547,19 @@ block! {
     reserved { @46 "Reserved1"(39001): Reserved<2>, }
 }
 
+block! {
+    /// An asset as traders need to know it: what amounts of it are in.
+    pub struct AssetDefinition, 32 bytes {
+        /// Which asset.
+        @0 "AssetID"(20015) asset: AssetId,
+        /// Its name.
+        @8 "AssetName"(20024) name: Symbol16,
+        /// Amounts are smallest units × 10^this.
+        @24 "AmountExponent"(20025) amount_exponent: Exponent,
+    }
+    reserved { @25 "Reserved1"(39001): Reserved<7>, }
+}
+
 schema! {
     /// A message of the order entry schema.
     pub enum OrderEntryMessage, frames 'a, schema Schema { id: SchemaId(200), version: SchemaVersion(1) } => {
@@ -586,5 +599,7 @@ schema! {
         KillSwitchReport = 228,
         /// Where an account's reports stand: at the opening for who gets copies, and before reports that follow again.
         DropCopyReport = 229,
+        /// An asset as traders need to know it: what amounts of it are in.
+        AssetDefinition = 230,
     }
 }

@@ -326,6 +326,14 @@ fn an_instrument() {
 }
 
 #[test]
+fn an_asset() {
+    check(
+        "asset_definition.v1",
+        AssetDefinition { asset: AssetId(1), name: Symbol16::new("USD"), amount_exponent: Exponent(-10) },
+    );
+}
+
+#[test]
 fn market_data() {
     check(
         "packet_header",
@@ -498,6 +506,7 @@ fn again(frame: Frame<'_>) -> Vec<u8> {
             AccountBalance,
             KillSwitchReport,
             DropCopyReport,
+            AssetDefinition,
             md::PacketHeader,
             md::BestBidOffer,
             md::Trade,

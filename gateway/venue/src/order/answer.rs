@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use wire::order_entry::{
     BusinessMessageReject, ExecutionReport, KillSwitchReport, OrderCancelReject, OrderEntryMessage,
-    OrderMassActionReport, SecurityDefinition,
+    OrderMassActionReport,
 };
 use wire::{
     CancelReason, ExecType, MassActionResponse, OrderStatus, OrderType, RejectReason, RequestId, SessionSequence, Side,
@@ -76,22 +76,14 @@ struct Summary {
 
 impl Answer {
     /// Nothing is answered yet.
-    pub(crate) fn new(request: &Request, definitions: Vec<SecurityDefinition>) -> Self {
+    pub(crate) fn new(request: &Request, definitions: Definitions) -> Self {
         let kill = match request {
             Request::Kill(message) => message.idempotency_key,
             _ => None,
         };
         let is_mass = matches!(request, Request::MassCancel(_) | Request::Kill(_));
         let number = SessionSequence::default();
-        Self {
-            definitions: definitions.into(),
-            number,
-            fence: Fence::None,
-            is_mass,
-            kill,
-            complete: false,
-            summary: Summary::default(),
-        }
+        Self { definitions, number, fence: Fence::None, is_mass, kill, complete: false, summary: Summary::default() }
     }
 
     /// The command went out under this number.
@@ -121,17 +113,16 @@ impl Answer {
                 Some(self.mass_action(report))
             }
             OrderEntryMessage::BusinessMessageReject(reject) => self.business_reject(reject),
-            // They come before every report.
-            OrderEntryMessage::SecurityDefinition(definition) => {
-                self.definitions.push(*definition);
-                None
-            }
             OrderEntryMessage::KillSwitchReport(report)
                 if self.kill.is_some() && report.idempotency_key == self.kill =>
             {
                 Some(self.killed(report))
             }
-            _ => None,
+            // Definitions come before every report.
+            other => {
+                self.definitions.take(other);
+                None
+            }
         }
     }
 
@@ -218,13 +209,18 @@ impl Answer {
         let leaves = decimal::short_text(report.leaves_quantity.0, quantities);
         let fee = amount::join_signed(report.fee_high, report.fee_low);
         let asset = report.fee_asset.map(|asset| asset.0);
+        let told = self.definitions.assets().fee(report);
         let trade = report.trade_id.map(|trade| trade.0);
         self.summary.fills.push(json!({
             "trade_id": trade, "price": price, "quantity": quantity,
             "fee": fee.map(|fee| fee.to_string()), "fee_asset": asset,
+            "fee_decimal": told.map(|fee| fee.amount.to_string()),
+            "fee_asset_name": told.map(|fee| fee.asset.to_string()),
         }));
         let mut line = format!("traded    {quantity} at {price}");
-        if let (Some(fee), Some(asset)) = (fee, asset) {
+        if let Some(fee) = told {
+            let _ = write!(line, ", fee {} {}", fee.amount, fee.asset);
+        } else if let (Some(fee), Some(asset)) = (fee, asset) {
             let _ = write!(line, ", fee {fee} of asset {asset}'s smallest unit");
         }
         let _ = match report.leaves_quantity.0 {

@@ -1,22 +1,33 @@
-//! The instruments that the venue has told of: their names, and where their decimals stand.
+//! What the venue has told of: the names of assets and instruments, and where their decimals stand.
 
-use wire::order_entry::SecurityDefinition;
+use client::{Asset, Assets};
+use wire::order_entry::{OrderEntryMessage, SecurityDefinition};
 use wire::{Exponent, SecurityId};
 
-/// What instruments are called, and how their mantissas are read.
+/// What assets and instruments are called, and how their mantissas are read.
 #[derive(Debug, Default)]
-pub(crate) struct Definitions(Vec<SecurityDefinition>);
-
-impl From<Vec<SecurityDefinition>> for Definitions {
-    fn from(definitions: Vec<SecurityDefinition>) -> Self {
-        Self(definitions)
-    }
+pub(crate) struct Definitions {
+    assets: Assets,
+    instruments: Vec<SecurityDefinition>,
 }
 
 impl Definitions {
-    /// The venue tells of another.
-    pub(crate) fn push(&mut self, definition: SecurityDefinition) {
-        self.0.push(definition);
+    /// Keeps what a message of the venue defines, if it does.
+    pub(crate) fn take(&mut self, message: &OrderEntryMessage) {
+        match message {
+            OrderEntryMessage::SecurityDefinition(definition) => self.instruments.push(*definition),
+            other => drop(self.assets.take(other)),
+        }
+    }
+
+    /// The assets that the venue has told of.
+    pub(crate) fn assets(&self) -> &Assets {
+        &self.assets
+    }
+
+    /// The instruments that the venue has told of.
+    pub(crate) fn instruments(&self) -> &[SecurityDefinition] {
+        &self.instruments
     }
 
     /// Of prices and of quantities. Numbers of an instrument that is not known are shown as mantissas.
@@ -31,7 +42,12 @@ impl Definitions {
         symbol.map_or_else(|| instrument.to_string(), str::to_owned)
     }
 
+    /// What an instrument is paid with, if that was told of.
+    pub(crate) fn quote(&self, instrument: SecurityId) -> Option<&Asset> {
+        self.of(instrument).and_then(|definition| self.assets.get(definition.quote_asset?))
+    }
+
     fn of(&self, instrument: SecurityId) -> Option<&SecurityDefinition> {
-        self.0.iter().find(|definition| definition.security_id == instrument)
+        self.instruments.iter().find(|definition| definition.security_id == instrument)
     }
 }

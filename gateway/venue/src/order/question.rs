@@ -52,9 +52,9 @@ fn trader(command: &AskCommand) -> &TraderArguments {
     }
 }
 
-/// Sends the question; the instruments that were told of by then.
+/// Sends the question; the assets and instruments that were told of by then.
 fn send(command: &AskCommand, account: AccountId, client: &mut Client) -> Result<Definitions, ReachError> {
-    let mut definitions = Vec::new();
+    let mut definitions = Definitions::default();
     match command {
         AskCommand::Status(arguments) => {
             let (order_id, client_order_id) = request::named(&arguments.which);
@@ -64,14 +64,15 @@ fn send(command: &AskCommand, account: AccountId, client: &mut Client) -> Result
             let wanted = arguments.instrument.as_deref();
             definitions = super::definitions(client, wanted)?;
             let usage = |error: RequestError| ReachError::Usage(error.to_string());
-            let found = wanted.map(|wanted| request::found(&definitions, wanted)).transpose().map_err(usage)?;
+            let found =
+                wanted.map(|wanted| request::found(definitions.instruments(), wanted)).transpose().map_err(usage)?;
             let security_id = found.map(|instrument| instrument.security_id);
             client.ask(&OrderMassStatusRequest { account, request_id: REQUEST, security_id })
         }
         AskCommand::Balance(_) => client.ask(&AccountBalanceRequest { account, request_id: REQUEST }),
     }
     .map_err(lost)?;
-    Ok(definitions.into())
+    Ok(definitions)
 }
 
 /// What the venue answers.
@@ -89,7 +90,6 @@ impl Answer {
     /// Takes a message of the venue; what it says to a person, if it belongs to the answer.
     fn take(&mut self, message: &OrderEntryMessage) -> Option<String> {
         match message {
-            OrderEntryMessage::SecurityDefinition(definition) => self.definitions.push(*definition),
             OrderEntryMessage::ExecutionReport(report) if report.request_id == REQUEST => {
                 self.is_complete = report.last_report_requested == Some(Indicator::Yes);
                 return self.order(report);
@@ -101,7 +101,7 @@ impl Answer {
             OrderEntryMessage::BusinessMessageReject(reject) if reject.reference_id == REQUEST => {
                 return Some(self.refused(reject));
             }
-            _ => {}
+            other => self.definitions.take(other),
         }
         None
     }
@@ -124,7 +124,8 @@ impl Answer {
         let price = |price: Option<wire::Price>| price.map(|price| decimal::text(price.0, prices));
         let quantity = |quantity: wire::Quantity| decimal::short_text(quantity.0, quantities);
         let name = self.definitions.name(report.security_id);
-        let funds = amount::join(report.funds_high, report.funds_low).map(|funds| funds.to_string());
+        let funds = amount::join(report.funds_high, report.funds_low);
+        let quote = self.definitions.quote(report.security_id);
         self.found.push(without_absent(json!({
             "outcome": "found",
             "status": format!("{status:?}"),
@@ -138,7 +139,8 @@ impl Answer {
             "stop_price": price(report.stop_price),
             "quantity": report.order_quantity.map(quantity),
             "display": report.display_quantity.map(quantity),
-            "funds": funds,
+            "funds": funds.map(|funds| funds.to_string()),
+            "funds_decimal": funds.zip(quote).map(|(funds, quote)| quote.amount(funds).to_string()),
             "leaves": quantity(report.leaves_quantity),
             "cumulative": quantity(report.cumulative_quantity),
             "prevented": quantity(report.prevented_quantity),
@@ -167,7 +169,17 @@ impl Answer {
         let asset = balance.asset?;
         let available = amount::join(balance.available_high, balance.available_low)?;
         let held = amount::join(balance.held_high, balance.held_low)?;
-        self.found.push(json!({ "asset": asset.0, "available": available.to_string(), "held": held.to_string() }));
+        let told = self.definitions.assets().get(asset);
+        let shown = |units| told.map(|asset| asset.amount(units).to_string());
+        self.found.push(without_absent(json!({
+            "asset": asset.0, "available": available.to_string(), "held": held.to_string(),
+            "asset_name": told.map(ToString::to_string),
+            "available_decimal": shown(available),
+            "held_decimal": shown(held),
+        })));
+        if let (Some(name), Some(available), Some(held)) = (told, shown(available), shown(held)) {
+            return Some(format!("{name}: {available} available, {held} held"));
+        }
         Some(format!("asset {asset}: {available} available, {held} held, in its smallest unit"))
     }
 
