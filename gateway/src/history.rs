@@ -111,6 +111,7 @@ pub struct BackwardCollector {
     /// The login in whose midst the last event was; none: no event has said it yet.
     version: SessionVersion,
     has_first: bool,
+    has_last: bool,
     /// The newest first.
     found: Vec<(EventHeader, Event)>,
 }
@@ -118,7 +119,7 @@ pub struct BackwardCollector {
 impl BackwardCollector {
     /// A collector that has seen nothing.
     pub fn new(range: ReportRange) -> Self {
-        Self { range, version: SessionVersion::NONE, has_first: false, found: Vec::new() }
+        Self { range, version: SessionVersion::NONE, has_first: false, has_last: false, found: Vec::new() }
     }
 
     /// What is picked out.
@@ -141,6 +142,7 @@ impl BackwardCollector {
         for (_, number) in numbers.filter(|&(_, number)| self.range.contains(number)) {
             is_wanted = true;
             self.has_first |= number == self.range.from;
+            self.has_last |= number.0 - self.range.from.0 + 1 == self.range.count;
         }
         if is_wanted {
             self.found.push((*header, *event));
@@ -149,6 +151,11 @@ impl BackwardCollector {
             return ControlFlow::Break(());
         }
         ControlFlow::Continue(())
+    }
+
+    /// Whether all of the range was found: reports are numbered without gaps.
+    pub fn is_whole(&self) -> bool {
+        self.version == self.range.version && self.has_first && self.has_last
     }
 
     /// What was found, in the order in which it happened.
@@ -176,7 +183,7 @@ impl BackwardCollector {
         self.version = version;
         if version != self.range.version {
             self.found.clear();
-            self.has_first = false;
+            (self.has_first, self.has_last) = (false, false);
         }
     }
 }
@@ -302,7 +309,9 @@ mod tests {
                     let mut newest_first = events.iter().rev();
                     let stopped = newest_first.any(|(header, event)| backward.event(header, event).is_break());
                     let story = format!("{lengths:?} {range:?}");
-                    assert_eq!(backward.into_found(), of_range(&events, range), "{story}");
+                    let expected = of_range(&events, range);
+                    assert_eq!(backward.is_whole(), expected.len() as u64 == count, "{story}");
+                    assert_eq!(backward.into_found(), expected, "{story}");
                     assert_eq!(stopped, version >= SessionVersion(10), "{story}");
                 }
             }

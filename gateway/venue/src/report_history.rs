@@ -4,9 +4,10 @@
 //! report that is asked for. An account's reports are numbered over all sessions and days, and whoever reads copies of
 //! them may ask for any: the first is found by bisection over the account's pages.
 //!
-//! The history follows the journal, and may be behind: a moment always, and longer where the venue is busy. What it lacks
-//! is waited for a little, and then replayed from the nearest snapshot by [`JournalHistory`]: slow and always right.
-//! A replay answers also what a history does not show at all: one that keeps less, or whose disk is full.
+//! The history follows the journal, and may be behind: a moment always, and longer where the venue is busy. What is asked
+//! for is mostly older. What it lacks of that is waited for a little, and then replayed from the nearest snapshot by
+//! [`JournalHistory`]: slow and always right. A replay answers also what a history does not show at all: one that keeps
+//! less, or whose disk is full.
 //!
 //! One replay runs at a time, and answers everybody who had asked when it began: after a restart all sessions ask at
 //! once. The journal is read from the disk alone. On a venue whose reports survive the process only, the newest may
@@ -56,8 +57,16 @@ impl HistoryReports {
         Self { history, reached, replay, patience: PATIENCE, waiting: Mutex::default() }
     }
 
-    /// The history, and the last command up to `released` that it reaches, after a while; none: there is no history.
-    fn reach(&self, released: Sequence) -> Option<(History, Sequence)> {
+    /// The history as it is, and the last command up to `released` that it reaches; none: there is no history.
+    fn now(&self, released: Sequence) -> Option<(History, Sequence)> {
+        self.history.get().map(|history| {
+            let reached = history.last().min(released);
+            (history, reached)
+        })
+    }
+
+    /// The same after a while in which it comes nearer.
+    fn soon(&self, released: Sequence) -> Option<(History, Sequence)> {
         let begun = Instant::now();
         let left = || self.patience.saturating_sub(begun.elapsed());
         let is_there = || self.reached.get() >= released.0 || self.reached.is_poisoned();
@@ -65,10 +74,7 @@ impl HistoryReports {
         // Whoever rings the bell all the time, because the history comes nearer, does not prolong it.
         self.reached.bell().wait_at_most(Idle::Park, left(), || (is_there() || left().is_zero()).then_some(()));
         drop(waiting);
-        self.history.get().map(|history| {
-            let reached = history.last().min(released);
-            (history, reached)
-        })
+        self.now(released)
     }
 }
 
@@ -105,9 +111,36 @@ fn copies_in(
     Ok(ControlFlow::Continue(()))
 }
 
+/// What is found first is what the history has: mostly it is all of what is asked for, however far behind it is.
 impl ReportHistory for HistoryReports {
     fn reports(&self, range: &ReportRange, released: Sequence) -> Found {
-        let Some((history, reached)) = self.reach(released) else { return self.replay.reports(range, released) };
+        let found = self.now(released).map(|(history, reached)| {
+            let mut collector = BackwardCollector::new(*range);
+            let is_whole = reports_in(&history, &mut collector, reached)?;
+            Ok((is_whole && reached == released || collector.is_whole()).then(|| collector.into_found()))
+        });
+        match told(found) {
+            Some(found) => Ok(found),
+            None => self.reports_with_tail(range, released),
+        }
+    }
+
+    fn copies(&self, range: &CopyRange, released: Sequence) -> Found {
+        let found = self.now(released).map(|(history, reached)| {
+            let mut collector = CopyCollector::new(*range);
+            let ended = copies_in(&history, range, &mut collector, reached)?;
+            Ok((reached == released || ended.is_break()).then(|| collector.into_found()))
+        });
+        match told(found) {
+            Some(found) => Ok(found),
+            None => self.copies_with_tail(range, released),
+        }
+    }
+}
+
+impl HistoryReports {
+    fn reports_with_tail(&self, range: &ReportRange, released: Sequence) -> Found {
+        let Some((history, reached)) = self.soon(released) else { return self.replay.reports(range, released) };
         let mut tail = ReportCollector::new(*range);
         if reached < released {
             tail = self.replay.reports_behind(tail, reached, released)?;
@@ -117,18 +150,14 @@ impl ReportHistory for HistoryReports {
             ControlFlow::Break(()) => Ok(true),
             ControlFlow::Continue(()) => reports_in(&history, &mut collector, reached),
         };
-        match is_whole {
-            Ok(true) => Ok(collector.into_found()),
-            Ok(false) => self.replay.reports(range, released),
-            Err(error) => {
-                forget_index(&error);
-                self.replay.reports(range, released)
-            }
+        match told(Some(is_whole.map(|is_whole| is_whole.then(|| collector.into_found())))) {
+            Some(found) => Ok(found),
+            None => self.replay.reports(range, released),
         }
     }
 
-    fn copies(&self, range: &CopyRange, released: Sequence) -> Found {
-        let Some((history, reached)) = self.reach(released) else { return self.replay.copies(range, released) };
+    fn copies_with_tail(&self, range: &CopyRange, released: Sequence) -> Found {
+        let Some((history, reached)) = self.soon(released) else { return self.replay.copies(range, released) };
         let mut collector = CopyCollector::new(*range);
         match copies_in(&history, range, &mut collector, reached) {
             Ok(ControlFlow::Continue(())) if reached < released => {
@@ -141,6 +170,14 @@ impl ReportHistory for HistoryReports {
             }
         }
     }
+}
+
+/// What a history told, if there is one that can be read.
+fn told<T>(found: Option<Result<Option<T>, HistoryError>>) -> Option<T> {
+    found?.unwrap_or_else(|error| {
+        forget_index(&error);
+        None
+    })
 }
 
 /// Without its index, a damaged file is read as a whole at the next start, and derived again.
@@ -505,6 +542,22 @@ mod tests {
             reached.advance(last.0);
             assert_eq!(asking.join().unwrap().unwrap().len(), 2);
         });
+    }
+
+    #[test]
+    fn what_a_history_that_is_behind_has_is_told_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let last = stopped(folder.path());
+        let behind = last.0 - 1;
+        let writer = history_up_to(folder.path(), Sequence(behind));
+        let reached = Arc::new(Watermark::new(behind, Idle::Park));
+        let patience = Duration::from_secs(3_600);
+        let reports = HistoryReports { patience, ..reports_of(&writer, &reached, no_replay()) };
+        assert_eq!(reports.reports(&range(1), last).unwrap().len(), 1);
+        assert_eq!(reports.copies(&copies(1, 1), last).unwrap().len(), 1);
+        reached.poison();
+        assert!(reports.reports(&range(2), last).is_err());
+        assert!(reports.copies(&copies(1, 2), last).is_err());
     }
 
     /// Whoever came nearer and nearer, slowly, was waited for without end.
