@@ -30,6 +30,8 @@ struct Instrument {
     base: AssetId,
     quote: AssetId,
     tick_decimals: u8,
+    /// In units of the last decimal.
+    lot: u64,
     lot_decimals: u8,
 }
 
@@ -44,9 +46,34 @@ const ASSETS: [Asset; 3] = [
 ];
 
 const INSTRUMENTS: [Instrument; 3] = [
-    Instrument { id: InstrumentId(1), name: "BTC-USD", base: BTC, quote: USD, tick_decimals: 2, lot_decimals: 8 },
-    Instrument { id: InstrumentId(2), name: "ETH-USD", base: ETH, quote: USD, tick_decimals: 2, lot_decimals: 8 },
-    Instrument { id: InstrumentId(3), name: "ETH-BTC", base: ETH, quote: BTC, tick_decimals: 5, lot_decimals: 8 },
+    Instrument {
+        id: InstrumentId(1),
+        name: "BTC-USD",
+        base: BTC,
+        quote: USD,
+        tick_decimals: 2,
+        lot: 1,
+        lot_decimals: 8,
+    },
+    Instrument {
+        id: InstrumentId(2),
+        name: "ETH-USD",
+        base: ETH,
+        quote: USD,
+        tick_decimals: 2,
+        lot: 1,
+        lot_decimals: 8,
+    },
+    // Hundredths of an ETH, so that there is one in which a quantity can be no whole lots.
+    Instrument {
+        id: InstrumentId(3),
+        name: "ETH-BTC",
+        base: ETH,
+        quote: BTC,
+        tick_decimals: 5,
+        lot: 1_000_000,
+        lot_decimals: 8,
+    },
 ];
 
 /// Makers pay 5 basis points, takers 10.
@@ -106,7 +133,7 @@ fn list(instrument: &Instrument) -> [CommandBody; 2] {
         quote: instrument.quote,
         tick: 1,
         tick_decimals: instrument.tick_decimals,
-        lot: 1,
+        lot: instrument.lot,
         lot_decimals: instrument.lot_decimals,
         reference: Price::ABSENT,
         holds: Holds::On,

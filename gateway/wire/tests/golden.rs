@@ -110,7 +110,7 @@ fn establish() -> Establish {
         keep_alive: Milliseconds(5000),
         cancel_grace: Milliseconds(10_000),
         order_entry_schema_id: SchemaId(200),
-        order_entry_schema_version: SchemaVersion(0),
+        order_entry_schema_version: SchemaVersion(1),
         session_schema_version: SchemaVersion(0),
         cancel_on_disconnect: CancelOnDisconnect::Cancel,
     }
@@ -128,7 +128,7 @@ fn signatures_cover_the_published_text() {
         str::from_utf8(establish().signed_text().as_bytes()).unwrap(),
         "Rialto Establish 1\nSessionID=7\nSessionVerID=3\nKeyID=5\nNonce=1790000000000000001\n\
          Timestamp=1790000000000000002\nNextSeqNo=42\nKeepAliveInterval=5000\nCODTimeoutWindow=10000\n\
-         OrderEntrySchemaID=200\nOrderEntrySchemaVersion=0\nSessionSchemaVersion=0\nCancelOnDisconnectType=1\n"
+         OrderEntrySchemaID=200\nOrderEntrySchemaVersion=1\nSessionSchemaVersion=0\nCancelOnDisconnectType=1\n"
     );
 }
 
