@@ -118,6 +118,10 @@ impl Floor {
         }
     }
 
+    fn are_all_there(&self) -> bool {
+        self.door.wait_for_recovered(self.logs.len(), Duration::ZERO)
+    }
+
     fn wait_for_answers(&self) -> Result<(), RunError> {
         let begun = Instant::now();
         while self.settled.load(Ordering::Acquire) < self.logs.len() {
@@ -202,7 +206,8 @@ impl Rejoiner<'_> {
             if !trader.is_open() && !self.floor.door.is_open(self.life) {
                 return Ok(());
             }
-            if has_caught_up {
+            // Who trades at full speed leaves the venue no time to find what the others have missed.
+            if has_caught_up && self.floor.are_all_there() {
                 self.act(trader);
             }
         }
