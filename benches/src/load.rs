@@ -14,7 +14,8 @@
 //!
 //! * [`round_trip`] — from an order to its report; [`tick_to_trade`] — from an order to its trade at a subscriber;
 //!   [`fan_out`] — from an event to many subscribers.
-//! * [`traders`] and [`link`] — the traders' one thread and its connections; [`orders`] — what they send.
+//! * [`traders`] and [`link`] — the traders' one thread and its connections; [`orders`] — what they send; [`crowd`] —
+//!   sessions beside them that say nothing.
 //! * [`watchers`] — subscribers on one thread.
 //! * [`stage`] — the venue that is loaded; [`parts`] — how it shares the time with its limits.
 //! * [`echo`], [`ring_limit`] and [`bare_quic`] — the limits; [`duplex`] and [`timer`] — what both ends of a connection
@@ -26,6 +27,7 @@ pub mod bare_quic;
 pub mod bootstrap;
 pub mod breakdown;
 pub mod compare;
+pub mod crowd;
 pub mod duplex;
 pub mod echo;
 pub mod engine;
@@ -71,6 +73,7 @@ pub fn run(command_line: &CommandLine) -> Result<Exit, Failure> {
     match &command_line.task {
         None => measure_all(command_line, &progress),
         Some(Task::Sweep(arguments)) => sweep::run(arguments, &progress, measure).map(|()| Exit::Done),
+        Some(Task::Crowd(arguments)) => crowd::run(arguments, &progress).map(|()| Exit::Done),
         Some(Task::Prepare { data }) => stage::prepare(data).map(|()| Exit::Done),
         Some(Task::Compare(arguments)) => {
             let compared = compare::run(arguments)?;

@@ -1,5 +1,6 @@
 //! What is asked for: every option, with its unit and its default.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -41,12 +42,31 @@ pub enum Task {
     Compare(CompareArguments),
     /// Measure at rising rates, up to where a venue cannot carry them.
     Sweep(Box<SweepArguments>),
+    /// Open sessions at a venue that say nothing, and keep them open until standard input ends.
+    Crowd(CrowdArguments),
     /// Found a venue that a load can be put on from outside: `rialto serve --data DIR`, then `--connect ADDR --data DIR`.
     Prepare {
         /// The new data folder.
         #[arg(long, value_name = "DIR")]
         data: PathBuf,
     },
+}
+
+/// Sessions that say nothing.
+#[derive(Debug, Clone, Args)]
+pub struct CrowdArguments {
+    /// Where the venue takes orders.
+    #[arg(long, value_name = "ADDR")]
+    pub connect: SocketAddr,
+    /// Its data folder.
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// How many.
+    #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub sessions: u32,
+    /// How they reach it.
+    #[arg(long, value_enum, default_value_t = Security::Tls)]
+    pub security: Security,
 }
 
 impl CommandLine {

@@ -29,7 +29,7 @@ use crate::trading::served::admit_sessions;
 /// Accounts that orders are spread over.
 pub const ACCOUNTS: u16 = 64;
 /// Sessions that a venue for a mix admits.
-pub const SESSIONS_MAX: u32 = 1_000;
+pub const SESSIONS_MAX: u32 = 6_000;
 /// The one before them has the fees.
 const FIRST_ACCOUNT: u64 = 2;
 /// How long a venue may take to cancel an account's orders.

@@ -44,6 +44,17 @@ pub struct Up {
     data: PathBuf,
 }
 
+/// What it takes to log in at the venue of a data folder.
+pub fn reach(data: &Path, security: Security) -> Result<(Access, Protection), Failure> {
+    let folder = DataFolder::open(data).map_err(ServedError::from)?;
+    let access = Access::of(&folder)?;
+    let protection = match security {
+        Security::Tls => Protection::Tls(access.client_config().map_err(ServedError::from)?),
+        Security::Plain => Protection::Plain,
+    };
+    Ok((access, protection))
+}
+
 impl Stage {
     /// Of these arguments.
     pub fn new(arguments: &Arguments) -> Result<Self, Failure> {
@@ -64,12 +75,7 @@ impl Stage {
                 (made.path().to_owned(), Some(made))
             }
         };
-        let folder = DataFolder::open(&data).map_err(ServedError::from)?;
-        let access = Access::of(&folder)?;
-        let protection = match arguments.security {
-            Security::Tls => Protection::Tls(access.client_config().map_err(ServedError::from)?),
-            Security::Plain => Protection::Plain,
-        };
+        let (access, protection) = reach(&data, arguments.security)?;
         Ok(Self {
             arguments: arguments.clone(),
             threads,
@@ -243,8 +249,8 @@ fn resolved(address: &str) -> Result<SocketAddr, Failure> {
     found.next().ok_or_else(|| Failure::Usage(format!("--connect {address}: no address")))
 }
 
-/// As many descriptors as this process may have: each session has two ends.
-fn raise_descriptors() {
+/// Lets this process have as many descriptors as it may: each session has two ends.
+pub fn raise_descriptors() {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     // What it may have already stays; who lacks some is told when it connects.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
