@@ -311,7 +311,7 @@ fn an_administrator_puts_right_what_went_wrong() {
     };
     assert_eq!([adjust("credit", "2.5"), adjust("debit", "0.5")], ["100000002.5", "100000002"]);
 
-    assert_eq!(sent(&mut alice, &order(2, 3, wire::Side::Buy, 100, 100)).exec_type, ExecType::New);
+    assert_eq!(sent(&mut alice, &order(2, 3, wire::Side::Buy, 100, 1_000_000)).exec_type, ExecType::New);
     let delisted = venue.admin(&["instrument", "delist", "ETH-BTC"]);
     assert_eq!((&delisted["event"], &delisted["cancelled_count"]), (&json!("InstrumentDelisted"), &json!(1)));
     assert_eq!(report(&mut alice).exec_type, ExecType::Cancelled);
