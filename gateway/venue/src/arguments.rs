@@ -374,6 +374,12 @@ pub struct TraderArguments {
     /// The key to log in with, instead of one in the data folder.
     #[arg(long, value_name = "FILE")]
     pub key: Option<PathBuf>,
+    /// A client certificate to show, PEM, and what leads from it to an authority: for a venue that demands one.
+    #[arg(long, value_name = "FILE", requires = "client_key")]
+    pub client_certificate: Option<PathBuf>,
+    /// Its private key, PEM.
+    #[arg(long, value_name = "FILE", requires = "client_certificate")]
+    pub client_key: Option<PathBuf>,
     /// Answer with one JSON object on the last line.
     #[arg(long)]
     pub json: bool,

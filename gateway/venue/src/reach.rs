@@ -11,9 +11,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use client::market_data;
 use client::rustls::RootCertStore;
-use client::rustls::pki_types::pem::PemObject;
-use client::rustls::pki_types::{CertificateDer, ServerName};
-use client::{Client, ConnectError, Credentials, Options, Resume, Trust};
+use client::rustls::pki_types::pem::{self, PemObject};
+use client::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use client::{Client, ConnectError, Credentials, Identity, Options, Resume, Trust};
 use wire::{AccountId, KeyId, SessionId, SessionVersion, Timestamp};
 
 use crate::arguments::{TraderArguments, VenueArguments};
@@ -118,7 +118,10 @@ pub fn order_entry(arguments: &TraderArguments) -> Result<(Client, AccountId), R
     let Trader { account, credentials } = trader(arguments)?;
     let name = ServerName::try_from(name).map_err(|error| ReachError::Usage(format!("--connect: {error}")))?;
     let refused = |source: ConnectError| ReachError::OrderEntry { address, source };
-    let trust = Trust::certificate(name, certificate).map_err(|error| refused(error.into()))?;
+    let mut trust = Trust::certificate(name, certificate).map_err(|error| refused(error.into()))?;
+    if let (Some(certificate), Some(key)) = (&arguments.client_certificate, &arguments.client_key) {
+        trust = trust.with_identity(identity(certificate, key)?);
+    }
     let login = Resume::Anew(SessionVersion(now().0));
     let client = Client::connect(address, &trust, credentials, Options::DEFAULT, login).map_err(refused)?;
     Ok((client, account))
@@ -191,6 +194,27 @@ fn certificate(file: &Path) -> Result<CertificateDer<'static>, ReachError> {
     let bytes = std::fs::read(file).map_err(|source| ReachError::File { file: file.to_owned(), source })?;
     CertificateDer::from_pem_slice(&bytes)
         .map_err(|error| ReachError::Unusable { file: file.to_owned(), reason: format!("no certificate: {error}") })
+}
+
+/// What a venue is shown that demands client certificates.
+fn identity(certificate: &Path, key: &Path) -> Result<Identity, ReachError> {
+    let certificates = CertificateDer::pem_file_iter(certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(unreadable(certificate))?;
+    if certificates.is_empty() {
+        let reason = "no certificate is in it".to_owned();
+        return Err(ReachError::Unusable { file: certificate.to_owned(), reason });
+    }
+    let key = PrivateKeyDer::from_pem_file(key).map_err(unreadable(key))?;
+    Ok(Identity { certificates, key })
+}
+
+fn unreadable(file: &Path) -> impl Fn(pem::Error) -> ReachError + use<> {
+    let file = file.to_owned();
+    move |error| match error {
+        pem::Error::Io(source) => ReachError::File { file: file.clone(), source },
+        other => ReachError::Unusable { file: file.clone(), reason: other.to_string() },
+    }
 }
 
 fn trader(arguments: &TraderArguments) -> Result<Trader, ReachError> {

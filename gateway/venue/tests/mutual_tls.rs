@@ -184,6 +184,38 @@ fn whoever_has_no_certificate_of_the_authority_gets_no_further_than_the_handshak
 }
 
 #[test]
+fn the_order_tool_shows_a_certificate() {
+    let data = tempfile::tempdir().unwrap();
+    let authority = Authority::new();
+    let file = |name: &str, text: String| {
+        let file = data.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        file.to_str().unwrap().to_owned()
+    };
+    let clients = file("clients.pem", authority.certificate.pem());
+    let alice = Certified::by(&authority);
+    let certificate = file("alice.pem", alice.certificate.pem());
+    let (key, nothing) = (file("alice.key", alice.key.serialize_pem()), file("nothing.pem", String::new()));
+    let venue = Served::start(data.path(), Some(clients.into()));
+    let balance = |shown: &[&str]| {
+        let address = format!("localhost:{}", venue.running.addresses().order_entry.port());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rialto"));
+        command.args(["order", "balance", "--connect", &address, "--certificate"]);
+        command.arg(data.path().join("certificate.pem")).arg("--key").arg(data.path().join("keys/alice.json"));
+        let output = command.args(shown).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, said, _) = balance(&["--client-certificate", &certificate, "--client-key", &key]);
+    assert!(code == Some(0) && said.contains("BTC: 1000"), "{said}");
+    assert_eq!(balance(&[]).0, Some(5));
+    for (shown, file) in [((&nothing, &key), "nothing.pem"), ((&certificate, &nothing), "nothing.pem")] {
+        let (code, _, said) = balance(&["--client-certificate", shown.0, "--client-key", shown.1]);
+        assert!(code == Some(2) && said.contains(file), "{said}");
+    }
+    venue.running.stop().unwrap();
+}
+
+#[test]
 fn a_file_without_authorities_is_refused_at_the_start() {
     let data = tempfile::tempdir().unwrap();
     let file = data.path().join("clients.pem");
