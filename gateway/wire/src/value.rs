@@ -312,9 +312,6 @@ macro_rules! texts {
             /// No text.
             pub const EMPTY: Self = Self([0; $length]);
 
-            /// How many characters fit.
-            pub const LENGTH_MAX: usize = $length;
-
             /// As much of `text` as fits; a byte that is not printable ASCII becomes `?`.
             pub fn new(text: &str) -> Self {
                 let mut bytes = [0; $length];
