@@ -44,16 +44,18 @@ impl Engine {
         if !self.sessions.table.covers(turn.header.session.0) {
             return Err(RejectReason::IdentityOutOfRange);
         }
-        // A revoked key's session may be claimed by another.
+        // A revoked key's session may be claimed by another when nothing is open in it: who claims it must neither be told
+        // of another's orders nor rule over them.
         let session = self.sessions.get(turn.header.session);
-        if session.is_some_and(|session| session.key != key && self.directory.is_valid(session.key)) {
+        let is_held = |session: &Session| self.directory.is_valid(session.key) || !session.orders.is_empty();
+        if session.is_some_and(|session| session.key != key && is_held(session)) {
             return Err(RejectReason::SessionKeyMismatch);
         }
         let is_new = session.is_none_or(|session| session.key != key);
         if is_new && self.sessions.count_of(key) >= SESSIONS_PER_KEY as usize {
             return Err(RejectReason::CapacityFull);
         }
-        let session = session.filter(|_| !is_new);
+        // Whoever has it next goes on behind: a login's version says which login it is, also to who looks back.
         if session.map_or(SessionVersion::NONE, |session| session.version) >= command.version {
             return Err(RejectReason::SessionVersionNotGreater);
         }

@@ -167,13 +167,35 @@ fn a_key_without_a_role_takes_no_session() {
     let (key, note) = (KeyId(3), AdminNote::NONE);
     venue.expect_accepted(add_key(key, 3));
     let header = through(key, SessionId(1), 0);
-    assert_eq!(reasons(&venue.apply_from(header, negotiate(u64::MAX))), [RejectReason::NotEntitled]);
+    assert_eq!(reasons(&venue.apply_from(header, negotiate(5))), [RejectReason::NotEntitled]);
     venue.expect_accepted(GrantRole { key, role: Role::Trader, account: BOB, note });
-    assert_eq!(reasons(&venue.apply_from(header, negotiate(u64::MAX))), []);
+    assert_eq!(reasons(&venue.apply_from(header, negotiate(5))), []);
     let claim = through(ALICES_KEY, SessionId(1), 0);
-    assert_eq!(reasons(&venue.apply_from(claim, negotiate(1))), [RejectReason::SessionKeyMismatch]);
+    assert_eq!(reasons(&venue.apply_from(claim, negotiate(6))), [RejectReason::SessionKeyMismatch]);
     venue.expect_accepted(RevokeKey { key, note });
-    assert_eq!(reasons(&venue.apply_from(claim, negotiate(1))), []);
+    assert_eq!(reasons(&venue.apply_from(claim, negotiate(6))), []);
+}
+
+/// Whoever claimed a revoked key's session was told what happened to its orders, and its own loss cancelled them.
+#[test]
+fn a_revoked_keys_session_is_not_claimed_while_its_orders_are_open() {
+    let mut venue = venue();
+    let (key, session, note) = (KeyId(3), SessionId(1), AdminNote::NONE);
+    venue.expect_accepted(add_key(key, 3));
+    venue.expect_accepted(GrantRole { key, role: Role::Trader, account: BOB, note });
+    let at = |number| through(key, session, number);
+    assert_eq!(reasons(&venue.apply_from(at(0), negotiate(5))), []);
+    assert_eq!(reasons(&venue.apply_from(at(0), establish(5, 9))), []);
+    assert_eq!(reasons(&venue.apply_from(at(1), limit(Side::Buy, 10, 1).by(BOB).named(1))), []);
+    venue.expect_accepted(RevokeKey { key, note });
+    let claim = through(ALICES_KEY, session, 0);
+    assert_eq!(reasons(&venue.apply_from(claim, negotiate(6))), [RejectReason::SessionKeyMismatch]);
+    venue.expect_accepted(MassCancel { account: BOB, ..everything_of(session) });
+    // It goes on behind the last login and opening.
+    assert_eq!(reasons(&venue.apply_from(claim, negotiate(5))), [RejectReason::SessionVersionNotGreater]);
+    assert_eq!(reasons(&venue.apply_from(claim, negotiate(6))), []);
+    assert_eq!(reasons(&venue.apply_from(claim, establish(6, 9))), [RejectReason::SessionNonceNotGreater]);
+    assert_eq!(reasons(&venue.apply_from(claim, establish(6, 10))), []);
 }
 
 /// An amend was refused for its expiry although its notional came first.

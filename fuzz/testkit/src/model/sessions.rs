@@ -64,9 +64,8 @@ impl Model {
             self.lose(session, DisconnectReason::Replaced);
         }
         let before = self.sessions.get(&session);
-        // 10.4: the nonce goes on growing over logins of one key; 10.3: what was agreed for a loss stands.
-        let same_key = before.is_some_and(|before| before.key == key);
-        let nonce = before.filter(|_| same_key).map_or(LoginNonce::NONE, |before| before.nonce);
+        // 10.4: the nonce goes on growing over logins; 10.3: what was agreed for a loss stands.
+        let nonce = before.map_or(LoginNonce::NONE, |before| before.nonce);
         let cancel_on_disconnect = before.map_or(CancelOnDisconnect::Keep, |before| before.cancel_on_disconnect);
         let cancel_grace = before.map_or(Nanoseconds::NONE, |before| before.cancel_grace);
         let cancel_at = before.map_or(Timestamp::NEVER, |before| before.cancel_at);
@@ -92,15 +91,16 @@ impl Model {
         ensure(self.keys.has_any_role(key), NotEntitled)?;
         ensure((1..=self.capacity.sessions).contains(&session.0), IdentityOutOfRange)?;
         let before = self.sessions.get(&session);
-        let owned = before.filter(|before| before.key == key || !self.keys.revoked.contains(&before.key));
-        if let Some(before) = owned {
-            ensure(before.key == key, SessionKeyMismatch)?;
-            ensure(negotiate.version > before.version, SessionVersionNotGreater)
-        } else {
+        if before.is_none_or(|before| before.key != key) {
+            // 10.5: what a revoked key has left behind, if nothing of it is open.
+            let is_left = before.is_none_or(|before| self.keys.revoked.contains(&before.key));
+            let has_orders = self.orders.iter().any(|order| order.session == session);
+            ensure(is_left && (before.is_none() || !has_orders), SessionKeyMismatch)?;
             let count = self.sessions.values().filter(|session| session.key == key).count();
             ensure((count as u64) < u64::from(engine::limits::SESSIONS_PER_KEY), CapacityFull)?;
-            ensure(!negotiate.version.is_none(), SessionVersionNotGreater)
         }
+        let last = before.map_or(SessionVersion::NONE, |before| before.version);
+        ensure(negotiate.version > last, SessionVersionNotGreater)
     }
 
     fn judge_key(&self) -> Judged {
