@@ -122,6 +122,11 @@ impl BackwardCollector {
         Self { range, version: SessionVersion::NONE, has_first: false, has_last: false, found: Vec::new() }
     }
 
+    /// A collector that begins in the midst of the login that is asked for.
+    pub fn in_login(range: ReportRange) -> Self {
+        Self { version: range.version, ..Self::new(range) }
+    }
+
     /// What is picked out.
     pub fn range(&self) -> &ReportRange {
         &self.range
@@ -138,8 +143,12 @@ impl BackwardCollector {
             }
         }
         let numbers = numbers(event).into_iter().filter(|&(session, _)| session == self.range.session);
-        let mut is_wanted = false;
-        for (_, number) in numbers.filter(|&(_, number)| self.range.contains(number)) {
+        let (mut is_wanted, mut is_before) = (false, false);
+        for (_, number) in numbers {
+            is_before |= number < self.range.from;
+            if !self.range.contains(number) {
+                continue;
+            }
             is_wanted = true;
             self.has_first |= number == self.range.from;
             self.has_last |= number.0 - self.range.from.0 + 1 == self.range.count;
@@ -147,7 +156,7 @@ impl BackwardCollector {
         if is_wanted {
             self.found.push((*header, *event));
         }
-        if self.has_first && self.version == self.range.version {
+        if (self.has_first || is_before) && self.version == self.range.version {
             return ControlFlow::Break(());
         }
         ControlFlow::Continue(())
@@ -324,5 +333,14 @@ mod tests {
             events.iter().rev().position(|(header, event)| backward.event(header, event).is_break()).unwrap();
         assert!(looked_at < 30, "{looked_at}");
         assert_eq!(backward.into_found().len(), 5);
+        // Who is known to be in that login needs no event that says so, and looks no further back than the range.
+        let reports = &events[..events.len() - 1];
+        for (from, expected, last) in [(97, 1, 7), (101, 0, 1)] {
+            let mut backward =
+                BackwardCollector::in_login(ReportRange { from: SessionSequence(from), count: 1, ..range });
+            let looked_at =
+                reports.iter().rev().position(|(header, event)| backward.event(header, event).is_break()).unwrap();
+            assert_eq!((looked_at, backward.into_found().len()), (last, expected));
+        }
     }
 }

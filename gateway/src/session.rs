@@ -529,12 +529,7 @@ impl Turn<'_> {
     }
 
     fn establish(&mut self, request: &Establish) {
-        // A code that is lost in reading cannot be signed: that is no guess at a key.
-        let readable = match request.cancel_on_disconnect {
-            wire::CancelOnDisconnect::NonRepresentable => Err(EdgeReason::Malformed.into()),
-            _ => Ok(()),
-        };
-        match readable.and_then(|()| self.check_establish(request)) {
+        match self.check_establish(request) {
             Err(reason) => {
                 self.send(&EstablishmentReject {
                     session_id: request.session_id,
@@ -558,6 +553,8 @@ impl Turn<'_> {
 
     fn check_establish(&mut self, request: &Establish) -> Result<(Login, command::Establish), RejectReason> {
         let limits = self.session.limits;
+        // A code that is lost in reading cannot be signed: that is no guess at a key.
+        let cancel_on_disconnect = request.cancel_on_disconnect.try_into().map_err(|_| EdgeReason::Malformed)?;
         let signed = request.signed_text();
         let ids = (request.session_id, request.key_id);
         let (session, key) = self.prove(ids, request.timestamp, signed.as_bytes(), &request.signature.0)?;
@@ -579,7 +576,7 @@ impl Turn<'_> {
         let command = command::Establish {
             version,
             nonce: LoginNonce::from(request.nonce),
-            cancel_on_disconnect: request.cancel_on_disconnect.try_into().map_err(|_| EdgeReason::Malformed)?,
+            cancel_on_disconnect,
             cancel_grace,
             keep_alive,
         };

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 use engine::command::AdvanceTime;
-use engine::{Capacity, Command, Engine, Event, EventHeader, Sequenced, Stamp, Timestamp};
+use engine::{Capacity, Command, CommandBody, Engine, Event, EventHeader, Sequenced, Stamp, Timestamp};
 use gateway::egress::{self, Outgoing, Sending};
 use gateway::view::View;
 use testkit::stream::References;
@@ -76,10 +76,24 @@ fn count(profile: Profile, seed: u64, counts: &mut Counts) {
             apply(&mut engine, &mut view, time, Command::from_venue(AdvanceTime {}), counts);
         }
         let command = names.resolve(&step.command);
+        // Nothing of a trader reaches a venue without a number.
+        let mut nobodys = Counts::new();
+        let counts = if is_unnumbered_request(&command) { &mut nobodys } else { &mut *counts };
         let events = apply(&mut engine, &mut view, time, command, counts);
         names.learn(step.name, &events);
         workload.observe(&step, &events);
     }
+}
+
+fn is_unnumbered_request(command: &Command) -> bool {
+    let is_request = matches!(
+        command.body,
+        CommandBody::NewOrder(_)
+            | CommandBody::ReplaceOrder(_)
+            | CommandBody::CancelOrder(_)
+            | CommandBody::MassCancel(_)
+    );
+    is_request && command.header.client_sequence.is_none()
 }
 
 fn apply(engine: &mut Engine, view: &mut View, time: Timestamp, value: Command, counts: &mut Counts) -> Vec<Event> {

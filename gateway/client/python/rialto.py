@@ -26,7 +26,7 @@ import struct
 import sys
 import time
 import xml.etree.ElementTree as xml
-from decimal import Context, Decimal
+from decimal import Context, Decimal, Inexact, InvalidOperation
 
 import sbe
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -322,9 +322,16 @@ def connect(address, certificate, server_name="localhost"):
 
 def mantissa(text, exponent, what):
     """A decimal as the wire has it: text = mantissa × 10^exponent. Exact, or refused."""
-    scaled = Decimal(text).scaleb(-exponent)
-    if scaled != scaled.to_integral_value():
+    exact = Context(prec=100, traps=[InvalidOperation, Inexact])
+    try:
+        scaled = exact.scaleb(exact.create_decimal(text), -exponent)
+        is_whole = scaled == exact.to_integral_value(scaled)
+    except (InvalidOperation, Inexact):
+        raise Refused(f"{what} {text} is no number that can be sent") from None
+    if not is_whole:
         raise Refused(f"{what} {text} is finer than 10^{exponent}")
+    if abs(scaled) >= 1 << 63:
+        raise Refused(f"{what} {text} is too large")
     return int(scaled)
 
 
@@ -460,7 +467,7 @@ def hear_answers(client, request, patience):
             if fields["BusinessRejectReason"] is not None:
                 return False
             copies = fields["TotNumReports"]
-        elif copies is not None and fields.get("PossDupFlag") == "Yes":
+        elif copies is not None and fields.get("PossDupFlag") == "Yes" and fields.get("MsgSeqNum") is None:
             copies -= 1
         elif fields.get("OrdStatusReqID") == request and fields.get("LastRptRequested") == "Yes":
             return True

@@ -230,19 +230,22 @@ impl Session {
         }
     }
 
-    /// Takes a frame of the venue.
+    /// Takes a frame of the venue. A message that a later version of a schema has added is left out.
     ///
     /// # Errors
     ///
     /// If it is no message of the venue. The connection is of no use then.
     pub fn frame(&mut self, frame: Frame<'_>, now: Timestamp) -> Result<(), Unexpected> {
         self.heard_at = now;
-        if frame.header.schema_id == wire::session::SCHEMA.id {
-            self.session_message(SessionMessage::try_from(frame)?, now);
+        let taken = if frame.header.schema_id == wire::session::SCHEMA.id {
+            SessionMessage::try_from(frame).map(|message| self.session_message(message, now))
         } else {
-            self.report(OrderEntryMessage::try_from(frame)?, now);
+            OrderEntryMessage::try_from(frame).map(|message| self.report(message, now))
+        };
+        match taken {
+            Err(DecodeError::UnknownTemplate { .. }) => Ok(()),
+            taken => Ok(taken?),
         }
-        Ok(())
     }
 
     /// Time has passed.
@@ -452,5 +455,20 @@ mod tests {
         assert_eq!(session.resume(), behind(2));
         assert!(is_report(session.next_news()) && is_report(session.next_news()));
         assert_eq!(session.resume(), behind(4));
+    }
+
+    /// A venue of a later version had clients of an earlier one drop the connection.
+    #[test]
+    fn a_message_that_was_added_later_is_left_out() {
+        let signing_key = SigningKey::from_bytes(&[3; 32]);
+        let credentials = Credentials { session: SessionId(1), key: KeyId(1), signing_key };
+        let mut session = Session::new(credentials, Options::DEFAULT, Resume::Anew(SessionVersion(1)), Timestamp(1));
+        let mut later = framed(&ExecutionReport { report_number: Some(SessionSequence(1)), ..ExecutionReport::BLANK });
+        // Its template, behind its length, encoding and block length.
+        later[8..10].copy_from_slice(&60_000_u16.to_le_bytes());
+        assert_eq!(session.frame(Frame::split(&later).unwrap().0, Timestamp(1)), Ok(()));
+        assert!(session.next_news().is_none());
+        let unknown_schema = [&later[..10], &[0xFF, 0xFF], &later[12..]].concat();
+        assert!(session.frame(Frame::split(&unknown_schema).unwrap().0, Timestamp(1)).is_err());
     }
 }

@@ -205,7 +205,12 @@ fn identity(certificate: &Path, key: &Path) -> Result<Identity, ReachError> {
         let reason = "no certificate is in it".to_owned();
         return Err(ReachError::Unusable { file: certificate.to_owned(), reason });
     }
-    let key = PrivateKeyDer::from_pem_file(key).map_err(unreadable(key))?;
+    let key = PrivateKeyDer::from_pem_file(key).map_err(|error| match error {
+        pem::Error::NoItemsFound => {
+            ReachError::Unusable { file: key.to_owned(), reason: "no private key is in it".to_owned() }
+        }
+        other => unreadable(key)(other),
+    })?;
     Ok(Identity { certificates, key })
 }
 

@@ -115,7 +115,11 @@ fn copies_in(
 impl ReportHistory for HistoryReports {
     fn reports(&self, range: &ReportRange, released: Sequence) -> Found {
         let found = self.now(released).map(|(history, reached)| {
-            let mut collector = BackwardCollector::new(*range);
+            // Who asks is in their last login; where the history ends before, it may end in an earlier one.
+            let mut collector = match reached == released {
+                true => BackwardCollector::in_login(*range),
+                false => BackwardCollector::new(*range),
+            };
             let is_whole = reports_in(&history, &mut collector, reached)?;
             Ok((is_whole && reached == released || collector.is_whole()).then(|| collector.into_found()))
         });

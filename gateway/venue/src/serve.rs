@@ -135,6 +135,7 @@ pub struct Addresses {
 
 /// Serves until it is interrupted; says what happens on standard output and what fails on standard error.
 pub fn run(arguments: &ServeArguments) -> Exit {
+    end_with_its_doors();
     match serve(arguments, demo::commands) {
         Ok(_) => Exit::Done,
         Err(error) => {
@@ -142,6 +143,22 @@ pub fn run(arguments: &ServeArguments) -> Exit {
             error.exit()
         }
     }
+}
+
+/// Threads that nobody waits for while a venue runs, and without which nobody is served.
+const DOORS: [&str; 2] = ["order-entry", "market-data-feed"];
+
+/// A venue whose door has panicked would look alive and let nobody in: it ends at once, as if it were killed, and whoever
+/// watches it starts it again.
+fn end_with_its_doors() {
+    let tell = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        tell(panic);
+        if let Some(door) = std::thread::current().name().filter(|name| DOORS.contains(name)) {
+            eprintln!("rialto: ALARM: the thread {door} has panicked: the venue ends here; its journal has everything");
+            std::process::exit((Exit::InputOutput as u8).into());
+        }
+    }));
 }
 
 /// `rialto config check`.

@@ -15,7 +15,11 @@ impl Definitions {
     /// Keeps what a message of the venue defines, if it does.
     pub(crate) fn take(&mut self, message: &OrderEntryMessage) {
         match message {
-            OrderEntryMessage::SecurityDefinition(definition) => self.instruments.push(*definition),
+            OrderEntryMessage::SecurityDefinition(definition) => {
+                // It is told again when its limits change.
+                self.instruments.retain(|known| known.security_id != definition.security_id);
+                self.instruments.push(*definition);
+            }
             other => drop(self.assets.take(other)),
         }
     }
