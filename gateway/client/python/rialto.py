@@ -229,7 +229,7 @@ class Client:
         elif name == "Retransmission":
             pass  # the reports that follow say themselves which they are
         elif name == "RetransmitReject":
-            raise Refused(f"reports from {self.next_wanted()} on are not kept: {fields['RejectReason']}")
+            raise Refused(f"reports from {self.next_wanted()} on are not to be had: {fields['RejectReason']}")
         elif number is None:
             if name == "AssetDefinition":
                 self.assets[fields["AssetID"]] = fields

@@ -18,11 +18,9 @@ use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 
 use fastrand::Rng;
-use wire::order_entry::{BusinessMessageReject, KillSwitchReport, OrderEntryMessage};
+use wire::order_entry::OrderEntryMessage;
 use wire::session::EstablishmentAck;
-use wire::{
-    Message, MessageCount, RejectReason, SessionId, SessionSequence, SessionVersion, TerminationCode, Timestamp,
-};
+use wire::{MessageCount, RejectReason, SessionId, SessionSequence, SessionVersion, TerminationCode, Timestamp};
 
 use crate::backoff::{Backoff, Failure};
 use crate::connection::{ConnectError, Error, after};
@@ -386,23 +384,13 @@ impl Recovery {
             OrderEntryMessage::ExecutionReport(report) => report.answered_sequence,
             OrderEntryMessage::OrderCancelReject(reject) => reject.answered_sequence,
             OrderEntryMessage::OrderMassActionReport(report) => report.answered_sequence,
-            OrderEntryMessage::BusinessMessageReject(reject) => {
-                reject.answered_sequence.or_else(|| self.killed_by(|kill| is_refused(kill, reject)))
-            }
-            OrderEntryMessage::KillSwitchReport(report) => self.killed_by(|kill| is_done(kill, report)),
+            OrderEntryMessage::BusinessMessageReject(reject) => reject.answered_sequence,
+            OrderEntryMessage::KillSwitchReport(report) => report.answered_sequence,
             _ => None,
         };
         if let Some(number) = number {
             self.unanswered.remove(&number);
         }
-    }
-
-    /// The oldest kill switch without an answer to which `is_answered` applies: its reports carry no number.
-    fn killed_by(&self, is_answered: impl Fn(&wire::order_entry::KillSwitch) -> bool) -> Option<SessionSequence> {
-        self.unanswered.iter().find_map(|(&number, waiting)| match &waiting.command {
-            Command::Kill(kill) if is_answered(kill) => Some(number),
-            _ => None,
-        })
     }
 
     fn not_applied(&mut self, from: SessionSequence, count: MessageCount) {
@@ -425,11 +413,10 @@ impl Recovery {
         self.backoff.caught_up();
         let later = self.unanswered.split_off(&applied_until);
         for (number, waiting) in core::mem::replace(&mut self.unanswered, later) {
-            let is_reported = !matches!(waiting.command, Command::Kill(_)) && !has_lost;
             let command = waiting.command;
-            self.news.push_back(match is_reported {
-                true => TraderNews::NotApplied(number, command),
-                false => TraderNews::Unknown(number, command),
+            self.news.push_back(match has_lost {
+                true => TraderNews::Unknown(number, command),
+                false => TraderNews::NotApplied(number, command),
             });
         }
         self.news.push_back(TraderNews::CaughtUp);
@@ -443,16 +430,6 @@ pub enum Heard {
     Open,
     /// The connection is over.
     Over,
-}
-
-fn is_refused(kill: &wire::order_entry::KillSwitch, reject: &BusinessMessageReject) -> bool {
-    reject.reference_template == wire::order_entry::KillSwitch::TEMPLATE_ID
-        && reject.reference_id == kill.idempotency_key
-}
-
-fn is_done(kill: &wire::order_entry::KillSwitch, report: &KillSwitchReport) -> bool {
-    let asked = (kill.account, kill.idempotency_key, kill.switch);
-    asked == (report.account, report.idempotency_key, report.switch)
 }
 
 /// What kind of failure it is; none: it is no use to try again.
@@ -491,7 +468,7 @@ fn failure(error: &ConnectError) -> Option<Failure> {
 mod tests {
     use super::*;
     use ed25519_dalek::SigningKey;
-    use wire::order_entry::{ExecutionReport, KillSwitch, NewOrderSingle};
+    use wire::order_entry::{ExecutionReport, KillSwitch, KillSwitchReport, NewOrderSingle};
     use wire::{Block, KeyId, RequestId, Switch};
 
     use crate::session::{Credentials, Options};
@@ -610,19 +587,24 @@ mod tests {
         assert_eq!(seat.news(), ["opened: 1 missed, 0 forgotten, again []", "lost", "1 unknown", "caught up"]);
     }
 
+    /// A copy of another's kill switch passed for the answer to one's own.
     #[test]
-    fn a_kill_switch_is_answered_by_its_key_or_not_at_all() {
+    fn a_kill_switch_is_answered_by_the_report_that_names_it() {
         let mut seat = Seat::new(Policy::DEFAULT);
         let kill =
             |key| KillSwitch { idempotency_key: Some(RequestId(key)), switch: Switch::Engaged, ..KillSwitch::BLANK };
         (1..=2).for_each(|key| assert_eq!(seat.send(&kill(key)), key));
         let idempotency_key = Some(RequestId(2));
-        let done = KillSwitchReport { idempotency_key, switch: Switch::Engaged, ..KillSwitchReport::BLANK };
+        let copy = KillSwitchReport { idempotency_key, switch: Switch::Engaged, ..KillSwitchReport::BLANK };
+        let waiting = |seat: &Seat| -> Vec<u64> { seat.recovery.unanswered().map(|(number, _)| number.0).collect() };
+        seat.recovery.answered(&OrderEntryMessage::KillSwitchReport(copy));
+        assert_eq!(waiting(&seat), [1, 2]);
+        let done = KillSwitchReport { answered_sequence: Some(SessionSequence(2)), ..copy };
         seat.recovery.answered(&OrderEntryMessage::KillSwitchReport(done));
-        let waiting: Vec<u64> = seat.recovery.unanswered().map(|(number, _)| number.0).collect();
-        assert_eq!(waiting, [1]);
+        assert_eq!(waiting(&seat), [1]);
+        // No report that was missed is of it.
         seat.reopen(3, 1);
-        assert_eq!(seat.news(), ["opened: 0 missed, 0 forgotten, again []", "1 unknown", "caught up"]);
+        assert_eq!(seat.news(), ["opened: 0 missed, 0 forgotten, again []", "1 not applied", "caught up"]);
     }
 
     /// A venue that was restored counts on from before: what it said anew passed for what it had said.

@@ -15,8 +15,8 @@ use ed25519_dalek::{Signer, SigningKey};
 use wire::order_entry::OrderEntryMessage;
 use wire::session::{Establish, EstablishmentAck, Negotiate, RetransmitRequest, Sequence, SessionMessage, Terminate};
 use wire::{
-    Block, CancelOnDisconnect, DecodeError, Flat, Frame, KeyId, MessageCount, Milliseconds, Nonce, RejectReason,
-    SessionId, SessionSequence, SessionVersion, Signature64, TerminationCode, Timestamp,
+    Block, CancelOnDisconnect, DecodeError, EdgeReason, Flat, Frame, KeyId, MessageCount, Milliseconds, Nonce,
+    RejectReason, SessionId, SessionSequence, SessionVersion, Signature64, TerminationCode, Timestamp,
 };
 
 use crate::request::{CommandMessage, QuestionMessage};
@@ -385,6 +385,10 @@ impl Session {
 
     fn give_up_gap(&mut self, reason: RejectReason) {
         if let Some(until) = self.asked_until.take() {
+            // What cannot be found for now is asked for again when the venue is heard next, at its heartbeat at the latest.
+            if reason == EdgeReason::Busy.into() {
+                return;
+            }
             self.next_report.0 = self.next_report.0.max(until);
             self.news.push_back(News::Lost(reason));
             self.let_out();
@@ -422,6 +426,7 @@ pub(crate) fn number_of(message: &OrderEntryMessage) -> Option<SessionSequence> 
 mod tests {
     use super::*;
     use wire::order_entry::{ExecutionReport, OrderCancelRequest};
+    use wire::session::RetransmitReject;
 
     fn framed(message: &impl Flat) -> Vec<u8> {
         let mut bytes = vec![0; 1_024];
@@ -455,6 +460,33 @@ mod tests {
         assert_eq!(session.resume(), behind(2));
         assert!(is_report(session.next_news()) && is_report(session.next_news()));
         assert_eq!(session.resume(), behind(4));
+    }
+
+    /// A disk that failed for a moment cost a trader what had been missed.
+    #[test]
+    fn what_is_not_found_for_now_is_asked_for_again() {
+        let signing_key = SigningKey::from_bytes(&[3; 32]);
+        let credentials = Credentials { session: SessionId(1), key: KeyId(1), signing_key };
+        let from = Resume::From { version: SessionVersion(1), next_report: SessionSequence(1) };
+        let mut session = Session::new(credentials, Options::DEFAULT, from, Timestamp(1));
+        session.take_out();
+        let asked = |session: &mut Session| match session.take_out() {
+            bytes if bytes.is_empty() => None,
+            bytes => Some(Frame::split(&bytes).unwrap().0.decode::<RetransmitRequest>().unwrap().from_sequence),
+        };
+        let next_report_number = SessionSequence(4);
+        hear(&mut session, &EstablishmentAck { next_report_number, ..EstablishmentAck::BLANK });
+        assert_eq!(asked(&mut session), Some(SessionSequence(1)));
+        let reject_reason = EdgeReason::Busy.into();
+        hear(&mut session, &RetransmitReject { reject_reason, ..RetransmitReject::BLANK });
+        assert_eq!(asked(&mut session), None);
+        hear(&mut session, &Sequence { next_sequence: SessionSequence(4) });
+        assert_eq!(asked(&mut session), Some(SessionSequence(1)));
+        assert!(matches!((session.next_news(), session.next_news()), (Some(News::Opened(_)), None)));
+        // What is no longer kept is given up.
+        let reject_reason = EdgeReason::RetransmitTooOld.into();
+        hear(&mut session, &RetransmitReject { reject_reason, ..RetransmitReject::BLANK });
+        assert!(matches!(session.next_news(), Some(News::Lost(_))));
     }
 
     /// A venue of a later version had clients of an earlier one drop the connection.

@@ -726,10 +726,10 @@ impl Door {
             let too_old = EdgeReason::RetransmitTooOld;
             let input = match wanted {
                 Wanted::Reports(range) => {
-                    Input::Recovered(found.and_then(|events| self.frames(&events, &range)).ok_or(too_old))
+                    Input::Recovered(found.and_then(|events| self.frames(&events, &range).ok_or(too_old)))
                 }
                 Wanted::Copies(range) => {
-                    Input::Copied(found.and_then(|events| self.copies(&events, range)).ok_or(too_old))
+                    Input::Copied(found.and_then(|events| self.copies(&events, range).ok_or(too_old)))
                 }
             };
             self.hear(connection, input);

@@ -8,6 +8,7 @@ use std::thread::Builder;
 use crossbeam_queue::SegQueue;
 use engine::{Event, EventHeader, Sequence};
 use ring::Wake;
+use wire::EdgeReason;
 
 use crate::copies::CopyRange;
 use crate::history::{ReportHistory, ReportRange};
@@ -16,8 +17,8 @@ use crate::transport::desk::ConnectionId;
 /// Searches at a time; a history may answer many at once. What is above waits for its turn.
 const AT_ONCE: usize = 64;
 
-/// What a search found; nothing: not all of it is kept, or it cannot be read.
-pub(crate) type Found = Option<Vec<(EventHeader, Event)>>;
+/// What a search found, as far as it is kept, or why it found nothing for now.
+pub(crate) type Found = Result<Vec<(EventHeader, Event)>, EdgeReason>;
 
 /// What is searched for.
 #[derive(Debug, Clone, Copy)]
@@ -92,13 +93,13 @@ impl Searches {
                 Wanted::Reports(range) => reports.reports(range, released),
                 Wanted::Copies(range) => reports.copies(range, released),
             });
-            let found = catch_unwind(search).ok().and_then(Result::ok);
+            let found = catch_unwind(search).ok().and_then(Result::ok).ok_or(EdgeReason::Busy);
             answers.push(Answer { connection, wanted, found });
             waker.wake();
         };
         // Nobody waits for it when the venue stops.
         if Builder::new().name("report-search".to_owned()).spawn(search).is_err() {
-            self.answers.push(Answer { connection, wanted, found: None });
+            self.answers.push(Answer { connection, wanted, found: Err(EdgeReason::Busy) });
             self.waker.wake();
         }
     }
