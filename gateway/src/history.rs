@@ -9,7 +9,8 @@ use crate::copies::{self, CopyRange};
 
 /// Finds the events behind reports. Asked for from a thread of its own, so it may take its time.
 pub trait ReportHistory: Send + Sync + 'static {
-    /// The events of the reports that `range` names, in order, as far as they are kept.
+    /// The events of the reports that `range` names, in order, as far as they are kept. Its login is the one that the
+    /// session had at `released`.
     ///
     /// All of them are of commands up to `released`, which may be ahead of the disk: what was released is to be waited
     /// for. An event may have two of the session's reports, and is given once.
