@@ -437,6 +437,12 @@ codes! {
         MarketByOrder = 3,
         /// Trades only.
         Trades = 4,
+        /// The best ten price levels of each side.
+        MarketByPrice10 = 5,
+        /// The best fifty price levels of each side.
+        MarketByPrice50 = 6,
+        /// Definition, phase and statistics.
+        Reference = 7,
     }
 }
 
@@ -447,6 +453,8 @@ codes! {
         Live = 1,
         /// The latest state, messages left out.
         Conflated = 2,
+        /// Every message, each packet in a datagram: what is lost has to be asked for again.
+        Datagrams = 3,
     }
 }
 

@@ -9,9 +9,9 @@ use crate::code::{
 };
 use crate::message::{Schema, block, schema};
 use crate::value::{
-    AssetId, ChannelId, Checksum, EventIndex, Exponent, FeedSequence, JournalSequence, LevelCount, MessageCount,
+    AmountHigh, AmountLow, AssetId, Challenge, ChannelId, Checksum, EventIndex, Exponent, FeedSequence, JournalSequence, KeyId, LeftOutCount, LevelCount, MessageCount,
     OrderCount, OrderId, PacketCount, Price, Quantity, RequestId, Reserved, SchemaId, SchemaVersion, SecurityId,
-    Symbol16, Text48, Timestamp, TradeId,
+    Signature64, Symbol16, Text48, Timestamp, TradeId,
 };
 
 block! {
@@ -27,8 +27,11 @@ block! {
         @24 "MsgCount"(20303) message_count: PacketCount,
         /// What is special about it.
         @26 "PacketFlags"(20304) flags: PacketFlags,
+        /// Which level the channel has; absent: look at the channel.
+        @27 since 1 "FeedLevel"(20308) level: Option<FeedLevel>,
+        /// So many messages before SeqFirst are left out: the packet stands for them, too.
+        @28 since 1 "MsgsLeftOut"(20317) left_out: LeftOutCount,
     }
-    reserved { @27 "Reserved1"(39001): Reserved<5>, }
 }
 
 block! {
@@ -119,7 +122,7 @@ block! {
 
 block! {
     /// Two orders traded.
-    pub struct Trade, 56 bytes {
+    pub struct Trade, 72 bytes {
         /// Which instrument.
         @0 "SecurityID"(48) security_id: SecurityId,
         /// The core's time of the event.
@@ -136,6 +139,10 @@ block! {
         @48 "JournalEventIndex"(20007) event_index: EventIndex,
         /// The incoming side; absent in an auction.
         @52 "AggressorSide"(2446) aggressor: Option<Side>,
+        /// The order that rested; in an auction the buy.
+        @56 since 1 "MakerOrderID"(20318) maker_order_id: Option<OrderId>,
+        /// The order that came; in an auction the sell.
+        @64 since 1 "TakerOrderID"(20319) taker_order_id: Option<OrderId>,
     }
     reserved { @53 "Reserved1"(39001): Reserved<3>, }
 }
@@ -270,6 +277,40 @@ block! {
         @53 "SecurityTradingStatus"(326) phase: Phase,
     }
     reserved { @54 "Reserved1"(39001): Reserved<2>, }
+}
+
+block! {
+    /// What traded since a moment.
+    pub struct MarketStatistics, 112 bytes {
+        /// Which instrument.
+        @0 "SecurityID"(48) security_id: SecurityId,
+        /// The core's time of the last trade, or of the trade that was reversed.
+        @8 "TransactTime"(60) transact_time: Timestamp,
+        /// The command that caused it; absent: none is journalled.
+        @16 "JournalSequence"(20006) journal_sequence: Option<JournalSequence>,
+        /// What is counted began here: a day, or the venue's start within it.
+        @24 "StatisticsSince"(20313) since: Timestamp,
+        /// Of the first trade; absent: there was none.
+        @32 "FirstPx"(1025) first_price: Option<Price>,
+        /// The highest; absent: nothing traded.
+        @40 "HighPx"(332) high_price: Option<Price>,
+        /// The lowest; absent: nothing traded.
+        @48 "LowPx"(333) low_price: Option<Price>,
+        /// Of the last trade; absent: there was none.
+        @56 "LastPx"(31) last_price: Option<Price>,
+        /// Of the last trade; absent: there was none.
+        @64 "LastQty"(32) last_quantity: Option<Quantity>,
+        /// How much traded, without what was reversed.
+        @72 "TradeVolume"(1020) volume: Quantity,
+        /// The sum of price mantissa times quantity mantissa, without what was reversed; upper half.
+        @80 "TradeNotionalHigh"(20314) notional_high: AmountHigh,
+        /// The same, lower half.
+        @88 "TradeNotionalLow"(20315) notional_low: AmountLow,
+        /// How many trades, without those that were reversed.
+        @96 "TradeCount"(20316) trade_count: MessageCount,
+        /// The last trade's number; absent: there was none.
+        @104 "TrdMatchID"(880) trade_id: Option<TradeId>,
+    }
 }
 
 block! {
@@ -448,9 +489,43 @@ block! {
     reserved { @33 "Reserved1"(39001): Reserved<7>, }
 }
 
+block! {
+    /// Asks to be let in as the holder of a key; the first message on the control lane, where it is needed.
+    pub struct Logon, 8 bytes {
+        /// Whose key.
+        @0 "KeyID"(20103) key_id: KeyId,
+    }
+}
+
+block! {
+    /// What is to be signed to be let in.
+    pub struct LogonChallenge, 16 bytes {
+        /// Never the same twice.
+        @0 "ChallengeHigh"(20320) challenge_high: Challenge,
+        /// The same, second half.
+        @8 "ChallengeLow"(20321) challenge_low: Challenge,
+    }
+}
+
+block! {
+    /// The proof.
+    pub struct LogonSignature, 64 bytes {
+        /// Ed25519, over the canonical text.
+        @0 "Signature"(20120) signature: Signature64,
+    }
+}
+
+block! {
+    /// The subscriber is let in.
+    pub struct LogonAck, 8 bytes {
+        /// As the holder of which key.
+        @0 "KeyID"(20103) key_id: KeyId,
+    }
+}
+
 schema! {
     /// A message of the market data schema.
-    pub enum MarketDataMessage<'a>, frames 'a, schema Schema { id: SchemaId(300), version: SchemaVersion(0) } => {
+    pub enum MarketDataMessage<'a>, frames 'a, schema Schema { id: SchemaId(300), version: SchemaVersion(1) } => {
         /// Begins a packet: messages follow, each in a frame of its own.
         PacketHeader = 301,
         /// The best price of each side.
@@ -469,6 +544,8 @@ schema! {
         TradeCancel = 310,
         /// An auction ended; its trades follow.
         AuctionResult = 311,
+        /// What traded since a moment.
+        MarketStatistics = 312,
         /// A whole book follows.
         SnapshotBegin = 321,
         /// The book is whole.
@@ -483,6 +560,14 @@ schema! {
         PacketRetransmitRequest = 345,
         /// Messages were left out; a snapshot follows.
         GapNotice = 346,
+        /// Asks to be let in as the holder of a key; the first message on the control lane, where it is needed.
+        Logon = 347,
+        /// What is to be signed to be let in.
+        LogonChallenge = 348,
+        /// The proof.
+        LogonSignature = 349,
+        /// The subscriber is let in.
+        LogonAck = 350,
     }
     grouped {
         /// Price levels changed.

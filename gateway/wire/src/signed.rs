@@ -14,7 +14,9 @@
 
 use core::fmt::{self, Write};
 
+use crate::market_data::LogonChallenge;
 use crate::session::{Establish, Negotiate};
+use crate::value::KeyId;
 
 /// The longest text: 13 fields of a name and at most 20 digits each, and the first line.
 const LENGTH_MAX: usize = 512;
@@ -69,6 +71,20 @@ impl Negotiate {
                 ("SessionVerID", self.session_version.0),
                 ("KeyID", self.key_id.0),
                 ("Timestamp", self.timestamp.0),
+            ],
+        )
+    }
+}
+
+impl LogonChallenge {
+    /// What [`LogonSignature::signature`](crate::market_data::LogonSignature::signature) covers.
+    pub fn signed_text(&self, key_id: KeyId) -> SignedText {
+        SignedText::new(
+            "Market Data Logon 1",
+            &[
+                ("KeyID", key_id.0),
+                ("ChallengeHigh", self.challenge_high.0),
+                ("ChallengeLow", self.challenge_low.0),
             ],
         )
     }

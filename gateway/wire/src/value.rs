@@ -174,7 +174,11 @@ integers! {
     SchemaId(u16, null u16::MAX);
     /// Which version of a schema.
     SchemaVersion(u16, null u16::MAX);
-    /// First eight bytes, little-endian, of a BLAKE3 hash.
+    /// Half of a random number that is to be signed.
+    Challenge(u64, null u64::MAX);
+    /// How many messages were left out of a packet.
+    LeftOutCount(u32, null u32::MAX);
+    /// First eight bytes, little-endian, of a SHA-256 hash.
     Checksum(u64, null u64::MAX);
     /// How many messages a packet has.
     PacketCount(u16, null u16::MAX);

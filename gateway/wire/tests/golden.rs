@@ -8,8 +8,8 @@ use std::fmt::Debug;
 use common::{golden, golden_names};
 use engine::RejectReason as Refused;
 use wire::market_data::{
-    BestBidOffer, MarketByPrice, MarketDataMessage, PacketHeader, PriceLevelChange, SnapshotBegin, Subscribe,
-    SubscribedInstrument,
+    BestBidOffer, Logon, LogonAck, LogonChallenge, LogonSignature, MarketByPrice, MarketDataMessage, MarketStatistics,
+    PacketHeader, PriceLevelChange, SnapshotBegin, Subscribe, SubscribedInstrument, Trade,
 };
 use wire::order_entry::*;
 use wire::session::{Establish, EstablishmentAck, Negotiate, NegotiationReject, NotApplied, SessionMessage, Terminate};
@@ -336,17 +336,53 @@ fn an_asset() {
 #[test]
 fn market_data() {
     check(
-        "packet_header",
+        "packet_header.v1",
         PacketHeader {
-            channel_id: ChannelId(4),
+            channel_id: ChannelId(517),
             first_sequence: FeedSequence(1000),
             sending_time: Timestamp(TIME + 400),
             message_count: PacketCount(3),
-            flags: PacketFlags::EVENT_CONTINUES.with(PacketFlags::RETRANSMITTED),
+            flags: PacketFlags::CONFLATED,
+            level: Some(FeedLevel::MarketByPrice10),
+            left_out: LeftOutCount(41),
         },
     );
     check(
-        "best_bid_offer",
+        "trade.v1",
+        Trade {
+            security_id: SecurityId(2),
+            transact_time: Timestamp(TIME + 100),
+            journal_sequence: Some(JournalSequence(123_456)),
+            trade_id: TradeId(5),
+            price: Price(6_500_000),
+            quantity: Quantity(400),
+            event_index: EventIndex(1),
+            aggressor: Some(Side::Buy),
+            maker_order_id: Some(OrderId(50_331_655)),
+            taker_order_id: Some(OrderId(50_331_656)),
+        },
+    );
+    check(
+        "market_statistics.v1",
+        MarketStatistics {
+            security_id: SecurityId(2),
+            transact_time: Timestamp(TIME + 100),
+            journal_sequence: Some(JournalSequence(123_456)),
+            since: Timestamp(TIME - 1_000_000_000),
+            first_price: Some(Price(6_490_000)),
+            high_price: Some(Price(6_500_000)),
+            low_price: Some(Price(6_480_000)),
+            last_price: Some(Price(6_500_000)),
+            last_quantity: Some(Quantity(400)),
+            volume: Quantity(900),
+            notional_high: AmountHigh(0),
+            notional_low: AmountLow(5_845_000_000),
+            trade_count: MessageCount(3),
+            trade_id: Some(TradeId(5)),
+        },
+    );
+    check(
+        "best_bid_offer.v1",
         BestBidOffer {
             security_id: SecurityId(2),
             transact_time: Timestamp(TIME + 100),
@@ -361,7 +397,7 @@ fn market_data() {
         },
     );
     check(
-        "snapshot_begin",
+        "snapshot_begin.v1",
         SnapshotBegin {
             security_id: SecurityId(2),
             channel_id: ChannelId(4),
@@ -376,6 +412,21 @@ fn market_data() {
 }
 
 #[test]
+fn a_logon_signs_what_it_was_asked_to() {
+    let challenge =
+        LogonChallenge { challenge_high: Challenge(0x0123_4567_89AB_CDEF), challenge_low: Challenge(42) };
+    check("logon.v1", Logon { key_id: KeyId(5) });
+    check("logon_challenge.v1", challenge);
+    check("logon_signature.v1", LogonSignature { signature: signature() });
+    check("logon_ack.v1", LogonAck { key_id: KeyId(5) });
+    let signed = challenge.signed_text(KeyId(5));
+    assert_eq!(
+        signed.as_bytes().escape_ascii().to_string(),
+        "Rialto Market Data Logon 1\\nKeyID=5\\nChallengeHigh=81985529216486895\\nChallengeLow=42\\n"
+    );
+}
+
+#[test]
 fn groups() {
     let change = |price, quantity, order_count, side, action| PriceLevelChange {
         price: Price(price),
@@ -385,7 +436,7 @@ fn groups() {
         action,
     };
     check_grouped(
-        "market_by_price",
+        "market_by_price.v1",
         MarketByPrice {
             security_id: SecurityId(2),
             transact_time: Timestamp(TIME + 100),
@@ -398,7 +449,7 @@ fn groups() {
         ],
     );
     check_grouped(
-        "subscribe",
+        "subscribe.v1",
         Subscribe {
             request_id: RequestId(1),
             level: FeedLevel::MarketByPrice,
@@ -523,6 +574,11 @@ fn again(frame: Frame<'_>) -> Vec<u8> {
             md::SnapshotRequest,
             md::PacketRetransmitRequest,
             md::GapNotice,
+            md::MarketStatistics,
+            md::Logon,
+            md::LogonChallenge,
+            md::LogonSignature,
+            md::LogonAck,
         ],
         [md::MarketByPrice, md::MarketByOrder, md::SnapshotLevels, md::SnapshotOrders, md::Subscribe]
     )
@@ -569,6 +625,19 @@ fn in_the_present_version(bytes: &[u8], header: &MessageHeader) -> Vec<u8> {
             bytes.extend([0; 7]);
             bytes[..4].copy_from_slice(&126u32.to_le_bytes());
             bytes[6..8].copy_from_slice(&112u16.to_le_bytes());
+        }
+        bytes[VERSION].copy_from_slice(&1u16.to_le_bytes());
+    }
+    if header.schema_id == wire::market_data::SCHEMA.id && header.version == SchemaVersion(0) {
+        match header.template_id {
+            // The level is absent, and nothing is left out.
+            PacketHeader::TEMPLATE_ID => bytes[14 + 27] = 0xFF,
+            Trade::TEMPLATE_ID => {
+                bytes.extend([0xFF; 16]);
+                bytes[..4].copy_from_slice(&86u32.to_le_bytes());
+                bytes[6..8].copy_from_slice(&72u16.to_le_bytes());
+            }
+            _ => {}
         }
         bytes[VERSION].copy_from_slice(&1u16.to_le_bytes());
     }

@@ -133,14 +133,14 @@ fn longer_entries_and_further_groups_of_a_newer_version_are_understood() {
     newer.extend([8, 0, 1, 0, 1, 2, 3, 4, 5, 6, 7, 8]);
     let length = (newer.len() as u32).to_le_bytes();
     set(&mut newer, 0, length);
-    set(&mut newer, 12, 1_u16.to_le_bytes());
+    set(&mut newer, 12, 9_u16.to_le_bytes());
     set(&mut newer, 14 + 32, 32_u16.to_le_bytes());
     let (_, group) = Frame::split(&newer).unwrap().0.decode_grouped::<MarketByPrice>().unwrap();
     let prices: Vec<i64> = group.map(|entry| entry.unwrap().price.0).collect();
     assert_eq!(prices, [6_500_000, 6_500_050]);
 
     // The same bytes from a sender of this version are a mistake.
-    set(&mut newer, 12, 0_u16.to_le_bytes());
+    set(&mut newer, 12, 1_u16.to_le_bytes());
     let refused = Frame::split(&newer).unwrap().0.decode_grouped::<MarketByPrice>().unwrap_err();
     assert_eq!(refused, DecodeError::TrailingBytes { message: "MarketByPrice", count: 12 });
 }
