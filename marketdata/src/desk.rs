@@ -1,52 +1,69 @@
-//! Where the thread that follows the venue and the thread that serves the network meet.
+//! Where the thread that follows the venue and those that serve subscribers meet.
 //!
-//! The first never waits for the second: what is put out for the network is bounded, and above the bound it is thrown
-//! away, and said so, and everybody gets a new snapshot. Snapshots are taken here, between two commands, so that each
-//! has its exact place among the packets.
+//! ```text
+//!   EventReader ──► Feed: encodes once ──► desk ──► seat ──► a fan-out thread of QUIC
+//!                                             ├───► seat ──► another
+//!                                             └───► seat ──► whoever serves the same feed otherwise
+//! ```
+//!
+//! The first never waits for the others: what is put out for a seat is bounded, and above the bound it is thrown away,
+//! and said so, and everybody there gets a new snapshot. A seat gets the packets of the channels that it hears.
+//! Snapshots are taken here, between two commands, so that each has its exact place among the packets.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use engine::{InstrumentId, Sequence};
 use ring::{EventReader, Polled};
 use tokio::sync::Notify;
-use wire::{FeedLevel, RequestId, Timestamp};
+use wire::{ChannelId, FeedLevel, RequestId, Timestamp};
 
-use crate::feed::{Feed, Snapshot};
+use crate::channel::channel_of;
+use crate::door::Door;
+use crate::feed::Feed;
 use crate::packet::Packet;
+use crate::snapshot::{SharedSnapshot, Snapshot};
 
-/// Events that are taken before the network gets a turn at the desk.
+/// Events that are taken before the seats get a turn at the desk.
 const EVENTS_PER_TURN: usize = 256;
-/// Bytes of packets that may lie here; so much is behind by a second or more.
+/// Bytes of packets that may lie here for one seat; so much is behind by a second or more.
 const PACKET_BYTES_MAX: usize = 64 << 20;
 /// How long the follower sleeps at most before it looks whether it shall stop.
 const IDLE: Duration = Duration::from_millis(50);
 
 /// Gives the time that packets are stamped with.
-pub type Clock = Box<dyn Fn() -> Timestamp + Send>;
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// A subscriber's number.
+/// A subscriber's number, at its seat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct SubscriberId(pub(crate) u64);
+pub struct SubscriberId(pub u64);
 
-/// A subscriber wants a book.
+/// A subscriber wants a book, and its channel's packets from there on.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Want {
-    pub(crate) subscriber: SubscriberId,
-    pub(crate) book: InstrumentId,
-    pub(crate) level: FeedLevel,
+pub struct Want {
+    /// Which.
+    pub subscriber: SubscriberId,
+    /// Which instrument.
+    pub book: InstrumentId,
+    /// At which level of detail.
+    pub level: FeedLevel,
     /// None: nobody asked, it was lost on the way.
-    pub(crate) request_id: Option<RequestId>,
+    pub request_id: Option<RequestId>,
 }
 
-/// What the network takes from the desk, in this order.
+/// What a seat takes from the desk, in this order.
 #[derive(Debug)]
-pub(crate) enum Output {
+pub enum Output {
+    /// Of a channel that the seat hears.
     Packet(Packet),
     /// `None`: there is no such book.
     Answer(Want, Option<Snapshot>),
+    /// An instrument was listed.
     Listed(InstrumentId),
+    /// Somebody's rights changed.
+    Rights,
     /// Packets were thrown away here.
     Lost,
     /// The reader was lapped: the books are void, and nothing more comes.
@@ -56,17 +73,27 @@ pub(crate) enum Output {
 /// The meeting place.
 pub(crate) struct Desk {
     state: Mutex<State>,
-    pub(crate) bell: Notify,
+    door: Arc<dyn Door>,
+    /// One for each seat.
+    bells: Vec<Notify>,
     stop: AtomicBool,
-    /// Subscribers. Without any, packets are made and thrown away, and the follower is in no hurry.
-    audience: AtomicUsize,
+    /// Channels that seats hear. Without any, no packets are made, and the follower is in no hurry.
+    heard: AtomicUsize,
 }
 
 struct State {
     feed: Feed,
-    wants: Vec<Want>,
+    wants: Vec<(usize, Want)>,
+    places: Vec<Place>,
+    has_new_rights: bool,
+}
+
+/// What lies at the desk for a seat.
+#[derive(Default)]
+struct Place {
     outputs: Vec<Output>,
     packet_bytes: usize,
+    hears: BTreeSet<ChannelId>,
 }
 
 enum Turn {
@@ -77,15 +104,64 @@ enum Turn {
     Ended,
 }
 
-impl Desk {
-    pub(crate) fn new(feed: Feed) -> Self {
-        let state = State { feed, wants: Vec::new(), outputs: Vec::new(), packet_bytes: 0 };
-        Self {
-            state: Mutex::new(state),
-            bell: Notify::new(),
-            stop: AtomicBool::new(false),
-            audience: AtomicUsize::new(0),
+/// The place of one who serves subscribers, on a thread of its own.
+pub struct Seat {
+    desk: Arc<Desk>,
+    index: usize,
+}
+
+impl Seat {
+    /// Waits until something lies there; nothing: the desk has stopped.
+    pub async fn outputs(&self) -> Option<Vec<Output>> {
+        loop {
+            if self.desk.is_stopped() {
+                return None;
+            }
+            let outputs = self.desk.take(self.index);
+            if !outputs.is_empty() {
+                return Some(outputs);
+            }
+            self.desk.bells[self.index].notified().await;
         }
+    }
+
+    /// Asks for books. The answers come as soon as no command is under way; from each on, the seat hears its channel.
+    pub fn want(&self, wants: impl IntoIterator<Item = Want>) {
+        self.desk.want(self.index, wants);
+    }
+
+    /// Nobody at this seat listens to a channel any more.
+    pub fn leave(&self, channel_id: ChannelId) {
+        self.desk.leave(self.index, channel_id);
+    }
+
+    /// The instruments of the feed.
+    pub fn instruments(&self) -> Vec<InstrumentId> {
+        self.desk.instruments()
+    }
+
+    /// Who decides what is shown to whom.
+    pub fn door(&self) -> &Arc<dyn Door> {
+        &self.desk.door
+    }
+}
+
+impl Desk {
+    pub(crate) fn new(feed: Feed, seat_count: usize, door: Arc<dyn Door>) -> Arc<Self> {
+        let places = core::iter::repeat_with(Place::default).take(seat_count).collect();
+        let state = State { feed, wants: Vec::new(), places, has_new_rights: false };
+        Arc::new(Self {
+            state: Mutex::new(state),
+            door,
+            bells: core::iter::repeat_with(Notify::new).take(seat_count).collect(),
+            stop: AtomicBool::new(false),
+            heard: AtomicUsize::new(0),
+        })
+    }
+
+    /// The seats, as many as there are places.
+    pub(crate) fn seats(self: &Arc<Self>) -> Vec<Seat> {
+        (0..self.bells.len()).map(|index| Seat { desk: Arc::clone(self), index }).collect()
     }
 
     /// Follows the venue until it ends or [`stop`](Self::stop) is called.
@@ -104,53 +180,56 @@ impl Desk {
 
     fn turn(&self, events: &mut EventReader, clock: &Clock) -> Turn {
         let mut state = self.state();
-        let turn = state.read(events);
-        state.put_out(clock(), self.is_unheard());
-        if !state.outputs.is_empty() {
-            self.bell.notify_one();
-        }
+        let turn = state.read(events, &*self.door);
+        state.put_out(clock());
+        self.ring(&state);
         turn
     }
 
-    /// A subscriber has come. To be called before it wants anything: a snapshot is behind all that it has not heard.
-    pub(crate) fn join(&self) {
-        self.audience.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// One has gone.
-    pub(crate) fn leave(&self) {
-        self.audience.fetch_sub(1, Ordering::Relaxed);
+    fn ring(&self, state: &State) {
+        self.heard.store(state.places.iter().map(|place| place.hears.len()).sum(), Ordering::Relaxed);
+        for (place, bell) in state.places.iter().zip(&self.bells) {
+            if !place.outputs.is_empty() {
+                bell.notify_one();
+            }
+        }
     }
 
     fn is_unheard(&self) -> bool {
-        self.audience.load(Ordering::Relaxed) == 0
+        self.heard.load(Ordering::Relaxed) == 0
     }
 
-    /// Asks both threads to end.
+    /// Asks all threads to end.
     pub(crate) fn stop(&self) {
         self.stop.store(true, Ordering::Release);
-        self.bell.notify_one();
+        self.bells.iter().for_each(Notify::notify_one);
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Acquire)
     }
 
-    /// Answers as soon as no command is under way.
-    pub(crate) fn want(&self, wants: impl IntoIterator<Item = Want>) {
+    fn want(&self, seat: usize, wants: impl IntoIterator<Item = Want>) {
         let mut state = self.state();
-        state.wants.extend(wants);
+        state.wants.extend(wants.into_iter().map(|want| (seat, want)));
         state.answer();
-        self.bell.notify_one();
+        self.ring(&state);
     }
 
-    pub(crate) fn take(&self) -> Vec<Output> {
+    fn leave(&self, seat: usize, channel_id: ChannelId) {
         let mut state = self.state();
-        state.packet_bytes = 0;
-        core::mem::take(&mut state.outputs)
+        if state.places[seat].hears.remove(&channel_id) {
+            state.feed.leave(channel_id);
+        }
     }
 
-    pub(crate) fn instruments(&self) -> Vec<InstrumentId> {
+    fn take(&self, seat: usize) -> Vec<Output> {
+        let place = &mut self.state().places[seat];
+        place.packet_bytes = 0;
+        core::mem::take(&mut place.outputs)
+    }
+
+    fn instruments(&self) -> Vec<InstrumentId> {
         self.state().feed.instruments().collect()
     }
 
@@ -160,12 +239,15 @@ impl Desk {
 }
 
 impl State {
-    fn read(&mut self, events: &mut EventReader) -> Turn {
+    fn read(&mut self, events: &mut EventReader, door: &dyn Door) -> Turn {
         for _ in 0..EVENTS_PER_TURN {
             // Before the poll: what is completed by then has no event that the poll does not find.
             let completed = events.completed();
             match events.poll() {
-                Polled::Event(header, event) => self.feed.event(&header, &event),
+                Polled::Event(header, event) => {
+                    self.has_new_rights |= door.event(&event);
+                    self.feed.event(&header, &event);
+                }
                 Polled::Empty => match self.feed.command() {
                     Some(sequence) if sequence > completed => return Turn::Midway(sequence),
                     Some(_) | None => {
@@ -174,7 +256,7 @@ impl State {
                     }
                 },
                 Polled::Lapped(_) => {
-                    self.outputs.push(Output::Void);
+                    self.places.iter_mut().for_each(|place| place.outputs.push(Output::Void));
                     return Turn::Ended;
                 }
                 Polled::Closed => {
@@ -186,27 +268,47 @@ impl State {
         Turn::More
     }
 
-    fn put_out(&mut self, now: Timestamp, unheard: bool) {
-        for packet in self.feed.packets(now).into_iter().filter(|_| !unheard) {
-            self.packet_bytes += packet.bytes.len();
-            self.outputs.push(Output::Packet(packet));
+    fn put_out(&mut self, now: Timestamp) {
+        for packet in self.feed.packets(now) {
+            for place in self.places.iter_mut().filter(|place| place.hears.contains(&packet.channel_id)) {
+                place.packet_bytes += packet.bytes.len();
+                place.outputs.push(Output::Packet(packet.clone()));
+            }
         }
-        if self.packet_bytes > PACKET_BYTES_MAX {
-            self.outputs.retain(|output| !matches!(output, Output::Packet(_)));
-            self.outputs.push(Output::Lost);
-            self.packet_bytes = 0;
+        let listed = self.feed.take_listed();
+        for place in &mut self.places {
+            if place.packet_bytes > PACKET_BYTES_MAX {
+                place.outputs.retain(|output| !matches!(output, Output::Packet(_)));
+                place.outputs.push(Output::Lost);
+                place.packet_bytes = 0;
+            }
+            place.outputs.extend(listed.iter().copied().map(Output::Listed));
+            place.outputs.extend(self.has_new_rights.then_some(Output::Rights));
         }
-        self.outputs.extend(self.feed.take_listed().into_iter().map(Output::Listed));
+        self.has_new_rights = false;
         self.answer();
     }
 
     /// Packets of all that the feed has seen have been put out before: the follower leaves none behind.
     fn answer(&mut self) {
-        if self.feed.is_between_commands() {
-            for want in core::mem::take(&mut self.wants) {
-                let snapshot = self.feed.snapshot(want.book, want.level, want.request_id);
-                self.outputs.push(Output::Answer(want, snapshot));
+        if !self.feed.is_between_commands() {
+            return;
+        }
+        let mut wants = core::mem::take(&mut self.wants);
+        // Stable: who asks for the same gets the same.
+        wants.sort_by_key(|(_, want)| (want.book, want.level as u8));
+        let mut last: Option<(ChannelId, SharedSnapshot)> = None;
+        for (seat, want) in wants {
+            let Some(channel_id) = channel_of(want.book, want.level) else { continue };
+            let place = &mut self.places[seat];
+            if !place.hears.contains(&channel_id) && self.feed.hear(channel_id) {
+                place.hears.insert(channel_id);
             }
+            if last.as_ref().is_none_or(|&(of, _)| of != channel_id) {
+                last = self.feed.shared_snapshot(want.book, want.level).map(|snapshot| (channel_id, snapshot));
+            }
+            let snapshot = last.as_ref().map(|(_, snapshot)| snapshot.answer(want.request_id));
+            place.outputs.push(Output::Answer(want, snapshot));
         }
     }
 }
@@ -214,6 +316,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::door::OpenDoor;
     use engine::event::NotApplied;
     use engine::{Event, EventHeader, EventId, EventSink, Sequence, SessionId, SessionSequence};
     use ring::{EventRing, Idle, Publisher, Release};
@@ -236,27 +339,27 @@ mod tests {
         let (mut publisher, _) = EventRing::open(8, 0, Idle::Park, Release::AsPublished);
         let events = publisher.reader();
         publish(&mut publisher, 1..100);
-        let desk = Desk::new(Feed::default());
-        let clock: Clock = Box::new(|| Timestamp(7));
+        let desk = Desk::new(Feed::default(), 2, Arc::new(OpenDoor));
+        let clock: Clock = Arc::new(|| Timestamp(7));
         desk.follow(events, &clock);
-        assert!(matches!(desk.take()[..], [Output::Void]));
+        assert!((0..2).all(|seat| matches!(desk.take(seat)[..], [Output::Void])));
     }
 
     #[test]
     fn a_book_is_answered_behind_the_command_that_is_under_way() {
         let (mut publisher, mut readers) = EventRing::open(8, 1, Idle::Park, Release::AsPublished);
         let mut events = readers.pop().unwrap();
-        let desk = Desk::new(Feed::default());
-        let clock: Clock = Box::new(|| Timestamp(7));
-        desk.want([want()]);
-        assert!(matches!(desk.take()[..], [Output::Answer(_, None)]));
+        let desk = Desk::new(Feed::default(), 1, Arc::new(OpenDoor));
+        let clock: Clock = Arc::new(|| Timestamp(7));
+        desk.want(0, [want()]);
+        assert!(matches!(desk.take(0)[..], [Output::Answer(_, None)]));
 
         publish(&mut publisher, 1..2);
         assert!(matches!(desk.turn(&mut events, &clock), Turn::Midway(Sequence(1))));
-        desk.want([want()]);
-        assert!(desk.take().is_empty());
+        desk.want(0, [want()]);
+        assert!(desk.take(0).is_empty());
         publisher.complete(Sequence(1));
         assert!(matches!(desk.turn(&mut events, &clock), Turn::Quiet));
-        assert!(matches!(desk.take()[..], [Output::Answer(_, None)]));
+        assert!(matches!(desk.take(0)[..], [Output::Answer(_, None)]));
     }
 }

@@ -1,27 +1,45 @@
 //! What the public sees: events become feeds.
 //!
-//! [`ByPrice`] follows the events of a venue and says after each command which price levels changed, and what the best
-//! prices are. [`Feed`] makes packets and snapshots of it, and a
-//! [`Subscription`] makes books of those. None of them does I/O.
+//! [`Books`] follows the events of a venue and says after each command which orders and price levels changed. [`Feed`]
+//! makes packets and snapshots of it, and a [`Subscription`] makes books of those, and proves them. None of them does
+//! I/O.
 //!
-//! [`Publisher`] and [`Subscriber`] carry both over QUIC.
+//! [`Room`] knows who takes what and what each is to be sent, without I/O as well. [`Publisher`] and [`Subscriber`] carry
+//! all that over QUIC; [`Seat`] is the place of any other way out.
 
 pub mod book;
-mod by_price;
+pub mod books;
+mod channel;
+pub mod checksum;
+mod conflation;
+mod crowd;
 mod desk;
+pub mod door;
 pub mod feed;
-mod outbox;
+pub mod outbox;
 pub mod packet;
 pub mod quic;
+mod retained;
+pub mod room;
 mod scale;
+mod snapshot;
+mod statistics;
 pub mod subscriber;
 pub mod subscription;
+mod window;
 
-pub use book::{Book, BookLevel};
-pub use by_price::{BestPrices, ByPrice, Level, LevelChange};
-pub use feed::{Feed, Snapshot, channel_of};
+pub use book::{Book, BookLevel, BookOrder};
+pub use books::{BestPrices, Books, Level, LevelChange, OrderAction, OrderChange, PublicOrder};
+pub use channel::{LEVELS, channel_of, channel_parts};
+pub use crowd::{Crowd, Presence};
+pub use desk::{Output, Seat, SubscriberId, Want};
+pub use door::{Door, Entitlement, OpenDoor, Refusal};
+pub use feed::Feed;
+pub use outbox::Outbox;
 pub use packet::{PACKET_BYTES_MAX, Packet, PacketError};
 pub use quic::{CloseReason, Config, Identity, Limits, Publisher};
+pub use room::{Datagrams, Effect, Newcomer, Room};
 pub use scale::Scale;
-pub use subscriber::{BlockingSubscriber, SubscribeError, Subscriber, Trust};
-pub use subscription::{GapCounters, Patience, Subscription, Update};
+pub use snapshot::Snapshot;
+pub use subscriber::{BlockingSubscriber, Credentials, Signer, SubscribeError, Subscriber, Trust};
+pub use subscription::{GapCounters, Patience, Request, Subscription, Update};

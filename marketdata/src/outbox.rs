@@ -1,9 +1,11 @@
 //! What one subscriber is to be sent: bounded, without I/O.
 //!
 //! ```text
-//!   packets ──► backlog, bounded in bytes ──► live streams
-//!                  │ full: thrown away; a gap notice and new snapshots instead
-//!                  │ full again before those are written: the subscriber is closed
+//!   packets ──► backlog, bounded in bytes and age ──► live streams
+//!            │     │ full: thrown away; a gap notice and new snapshots instead
+//!            │     │ full again before those are written: the subscriber is closed
+//!            ├─► conflated: one pending state a channel ──► live streams
+//!            └─► datagrams: out at once
 //!   wants ──► desk ──► snapshots, one a channel
 //! ```
 //!
@@ -16,13 +18,17 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use bytes::Bytes;
 use wire::market_data::{GapNotice, SubscribeAck};
 use wire::message::Flat;
-use wire::{ChannelId, FeedSequence, GapCause, MessageCount, RequestId};
+use wire::{ChannelId, DeliveryMode, FeedLevel, FeedSequence, GapCause, MessageCount, RequestId, Timestamp};
 
-use crate::feed::Snapshot;
+use crate::channel::channel_parts;
+use crate::conflation::{Pending, TooMuch};
 use crate::packet::{Packet, append};
+use crate::snapshot::Snapshot;
 
 /// Control messages that may wait: a peer that asks and does not read the answers is closed.
 const CONTROL_MAX: usize = 8_192;
+/// How often a channel's next number is told behind its last datagram.
+const HEARTBEATS: u8 = 3;
 /// Snapshots of one subscriber that may be under way: asked for and not written yet.
 const SNAPSHOTS_MAX: usize = 16;
 
@@ -38,9 +44,26 @@ pub enum CloseReason {
     Malformed = 2,
     /// The venue's own feed lost its place.
     FeedLost = 3,
+    /// It did not prove who it is, or may see nothing. Which, is not said.
+    NotLetIn = 4,
+    /// Its key was revoked, or may see less than it has subscribed to.
+    Revoked = 5,
+    /// Its key or its address has as many connections as it may.
+    TooManyConnections = 6,
 }
 
 impl CloseReason {
+    /// All, in the order of their codes.
+    pub const ALL: [Self; 7] = [
+        Self::Stopped,
+        Self::TooSlow,
+        Self::Malformed,
+        Self::FeedLost,
+        Self::NotLetIn,
+        Self::Revoked,
+        Self::TooManyConnections,
+    ];
+
     /// In words.
     pub const fn text(self) -> &'static str {
         match self {
@@ -48,26 +71,34 @@ impl CloseReason {
             Self::TooSlow => "read too slowly: the backlog was full again before the snapshots were taken",
             Self::Malformed => "not a request",
             Self::FeedLost => "the feed lost its place",
+            Self::NotLetIn => "not let in",
+            Self::Revoked => "its rights were revoked",
+            Self::TooManyConnections => "its key or address has as many connections as it may",
         }
     }
 }
 
 /// What became of a packet or a loss.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub enum Outcome {
     /// It is in the backlog, or was not for this subscriber.
     Kept,
+    /// It is to be sent at once, as a datagram.
+    Datagram,
     /// Channels need new snapshots.
     Missed,
     /// No more: this subscriber is to be closed.
     Close(CloseReason),
 }
 
+/// What one subscriber is to be sent.
 #[derive(Debug, Default)]
-pub(crate) struct Outbox {
+pub struct Outbox {
     backlog_bytes_max: usize,
     backlog_bytes: usize,
     live: VecDeque<Packet>,
+    /// Conflated channels with something pending, the longest waiting first.
+    dirty: VecDeque<ChannelId>,
     snapshots: VecDeque<Snapshot>,
     /// Of snapshots that have come and are not written yet.
     snapshot_bytes: usize,
@@ -85,6 +116,10 @@ pub(crate) struct Outbox {
 #[derive(Debug)]
 struct Channel {
     position: Position,
+    mode: DeliveryMode,
+    pending: Option<Pending>,
+    /// Heartbeats that are still to be sent behind the last datagram.
+    heartbeats: u8,
     /// Who asked for the snapshot that is awaited.
     request_id: Option<RequestId>,
     /// The first message behind the snapshot that the channel began with.
@@ -110,37 +145,54 @@ enum Recovery {
 }
 
 impl Outbox {
-    pub(crate) fn new(backlog_bytes_max: usize) -> Self {
+    /// Nothing yet; of packets, at most so many bytes wait.
+    pub fn new(backlog_bytes_max: usize) -> Self {
         Self { backlog_bytes_max, ..Self::default() }
     }
 
     /// Begins a channel.
-    pub(crate) fn join(&mut self, channel_id: ChannelId, request_id: RequestId) -> Result<(), AlreadyJoined> {
+    ///
+    /// # Errors
+    /// If it had begun.
+    pub fn join(
+        &mut self,
+        channel_id: ChannelId,
+        mode: DeliveryMode,
+        request_id: RequestId,
+    ) -> Result<(), AlreadyJoined> {
         if self.channels.contains_key(&channel_id) {
             return Err(AlreadyJoined);
         }
         let (position, request_id, since) = (Position::Joining, Some(request_id), FeedSequence(0));
-        self.channels.insert(channel_id, Channel { position, request_id, since });
+        let (pending, heartbeats) = (None, 0);
+        self.channels.insert(channel_id, Channel { position, mode, pending, heartbeats, request_id, since });
         self.await_snapshot(channel_id);
         Ok(())
     }
 
     /// Ends a channel; says which message would have been next, if it had one.
-    pub(crate) fn leave(&mut self, channel_id: ChannelId) -> Option<FeedSequence> {
+    pub fn leave(&mut self, channel_id: ChannelId) -> Option<FeedSequence> {
         self.awaited.remove(&channel_id);
         self.unasked.remove(&channel_id);
+        self.dirty.retain(|&dirty| dirty != channel_id);
         match self.channels.remove(&channel_id)?.position {
             Position::Joining => None,
             Position::At(next) | Position::Missing(next, _) => Some(next),
         }
     }
 
-    pub(crate) fn channels(&self) -> impl Iterator<Item = ChannelId> + '_ {
+    /// The channels that have begun.
+    pub fn channels(&self) -> impl Iterator<Item = ChannelId> + '_ {
         self.channels.keys().copied()
     }
 
+    /// How many channels have begun.
+    pub fn channel_count(&self) -> usize {
+        self.channels.len()
+    }
+
     /// Whether a new snapshot of a channel may be asked for.
-    pub(crate) fn ask(&mut self, channel_id: ChannelId, request_id: RequestId) -> Asked {
+    pub fn ask(&mut self, channel_id: ChannelId, request_id: RequestId) -> Asked {
         let Some(channel) = self.channels.get_mut(&channel_id) else { return Asked::Unknown };
         if self.awaited.contains(&channel_id) {
             return Asked::Busy;
@@ -156,7 +208,7 @@ impl Outbox {
     }
 
     /// The next snapshot that is to be asked for; none while enough of them are under way.
-    pub(crate) fn next_want(&mut self) -> Option<(ChannelId, Option<RequestId>)> {
+    pub fn next_want(&mut self) -> Option<(ChannelId, Option<RequestId>)> {
         if self.under_way.len() >= SNAPSHOTS_MAX || self.snapshot_bytes > self.backlog_bytes_max {
             return None;
         }
@@ -166,11 +218,24 @@ impl Outbox {
         Some((channel_id, self.channels.get(&channel_id)?.request_id))
     }
 
-    pub(crate) fn packet(&mut self, packet: &Packet) -> Outcome {
-        let channel = self.channels.get_mut(&packet.channel_id);
-        let Some(Position::At(next)) = channel.map(|channel| &mut channel.position) else { return Outcome::Kept };
+    /// Takes a packet of the feed.
+    pub fn packet(&mut self, packet: &Packet) -> Outcome {
+        let Some(channel) = self.channels.get_mut(&packet.channel_id) else { return Outcome::Kept };
+        let Position::At(next) = &mut channel.position else { return Outcome::Kept };
         if packet.next_sequence <= *next {
             return Outcome::Kept;
+        }
+        match channel.mode {
+            DeliveryMode::Datagrams => {
+                *next = packet.next_sequence;
+                channel.heartbeats = HEARTBEATS;
+                return Outcome::Datagram;
+            }
+            DeliveryMode::Conflated => {
+                *next = packet.next_sequence;
+                return self.conflate(packet);
+            }
+            DeliveryMode::Live | DeliveryMode::NonRepresentable => {}
         }
         if self.backlog_bytes + packet.bytes.len() > self.backlog_bytes_max {
             return self.missed(GapCause::SlowReader);
@@ -181,8 +246,54 @@ impl Outbox {
         Outcome::Kept
     }
 
+    fn conflate(&mut self, packet: &Packet) -> Outcome {
+        let channel = self.channels.get_mut(&packet.channel_id).expect("the caller has found it");
+        let level = channel_parts(packet.channel_id).map_or(FeedLevel::NonRepresentable, |(_, level)| level);
+        match &mut channel.pending {
+            Some(pending) => {
+                if pending.merge(packet, level) == Err(TooMuch) {
+                    self.lose(packet.channel_id, packet.next_sequence, GapCause::SlowReader);
+                    return Outcome::Missed;
+                }
+            }
+            None => {
+                channel.pending = Some(Pending::One(packet.clone()));
+                self.dirty.push_back(packet.channel_id);
+            }
+        }
+        Outcome::Kept
+    }
+
+    /// What becomes of a subscriber whose oldest packet waits since before `since`.
+    pub fn overdue(&mut self, since: Timestamp) -> Outcome {
+        let is_stuck = |channel_id: &ChannelId| {
+            let pending = self.channels.get(channel_id).and_then(|channel| channel.pending.as_ref());
+            pending.is_some_and(|pending| pending.since() < since)
+        };
+        if self.dirty.front().is_some_and(is_stuck) {
+            return Outcome::Close(CloseReason::TooSlow);
+        }
+        match self.live.front() {
+            Some(packet) if packet.sent_at < since => self.missed(GapCause::SlowReader),
+            _ => Outcome::Kept,
+        }
+    }
+
+    /// The next numbers of channels whose last datagrams may have been lost: with some, their loss is noticed. With
+    /// `all`, of every channel that is sent in datagrams.
+    pub fn heartbeats(&mut self, all: bool) -> Vec<(ChannelId, FeedSequence)> {
+        let due = self.channels.iter_mut().filter_map(|(&channel_id, channel)| match channel.position {
+            Position::At(next) if channel.mode == DeliveryMode::Datagrams && (all || channel.heartbeats > 0) => {
+                channel.heartbeats = channel.heartbeats.saturating_sub(1);
+                Some((channel_id, next))
+            }
+            _ => None,
+        });
+        due.collect()
+    }
+
     /// Throws the backlog away.
-    pub(crate) fn missed(&mut self, cause: GapCause) -> Outcome {
+    pub fn missed(&mut self, cause: GapCause) -> Outcome {
         if self.recovery == Recovery::UnderWay && cause == GapCause::SlowReader {
             return Outcome::Close(CloseReason::TooSlow);
         }
@@ -197,17 +308,30 @@ impl Outbox {
                 channel.position = Position::At(packet.first_sequence.max(channel.since));
             }
         }
-        let mut missed = false;
-        for (&channel_id, channel) in &mut self.channels {
-            if let Position::At(next) = channel.position {
-                channel.position = Position::Missing(next, cause);
-                self.awaited.insert(channel_id);
-                self.unasked.insert(channel_id);
-                missed = true;
-            }
-        }
+        let channels: Vec<ChannelId> = self.channels.keys().copied().collect();
+        let missed = channels.into_iter().filter(|&channel_id| self.miss(channel_id, cause)).count() > 0;
         self.drop_superseded();
         if missed { Outcome::Missed } else { Outcome::Kept }
+    }
+
+    /// A channel's messages from where it is are missed, up to a new snapshot; whether that is so. Who takes the latest
+    /// state misses nothing of it by being slow, and datagrams do not wait.
+    fn miss(&mut self, channel_id: ChannelId, cause: GapCause) -> bool {
+        let Some(channel) = self.channels.get_mut(&channel_id) else { return false };
+        let is_spared = channel.mode != DeliveryMode::Live && cause == GapCause::SlowReader;
+        let Position::At(next) = channel.position else { return false };
+        if !is_spared {
+            self.lose(channel_id, next, cause);
+        }
+        !is_spared
+    }
+
+    fn lose(&mut self, channel_id: ChannelId, next: FeedSequence, cause: GapCause) {
+        let Some(channel) = self.channels.get_mut(&channel_id) else { return };
+        let from = channel.pending.take().map_or(next, |pending| pending.from());
+        channel.position = Position::Missing(from, cause);
+        self.dirty.retain(|&dirty| dirty != channel_id);
+        self.await_snapshot(channel_id);
     }
 
     /// Snapshots that a new one is going to replace are not written. A peer cannot bring this about at will: a second
@@ -221,15 +345,15 @@ impl Outbox {
         let (dropped, kept): (Vec<Snapshot>, Vec<Snapshot>) = self.snapshots.drain(..).partition(is_missing);
         self.snapshots = kept.into();
         for snapshot in dropped {
-            self.snapshot_bytes -= snapshot.bytes.len();
+            self.snapshot_bytes -= snapshot.length();
             self.under_way.remove(&snapshot.channel_id);
         }
     }
 
     /// A snapshot has come; the packets behind it follow.
-    pub(crate) fn snapshot(&mut self, snapshot: Snapshot) {
+    pub fn snapshot(&mut self, snapshot: Snapshot) {
         self.take_place(&snapshot);
-        self.snapshot_bytes += snapshot.bytes.len();
+        self.snapshot_bytes += snapshot.length();
         self.snapshots.push_back(snapshot);
     }
 
@@ -255,34 +379,40 @@ impl Outbox {
         }
     }
 
-    /// There is no such book: the channel ends, unless it was begun again since that was asked.
-    pub(crate) fn no_book(&mut self, channel_id: ChannelId) {
+    /// There is no such book: the channel ends, unless it was begun again since that was asked. Whether it has ended.
+    pub fn no_book(&mut self, channel_id: ChannelId) -> bool {
         self.under_way.remove(&channel_id);
-        if !self.unasked.contains(&channel_id) {
+        let ends = !self.unasked.contains(&channel_id);
+        if ends {
             self.leave(channel_id);
         }
+        ends
     }
 
-    pub(crate) fn control<M: Flat>(&mut self, message: &M) {
+    /// An answer.
+    pub fn control<M: Flat>(&mut self, message: &M) {
         let mut bytes = Vec::with_capacity(M::FRAME_LENGTH);
         append(&mut bytes, message);
         self.control.push_back(bytes.into());
     }
 
-    pub(crate) fn is_flooded(&self) -> bool {
+    /// Whether too many answers wait.
+    pub fn is_flooded(&self) -> bool {
         self.control.len() > CONTROL_MAX
     }
 
-    pub(crate) fn next_control(&mut self) -> Option<Bytes> {
+    /// The next answer.
+    pub fn next_control(&mut self) -> Option<Bytes> {
         self.control.pop_front()
     }
 
-    pub(crate) fn next_snapshot(&mut self) -> Option<Snapshot> {
+    /// The next snapshot to be written; [`written`](Self::written) has to follow.
+    pub fn next_snapshot(&mut self) -> Option<Snapshot> {
         self.snapshots.pop_front()
     }
 
     /// A snapshot was written.
-    pub(crate) fn written(&mut self, channel_id: ChannelId, bytes: usize) {
+    pub fn written(&mut self, channel_id: ChannelId, bytes: usize) {
         self.snapshot_bytes -= bytes;
         self.under_way.remove(&channel_id);
         if !self.unasked.contains(&channel_id) {
@@ -294,7 +424,7 @@ impl Outbox {
     }
 
     /// The oldest packets, at most so many bytes of them, but one at least; none if there are none.
-    pub(crate) fn next_group(&mut self, bytes_max: usize) -> Vec<Bytes> {
+    pub fn next_group(&mut self, bytes_max: usize) -> Vec<Bytes> {
         let mut group = Vec::new();
         let mut bytes = 0;
         while let Some(packet) = self.live.pop_front_if(|packet| bytes == 0 || bytes + packet.bytes.len() <= bytes_max)
@@ -303,17 +433,34 @@ impl Outbox {
             group.push(packet.bytes);
         }
         self.backlog_bytes -= bytes;
+        while bytes < bytes_max
+            && let Some(packet) = self.next_pending()
+        {
+            bytes += packet.bytes.len();
+            group.push(packet.bytes);
+        }
         group
+    }
+
+    /// What a conflated channel has come to; not within a command.
+    fn next_pending(&mut self) -> Option<Packet> {
+        let is_whole = |channel_id: &ChannelId| {
+            let pending = self.channels.get(channel_id).and_then(|channel| channel.pending.as_ref());
+            pending.is_some_and(|pending| !pending.continues())
+        };
+        let channel_id = self.dirty.remove(self.dirty.iter().position(is_whole)?)?;
+        Some(self.channels.get_mut(&channel_id)?.pending.take()?.packet())
     }
 }
 
 /// The channel had begun.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct AlreadyJoined;
+pub struct AlreadyJoined;
 
 /// What becomes of a request for a snapshot.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Asked {
+pub enum Asked {
+    /// One is going to come.
     Granted,
     /// One is on its way.
     Busy,
@@ -334,12 +481,19 @@ mod tests {
             channel_id: CHANNEL,
             first_sequence: FeedSequence(number),
             next_sequence: FeedSequence(number + 1),
+            flags: wire::PacketFlags::NONE,
+            sent_at: Timestamp(number),
             bytes,
         }
     }
 
     fn snapshot(next: u64) -> Snapshot {
-        Snapshot { channel_id: CHANNEL, next_sequence: FeedSequence(next), bytes: vec![0; 60].into() }
+        Snapshot {
+            channel_id: CHANNEL,
+            next_sequence: FeedSequence(next),
+            head: vec![0; 20].into(),
+            body: vec![0; 40].into(),
+        }
     }
 
     /// The desk answers the next want.
@@ -350,7 +504,7 @@ mod tests {
 
     fn write_snapshot(outbox: &mut Outbox) {
         let snapshot = outbox.next_snapshot().unwrap();
-        outbox.written(snapshot.channel_id, snapshot.bytes.len());
+        outbox.written(snapshot.channel_id, snapshot.length());
     }
 
     fn acknowledged(outbox: &mut Outbox) -> Option<(RequestId, FeedSequence)> {
@@ -363,8 +517,8 @@ mod tests {
 
     fn joined() -> Outbox {
         let mut outbox = Outbox::new(250);
-        outbox.join(CHANNEL, RequestId(1)).unwrap();
-        assert_eq!(outbox.join(CHANNEL, RequestId(1)), Err(AlreadyJoined));
+        outbox.join(CHANNEL, DeliveryMode::Live, RequestId(1)).unwrap();
+        assert_eq!(outbox.join(CHANNEL, DeliveryMode::Live, RequestId(1)), Err(AlreadyJoined));
         assert_eq!(outbox.packet(&packet(4)), Outcome::Kept);
         assert_eq!(outbox.next_group(1_000), [] as [Bytes; 0]);
         assert_eq!(outbox.next_want(), Some((CHANNEL, Some(RequestId(1)))));
@@ -427,7 +581,7 @@ mod tests {
         let turns = |outbox: &mut Outbox| {
             (0..100)
                 .filter(|&turn| {
-                    outbox.join(CHANNEL, RequestId(turn)).unwrap();
+                    outbox.join(CHANNEL, DeliveryMode::Live, RequestId(turn)).unwrap();
                     let is_asked = outbox.next_want().is_some();
                     assert_eq!(outbox.leave(CHANNEL), None);
                     is_asked
@@ -442,7 +596,7 @@ mod tests {
         assert_eq!(acknowledged(&mut outbox), None);
 
         // Who stays after all gets a snapshot of its own, once the one that was asked for before is written.
-        outbox.join(CHANNEL, RequestId(7)).unwrap();
+        outbox.join(CHANNEL, DeliveryMode::Live, RequestId(7)).unwrap();
         outbox.snapshot(snapshot(6));
         assert_eq!((outbox.next_want(), acknowledged(&mut outbox)), (None, None));
         write_snapshot(&mut outbox);
@@ -455,7 +609,7 @@ mod tests {
     fn snapshots_that_are_not_read_keep_others_from_being_taken() {
         let mut outbox = Outbox::new(250);
         for channel in 0..100 {
-            outbox.join(ChannelId(channel), RequestId(1)).unwrap();
+            outbox.join(ChannelId(channel), DeliveryMode::Live, RequestId(1)).unwrap();
         }
         let mut wants: Vec<ChannelId> = std::iter::from_fn(|| outbox.next_want()).map(|want| want.0).collect();
         assert_eq!(wants.len(), SNAPSHOTS_MAX);
@@ -475,7 +629,7 @@ mod tests {
         let mut outbox = joined();
         assert_eq!(outbox.packet(&packet(5)), Outcome::Kept);
         assert_eq!(outbox.leave(CHANNEL), Some(FeedSequence(6)));
-        outbox.join(CHANNEL, RequestId(2)).unwrap();
+        outbox.join(CHANNEL, DeliveryMode::Live, RequestId(2)).unwrap();
         assert_eq!(outbox.missed(GapCause::Upstream), Outcome::Kept);
         answer(&mut outbox, 8);
         assert_eq!(acknowledged(&mut outbox), Some((RequestId(2), FeedSequence(8))));
@@ -486,7 +640,7 @@ mod tests {
         let mut outbox = joined();
         assert_eq!(outbox.packet(&packet(5)), Outcome::Kept);
         outbox.leave(CHANNEL);
-        outbox.join(CHANNEL, RequestId(2)).unwrap();
+        outbox.join(CHANNEL, DeliveryMode::Live, RequestId(2)).unwrap();
         answer(&mut outbox, 8);
         assert_eq!(acknowledged(&mut outbox), Some((RequestId(2), FeedSequence(8))));
         assert_eq!(outbox.missed(GapCause::Upstream), Outcome::Missed);

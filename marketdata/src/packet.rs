@@ -9,15 +9,21 @@
 //! A packet has whole commands, or a part of one: then it is marked, and the next packet of the channel goes on.
 
 use bytes::Bytes;
+use wire::frame::FRAME_HEADER_LENGTH;
 use wire::market_data::{MarketDataMessage, PacketHeader};
 use wire::message::{Flat, GROUP_HEADER_LENGTH, Grouped, Message};
-use wire::{ChannelId, DecodeError, FeedSequence, Frame, FrameError, PacketCount, PacketFlags, TemplateId, Timestamp};
+use wire::{
+    ChannelId, DecodeError, FeedLevel, FeedSequence, Frame, FrameError, LeftOutCount, PacketCount, PacketFlags,
+    TemplateId, Timestamp,
+};
 
 /// Bytes of the longest packet: a UDP datagram on any path, with room for QUIC's own headers.
 pub const PACKET_BYTES_MAX: usize = 1_150;
 /// Behind the framing header and the block's length.
 const TEMPLATE_AT: usize = wire::frame::FRAMING_LENGTH + 2;
 const HEADER_LENGTH: usize = PacketHeader::FRAME_LENGTH;
+/// Of the packet's flags.
+const FLAGS_AT: usize = FRAME_HEADER_LENGTH + 26;
 
 /// An encoded packet. Its bytes are shared by all who get it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,8 +34,26 @@ pub struct Packet {
     pub first_sequence: FeedSequence,
     /// The number behind its last message.
     pub next_sequence: FeedSequence,
+    /// What is special about it.
+    pub flags: PacketFlags,
+    /// When it was made.
+    pub sent_at: Timestamp,
     /// The header and the messages.
     pub bytes: Bytes,
+}
+
+impl Packet {
+    /// Whether the last command goes on in the next packet.
+    pub const fn continues(&self) -> bool {
+        self.flags.0 & PacketFlags::EVENT_CONTINUES.0 != 0
+    }
+
+    /// The same, marked as sent before.
+    pub fn again(&self) -> Bytes {
+        let mut bytes = self.bytes.to_vec();
+        bytes[FLAGS_AT] |= PacketFlags::RETRANSMITTED.0;
+        bytes.into()
+    }
 }
 
 /// Why bytes are not what a feed sends.
@@ -44,6 +68,9 @@ pub enum PacketError {
     /// A packet or snapshot has other messages than it should have.
     #[error("a message is out of place")]
     OutOfPlace,
+    /// A snapshot's checksum is not that of its book.
+    #[error("a snapshot's checksum is not that of its book")]
+    Checksum,
     /// A packet has another count of messages than it says.
     #[error("a packet of {said} messages has {found}")]
     Count {
@@ -148,10 +175,62 @@ pub(crate) const fn entries_max<M: Grouped>() -> usize {
     (PACKET_BYTES_MAX - HEADER_LENGTH - grouped_length::<M>(0)) / entry
 }
 
+/// A packet's header and its messages, however many bytes they have.
+pub(crate) fn seal_long(
+    channel_id: ChannelId,
+    level: FeedLevel,
+    first_sequence: FeedSequence,
+    left_out: LeftOutCount,
+    flags: PacketFlags,
+    sent_at: Timestamp,
+    body: &Body,
+) -> Packet {
+    let header = PacketHeader {
+        channel_id,
+        first_sequence,
+        sending_time: sent_at,
+        message_count: PacketCount(body.count),
+        flags,
+        level: Some(level),
+        left_out,
+    };
+    let mut bytes = Vec::with_capacity(HEADER_LENGTH + body.messages.len());
+    append(&mut bytes, &header);
+    bytes.extend_from_slice(&body.messages);
+    let next_sequence = FeedSequence(first_sequence.0 + u64::from(body.count));
+    Packet { channel_id, first_sequence, next_sequence, flags, sent_at, bytes: bytes.into() }
+}
+
+/// Messages without a header.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Body {
+    messages: Vec<u8>,
+    count: u16,
+}
+
+impl Body {
+    /// Whether a frame of so many bytes still fits the packet.
+    pub(crate) fn has_room(&self, length: usize) -> bool {
+        self.messages.len() + length <= PACKET_BYTES_MAX - HEADER_LENGTH
+    }
+
+    /// Adds messages in their frames.
+    pub(crate) fn append(&mut self, messages: &[u8], count: u16) {
+        self.messages.extend_from_slice(messages);
+        self.count += count;
+    }
+
+    /// How many messages.
+    pub(crate) const fn count(&self) -> u16 {
+        self.count
+    }
+}
+
 /// Numbers the messages of one channel and packs them.
 #[derive(Debug)]
 pub(crate) struct Packer {
     channel_id: ChannelId,
+    level: FeedLevel,
     /// Of the next message.
     next: FeedSequence,
     /// Messages of the command that has not ended.
@@ -159,13 +238,6 @@ pub(crate) struct Packer {
     /// Whole commands, with room for more.
     commands: Body,
     full: Vec<Sealed>,
-}
-
-/// Messages without a header, and the room for it before them.
-#[derive(Debug, Clone, Default)]
-struct Body {
-    messages: Vec<u8>,
-    count: u16,
 }
 
 #[derive(Debug)]
@@ -176,9 +248,9 @@ struct Sealed {
 }
 
 impl Packer {
-    pub(crate) fn new(channel_id: ChannelId) -> Self {
+    pub(crate) fn new(channel_id: ChannelId, level: FeedLevel) -> Self {
         let (command, commands) = Default::default();
-        Self { channel_id, next: FeedSequence(1), command, commands, full: Vec::new() }
+        Self { channel_id, level, next: FeedSequence(1), command, commands, full: Vec::new() }
     }
 
     /// The number of the next message of a command that has not begun.
@@ -186,39 +258,47 @@ impl Packer {
         FeedSequence(self.next.0 + u64::from(self.commands.count))
     }
 
+    /// The number of the command's next message.
+    pub(crate) fn next_of_command(&self) -> FeedSequence {
+        FeedSequence(self.next_sequence().0 + u64::from(self.command.count))
+    }
+
     /// Adds one message, in its frame, to the command.
     ///
     /// A command that outgrows a packet is sent in parts, so that one of a million trades needs no memory for them all.
     pub(crate) fn message(&mut self, frame: &[u8]) {
-        if self.command.messages.len() + frame.len() > PACKET_BYTES_MAX - HEADER_LENGTH {
+        if !self.command.has_room(frame.len()) {
             self.seal_commands();
             let part = core::mem::take(&mut self.command);
             self.seal(part, PacketFlags::EVENT_CONTINUES);
         }
-        self.command.messages.extend_from_slice(frame);
-        self.command.count += 1;
+        self.command.append(frame, 1);
     }
 
     /// The command is whole.
     pub(crate) fn end_of_command(&mut self) {
-        let command = core::mem::take(&mut self.command);
-        if self.commands.messages.len() + command.messages.len() > PACKET_BYTES_MAX - HEADER_LENGTH {
+        if !self.commands.has_room(self.command.messages.len()) {
             self.seal_commands();
         }
-        self.commands.messages.extend_from_slice(&command.messages);
-        self.commands.count += command.count;
+        self.commands.append(&self.command.messages, self.command.count);
+        self.command.messages.clear();
+        self.command.count = 0;
     }
 
-    /// Packets with everything up to the last whole command, and the parts of the next one that fill packets.
-    pub(crate) fn packets(&mut self, now: Timestamp) -> impl Iterator<Item = Packet> + use<> {
+    /// Appends packets with everything up to the last whole command, and the parts of the next one that fill packets.
+    pub(crate) fn packets(&mut self, now: Timestamp, packets: &mut Vec<Packet>) {
         self.seal_commands();
-        let channel_id = self.channel_id;
-        core::mem::take(&mut self.full).into_iter().map(move |sealed| sealed.packet(channel_id, now))
+        let (channel_id, level) = (self.channel_id, self.level);
+        packets.extend(self.full.drain(..).map(|Sealed { first, flags, body }| {
+            let packet = seal_long(channel_id, level, first, LeftOutCount(0), flags, now, &body);
+            assert!(packet.bytes.len() <= PACKET_BYTES_MAX, "a message longer than a packet");
+            packet
+        }));
     }
 
     fn seal_commands(&mut self) {
-        let commands = core::mem::take(&mut self.commands);
-        if commands.count > 0 {
+        if self.commands.count > 0 {
+            let commands = core::mem::take(&mut self.commands);
             self.seal(commands, PacketFlags::NONE);
         }
     }
@@ -227,18 +307,5 @@ impl Packer {
         let first = self.next;
         self.next.0 += u64::from(body.count);
         self.full.push(Sealed { first, flags, body });
-    }
-}
-
-impl Sealed {
-    fn packet(self, channel_id: ChannelId, sending_time: Timestamp) -> Packet {
-        let Self { first: first_sequence, flags, body } = self;
-        let message_count = PacketCount(body.count);
-        let mut bytes = Vec::with_capacity(HEADER_LENGTH + body.messages.len());
-        append(&mut bytes, &PacketHeader { channel_id, first_sequence, sending_time, message_count, flags });
-        bytes.extend_from_slice(&body.messages);
-        assert!(bytes.len() <= PACKET_BYTES_MAX, "a message longer than a packet");
-        let next_sequence = FeedSequence(first_sequence.0 + u64::from(body.count));
-        Packet { channel_id, first_sequence, next_sequence, bytes: bytes.into() }
     }
 }

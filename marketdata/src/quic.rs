@@ -1,57 +1,71 @@
 //! The publisher: a feed over QUIC.
 //!
 //! ```text
-//!   EventReader ──► market-data-feed ──► desk ──► market-data-quic ──► subscriber: control    one bidirectional stream
-//!     gating         Feed: encodes        bounded   one endpoint, one             snapshots  a stream each, behind live
-//!                    once for all                   current-thread runtime        live       a stream per group
+//!   EventReader ──► market-data-feed ──► desk ──► market-data-quic-0 ──► subscriber: control    one bidirectional stream
+//!     gating         Feed: encodes        │        one endpoint, one               snapshots  a stream each, behind live
+//!                    once for all         │        current-thread runtime          live       a stream per group
+//!                                         │                                        again      a stream an answer
+//!                                         └─────► market-data-quic-1 ...           datagrams  if asked for
 //! ```
 //!
 //! The feed has a gating reader of its own. A lappable one would need a book from elsewhere after each lap, and nobody
-//! but the core's thread has one. A gating reader may not wait for outsiders, so two threads share the work: the one
-//! that reads never waits for the one that serves. A ring's bell parks a thread and so does the network's poll; one
-//! thread could sleep in but one of them. Should a reader be lapped all the same, all subscribers are closed and told.
+//! but the core's thread has one. A gating reader may not wait for outsiders, so threads share the work: the one that
+//! reads never waits for those that serve. A ring's bell parks a thread and so does the network's poll; one thread could
+//! sleep in but one of them. Should a reader be lapped all the same, all subscribers are closed and told.
+//!
+//! Several threads share one port; the system gives each connection to one of them, by its addresses. A connection cannot
+//! then move to another address, as its packets would come to another thread.
 //!
 //! A subscriber that reads too slowly loses its backlog, is told what it missed, and gets new snapshots; if the backlog
 //! is full again before those are written, it is closed. Nobody else notices: each has a backlog and tasks of its own.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use bytes::Bytes;
-use engine::InstrumentId;
 use quinn::crypto::rustls::QuicServerConfig;
-use quinn::{Connection, Endpoint, Incoming, RecvStream, SendStream, TransportConfig, VarInt, WriteError};
+use quinn::{
+    Connection, Endpoint, EndpointConfig, Incoming, RecvStream, SendStream, TransportConfig, VarInt, WriteError,
+};
 use ring::EventReader;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
 use tokio::sync::Notify;
 use tokio::task::{LocalSet, spawn_local};
-use wire::market_data::{
-    MarketDataMessage, PacketRetransmitRequest, SnapshotRequest, Subscribe, SubscribeAck, SubscribeReject,
-};
-use wire::{
-    Block, ChannelId, DeliveryMode, FeedLevel, FeedSequence, FrameDecoder, GapCause, RequestId, SecurityId,
-    SubscribeRejectReason, SubscriptionRequestType,
-};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use wire::FrameDecoder;
+use wire::market_data::MarketDataMessage;
 
+use crate::crowd::{Crowd, Presence};
 pub use crate::desk::Clock;
-use crate::desk::{Desk, Output, SubscriberId, Want};
-use crate::feed::{Feed, channel_of};
+use crate::desk::{Desk, Seat, SubscriberId};
+use crate::door::Door;
+use crate::feed::Feed;
 pub use crate::outbox::CloseReason;
-use crate::outbox::{Asked, Outbox, Outcome};
-use crate::packet::Packet;
+use crate::outbox::Outbox;
+use crate::packet::PACKET_BYTES_MAX;
+use crate::room::{Datagrams, Effect, Newcomer, Room};
 
 /// What both sides say that they speak.
 pub const ALPN: &[u8] = b"rialto-md/1";
 /// Bytes of the longest request: a Subscribe with two thousand instruments.
 const REQUEST_BYTES_MAX: usize = 16_384;
+/// QUIC's default.
+const LIVE_PRIORITY: i32 = 0;
 /// Snapshots go behind live packets.
 const SNAPSHOT_PRIORITY: i32 = -1;
+/// How long a newcomer may take to open its control lane.
+const OPENS_WITHIN: Duration = Duration::from_secs(10);
+/// How often it is looked who waits for too long, and the last datagrams' numbers are told.
+const TICK: Duration = Duration::from_millis(250);
+/// After so many ticks, the numbers of all channels that are sent in datagrams are told.
+const TICKS_TO_ALL: u64 = 20;
 
 /// Who the venue is.
 #[derive(Debug)]
@@ -68,10 +82,18 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Who it is.
     pub identity: Identity,
+    /// Who signs certificates that a subscriber may show; none: nobody's are taken.
+    pub client_roots: Option<Arc<rustls::RootCertStore>>,
     /// The venue's clock, for the sending time of packets.
     pub clock: Clock,
+    /// Who may see what.
+    pub door: Arc<dyn Door>,
     /// How much it does for whom.
     pub limits: Limits,
+    /// Threads that serve subscribers.
+    pub threads: usize,
+    /// Seats for others that serve the same feed.
+    pub seats: usize,
 }
 
 /// Bounds of a publisher.
@@ -79,10 +101,18 @@ pub struct Config {
 pub struct Limits {
     /// Connections at the same time; more are refused.
     pub subscribers_max: usize,
+    /// Connections from one address; more are refused.
+    pub connections_per_address: usize,
+    /// Connections of one key; more are closed.
+    pub connections_per_key: usize,
+    /// Channels of one connection; more are refused.
+    pub channels_max: usize,
     /// From so many connections on, a newcomer has to prove its address first.
     pub validate_addresses_above: usize,
     /// Bytes of packets that may wait for one subscriber.
     pub backlog_bytes_max: usize,
+    /// How long a packet may wait for one subscriber.
+    pub backlog_age_max: Duration,
     /// Bytes of one subscriber that the transport keeps: sent and not acknowledged, or not sent yet.
     pub send_window_bytes: u64,
     /// Bytes of packets on one stream, so that a loss holds up no more than those.
@@ -96,8 +126,12 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             subscribers_max: 1_024,
+            connections_per_address: 1_024,
+            connections_per_key: 64,
+            channels_max: 16_384,
             validate_addresses_above: 64,
             backlog_bytes_max: 1 << 20,
+            backlog_age_max: Duration::from_secs(10),
             send_window_bytes: 1 << 20,
             group_bytes_max: 16 << 10,
             idle_timeout: Duration::from_secs(30),
@@ -109,7 +143,9 @@ impl Default for Limits {
 pub struct Publisher {
     local_addr: SocketAddr,
     desk: Arc<Desk>,
-    threads: [JoinHandle<()>; 2],
+    seats: Vec<Seat>,
+    crowd: Arc<Crowd>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl Publisher {
@@ -119,31 +155,55 @@ impl Publisher {
     ///
     /// # Errors
     /// If the address is taken, the certificate does not fit its key, or a thread cannot be started.
+    ///
+    /// # Panics
+    /// Without a thread.
     pub fn start(config: Config, events: EventReader, feed: Feed) -> io::Result<Self> {
-        let Config { listen, identity, clock, limits } = config;
-        let server = server_config(identity, &limits)?;
-        let socket = std::net::UdpSocket::bind(listen)?;
-        let local_addr = socket.local_addr()?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let endpoint = {
-            let _entered = runtime.enter();
-            Endpoint::new(Default::default(), Some(server), socket, Arc::new(quinn::TokioRuntime))?
-        };
-        let desk = Arc::new(Desk::new(feed));
-        let (following, serving) = (Arc::clone(&desk), Arc::clone(&desk));
-        let network = Builder::new()
-            .name("market-data-quic".to_owned())
-            .spawn(move || LocalSet::new().block_on(&runtime, serve(endpoint, serving, limits)))?;
+        let Config { listen, identity, client_roots, clock, door, limits, threads, seats } = config;
+        assert!(threads > 0, "a publisher needs a thread");
+        let server = server_config(identity, client_roots, &limits, threads)?;
+        let sockets = bind(listen, threads)?;
+        let local_addr = sockets[0].local_addr()?;
+        let crowd = Arc::new(Crowd::new(&limits));
+        let desk = Desk::new(feed, threads + seats, door);
+        let mut places = desk.seats();
+        let others = places.split_off(threads);
+        let mut running = Vec::new();
+        for (number, (socket, seat)) in sockets.into_iter().zip(places).enumerate() {
+            let (server, clock, crowd) = (server.clone(), Arc::clone(&clock), Arc::clone(&crowd));
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let endpoint = {
+                let _entered = runtime.enter();
+                Endpoint::new(EndpointConfig::default(), Some(server), socket, Arc::new(quinn::TokioRuntime))?
+            };
+            let thread = Builder::new()
+                .name(format!("market-data-quic-{number}"))
+                .spawn(move || LocalSet::new().block_on(&runtime, serve(endpoint, seat, clock, limits, crowd)))
+                .inspect_err(|_| desk.stop())?;
+            running.push(thread);
+        }
+        let following = Arc::clone(&desk);
         let feed = Builder::new()
             .name("market-data-feed".to_owned())
             .spawn(move || following.follow(events, &clock))
             .inspect_err(|_| desk.stop())?;
-        Ok(Self { local_addr, desk, threads: [feed, network] })
+        running.push(feed);
+        Ok(Self { local_addr, desk, seats: others, crowd, threads: running })
     }
 
     /// Where it listens.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
+    }
+
+    /// The seats for others that were asked for; later calls give none.
+    pub fn take_seats(&mut self) -> Vec<Seat> {
+        core::mem::take(&mut self.seats)
+    }
+
+    /// Who is there, and who was.
+    pub fn crowd(&self) -> &Arc<Crowd> {
+        &self.crowd
     }
 
     /// Closes every connection and ends. After the venue has ended, a publisher serves its last books until this.
@@ -163,15 +223,42 @@ pub fn loopback() -> SocketAddr {
     (Ipv4Addr::LOCALHOST, 0).into()
 }
 
-fn server_config(identity: Identity, limits: &Limits) -> io::Result<quinn::ServerConfig> {
+/// As many sockets as there are threads, on one port.
+fn bind(listen: SocketAddr, threads: usize) -> io::Result<Vec<UdpSocket>> {
+    if threads == 1 {
+        return Ok(vec![UdpSocket::bind(listen)?]);
+    }
+    let mut sockets: Vec<UdpSocket> = Vec::new();
+    for _ in 0..threads {
+        // The first one's port, if the system chose it.
+        let address = sockets.first().map_or(Ok(listen), UdpSocket::local_addr)?;
+        let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::DGRAM, None)?;
+        socket.set_reuse_port(true)?;
+        socket.bind(&address.into())?;
+        sockets.push(socket.into());
+    }
+    Ok(sockets)
+}
+
+fn server_config(
+    identity: Identity,
+    client_roots: Option<Arc<rustls::RootCertStore>>,
+    limits: &Limits,
+    threads: usize,
+) -> io::Result<quinn::ServerConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     // Early data can be replayed; the default, none, is kept.
-    let mut tls = rustls::ServerConfig::builder_with_provider(provider)
+    let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&[&rustls::version::TLS13])
-        .map_err(io::Error::other)?
-        .with_no_client_auth()
-        .with_single_cert(identity.certificates, identity.key)
         .map_err(io::Error::other)?;
+    let builder = match client_roots {
+        Some(roots) => {
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider).allow_unauthenticated();
+            builder.with_client_cert_verifier(verifier.build().map_err(io::Error::other)?)
+        }
+        None => builder.with_no_client_auth(),
+    };
+    let mut tls = builder.with_single_cert(identity.certificates, identity.key).map_err(io::Error::other)?;
     tls.alpn_protocols = vec![ALPN.to_vec()];
     let mut config =
         quinn::ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(tls).map_err(io::Error::other)?));
@@ -181,53 +268,42 @@ fn server_config(identity: Identity, limits: &Limits) -> io::Result<quinn::Serve
         .max_concurrent_uni_streams(0_u8.into())
         .send_window(limits.send_window_bytes)
         .send_fairness(false)
+        .datagram_receive_buffer_size(None)
+        .datagram_send_buffer_size(limits.backlog_bytes_max)
         .max_idle_timeout(Some(limits.idle_timeout.try_into().map_err(io::Error::other)?));
-    config.transport_config(Arc::new(transport));
+    config.transport_config(Arc::new(transport)).migration(threads == 1);
     Ok(config)
 }
 
-/// What the tasks of the network's thread share.
+/// What the tasks of one thread share.
 struct Network {
-    desk: Arc<Desk>,
+    seat: Seat,
+    clock: Clock,
     limits: Limits,
-    peers: RefCell<BTreeMap<SubscriberId, Rc<Peer>>>,
-    books: Cell<Books>,
+    crowd: Arc<Crowd>,
+    room: RefCell<Room>,
+    links: RefCell<BTreeMap<SubscriberId, Rc<Link>>>,
 }
 
-/// Whether the feed's books can be served.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Books {
-    #[default]
-    Valid,
-    /// The reader was lapped.
-    Void,
-}
-
-struct Peer {
-    id: SubscriberId,
+/// The way to one subscriber.
+struct Link {
     connection: Connection,
-    outbox: RefCell<Outbox>,
-    /// Sees every instrument that is listed, on this level.
-    everything: RefCell<BTreeMap<u8, (FeedLevel, RequestId)>>,
     live: Notify,
     snapshots: Notify,
     control: Notify,
 }
 
-async fn serve(endpoint: Endpoint, desk: Arc<Desk>, limits: Limits) {
-    let network = Rc::new(Network { desk, limits, peers: RefCell::default(), books: Cell::default() });
-    let accepting = spawn_local(accept(endpoint.clone(), Rc::clone(&network)));
-    while !network.desk.is_stopped() {
-        network.desk.take().into_iter().for_each(|output| network.route(output));
-        network.desk.bell.notified().await;
+async fn serve(endpoint: Endpoint, seat: Seat, clock: Clock, limits: Limits, crowd: Arc<Crowd>) {
+    let (room, links) = (RefCell::new(Room::new(limits)), RefCell::default());
+    let network = Rc::new(Network { seat, clock, limits, crowd, room, links });
+    let tasks =
+        [spawn_local(accept(endpoint.clone(), Rc::clone(&network))), spawn_local(look_after(Rc::clone(&network)))];
+    while let Some(outputs) = network.seat.outputs().await {
+        network.in_room(|room| outputs.into_iter().for_each(|output| room.route(output, &**network.seat.door())));
     }
-    accepting.abort();
+    tasks.iter().for_each(|task| task.abort());
     endpoint.close(code(CloseReason::Stopped), CloseReason::Stopped.text().as_bytes());
     endpoint.wait_idle().await;
-}
-
-fn close(connection: &Connection, reason: CloseReason) {
-    connection.close(code(reason), reason.text().as_bytes());
 }
 
 fn code(reason: CloseReason) -> VarInt {
@@ -237,54 +313,74 @@ fn code(reason: CloseReason) -> VarInt {
 async fn accept(endpoint: Endpoint, network: Rc<Network>) {
     let mut number = 0;
     while let Some(incoming) = endpoint.accept().await {
-        let open = endpoint.open_connections();
-        if open > network.limits.validate_addresses_above
+        if endpoint.open_connections() > network.limits.validate_addresses_above
             && incoming.may_retry()
             && !incoming.remote_address_validated()
         {
             // It may retry, so that this cannot fail.
             drop(incoming.retry());
-        } else if open > network.limits.subscribers_max {
-            incoming.refuse();
-        } else {
-            number += 1;
-            spawn_local(attend(Rc::clone(&network), SubscriberId(number), incoming));
+            continue;
+        }
+        match network.crowd.enter(incoming.remote_address().ip()) {
+            Some(presence) => {
+                number += 1;
+                spawn_local(attend(Rc::clone(&network), SubscriberId(number), incoming, presence));
+            }
+            None => incoming.refuse(),
         }
     }
 }
 
+/// Looks who waits for too long, and tells the numbers of datagrams that may have been lost.
+async fn look_after(network: Rc<Network>) {
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let age_max = u64::try_from(network.limits.backlog_age_max.as_nanos()).unwrap_or(u64::MAX);
+    for tick in 0_u64.. {
+        ticks.tick().await;
+        let now = (network.clock)();
+        let since = wire::Timestamp(now.0.saturating_sub(age_max));
+        network.in_room(|room| room.look_after(now, since, tick % TICKS_TO_ALL == 0));
+    }
+}
+
 /// One subscriber, from its handshake to its end.
-async fn attend(network: Rc<Network>, id: SubscriberId, incoming: Incoming) {
+async fn attend(network: Rc<Network>, id: SubscriberId, incoming: Incoming, presence: Presence) {
     // A peer that goes away is not an error of ours, here and below: its connection ends.
     let Ok(connection) = incoming.await else { return };
-    if network.books.get() == Books::Void {
-        return close(&connection, CloseReason::FeedLost);
+    let newcomer = match network.admit(&connection, presence) {
+        Ok(newcomer) => newcomer,
+        Err(reason) => return network.close(&connection, reason),
+    };
+    let Ok(Ok((answers, requests))) = timeout(OPENS_WITHIN, connection.accept_bi()).await else {
+        return network.close(&connection, CloseReason::NotLetIn);
+    };
+    if let Err(reason) = network.room.borrow_mut().enter(id, newcomer) {
+        return network.close(&connection, reason);
     }
-    let Ok((answers, requests)) = connection.accept_bi().await else { return };
-    let peer = Rc::new(Peer {
-        id,
-        connection,
-        outbox: RefCell::new(Outbox::new(network.limits.backlog_bytes_max)),
-        everything: RefCell::default(),
-        live: Notify::new(),
-        snapshots: Notify::new(),
-        control: Notify::new(),
-    });
-    network.desk.join();
-    network.peers.borrow_mut().insert(id, Rc::clone(&peer));
+    let link = Link { connection, live: Notify::new(), snapshots: Notify::new(), control: Notify::new() };
+    let link = Rc::new(link);
+    network.links.borrow_mut().insert(id, Rc::clone(&link));
     let tasks = [
-        spawn_local(read_requests(Rc::clone(&network), Rc::clone(&peer), requests)),
-        spawn_local(write_control(Rc::clone(&peer), answers)),
-        spawn_local(write_snapshots(Rc::clone(&network), Rc::clone(&peer))),
-        spawn_local(write_live(Rc::clone(&peer), network.limits.group_bytes_max)),
+        spawn_local(read_requests(Rc::clone(&network), id, Rc::clone(&link), requests)),
+        spawn_local(write_control(Rc::clone(&network), id, Rc::clone(&link), answers)),
+        spawn_local(write_snapshots(Rc::clone(&network), id, Rc::clone(&link))),
+        spawn_local(write_live(Rc::clone(&network), id, Rc::clone(&link))),
     ];
-    peer.connection.closed().await;
-    network.peers.borrow_mut().remove(&id);
-    network.desk.leave();
+    link.connection.closed().await;
+    network.links.borrow_mut().remove(&id);
+    network.in_room(|room| room.leave(id));
     tasks.iter().for_each(|task| task.abort());
 }
 
-async fn read_requests(network: Rc<Network>, peer: Rc<Peer>, mut requests: RecvStream) {
+/// The certificate that the subscriber showed, in DER.
+fn certificate_of(connection: &Connection) -> Option<Vec<u8>> {
+    let identity = connection.peer_identity()?;
+    let certificates = identity.downcast::<Vec<CertificateDer<'static>>>().ok()?;
+    Some(certificates.first()?.to_vec())
+}
+
+async fn read_requests(network: Rc<Network>, id: SubscriberId, link: Rc<Link>, mut requests: RecvStream) {
     let mut decoder = Box::new(FrameDecoder::<REQUEST_BYTES_MAX>::new());
     loop {
         let Ok(Some(count)) = requests.read(decoder.vacant()).await else { return };
@@ -292,21 +388,20 @@ async fn read_requests(network: Rc<Network>, peer: Rc<Peer>, mut requests: RecvS
         loop {
             let message = match decoder.next_frame() {
                 Ok(None) => break,
-                Ok(Some(frame)) => MarketDataMessage::try_from(frame).ok(),
-                Err(_) => None,
+                Ok(Some(frame)) => MarketDataMessage::try_from(frame).map_err(|_| CloseReason::Malformed),
+                Err(_) => Err(CloseReason::Malformed),
             };
-            if message.and_then(|message| network.request(&peer, message)).is_none() {
-                return peer.close(CloseReason::Malformed);
+            if let Err(reason) = message.and_then(|message| network.request(id, message)) {
+                return network.close(&link.connection, reason);
             }
         }
     }
 }
 
-async fn write_control(peer: Rc<Peer>, mut stream: SendStream) {
+async fn write_control(network: Rc<Network>, id: SubscriberId, link: Rc<Link>, mut stream: SendStream) {
     loop {
-        let next = peer.outbox.borrow_mut().next_control();
-        let Some(message) = next else {
-            peer.control.notified().await;
+        let Some(message) = network.from_outbox(id, Outbox::next_control) else {
+            link.control.notified().await;
             continue;
         };
         if stream.write_chunk(message).await.is_err() {
@@ -315,219 +410,120 @@ async fn write_control(peer: Rc<Peer>, mut stream: SendStream) {
     }
 }
 
-async fn write_snapshots(network: Rc<Network>, peer: Rc<Peer>) {
+async fn write_snapshots(network: Rc<Network>, id: SubscriberId, link: Rc<Link>) {
     loop {
-        let next = peer.outbox.borrow_mut().next_snapshot();
-        let Some(snapshot) = next else {
-            peer.snapshots.notified().await;
+        let Some(snapshot) = network.from_outbox(id, Outbox::next_snapshot) else {
+            link.snapshots.notified().await;
             continue;
         };
-        let bytes = snapshot.bytes.len();
-        if write_snapshot(&peer.connection, snapshot.bytes).await.is_err() {
+        let bytes = snapshot.length();
+        if write_stream(&link.connection, SNAPSHOT_PRIORITY, &mut [snapshot.head, snapshot.body]).await.is_err() {
             return;
         }
-        peer.outbox.borrow_mut().written(snapshot.channel_id, bytes);
-        network.ask(&peer);
+        network.in_room(|room| room.written(id, snapshot.channel_id, bytes));
     }
 }
 
-async fn write_snapshot(connection: &Connection, bytes: Bytes) -> Result<(), WriteError> {
+async fn write_live(network: Rc<Network>, id: SubscriberId, link: Rc<Link>) {
+    let bytes_max = network.limits.group_bytes_max;
+    let next_group = |outbox: &mut Outbox| Some(outbox.next_group(bytes_max)).filter(|group| !group.is_empty());
+    loop {
+        let Some(mut group) = network.from_outbox(id, next_group) else {
+            link.live.notified().await;
+            continue;
+        };
+        if write_stream(&link.connection, LIVE_PRIORITY, &mut group).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Sends packets again.
+async fn repeat(network: Rc<Network>, id: SubscriberId, link: Rc<Link>, mut packets: Vec<Bytes>) {
+    // A connection that has ended needs nothing again.
+    let _ = write_stream(&link.connection, LIVE_PRIORITY, &mut packets).await;
+    network.room.borrow_mut().repeated(id);
+}
+
+async fn write_stream(connection: &Connection, priority: i32, chunks: &mut [Bytes]) -> Result<(), WriteError> {
     let mut stream = connection.open_uni().await?;
-    stream.set_priority(SNAPSHOT_PRIORITY)?;
-    stream.write_chunk(bytes).await?;
+    if priority != LIVE_PRIORITY {
+        stream.set_priority(priority)?;
+    }
+    stream.write_all_chunks(chunks).await?;
     stream.finish()?;
     Ok(())
 }
 
-async fn write_live(peer: Rc<Peer>, group_bytes_max: usize) {
-    loop {
-        let mut group: Vec<Bytes> = peer.outbox.borrow_mut().next_group(group_bytes_max);
-        if group.is_empty() {
-            peer.live.notified().await;
-            continue;
-        }
-        let Ok(mut stream) = peer.connection.open_uni().await else { return };
-        if stream.write_all_chunks(&mut group).await.is_err() || stream.finish().is_err() {
-            return;
-        }
-    }
-}
-
 impl Network {
-    fn route(&self, output: Output) {
-        match output {
-            Output::Packet(packet) => self.each(|peer| self.packet(peer, &packet)),
-            Output::Listed(book) => self.each(|peer| self.listed(peer, book)),
-            Output::Lost => self.each(|peer| {
-                let outcome = peer.outbox.borrow_mut().missed(GapCause::Upstream);
-                self.act(peer, outcome);
-            }),
-            Output::Void => {
-                self.books.set(Books::Void);
-                self.each(|peer| peer.close(CloseReason::FeedLost));
-            }
-            Output::Answer(want, snapshot) => {
-                let Some(peer) = self.peers.borrow().get(&want.subscriber).cloned() else { return };
-                match snapshot {
-                    Some(snapshot) => peer.outbox.borrow_mut().snapshot(snapshot),
-                    None => peer.refuse_book(want),
+    /// Who comes, if it may.
+    fn admit(&self, connection: &Connection, mut presence: Presence) -> Result<Newcomer, CloseReason> {
+        let address = connection.remote_address().ip();
+        let takes_datagrams = connection.max_datagram_size().is_some_and(|bytes| bytes >= PACKET_BYTES_MAX);
+        let datagrams = if takes_datagrams { Datagrams::Taken } else { Datagrams::NotTaken };
+        let (key, entitlement) = match certificate_of(connection) {
+            Some(certificate) => {
+                let admitted = self.seat.door().certificate(&certificate, address);
+                let (key, entitlement) = admitted.map_err(|_| CloseReason::NotLetIn)?;
+                if !presence.identify(key) {
+                    return Err(CloseReason::TooManyConnections);
                 }
-                self.ask(&peer);
-                peer.wake();
+                (Some(key), Some(entitlement))
             }
-        }
-    }
-
-    fn each(&self, act: impl FnMut(&Rc<Peer>)) {
-        self.peers.borrow().values().for_each(act);
-    }
-
-    fn packet(&self, peer: &Rc<Peer>, packet: &Packet) {
-        let outcome = peer.outbox.borrow_mut().packet(packet);
-        self.act(peer, outcome);
-        peer.live.notify_one();
-    }
-
-    fn act(&self, peer: &Rc<Peer>, outcome: Outcome) {
-        match outcome {
-            Outcome::Kept => {}
-            Outcome::Missed => self.ask(peer),
-            Outcome::Close(reason) => peer.close(reason),
-        }
-    }
-
-    /// Asks the desk for the snapshots whose turn it is.
-    fn ask(&self, peer: &Peer) {
-        let mut outbox = peer.outbox.borrow_mut();
-        let wants: Vec<Want> = core::iter::from_fn(|| outbox.next_want())
-            .filter_map(|(channel_id, request_id)| peer.want(channel_id, request_id))
-            .collect();
-        if !wants.is_empty() {
-            self.desk.want(wants);
-        }
-    }
-
-    fn listed(&self, peer: &Rc<Peer>, book: InstrumentId) {
-        for &(level, request_id) in peer.everything.borrow().values() {
-            if let Some(channel_id) = channel_of(book, level) {
-                // A book that was listed while everything was being subscribed may have begun with the others.
-                let _ = peer.outbox.borrow_mut().join(channel_id, request_id);
-            }
-        }
-        self.ask(peer);
-    }
-
-    /// Does what a subscriber asks for; `None` if that is no request.
-    fn request(&self, peer: &Rc<Peer>, message: MarketDataMessage<'_>) -> Option<()> {
-        match message {
-            MarketDataMessage::Subscribe(request, instruments) => {
-                let books = instruments.map(|entry| Some(entry.ok()?.security_id)).collect::<Option<Vec<_>>>()?;
-                self.subscribe(peer, &request, &books);
-            }
-            MarketDataMessage::SnapshotRequest(request) => peer.snapshot(&request),
-            MarketDataMessage::PacketRetransmitRequest(PacketRetransmitRequest { request_id, .. }) => {
-                peer.refuse(request_id, None, SubscribeRejectReason::TooOld);
-            }
-            _ => return None,
-        }
-        self.ask(peer);
-        peer.wake();
-        Some(())
-    }
-
-    fn subscribe(&self, peer: &Rc<Peer>, request: &Subscribe, books: &[SecurityId]) {
-        let &Subscribe { request_id, level, mode, request, .. } = request;
-        if channel_of(InstrumentId(0), level).is_none() {
-            return peer.refuse(request_id, None, SubscribeRejectReason::UnsupportedLevel);
-        }
-        match (request, mode) {
-            (SubscriptionRequestType::Subscribe, DeliveryMode::Live) => self.begin(peer, request_id, level, books),
-            (SubscriptionRequestType::Unsubscribe, _) => peer.end(request_id, level, books),
-            _ => peer.refuse(request_id, None, SubscribeRejectReason::UnsupportedMode),
-        }
-    }
-
-    fn begin(&self, peer: &Rc<Peer>, request_id: RequestId, level: FeedLevel, books: &[SecurityId]) {
-        if books.is_empty() {
-            peer.everything.borrow_mut().insert(level as u8, (level, request_id));
-            let listed = self.desk.instruments();
-            listed.into_iter().for_each(|book| peer.join(book, level, request_id));
-        }
-        for &security_id in books {
-            match InstrumentId::try_from(security_id) {
-                Ok(book) => peer.join(book, level, request_id),
-                Err(_) => peer.refuse(request_id, Some(security_id), SubscribeRejectReason::UnknownInstrument),
-            }
-        }
-    }
-}
-
-impl Peer {
-    fn join(&self, book: InstrumentId, level: FeedLevel, request_id: RequestId) {
-        let Some(channel_id) = channel_of(book, level) else { return };
-        let joined = self.outbox.borrow_mut().join(channel_id, request_id);
-        if joined.is_err() {
-            self.refuse(request_id, Some(book.into()), SubscribeRejectReason::DuplicateRequest);
-        }
-    }
-
-    fn snapshot(&self, request: &SnapshotRequest) {
-        let &SnapshotRequest { request_id, security_id, level } = request;
-        let channel_id = InstrumentId::try_from(security_id).ok().and_then(|book| channel_of(book, level));
-        let asked =
-            channel_id.map_or(Asked::Unknown, |channel_id| self.outbox.borrow_mut().ask(channel_id, request_id));
-        match asked {
-            Asked::Granted => {}
-            Asked::Busy => self.refuse(request_id, Some(security_id), SubscribeRejectReason::Busy),
-            Asked::Unknown => self.refuse(request_id, Some(security_id), SubscribeRejectReason::UnknownChannel),
-        }
-    }
-
-    fn want(&self, channel_id: ChannelId, request_id: Option<RequestId>) -> Option<Want> {
-        let (book, level) = crate::feed::channel_parts(channel_id)?;
-        Some(Want { subscriber: self.id, book, level, request_id })
-    }
-
-    fn end(&self, request_id: RequestId, level: FeedLevel, books: &[SecurityId]) {
-        let ours = |channel_id: &ChannelId| {
-            crate::feed::channel_parts(*channel_id)
-                .is_some_and(|(book, of)| of == level && (books.is_empty() || books.contains(&book.into())))
+            None => (None, self.seat.door().anonymous(address)),
         };
-        if books.is_empty() {
-            self.everything.borrow_mut().remove(&(level as u8));
+        Ok(Newcomer { address, entitlement, key, datagrams, presence })
+    }
+
+    fn request(self: &Rc<Self>, id: SubscriberId, message: MarketDataMessage<'_>) -> Result<(), CloseReason> {
+        self.in_room(|room| room.request(id, message, &**self.seat.door(), || self.seat.instruments()))
+    }
+
+    fn from_outbox<T>(&self, id: SubscriberId, take: impl FnOnce(&mut Outbox) -> Option<T>) -> Option<T> {
+        self.room.borrow_mut().outbox(id).and_then(take)
+    }
+
+    /// Does something in the room, and what follows from it.
+    fn in_room<T>(self: &Rc<Self>, act: impl FnOnce(&mut Room) -> T) -> T {
+        let (outcome, effects) = {
+            let mut room = self.room.borrow_mut();
+            (act(&mut room), room.take_effects())
+        };
+        let mut wants = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::Wake(id) => self.with_link(id, |link| {
+                    link.control.notify_one();
+                    link.snapshots.notify_one();
+                    link.live.notify_one();
+                }),
+                // One that cannot be sent is lost like any other, and asked for again.
+                Effect::Datagram(id, bytes) => self.with_link(id, |link| drop(link.connection.send_datagram(bytes))),
+                Effect::Again(id, packets) => self.with_link(id, |link| {
+                    spawn_local(repeat(Rc::clone(self), id, Rc::clone(link), packets));
+                }),
+                Effect::Close(id, reason) => self.with_link(id, |link| self.close(&link.connection, reason)),
+                Effect::Want(want) => wants.push(want),
+                Effect::Unheard(channel_id) => self.seat.leave(channel_id),
+            }
         }
-        let mut outbox = self.outbox.borrow_mut();
-        let channels: Vec<ChannelId> = outbox.channels().filter(ours).collect();
-        for channel_id in channels {
-            let next_sequence = outbox.leave(channel_id).unwrap_or(FeedSequence(0));
-            outbox.control(&SubscribeAck { request_id, channel_id, next_sequence });
+        if !wants.is_empty() {
+            self.seat.want(wants);
+        }
+        outcome
+    }
+
+    fn with_link(&self, id: SubscriberId, act: impl FnOnce(&Rc<Link>)) {
+        if let Some(link) = self.links.borrow().get(&id) {
+            act(link);
         }
     }
 
-    fn refuse_book(&self, Want { book, level, request_id, .. }: Want) {
-        if let Some(channel_id) = channel_of(book, level) {
-            self.outbox.borrow_mut().no_book(channel_id);
+    fn close(&self, connection: &Connection, reason: CloseReason) {
+        // Closing what is closed has no effect, and is not counted.
+        if connection.close_reason().is_none() {
+            self.crowd.close(reason);
+            connection.close(code(reason), reason.text().as_bytes());
         }
-        if let Some(request_id) = request_id {
-            self.refuse(request_id, Some(book.into()), SubscribeRejectReason::UnknownInstrument);
-        }
-    }
-
-    fn refuse(&self, request_id: RequestId, security_id: Option<SecurityId>, reason: SubscribeRejectReason) {
-        let reject = SubscribeReject { request_id, security_id, reason, ..SubscribeReject::BLANK };
-        self.outbox.borrow_mut().control(&reject);
-    }
-
-    fn wake(&self) {
-        if self.outbox.borrow().is_flooded() {
-            self.close(CloseReason::TooSlow);
-        }
-        self.control.notify_one();
-        self.snapshots.notify_one();
-        self.live.notify_one();
-    }
-
-    fn close(&self, reason: CloseReason) {
-        close(&self.connection, reason);
     }
 }

@@ -33,6 +33,16 @@ impl Scale {
         wire::Quantity(mantissa(quantity.0, self.lot))
     }
 
+    /// A sum of ticks times lots, as one of price mantissas times quantity mantissas.
+    pub fn notional(&self, sum: u128) -> u128 {
+        sum.saturating_mul(u128::from(self.tick)).saturating_mul(u128::from(self.lot))
+    }
+
+    /// A sum of lots that may be more than one order has.
+    pub fn volume(&self, sum: u128) -> wire::Quantity {
+        wire::Quantity(i64::try_from(sum.saturating_mul(u128::from(self.lot))).unwrap_or(i64::MAX))
+    }
+
     /// Of prices.
     pub fn price_exponent(&self) -> Exponent {
         exponent(self.tick_decimals)

@@ -9,15 +9,20 @@ use bytes::{Bytes, BytesMut};
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{Connection, Endpoint, RecvStream, SendStream, TransportConfig};
 use rustls::RootCertStore;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::sync::mpsc;
-use wire::market_data::{SecurityDefinition, Subscribe, SubscribedInstrument};
+use wire::market_data::{
+    Logon, LogonChallenge, LogonSignature, MarketDataMessage, SecurityDefinition, Subscribe, SubscribedInstrument,
+};
 use wire::message::Message;
-use wire::{DeliveryMode, FeedLevel, Frame, RequestId, SecurityId, SubscriptionRequestType, Timestamp};
+use wire::{
+    DeliveryMode, FeedLevel, Frame, KeyId, RequestId, SecurityId, Signature64, SubscriptionRequestType, Timestamp,
+};
 
 use crate::book::Book;
 use crate::packet::{self, PacketError};
 use crate::quic::ALPN;
-use crate::subscription::{GapCounters, Patience, Subscription, Update};
+use crate::subscription::{GapCounters, Patience, Request, Subscription, Update};
 
 /// Packets, snapshots and control messages that may wait for the application; then QUIC holds the venue back.
 const INPUTS_MAX: usize = 64;
@@ -41,6 +46,31 @@ pub struct Trust {
     pub roots: Arc<RootCertStore>,
 }
 
+/// Signs a text with an Ed25519 key.
+pub type Signer = Arc<dyn Fn(&[u8]) -> [u8; 64] + Send + Sync>;
+
+/// Who a subscriber says that it is.
+#[derive(Clone, Default)]
+pub enum Credentials {
+    /// Nobody: it sees what everybody may.
+    #[default]
+    Anonymous,
+    /// The holder of a key.
+    Key {
+        /// Which.
+        key_id: KeyId,
+        /// Proves it.
+        signer: Signer,
+    },
+    /// The holder of a certificate.
+    Certificate {
+        /// It, and those up to one that the venue trusts.
+        chain: Vec<CertificateDer<'static>>,
+        /// Its private key.
+        key: Arc<PrivateKeyDer<'static>>,
+    },
+}
+
 /// Why there is no market data any more.
 #[derive(Debug, thiserror::Error)]
 pub enum SubscribeError {
@@ -59,6 +89,9 @@ pub enum SubscribeError {
     /// A request cannot be sent.
     #[error("a request cannot be sent: {0}")]
     Write(#[from] quinn::WriteError),
+    /// The venue did not answer a logon as it should.
+    #[error("the venue did not answer the logon")]
+    Logon,
     /// More instruments than a request can name.
     #[error("too many instruments for one request")]
     TooManyInstruments,
@@ -87,7 +120,8 @@ enum Input {
 }
 
 impl Subscriber {
-    /// Connects to a venue and subscribes to some instruments, or all if none is named.
+    /// Connects to a venue as nobody in particular, and subscribes to some instruments, or all if none is named: every
+    /// message, over streams.
     ///
     /// # Errors
     /// If the venue does not answer, or is not who is trusted.
@@ -97,17 +131,71 @@ impl Subscriber {
         instruments: &[SecurityId],
         level: FeedLevel,
     ) -> Result<Self, SubscribeError> {
+        let mut subscriber = Self::open(address, trust, &Credentials::Anonymous, Patience::default()).await?;
+        subscriber.subscribe(instruments, level, DeliveryMode::Live).await?;
+        Ok(subscriber)
+    }
+
+    /// Connects to a venue, and logs on where there is something to log on with.
+    ///
+    /// # Errors
+    /// If the venue does not answer, is not who is trusted, or does not let this subscriber in.
+    pub async fn open(
+        address: SocketAddr,
+        trust: &Trust,
+        credentials: &Credentials,
+        patience: Patience,
+    ) -> Result<Self, SubscribeError> {
         let local: SocketAddr =
             if address.is_ipv4() { (Ipv4Addr::UNSPECIFIED, 0).into() } else { (Ipv6Addr::UNSPECIFIED, 0).into() };
         let endpoint = Endpoint::client(local)?;
-        let connection = endpoint.connect_with(client_config(trust)?, address, &trust.server_name)?.await?;
-        let (mut requests, answers) = connection.open_bi().await?;
-        requests.write_all(&subscribe(instruments, level)?).await?;
+        let config = client_config(trust, credentials)?;
+        let connection = endpoint.connect_with(config, address, &trust.server_name)?.await?;
+        let (mut requests, mut answers) = connection.open_bi().await?;
+        if let Credentials::Key { key_id, signer } = credentials {
+            let logged_on = log_on(*key_id, signer, &mut requests, &mut answers).await;
+            // The venue says why by closing.
+            if let Err(error) = logged_on {
+                return Err(connection.close_reason().map_or(error, SubscribeError::Connection));
+            }
+        }
         let (sender, inputs) = mpsc::channel(INPUTS_MAX);
         tokio::spawn(read_control(answers, sender.clone()));
+        tokio::spawn(read_datagrams(connection.clone(), sender.clone()));
         tokio::spawn(accept_streams(connection.clone(), sender));
-        let subscription = Subscription::new(Patience::default());
+        let subscription = Subscription::new(patience);
         Ok(Self { _endpoint: endpoint, connection, requests, inputs, subscription })
+    }
+
+    /// Subscribes to some instruments, or all if none is named.
+    ///
+    /// # Errors
+    /// If the request is too long, or the connection is closed.
+    pub async fn subscribe(
+        &mut self,
+        instruments: &[SecurityId],
+        level: FeedLevel,
+        mode: DeliveryMode,
+    ) -> Result<(), SubscribeError> {
+        self.request(instruments, level, mode, SubscriptionRequestType::Subscribe).await
+    }
+
+    /// Ends what [`subscribe`](Self::subscribe) began. The books stay as they are.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn unsubscribe(&mut self, instruments: &[SecurityId], level: FeedLevel) -> Result<(), SubscribeError> {
+        self.request(instruments, level, DeliveryMode::Live, SubscriptionRequestType::Unsubscribe).await
+    }
+
+    async fn request(
+        &mut self,
+        instruments: &[SecurityId],
+        level: FeedLevel,
+        mode: DeliveryMode,
+        request: SubscriptionRequestType,
+    ) -> Result<(), SubscribeError> {
+        Ok(self.requests.write_all(&subscribe(instruments, level, mode, request)?).await?)
     }
 
     /// The next update. The books are as they are after it and those that have come with it.
@@ -118,7 +206,10 @@ impl Subscriber {
         loop {
             while let Some(request) = self.subscription.next_request() {
                 let mut frame = Vec::new();
-                packet::append(&mut frame, &request);
+                match request {
+                    Request::Snapshot(request) => packet::append(&mut frame, &request),
+                    Request::Again(request) => packet::append(&mut frame, &request),
+                }
                 self.requests.write_all(&frame).await?;
             }
             if let Some(update) = self.subscription.next_update() {
@@ -136,7 +227,12 @@ impl Subscriber {
         self.subscription.book(instrument)
     }
 
-    /// What was missed so far.
+    /// An instrument's book at a level of detail, once its snapshot has come.
+    pub fn book_at(&self, instrument: SecurityId, level: FeedLevel) -> Option<&Book> {
+        self.subscription.book_at(instrument, level)
+    }
+
+    /// What was missed so far, and what was proven.
     pub fn gaps(&self) -> GapCounters {
         self.subscription.gaps()
     }
@@ -189,9 +285,37 @@ impl BlockingSubscriber {
         instruments: &[SecurityId],
         level: FeedLevel,
     ) -> Result<Self, SubscribeError> {
+        let mut subscriber = Self::open(address, trust, &Credentials::Anonymous, Patience::default())?;
+        subscriber.subscribe(instruments, level, DeliveryMode::Live)?;
+        Ok(subscriber)
+    }
+
+    /// See [`Subscriber::open`].
+    ///
+    /// # Errors
+    /// The same.
+    pub fn open(
+        address: SocketAddr,
+        trust: &Trust,
+        credentials: &Credentials,
+        patience: Patience,
+    ) -> Result<Self, SubscribeError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let subscriber = runtime.block_on(Subscriber::connect(address, trust, instruments, level))?;
+        let subscriber = runtime.block_on(Subscriber::open(address, trust, credentials, patience))?;
         Ok(Self { subscriber, runtime })
+    }
+
+    /// See [`Subscriber::subscribe`].
+    ///
+    /// # Errors
+    /// The same.
+    pub fn subscribe(
+        &mut self,
+        instruments: &[SecurityId],
+        level: FeedLevel,
+        mode: DeliveryMode,
+    ) -> Result<(), SubscribeError> {
+        self.runtime.block_on(self.subscriber.subscribe(instruments, level, mode))
     }
 
     /// Waits for the next update. See [`Subscriber::next`].
@@ -208,18 +332,31 @@ impl BlockingSubscriber {
         self.subscriber.book(instrument)
     }
 
-    /// What was missed so far.
+    /// An instrument's book at a level of detail, once its snapshot has come.
+    pub fn book_at(&self, instrument: SecurityId, level: FeedLevel) -> Option<&Book> {
+        self.subscriber.book_at(instrument, level)
+    }
+
+    /// What was missed so far, and what was proven.
     pub fn gaps(&self) -> GapCounters {
         self.subscriber.gaps()
     }
+
+    /// When the venue sent the newest packet that was applied; `None` before the first.
+    pub fn sent_at(&self) -> Option<Timestamp> {
+        self.subscriber.sent_at()
+    }
 }
 
-fn client_config(trust: &Trust) -> Result<quinn::ClientConfig, SubscribeError> {
+fn client_config(trust: &Trust, credentials: &Credentials) -> Result<quinn::ClientConfig, SubscribeError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut tls = rustls::ClientConfig::builder_with_provider(provider)
+    let builder = rustls::ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])?
-        .with_root_certificates(Arc::clone(&trust.roots))
-        .with_no_client_auth();
+        .with_root_certificates(Arc::clone(&trust.roots));
+    let mut tls = match credentials {
+        Credentials::Certificate { chain, key } => builder.with_client_auth_cert(chain.clone(), key.clone_key())?,
+        Credentials::Anonymous | Credentials::Key { .. } => builder.with_no_client_auth(),
+    };
     tls.alpn_protocols = vec![ALPN.to_vec()];
     let mut config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).map_err(io::Error::other)?));
     let mut transport = TransportConfig::default();
@@ -231,14 +368,40 @@ fn client_config(trust: &Trust) -> Result<quinn::ClientConfig, SubscribeError> {
     Ok(config)
 }
 
-fn subscribe(instruments: &[SecurityId], level: FeedLevel) -> Result<Vec<u8>, SubscribeError> {
-    let message = Subscribe {
-        // Requests for snapshots count from one.
-        request_id: RequestId(0),
-        level,
-        mode: DeliveryMode::Live,
-        request: SubscriptionRequestType::Subscribe,
-    };
+/// Proves to hold a key.
+async fn log_on(
+    key_id: KeyId,
+    signer: &Signer,
+    requests: &mut SendStream,
+    answers: &mut RecvStream,
+) -> Result<(), SubscribeError> {
+    let mut frame = Vec::new();
+    packet::append(&mut frame, &Logon { key_id });
+    requests.write_all(&frame).await?;
+    let mut challenge = [0; LogonChallenge::FRAME_LENGTH];
+    answers.read_exact(&mut challenge).await.map_err(|_| SubscribeError::Logon)?;
+    let challenge: LogonChallenge =
+        Frame::split(&challenge).map_err(PacketError::from)?.0.decode().map_err(PacketError::from)?;
+    let signature = Signature64(signer(challenge.signed_text(key_id).as_bytes()));
+    frame.clear();
+    packet::append(&mut frame, &LogonSignature { signature });
+    requests.write_all(&frame).await?;
+    let mut answer = [0; wire::market_data::LogonAck::FRAME_LENGTH];
+    answers.read_exact(&mut answer).await.map_err(|_| SubscribeError::Logon)?;
+    match MarketDataMessage::try_from(Frame::split(&answer).map_err(PacketError::from)?.0) {
+        Ok(MarketDataMessage::LogonAck(ack)) if ack.key_id == key_id => Ok(()),
+        _ => Err(SubscribeError::Logon),
+    }
+}
+
+fn subscribe(
+    instruments: &[SecurityId],
+    level: FeedLevel,
+    mode: DeliveryMode,
+    request: SubscriptionRequestType,
+) -> Result<Vec<u8>, SubscribeError> {
+    // Requests for snapshots count from one.
+    let message = Subscribe { request_id: RequestId(0), level, mode, request };
     if instruments.len() > SUBSCRIBED_MAX {
         return Err(SubscribeError::TooManyInstruments);
     }
@@ -260,6 +423,23 @@ async fn read_control(mut answers: RecvStream, inputs: mpsc::Sender<Input>) {
             let input = match packet::frame_length(&buffer) {
                 Ok(None) => break,
                 Ok(Some(length)) => Input::Control(buffer.split_to(length).freeze()),
+                Err(error) => Input::Invalid(error),
+            };
+            let invalid = matches!(input, Input::Invalid(_));
+            if inputs.send(input).await.is_err() || invalid {
+                return;
+            }
+        }
+    }
+}
+
+/// Each datagram has whole packets.
+async fn read_datagrams(connection: Connection, inputs: mpsc::Sender<Input>) {
+    while let Ok(mut bytes) = connection.read_datagram().await {
+        while !bytes.is_empty() {
+            let input = match packet::length(&bytes) {
+                Ok(Some(length)) => Input::Packet(bytes.split_to(length)),
+                Ok(None) => Input::Invalid(PacketError::OutOfPlace),
                 Err(error) => Input::Invalid(error),
             };
             let invalid = matches!(input, Input::Invalid(_));

@@ -1,31 +1,48 @@
 //! The subscriber without I/O: packets and snapshots in, in any order and with losses; updates and requests out.
 //!
 //! ```text
-//!                   ┌──────────┐  snapshot: drop what it includes, go on   ┌──────┐
-//!   first packet ──►│  Joining │ ─────────────────────────────────────────►│ Live │──► updates, each number once
-//!                   │ (buffer) │ ◄─────────────────────────────────────────│      │
-//!                   └──────────┘  later packets wait too long: a gap;      └──────┘
-//!                                 a snapshot is asked for
+//!                   ┌──────────┐  snapshot: drop what it includes, go on     ┌──────┐
+//!   first packet ──►│  Joining │ ───────────────────────────────────────────►│ Live │──► updates, each number once
+//!                   │ (buffer) │                                             │      │
+//!                   └──────────┘   lost: asked for again, once ◄─────────────│      │
+//!                   ┌──────────┐   not to be had: a snapshot is asked for    │      │
+//!                   │ Bridging │ ◄───────────────────────────────────────────│      │
+//!                   │ (buffer) │ ───────────────────────────────────────────►│      │
+//!                   └──────────┘  snapshot                                   └──────┘
 //! ```
 //!
 //! Packets may overtake each other, so a missing number is not yet a loss: it is one when [`Patience::packets`] later
-//! packets wait behind it. A command that goes over several packets is applied when all of them are there.
+//! packets wait behind it, or when the venue says that it has sent more. A command that goes over several packets is
+//! applied when all of them are there. Checksums are compared as they come; one that differs is a reason to begin anew.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use wire::market_data::{
-    self as messages, AuctionIndicative, AuctionResult, BestBidOffer, GapNotice, MarketByPrice, MarketDataMessage,
-    PriceLevel, PriceLevelChange, SecurityDefinition, SecurityStatus, SnapshotBegin, SnapshotRequest, SubscribeReject,
-    Trade, TradeCancel,
+    self as messages, AuctionIndicative, AuctionResult, BestBidOffer, BookChecksum, GapNotice, MarketByOrder,
+    MarketByPrice, MarketDataMessage, MarketStatistics, OrderChange, PacketRetransmitRequest, PriceLevelChange,
+    SecurityDefinition, SecurityStatus, SnapshotBegin, SnapshotRequest, SubscribeReject, Trade, TradeCancel,
 };
 use wire::{
     ChannelId, FeedLevel, FeedSequence, LevelCount, MessageCount, PacketFlags, RequestId, SecurityId, Timestamp,
 };
 
 use crate::book::Book;
-use crate::feed::channel_parts;
+use crate::channel::{channel_of, channel_parts};
 use crate::packet::{self, Frames, PacketError};
+
+/// Lost messages that are asked for again; of more, a snapshot is had sooner.
+const ASKED_AGAIN_MAX: u64 = 4_096;
+/// Of the books of an instrument, the one that says most.
+const DEEPEST_FIRST: [FeedLevel; 7] = [
+    FeedLevel::MarketByOrder,
+    FeedLevel::MarketByPrice,
+    FeedLevel::MarketByPrice50,
+    FeedLevel::MarketByPrice10,
+    FeedLevel::BestBidOffer,
+    FeedLevel::Trades,
+    FeedLevel::Reference,
+];
 
 /// What became of the market.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +60,8 @@ pub enum Update {
     },
     /// Price levels changed, and the book with them.
     Levels(MarketByPrice, Vec<PriceLevelChange>),
+    /// Orders changed, and the book with them.
+    Orders(MarketByOrder, Vec<OrderChange>),
     /// The best prices changed.
     BestBidOffer(BestBidOffer),
     /// Two orders traded.
@@ -53,6 +72,22 @@ pub enum Update {
     Indicative(AuctionIndicative),
     /// An auction ended, and its indicative with it; its trades follow.
     Auction(AuctionResult),
+    /// What traded so far.
+    Statistics(MarketStatistics),
+    /// The book is the venue's: their checksums are equal.
+    Proven {
+        /// On which channel.
+        channel_id: ChannelId,
+        /// The last message that the checksum covers.
+        last_sequence: FeedSequence,
+    },
+    /// The book is not the venue's. A snapshot is asked for.
+    Differs {
+        /// On which channel.
+        channel_id: ChannelId,
+        /// The last message that the checksum covers.
+        last_sequence: FeedSequence,
+    },
     /// Messages were missed; the snapshot that follows includes what they did to the book, but not their trades.
     Gap {
         /// On which channel.
@@ -68,7 +103,16 @@ pub enum Update {
     Rejected(SubscribeReject),
 }
 
-/// What was missed so far.
+/// What is to be sent to the venue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Request {
+    /// For a whole book.
+    Snapshot(SnapshotRequest),
+    /// For packets that were lost.
+    Again(PacketRetransmitRequest),
+}
+
+/// What was missed so far, and what was proven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct GapCounters {
     /// How often a snapshot had to bridge missing messages.
@@ -77,6 +121,30 @@ pub struct GapCounters {
     pub messages: u64,
     /// How often the venue said that it left messages out.
     pub notices: u64,
+    /// How often lost packets were asked for again.
+    pub repeated: u64,
+    /// How many messages conflated packets stood for without having them.
+    pub conflated: u64,
+    /// Checksums that were equal.
+    pub proven: u64,
+    /// Checksums that were not.
+    pub differing: u64,
+}
+
+impl core::ops::Add for GapCounters {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            gaps: self.gaps + other.gaps,
+            messages: self.messages + other.messages,
+            notices: self.notices + other.notices,
+            repeated: self.repeated + other.repeated,
+            conflated: self.conflated + other.conflated,
+            proven: self.proven + other.proven,
+            differing: self.differing + other.differing,
+        }
+    }
 }
 
 /// How long a missing packet is waited for, and how much may wait.
@@ -86,6 +154,11 @@ pub struct Patience {
     pub packets: usize,
     /// Of packets that wait for a snapshot, the newest so many are kept; the others are missed.
     pub waiting_max: usize,
+}
+
+impl Patience {
+    /// For datagrams: they overtake each other by little, and are lost for good.
+    pub const DATAGRAMS: Self = Self { packets: 8, waiting_max: 16_384 };
 }
 
 impl Default for Patience {
@@ -100,9 +173,8 @@ impl Default for Patience {
 pub struct Subscription {
     patience: Patience,
     channels: BTreeMap<ChannelId, Channel>,
-    books: BTreeMap<SecurityId, ChannelId>,
     updates: VecDeque<Update>,
-    requests: VecDeque<SnapshotRequest>,
+    requests: VecDeque<Request>,
     request_count: u64,
     gaps: GapCounters,
     sent_at: Option<Timestamp>,
@@ -112,9 +184,12 @@ pub struct Subscription {
 struct Channel {
     state: State,
     book: Book,
-    depth: Depth,
     /// Packets that came before their turn.
     waiting: BTreeMap<FeedSequence, Waiting>,
+    /// The venue has sent everything before this.
+    sent: FeedSequence,
+    /// What is lost was asked for again, up to here, under this name.
+    asked: Option<(FeedSequence, RequestId)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -128,21 +203,19 @@ enum State {
     Live(FeedSequence),
 }
 
-/// What the book is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Depth {
-    /// Level changes.
-    #[default]
-    Levels,
-    /// The best prices alone.
-    Best,
-}
-
 #[derive(Debug)]
 struct Waiting {
     next: FeedSequence,
     flags: PacketFlags,
     bytes: Bytes,
+}
+
+/// What a packet's messages have done, besides updates.
+#[derive(Debug, Default)]
+struct Applied {
+    sent_at: Timestamp,
+    proven: u64,
+    differing: u64,
 }
 
 impl Subscription {
@@ -163,23 +236,30 @@ impl Subscription {
         }
         let first = header.first_sequence;
         let next = FeedSequence(first.0.checked_add(found as u64).ok_or(PacketError::OutOfPlace)?);
+        let left_out = u64::from(header.left_out.0);
+        let from = FeedSequence(first.0.checked_sub(left_out).ok_or(PacketError::OutOfPlace)?);
         let channel = self.channels.entry(header.channel_id).or_default();
-        if channel.expects().is_some_and(|expected| next <= expected) {
-            return Ok(());
+        channel.sent = channel.sent.max(next);
+        if channel.expects().is_none_or(|expected| next > expected) && found > 0 {
+            self.gaps.conflated += left_out;
+            let waiting = Waiting { next, flags: header.flags, bytes };
+            let known = channel.waiting.get(&from).map(|known| known.next);
+            if known.is_none_or(|known| known < next) {
+                channel.waiting.insert(from, waiting);
+            }
+            self.go_on(header.channel_id)?;
         }
-        channel.waiting.insert(first, Waiting { next, flags: header.flags, bytes });
-        self.go_on(header.channel_id)?;
-        self.look_for_gap(header.channel_id);
+        self.look_for_gap(header.channel_id, found == 0);
         Ok(())
     }
 
-    /// Takes a snapshot: SecurityDefinition, SnapshotBegin, AuctionIndicative if an auction has a price, SnapshotLevels
-    /// as often as needed, SnapshotEnd.
+    /// Takes a snapshot: SecurityDefinition, SnapshotBegin, AuctionIndicative if an auction has a price, MarketStatistics
+    /// on the reference channel, SnapshotLevels or SnapshotOrders as often as needed, BookChecksum, SnapshotEnd.
     ///
     /// # Errors
-    /// If it is none. Nothing has changed then.
+    /// If it is none, or its checksum differs. Nothing has changed then.
     pub fn snapshot(&mut self, bytes: &[u8]) -> Result<(), PacketError> {
-        let Snapshot { definition, begin, indicative, entries } = Snapshot::parse(bytes)?;
+        let Snapshot { definition, begin, indicative, statistics, book, is_proven } = Snapshot::parse(bytes)?;
         let (channel_id, security_id, last_sequence) = (begin.channel_id, begin.security_id, begin.last_sequence);
         let next = FeedSequence(last_sequence.0.checked_add(1).ok_or(PacketError::OutOfPlace)?);
         let channel = self.channels.entry(channel_id).or_default();
@@ -194,14 +274,18 @@ impl Subscription {
             self.updates.push_back(Update::Gap { channel_id, from, count });
         }
         channel.state = State::Live(next);
-        channel.book = Book::of(entries, last_sequence);
-        channel.depth = if begin.level == FeedLevel::BestBidOffer { Depth::Best } else { Depth::Levels };
-        self.books.insert(security_id, channel_id);
+        channel.book = book;
+        channel.asked = None;
         self.updates.push_back(Update::Definition(definition));
         self.updates.push_back(Update::Book { security_id, last_sequence });
         self.updates.extend(indicative.map(Update::Indicative));
+        self.updates.extend(statistics.map(Update::Statistics));
+        if is_proven {
+            self.gaps.proven += 1;
+            self.updates.push_back(Update::Proven { channel_id, last_sequence });
+        }
         self.go_on(channel_id)?;
-        self.look_for_gap(channel_id);
+        self.look_for_gap(channel_id, false);
         Ok(())
     }
 
@@ -211,8 +295,24 @@ impl Subscription {
             MarketDataMessage::GapNotice(notice) => {
                 self.gaps.notices += 1;
                 self.updates.push_back(Update::GapNotice(*notice));
+                // A snapshot follows, or has overtaken the notice.
+                let end = FeedSequence(notice.from_sequence.0.saturating_add(notice.count.0));
+                if let Some(channel) = self.channels.get_mut(&notice.channel_id)
+                    && let State::Live(expected) = channel.state
+                    && expected < end
+                {
+                    channel.state = State::Bridging(expected);
+                }
             }
-            MarketDataMessage::SubscribeReject(reject) => self.updates.push_back(Update::Rejected(*reject)),
+            MarketDataMessage::SubscribeReject(reject) => {
+                // What was to be sent again is not to be had.
+                let asked = |channel: &Channel| channel.asked.is_some_and(|(_, id)| id == reject.request_id);
+                let of = self.channels.iter().find(|(_, channel)| asked(channel)).map(|(&channel_id, _)| channel_id);
+                match of {
+                    Some(channel_id) => self.bridge(channel_id),
+                    None => self.updates.push_back(Update::Rejected(*reject)),
+                }
+            }
             // An acknowledgement says nothing that the snapshot does not say, and nothing else is sent here.
             _ => {}
         }
@@ -224,16 +324,23 @@ impl Subscription {
     }
 
     /// The next request that is to be sent.
-    pub fn next_request(&mut self) -> Option<SnapshotRequest> {
+    pub fn next_request(&mut self) -> Option<Request> {
         self.requests.pop_front()
     }
 
-    /// An instrument's book, once its snapshot has come.
+    /// An instrument's book, the one that says most of those that are subscribed, once its snapshot has come.
     pub fn book(&self, instrument: SecurityId) -> Option<&Book> {
-        Some(&self.channels[self.books.get(&instrument)?].book)
+        DEEPEST_FIRST.into_iter().find_map(|level| self.book_at(instrument, level))
     }
 
-    /// What was missed so far.
+    /// An instrument's book at a level of detail, once its snapshot has come.
+    pub fn book_at(&self, instrument: SecurityId, level: FeedLevel) -> Option<&Book> {
+        let channel_id = channel_of(instrument.try_into().ok()?, level)?;
+        let channel = self.channels.get(&channel_id)?;
+        (channel.state != State::Joining).then_some(&channel.book)
+    }
+
+    /// What was missed so far, and what was proven.
     pub fn gaps(&self) -> GapCounters {
         self.gaps
     }
@@ -248,30 +355,72 @@ impl Subscription {
         let channel = self.channels.get_mut(&channel_id).expect("the caller has made the channel");
         while let Some(command) = channel.next_command() {
             for Waiting { bytes, .. } in command {
-                let sent_at = channel.apply(&bytes, &mut self.updates)?;
-                self.sent_at = self.sent_at.max(Some(sent_at));
+                let applied = channel.apply(channel_id, &bytes, &mut self.updates)?;
+                self.sent_at = self.sent_at.max(Some(applied.sent_at));
+                self.gaps.proven += applied.proven;
+                self.gaps.differing += applied.differing;
+                if applied.differing > 0 {
+                    self.bridge(channel_id);
+                    return Ok(());
+                }
             }
         }
         Ok(())
     }
 
-    fn look_for_gap(&mut self, channel_id: ChannelId) {
+    /// Asks for what is lost. `is_told`: the venue says up to where it has sent.
+    fn look_for_gap(&mut self, channel_id: ChannelId, is_told: bool) {
         let channel = self.channels.get_mut(&channel_id).expect("the caller has made the channel");
+        let waiting = channel.waiting.len();
         match channel.state {
-            State::Live(expected) if channel.waiting.len() > self.patience.packets => {
-                let Some((book, level)) = channel_parts(channel_id) else { return };
-                channel.state = State::Bridging(expected);
-                self.request_count += 1;
-                let request_id = RequestId(self.request_count);
-                self.requests.push_back(SnapshotRequest { request_id, security_id: book.into(), level });
+            State::Live(expected) => {
+                let end = channel.waiting.first_key_value().map_or(channel.sent, |(&first, _)| first);
+                let is_lost = waiting > self.patience.packets || is_told;
+                let is_asked = channel.asked.is_some_and(|(end, _)| expected < end);
+                if end <= expected || !is_lost {
+                    return;
+                }
+                let count = end.0 - expected.0;
+                if !is_asked && count <= ASKED_AGAIN_MAX {
+                    self.ask_again(channel_id, expected, MessageCount(count));
+                } else if !is_asked || waiting > self.patience.waiting_max {
+                    self.bridge(channel_id);
+                }
             }
-            State::Live(_) => {}
             State::Joining | State::Bridging(_) => {
                 while channel.waiting.len() > self.patience.waiting_max {
                     channel.waiting.pop_first();
                 }
             }
         }
+    }
+
+    fn ask_again(&mut self, channel_id: ChannelId, from_sequence: FeedSequence, count: MessageCount) {
+        let request_id = self.new_request();
+        self.gaps.repeated += 1;
+        if let Some(channel) = self.channels.get_mut(&channel_id) {
+            channel.asked = Some((FeedSequence(from_sequence.0 + count.0), request_id));
+        }
+        let request = PacketRetransmitRequest { request_id, channel_id, from_sequence, count };
+        self.requests.push_back(Request::Again(request));
+    }
+
+    /// Asks for a snapshot.
+    fn bridge(&mut self, channel_id: ChannelId) {
+        let request_id = self.new_request();
+        let Some((book, level)) = channel_parts(channel_id) else { return };
+        let Some(channel) = self.channels.get_mut(&channel_id) else { return };
+        channel.asked = None;
+        if let State::Live(expected) = channel.state {
+            channel.state = State::Bridging(expected);
+            let request = SnapshotRequest { request_id, security_id: book.into(), level };
+            self.requests.push_back(Request::Snapshot(request));
+        }
+    }
+
+    fn new_request(&mut self) -> RequestId {
+        self.request_count += 1;
+        RequestId(self.request_count)
     }
 }
 
@@ -306,35 +455,62 @@ impl Channel {
         (whole > 0).then(|| core::iter::from_fn(|| self.waiting.pop_first()).take(whole).map(|(_, it)| it).collect())
     }
 
-    /// Applies a packet; when it was sent.
-    fn apply(&mut self, packet: &[u8], updates: &mut VecDeque<Update>) -> Result<Timestamp, PacketError> {
+    fn apply(
+        &mut self,
+        channel_id: ChannelId,
+        packet: &[u8],
+        updates: &mut VecDeque<Update>,
+    ) -> Result<Applied, PacketError> {
         let (header, frames) = packet::open(packet)?;
+        let is_conflated = header.flags.0 & PacketFlags::CONFLATED.0 != 0;
+        let mut applied = Applied { sent_at: header.sending_time, ..Applied::default() };
         let mut sequence = header.first_sequence;
         for message in frames {
             let message = message?;
-            if self.expects().is_none_or(|expected| sequence >= expected) {
-                self.message(message, updates)?;
+            // A conflated packet is one state: it is taken as a whole.
+            if is_conflated || self.expects().is_none_or(|expected| sequence >= expected) {
+                self.message(channel_id, message, updates, &mut applied)?;
             }
             sequence.0 += 1;
         }
         self.book.includes(FeedSequence(sequence.0 - 1));
         // A snapshot that is under way will be older than this, or newer and then welcome all the same.
         self.state = State::Live(sequence);
-        Ok(header.sending_time)
+        Ok(applied)
     }
 
-    fn message(&mut self, message: MarketDataMessage<'_>, updates: &mut VecDeque<Update>) -> Result<(), PacketError> {
+    fn message(
+        &mut self,
+        channel_id: ChannelId,
+        message: MarketDataMessage<'_>,
+        updates: &mut VecDeque<Update>,
+        applied: &mut Applied,
+    ) -> Result<(), PacketError> {
         let update = match message {
             MarketDataMessage::MarketByPrice(message, changes) => {
                 let changes = changes.collect::<Result<Vec<_>, _>>()?;
-                changes.iter().for_each(|change| self.book.change(change));
+                changes.iter().for_each(|change| self.book.change_level(change));
                 Update::Levels(message, changes)
             }
+            MarketDataMessage::MarketByOrder(message, changes) => {
+                let changes = changes.collect::<Result<Vec<_>, _>>()?;
+                changes.iter().for_each(|change| self.book.change_order(change));
+                Update::Orders(message, changes)
+            }
             MarketDataMessage::BestBidOffer(best) => {
-                if self.depth == Depth::Best {
+                if self.book.level() == FeedLevel::BestBidOffer {
                     self.book.replace_best(&best);
                 }
                 Update::BestBidOffer(best)
+            }
+            MarketDataMessage::BookChecksum(BookChecksum { checksum, last_sequence, .. }) => {
+                if self.book.checksum() == Some(checksum) {
+                    applied.proven += 1;
+                    Update::Proven { channel_id, last_sequence }
+                } else {
+                    applied.differing += 1;
+                    Update::Differs { channel_id, last_sequence }
+                }
             }
             MarketDataMessage::Trade(trade) => Update::Trade(trade),
             MarketDataMessage::TradeCancel(cancel) => Update::TradeCancel(cancel),
@@ -342,6 +518,7 @@ impl Channel {
             MarketDataMessage::AuctionResult(result) => Update::Auction(result),
             MarketDataMessage::SecurityDefinition(definition) => Update::Definition(definition),
             MarketDataMessage::SecurityStatus(status) => Update::Status(status),
+            MarketDataMessage::MarketStatistics(statistics) => Update::Statistics(statistics),
             // A newer venue's message keeps its number; what it means, this build cannot know.
             _ => return Ok(()),
         };
@@ -354,7 +531,9 @@ struct Snapshot {
     definition: SecurityDefinition,
     begin: SnapshotBegin,
     indicative: Option<AuctionIndicative>,
-    entries: Vec<PriceLevel>,
+    statistics: Option<MarketStatistics>,
+    book: Book,
+    is_proven: bool,
 }
 
 impl Snapshot {
@@ -363,28 +542,40 @@ impl Snapshot {
         let mut next = || frames.next().unwrap_or(Err(PacketError::OutOfPlace));
         let MarketDataMessage::SecurityDefinition(definition) = next()? else { return Err(PacketError::OutOfPlace) };
         let MarketDataMessage::SnapshotBegin(begin) = next()? else { return Err(PacketError::OutOfPlace) };
-        let (mut indicative, mut entries) = (None, Vec::new());
+        let (mut indicative, mut statistics, mut checksum) = (None, None, None);
+        let mut book = Book::new(begin.level, begin.last_sequence);
+        let mut entry_count: u32 = 0;
         let end = loop {
             match next()? {
-                MarketDataMessage::AuctionIndicative(found) if indicative.is_none() && entries.is_empty() => {
+                MarketDataMessage::AuctionIndicative(found) if indicative.is_none() && entry_count == 0 => {
                     indicative = Some(found);
                 }
+                MarketDataMessage::MarketStatistics(found) if statistics.is_none() => statistics = Some(found),
                 MarketDataMessage::SnapshotLevels(_, levels) => {
                     for level in levels {
-                        entries.push(level?);
+                        book.add_level(&level?);
+                        entry_count += 1;
                     }
                 }
+                MarketDataMessage::SnapshotOrders(_, orders) => {
+                    for order in orders {
+                        book.add_order(&order?);
+                        entry_count += 1;
+                    }
+                }
+                MarketDataMessage::BookChecksum(found) if checksum.is_none() => checksum = Some(found.checksum),
                 MarketDataMessage::SnapshotEnd(end) => break end,
                 _ => return Err(PacketError::OutOfPlace),
             }
         };
-        let messages::SnapshotEnd { security_id, last_sequence, entry_count } = end;
-        let LevelCount(said) = entry_count;
+        let messages::SnapshotEnd { security_id, last_sequence, entry_count: said } = end;
         let same = (security_id, last_sequence) == (begin.security_id, begin.last_sequence);
-        if same && said as usize == entries.len() && entry_count == begin.entry_count {
-            Ok(Self { definition, begin, indicative, entries })
-        } else {
-            Err(PacketError::OutOfPlace)
+        if !same || said != LevelCount(entry_count) || said != begin.entry_count {
+            return Err(PacketError::OutOfPlace);
         }
+        if checksum.is_some() && checksum != book.checksum() {
+            return Err(PacketError::Checksum);
+        }
+        Ok(Self { definition, begin, indicative, statistics, book, is_proven: checksum.is_some() })
     }
 }

@@ -23,10 +23,10 @@ struct Venue {
 impl Venue {
     fn open() -> Self {
         let mut venue =
-            Self { engine: Engine::new(Capacity::SMALL), feed: Feed::default(), subscription: Subscription::default() };
+            Self { engine: Engine::new(Capacity::SMALL), feed: heard(), subscription: Subscription::default() };
         for book in BOOKS {
             venue.apply(listing(book));
-            venue.subscription.snapshot(&venue.feed.snapshot(book, LEVEL, None).unwrap().bytes).unwrap();
+            venue.subscription.snapshot(&venue.feed.snapshot(book, LEVEL, None).unwrap().bytes()).unwrap();
         }
         venue.apply(account());
         while venue.subscription.next_update().is_some() {}
@@ -221,9 +221,9 @@ fn a_feed_of_a_recovered_engine_knows_the_calls_that_are_pending() {
     venue.apply(order(BOOKS[0], Side::Buy, 102, 30, 1));
     let (_, updates) = venue.apply(order(BOOKS[0], Side::Sell, 100, 20, 2));
     assert_eq!(auction_updates(&updates), [(Some(102), 20, 10, false)]);
-    let recovered = Feed::of(&venue.engine);
+    let recovered = heard_of(&venue.engine);
     let mut late = Subscription::default();
-    late.snapshot(&recovered.snapshot(BOOKS[0], LEVEL, None).unwrap().bytes).unwrap();
+    late.snapshot(&recovered.snapshot(BOOKS[0], LEVEL, None).unwrap().bytes()).unwrap();
     let told: Vec<Update> = core::iter::from_fn(|| late.next_update()).collect();
     assert_eq!(auction_updates(&told), [(Some(102), 20, 10, false)]);
 }

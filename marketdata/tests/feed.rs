@@ -10,9 +10,11 @@ use engine::event::{IndicativeChanged, Uncrossed};
 use engine::instrument::Phase;
 use engine::*;
 use marketdata::packet::{self, PACKET_BYTES_MAX};
-use marketdata::{Feed, Packet, Patience, Subscription, Update, channel_of};
-use wire::market_data::{AuctionIndicative, AuctionResult, MarketDataMessage};
-use wire::{FeedLevel, FeedSequence, PacketFlags, SecurityId};
+use marketdata::{Feed, Packet, Patience, Request, Subscription, Update, channel_of};
+use wire::market_data::{
+    AuctionIndicative, AuctionResult, MarketDataMessage, PacketRetransmitRequest, SubscribeReject,
+};
+use wire::{Block, FeedLevel, FeedSequence, PacketFlags, SecurityId, SubscribeRejectReason};
 
 const NOW: wire::Timestamp = wire::Timestamp(7);
 
@@ -23,7 +25,7 @@ struct Venue {
 
 impl Venue {
     fn open() -> Self {
-        let mut venue = Self { engine: Engine::new(Capacity::SMALL), feed: Feed::default() };
+        let mut venue = Self { engine: Engine::new(Capacity::SMALL), feed: heard() };
         for book in BOOKS {
             venue.apply(listing(book));
         }
@@ -87,7 +89,10 @@ impl Subscriber {
             }
         }
         while let Some(request) = self.subscription.next_request() {
-            self.snapshot(feed, request.security_id.try_into().unwrap());
+            match request {
+                Request::Snapshot(request) => self.snapshot(feed, request.security_id.try_into().unwrap()),
+                Request::Again(request) => self.refuse(&request),
+            }
         }
         while let Some(update) = self.subscription.next_update() {
             if let Update::Trade(trade) = update {
@@ -96,8 +101,15 @@ impl Subscriber {
         }
     }
 
+    /// Nothing is kept.
+    fn refuse(&mut self, request: &PacketRetransmitRequest) {
+        let request_id = request.request_id;
+        let reject = SubscribeReject { request_id, reason: SubscribeRejectReason::TooOld, ..SubscribeReject::BLANK };
+        self.subscription.control(&MarketDataMessage::SubscribeReject(reject));
+    }
+
     fn snapshot(&mut self, feed: &Feed, book: InstrumentId) {
-        self.subscription.snapshot(&feed.snapshot(book, self.level, None).unwrap().bytes).unwrap();
+        self.subscription.snapshot(&feed.snapshot(book, self.level, None).unwrap().bytes()).unwrap();
     }
 }
 
@@ -242,6 +254,8 @@ fn packets_are_short_and_numbered_without_gaps_and_commands_are_whole_or_marked(
 fn journal_sequence(message: MarketDataMessage<'_>) -> Option<wire::JournalSequence> {
     match message {
         MarketDataMessage::MarketByPrice(message, _) => message.journal_sequence,
+        MarketDataMessage::MarketByOrder(message, _) => message.journal_sequence,
+        MarketDataMessage::MarketStatistics(message) => message.journal_sequence,
         MarketDataMessage::BestBidOffer(message) => message.journal_sequence,
         MarketDataMessage::Trade(message) => message.journal_sequence,
         other => panic!("{other:?}"),
@@ -271,11 +285,11 @@ fn several_commands_share_a_packet() {
 fn a_feed_of_a_recovered_engine_goes_on_with_its_books() {
     let mut venue = Venue::open();
     venue.apply(order(BOOKS[0], Side::Buy, 100, 5, 1));
-    venue.feed = Feed::of(&venue.engine);
+    venue.feed = heard_of(&venue.engine);
     let mut subscription = Subscription::default();
     let snapshot = venue.feed.snapshot(BOOKS[0], FeedLevel::MarketByPrice, None).unwrap();
     assert_eq!(snapshot.next_sequence, FeedSequence(1));
-    subscription.snapshot(&snapshot.bytes).unwrap();
+    subscription.snapshot(&snapshot.bytes()).unwrap();
     for packet in venue.apply(order(BOOKS[0], Side::Sell, 100, 2, 2)).0 {
         if packet.channel_id == snapshot.channel_id {
             subscription.packet(packet.bytes).unwrap();
@@ -290,7 +304,7 @@ fn a_feed_of_a_recovered_engine_goes_on_with_its_books() {
 /// What a subscriber that joined at the beginning and one that joins now are told, at a level.
 fn told(venue: &mut Venue, level: FeedLevel, events: &[Event]) -> [Vec<Update>; 2] {
     let mut subscription = Subscription::default();
-    subscription.snapshot(&venue.feed.snapshot(BOOKS[0], level, None).unwrap().bytes).unwrap();
+    subscription.snapshot(&venue.feed.snapshot(BOOKS[0], level, None).unwrap().bytes()).unwrap();
     core::iter::from_fn(|| subscription.next_update()).for_each(drop);
     let id = EventId { sequence: venue.engine.last().sequence.next(), index: 0 };
     for (index, event) in (0..).zip(events) {
@@ -304,8 +318,9 @@ fn told(venue: &mut Venue, level: FeedLevel, events: &[Event]) -> [Vec<Update>; 
         }
     }
     let mut late = Subscription::default();
-    late.snapshot(&venue.feed.snapshot(BOOKS[0], level, None).unwrap().bytes).unwrap();
-    [&mut subscription, &mut late].map(|it| core::iter::from_fn(|| it.next_update()).collect())
+    late.snapshot(&venue.feed.snapshot(BOOKS[0], level, None).unwrap().bytes()).unwrap();
+    let is_news = |update: &Update| !matches!(update, Update::Proven { .. });
+    [&mut subscription, &mut late].map(|it| core::iter::from_fn(|| it.next_update()).filter(is_news).collect())
 }
 
 #[test]
@@ -393,15 +408,15 @@ fn a_phase_is_told_and_a_peers_nonsense_is_an_error() {
     let mut venue = Venue::open();
     let mut subscription = Subscription::default();
     let snapshot = venue.feed.snapshot(BOOKS[0], FeedLevel::Trades, None).unwrap();
-    subscription.snapshot(&snapshot.bytes).unwrap();
+    subscription.snapshot(&snapshot.bytes()).unwrap();
     let halt = SetPhase { instrument: BOOKS[0], phase: Phase::Halted, note: AdminNote::NONE };
     let packets = venue.apply(halt).0;
     let packet = packets.iter().find(|packet| packet.channel_id == snapshot.channel_id).unwrap();
     for end in 0..packet.bytes.len() {
         assert!(subscription.packet(packet.bytes.slice(..end)).is_err());
     }
-    for end in 0..snapshot.bytes.len() {
-        assert!(subscription.snapshot(&snapshot.bytes[..end]).is_err());
+    for end in 0..snapshot.length() {
+        assert!(subscription.snapshot(&snapshot.bytes()[..end]).is_err());
     }
     subscription.packet(packet.bytes.clone()).unwrap();
     let status = core::iter::from_fn(|| subscription.next_update()).last();

@@ -11,6 +11,7 @@ use crate::failure::Failure;
 pub(super) fn packets(operations: u32) -> Result<(), Failure> {
     let (engine, events) = events(operations)?;
     let mut feed = Feed::of(&engine);
+    feed.hear_all();
     let mut bytes = 0;
     for command in events.chunk_by(|(one, _), (other, _)| one.id.sequence == other.id.sequence) {
         let now = command[0].0.time.into();

@@ -62,8 +62,8 @@ mod trader;
 /// The subscriber's side of market data.
 pub mod market_data {
     pub use marketdata::{
-        BlockingSubscriber, Book, BookLevel, GapCounters, PacketError, Patience, SubscribeError, Subscriber,
-        Subscription, Trust, Update,
+        BlockingSubscriber, Book, BookLevel, BookOrder, Credentials, GapCounters, PacketError, Patience, Signer,
+        SubscribeError, Subscriber, Subscription, Trust, Update,
     };
 }
 

@@ -25,8 +25,8 @@ use gateway::transport::tls::{self, ClientCertificates};
 use gateway::transport::{Config as OrderEntryConfig, Security, Server};
 use gateway::view::View;
 use journal::{Durability, FolderLock, Keep, Retention};
-use marketdata::Feed;
 use marketdata::quic::{Config as MarketDataConfig, Identity, Limits, Publisher};
+use marketdata::{Feed, OpenDoor};
 use ring::{EventReader, Idle};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -305,8 +305,12 @@ impl Running {
         let config = MarketDataConfig {
             listen: arguments.market_data,
             identity,
-            clock: Box::new(|| wall_clock().into()),
+            client_roots: None,
+            clock: Arc::new(|| wall_clock().into()),
+            door: Arc::new(OpenDoor),
             limits: Limits::default(),
+            threads: 1,
+            seats: 0,
         };
         let opened = Publisher::start(config, for_market_data, views.feed);
         let market_data = match opened.map_err(door("market data", "market-data", arguments.market_data)) {

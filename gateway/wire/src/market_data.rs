@@ -9,9 +9,9 @@ use crate::code::{
 };
 use crate::message::{Schema, block, schema};
 use crate::value::{
-    AmountHigh, AmountLow, AssetId, Challenge, ChannelId, Checksum, EventIndex, Exponent, FeedSequence, JournalSequence, KeyId, LeftOutCount, LevelCount, MessageCount,
-    OrderCount, OrderId, PacketCount, Price, Quantity, RequestId, Reserved, SchemaId, SchemaVersion, SecurityId,
-    Signature64, Symbol16, Text48, Timestamp, TradeId,
+    AmountHigh, AmountLow, AssetId, Challenge, ChannelId, Checksum, EventIndex, Exponent, FeedSequence,
+    JournalSequence, KeyId, LeftOutCount, LevelCount, MessageCount, OrderCount, OrderId, PacketCount, Price, Quantity,
+    RequestId, Reserved, SchemaId, SchemaVersion, SecurityId, Signature64, Symbol16, Text48, Timestamp, TradeId,
 };
 
 block! {

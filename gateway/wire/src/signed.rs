@@ -81,11 +81,7 @@ impl LogonChallenge {
     pub fn signed_text(&self, key_id: KeyId) -> SignedText {
         SignedText::new(
             "Market Data Logon 1",
-            &[
-                ("KeyID", key_id.0),
-                ("ChallengeHigh", self.challenge_high.0),
-                ("ChallengeLow", self.challenge_low.0),
-            ],
+            &[("KeyID", key_id.0), ("ChallengeHigh", self.challenge_high.0), ("ChallengeLow", self.challenge_low.0)],
         )
     }
 }

@@ -413,8 +413,7 @@ fn market_data() {
 
 #[test]
 fn a_logon_signs_what_it_was_asked_to() {
-    let challenge =
-        LogonChallenge { challenge_high: Challenge(0x0123_4567_89AB_CDEF), challenge_low: Challenge(42) };
+    let challenge = LogonChallenge { challenge_high: Challenge(0x0123_4567_89AB_CDEF), challenge_low: Challenge(42) };
     check("logon.v1", Logon { key_id: KeyId(5) });
     check("logon_challenge.v1", challenge);
     check("logon_signature.v1", LogonSignature { signature: signature() });

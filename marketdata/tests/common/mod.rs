@@ -5,6 +5,7 @@
 use engine::command::*;
 use engine::instrument::{Holds, Phase};
 use engine::*;
+use marketdata::Feed;
 use marketdata::book::{Book, BookLevel};
 use wire::OrderCount;
 
@@ -131,4 +132,18 @@ pub(crate) fn levels(engine: &Engine, instrument: InstrumentId, side: Side) -> V
 /// Whether a book is the engine's.
 pub(crate) fn is_engines(book: &Book, engine: &Engine, instrument: InstrumentId) -> bool {
     Side::BOTH.into_iter().all(|side| book.levels(side.into()).eq(levels(engine, instrument, side)))
+}
+
+/// A feed of which every channel is heard.
+pub(crate) fn heard() -> Feed {
+    let mut feed = Feed::default();
+    feed.hear_all();
+    feed
+}
+
+/// The same of an engine as it is.
+pub(crate) fn heard_of(engine: &Engine) -> Feed {
+    let mut feed = Feed::of(engine);
+    feed.hear_all();
+    feed
 }

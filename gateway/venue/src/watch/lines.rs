@@ -48,6 +48,10 @@ impl Lines {
             Update::Status(_) => "phase",
             Update::Book { .. } => "book",
             Update::Levels(..) => "levels",
+            Update::Orders(..) => "orders",
+            Update::Statistics(_) => "statistics",
+            Update::Proven { .. } => "proven",
+            Update::Differs { .. } => "differs",
             Update::BestBidOffer(_) => "best",
             Update::Trade(_) => "trade",
             Update::TradeCancel(_) => "trade_cancel",
@@ -78,9 +82,23 @@ impl Lines {
                 add("phase", format!("{:?}", status.phase).into());
                 add("cause", status.cause.map(|cause| format!("{cause:?}")).into());
             }
-            Update::Book { last_sequence, .. } => add("last_sequence", last_sequence.0.into()),
+            Update::Book { last_sequence, .. }
+            | Update::Proven { last_sequence, .. }
+            | Update::Differs { last_sequence, .. } => add("last_sequence", last_sequence.0.into()),
             Update::Levels(message, _) => {
                 add("journal_sequence", message.journal_sequence.map(|sequence| sequence.0).into());
+            }
+            Update::Orders(message, _) => {
+                add("journal_sequence", message.journal_sequence.map(|sequence| sequence.0).into());
+            }
+            Update::Statistics(statistics) => {
+                add("since", statistics.since.0.into());
+                add("first", statistics.first_price.map(|price| self.price(price.0)).into());
+                add("high", statistics.high_price.map(|price| self.price(price.0)).into());
+                add("low", statistics.low_price.map(|price| self.price(price.0)).into());
+                add("last", statistics.last_price.map(|price| self.price(price.0)).into());
+                add("volume", self.quantity(statistics.volume.0));
+                add("trades", statistics.trade_count.0.into());
             }
             Update::BestBidOffer(best) => {
                 add("bid", best.bid_price.map(|price| self.price(price.0)).into());

@@ -109,12 +109,7 @@ impl Market {
     pub(crate) fn update(&mut self, seen: Seen, now: Timestamp) {
         self.updates += 1;
         self.updated_at = Some(now);
-        let GapCounters { gaps, messages, notices } = self.gaps_before;
-        self.gaps = GapCounters {
-            gaps: gaps + seen.gaps.gaps,
-            messages: messages + seen.gaps.messages,
-            notices: notices + seen.gaps.notices,
-        };
+        self.gaps = self.gaps_before + seen.gaps;
         if let Some([bids, offers]) = seen.book {
             self.bids = bids;
             self.offers = offers;
@@ -147,7 +142,11 @@ impl Market {
             // What is no trade any more does not stay on the tape.
             Update::TradeCancel(cancel) => self.trades.retain(|trade| trade.trade_id != cancel.trade_id),
             Update::Levels(..)
+            | Update::Orders(..)
             | Update::BestBidOffer(_)
+            | Update::Statistics(_)
+            | Update::Proven { .. }
+            | Update::Differs { .. }
             | Update::Gap { .. }
             | Update::GapNotice(_)
             | Update::Rejected(_) => {}
@@ -200,6 +199,8 @@ impl Market {
 pub(crate) fn event_time(update: &Update) -> Option<Timestamp> {
     match update {
         Update::Levels(message, _) => Some(message.transact_time),
+        Update::Orders(message, _) => Some(message.transact_time),
+        Update::Statistics(statistics) => Some(statistics.transact_time),
         Update::BestBidOffer(best) => Some(best.transact_time),
         Update::Trade(trade) => Some(trade.transact_time),
         Update::TradeCancel(cancel) => Some(cancel.transact_time),
@@ -208,6 +209,8 @@ pub(crate) fn event_time(update: &Update) -> Option<Timestamp> {
         Update::Auction(result) => Some(result.transact_time),
         Update::Definition(_)
         | Update::Book { .. }
+        | Update::Proven { .. }
+        | Update::Differs { .. }
         | Update::Gap { .. }
         | Update::GapNotice(_)
         | Update::Rejected(_) => None,

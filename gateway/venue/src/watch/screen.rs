@@ -381,6 +381,8 @@ mod tests {
             quantity: Quantity(quantity),
             event_index: EventIndex(0),
             aggressor: Some(aggressor),
+            maker_order_id: None,
+            taker_order_id: None,
         })
     }
 
@@ -516,7 +518,7 @@ mod tests {
     #[test]
     fn gaps_losses_and_silence_are_said() {
         let mut market = market();
-        let gap = GapCounters { gaps: 2, messages: 30, notices: 1 };
+        let gap = GapCounters { gaps: 2, messages: 30, notices: 1, ..GapCounters::default() };
         let update = Seen { gaps: gap, ..seen(trade(1, 1, Side::Buy, 0), None) };
         market.update(update, Timestamp(TIME.0 - 3_000 * MILLISECOND));
         let said = rows(&drawn(&market, 100, 12)).pop().unwrap();

@@ -1,0 +1,126 @@
+//! How many are there, from where and with which key; and who was sent away, and why.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use engine::KeyId;
+
+use crate::outbox::CloseReason;
+use crate::quic::Limits;
+
+/// Connections of all threads, counted.
+#[derive(Debug)]
+pub struct Crowd {
+    subscribers_max: usize,
+    per_address: usize,
+    per_key: usize,
+    present: Mutex<Present>,
+    refused: AtomicU64,
+    closed: [AtomicU64; CloseReason::ALL.len()],
+}
+
+#[derive(Debug, Default)]
+struct Present {
+    count: usize,
+    addresses: BTreeMap<IpAddr, usize>,
+    keys: BTreeMap<KeyId, usize>,
+}
+
+/// One connection's place, until it is dropped.
+#[derive(Debug)]
+pub struct Presence {
+    crowd: Arc<Crowd>,
+    address: IpAddr,
+    key: Option<KeyId>,
+}
+
+impl Crowd {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            subscribers_max: limits.subscribers_max,
+            per_address: limits.connections_per_address,
+            per_key: limits.connections_per_key,
+            present: Mutex::default(),
+            refused: AtomicU64::new(0),
+            closed: Default::default(),
+        }
+    }
+
+    /// A newcomer's place; nothing: there are too many, in all or from its address.
+    pub fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Presence> {
+        let mut present = self.present();
+        let here = present.addresses.get(&address).copied().unwrap_or(0);
+        if present.count >= self.subscribers_max || here >= self.per_address {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            return None;
+        }
+        present.count += 1;
+        present.addresses.insert(address, here + 1);
+        drop(present);
+        Some(Presence { crowd: Arc::clone(self), address, key: None })
+    }
+
+    /// How many are there.
+    pub fn count(&self) -> usize {
+        self.present().count
+    }
+
+    /// How many were refused before they were heard.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// How many the venue closed, by reason.
+    pub fn closed_by_reason(&self) -> impl Iterator<Item = (CloseReason, u64)> + '_ {
+        CloseReason::ALL.into_iter().zip(self.closed.iter().map(|count| count.load(Ordering::Relaxed)))
+    }
+
+    pub(crate) fn close(&self, reason: CloseReason) {
+        self.closed[reason as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn present(&self) -> MutexGuard<'_, Present> {
+        self.present.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Presence {
+    /// It is known whose key its holder has; `false`: that key has as many connections as it may.
+    pub fn identify(&mut self, key: KeyId) -> bool {
+        if self.key == Some(key) {
+            return true;
+        }
+        let mut present = self.crowd.present();
+        let count = present.keys.entry(key).or_default();
+        if *count >= self.crowd.per_key {
+            return false;
+        }
+        *count += 1;
+        if let Some(former) = self.key.replace(key) {
+            leave(&mut present.keys, former);
+        }
+        true
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        let mut present = self.crowd.present();
+        present.count -= 1;
+        leave(&mut present.addresses, self.address);
+        if let Some(key) = self.key {
+            leave(&mut present.keys, key);
+        }
+    }
+}
+
+fn leave<K: Ord>(counts: &mut BTreeMap<K, usize>, key: K) {
+    if let Some(count) = counts.get_mut(&key) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(&key);
+        }
+    }
+}

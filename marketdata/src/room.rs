@@ -1,0 +1,556 @@
+//! Everybody at one seat: who takes what, what each is to be sent, what each may ask for. Without I/O.
+//!
+//! ```text
+//!   outputs of the desk ──► room ──► outbox of each listener ──► whoever writes to the peer
+//!   requests of peers ────►   │
+//!                             └──► effects: wake, datagram, again, close; wants for the desk
+//! ```
+//!
+//! Whoever drives a room takes its [effects](Room::take_effects) after each call.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use engine::{InstrumentId, KeyId};
+use wire::market_data::{
+    Logon, LogonAck, LogonChallenge, LogonSignature, MarketDataMessage, PacketHeader, PacketRetransmitRequest,
+    SnapshotRequest, Subscribe, SubscribeAck, SubscribeReject,
+};
+use wire::{
+    Block, Challenge, ChannelId, DeliveryMode, FeedLevel, FeedSequence, GapCause, PacketCount, PacketFlags, RequestId,
+    SecurityId, SubscribeRejectReason, SubscriptionRequestType, Timestamp,
+};
+
+use crate::channel::{channel_of, channel_parts};
+use crate::crowd::Presence;
+use crate::desk::{Output, SubscriberId, Want};
+use crate::door::{Door, Entitlement};
+use crate::outbox::{Asked, CloseReason, Outbox, Outcome};
+use crate::packet::{PACKET_BYTES_MAX, Packet, append};
+use crate::quic::Limits;
+use crate::retained::Retained;
+
+/// Whether a subscriber can be sent datagrams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Datagrams {
+    /// As long as packets are.
+    Taken,
+    /// Not at all, or too short.
+    NotTaken,
+}
+
+/// One who has come.
+#[derive(Debug)]
+pub struct Newcomer {
+    /// From where.
+    pub address: IpAddr,
+    /// What it may see; none: it has to log on first.
+    pub entitlement: Option<Entitlement>,
+    /// Whose key it has proven to hold.
+    pub key: Option<KeyId>,
+    /// Whether it can be sent datagrams.
+    pub datagrams: Datagrams,
+    /// Its place in the crowd.
+    pub presence: Presence,
+}
+
+/// What is to be done for a call.
+#[derive(Debug)]
+pub enum Effect {
+    /// There is something in a subscriber's outbox.
+    Wake(SubscriberId),
+    /// A subscriber is to be sent a datagram.
+    Datagram(SubscriberId, Bytes),
+    /// A subscriber is to be sent packets again, on a stream of their own; then [`Room::repeated`] is to be called.
+    Again(SubscriberId, Vec<Bytes>),
+    /// A subscriber's connection is to be closed; [`Room::leave`] follows.
+    Close(SubscriberId, CloseReason),
+    /// The desk is to be asked.
+    Want(Want),
+    /// Nobody here takes a channel any more: the desk is to be told.
+    Unheard(ChannelId),
+}
+
+/// Everybody at one seat.
+#[derive(Debug)]
+pub struct Room {
+    limits: Limits,
+    peers: BTreeMap<SubscriberId, Peer>,
+    /// Who takes which channel.
+    listeners: BTreeMap<ChannelId, BTreeSet<SubscriberId>>,
+    retained: Retained,
+    books: Books,
+    effects: Vec<Effect>,
+    /// To be woken.
+    touched: Vec<SubscriberId>,
+}
+
+/// Whether the feed's books can be served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Books {
+    #[default]
+    Valid,
+    /// The reader was lapped.
+    Void,
+}
+
+#[derive(Debug)]
+struct Peer {
+    newcomer: Newcomer,
+    outbox: Outbox,
+    /// What it was asked to sign.
+    challenge: Option<(wire::KeyId, LogonChallenge)>,
+    /// Sees every instrument that is listed, on this level.
+    everything: BTreeMap<u8, (FeedLevel, DeliveryMode, RequestId)>,
+    is_repeating: bool,
+    is_touched: bool,
+}
+
+impl Room {
+    /// Nobody yet.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            peers: BTreeMap::new(),
+            listeners: BTreeMap::new(),
+            retained: Retained::default(),
+            books: Books::default(),
+            effects: Vec::new(),
+            touched: Vec::new(),
+        }
+    }
+
+    /// One has come.
+    ///
+    /// # Errors
+    /// If nobody can be served any more.
+    pub fn enter(&mut self, id: SubscriberId, newcomer: Newcomer) -> Result<(), CloseReason> {
+        if self.books == Books::Void {
+            return Err(CloseReason::FeedLost);
+        }
+        let outbox = Outbox::new(self.limits.backlog_bytes_max);
+        let (challenge, everything, is_repeating, is_touched) = (None, BTreeMap::new(), false, false);
+        self.peers.insert(id, Peer { newcomer, outbox, challenge, everything, is_repeating, is_touched });
+        Ok(())
+    }
+
+    /// One has gone.
+    pub fn leave(&mut self, id: SubscriberId) {
+        let Some(peer) = self.peers.remove(&id) else { return };
+        peer.outbox.channels().for_each(|channel_id| self.unlisten(channel_id, id));
+    }
+
+    /// What one is to be sent; `None`: it has gone.
+    pub fn outbox(&mut self, id: SubscriberId) -> Option<&mut Outbox> {
+        Some(&mut self.peers.get_mut(&id)?.outbox)
+    }
+
+    /// Who is there.
+    pub fn subscribers(&self) -> impl Iterator<Item = SubscriberId> + '_ {
+        self.peers.keys().copied()
+    }
+
+    /// What is to be done, in this order.
+    pub fn take_effects(&mut self) -> Vec<Effect> {
+        for id in self.touched.drain(..) {
+            if let Some(peer) = self.peers.get_mut(&id) {
+                peer.is_touched = false;
+                self.effects.push(Effect::Wake(id));
+            }
+        }
+        core::mem::take(&mut self.effects)
+    }
+
+    /// Takes what lay at the desk.
+    pub fn route(&mut self, output: Output, door: &dyn Door) {
+        match output {
+            Output::Packet(packet) => self.packet(&packet),
+            Output::Listed(book) => self.each(|room, id| room.listed(id, book)),
+            Output::Rights => self.each(|room, id| room.judge_again(id, door)),
+            Output::Lost => {
+                self.retained.clear();
+                self.each(|room, id| {
+                    let outcome = room.outbox(id).map_or(Outcome::Kept, |outbox| outbox.missed(GapCause::Upstream));
+                    room.act(id, outcome);
+                });
+            }
+            Output::Void => {
+                self.books = Books::Void;
+                self.each(|room, id| room.effects.push(Effect::Close(id, CloseReason::FeedLost)));
+            }
+            Output::Answer(want, snapshot) => {
+                let Some(peer) = self.peers.get_mut(&want.subscriber) else {
+                    // It has gone meanwhile, and may have been the only one.
+                    return channel_of(want.book, want.level)
+                        .map_or((), |channel_id| self.unlisten(channel_id, want.subscriber));
+                };
+                match snapshot {
+                    Some(snapshot) => peer.outbox.snapshot(snapshot),
+                    None => self.refuse_book(want),
+                }
+                self.ask(want.subscriber);
+                self.touch(want.subscriber);
+            }
+        }
+    }
+
+    /// Does what a subscriber asks for; `listed` are the feed's instruments.
+    ///
+    /// # Errors
+    /// Why it is to be closed: it is no request, or it may not ask.
+    pub fn request(
+        &mut self,
+        id: SubscriberId,
+        message: MarketDataMessage<'_>,
+        door: &dyn Door,
+        listed: impl FnOnce() -> Vec<InstrumentId>,
+    ) -> Result<(), CloseReason> {
+        let Some(peer) = self.peers.get_mut(&id) else { return Ok(()) };
+        match message {
+            MarketDataMessage::Logon(logon) => peer.challenge(logon, door)?,
+            MarketDataMessage::LogonSignature(signature) => peer.logon(signature, door)?,
+            _ if peer.newcomer.entitlement.is_none() => return Err(CloseReason::NotLetIn),
+            MarketDataMessage::Subscribe(request, instruments) => {
+                let books = instruments.map(|entry| Some(entry.ok()?.security_id)).collect::<Option<Vec<_>>>();
+                self.subscribe(id, &request, &books.ok_or(CloseReason::Malformed)?, listed);
+            }
+            MarketDataMessage::SnapshotRequest(request) => peer.snapshot(&request),
+            MarketDataMessage::PacketRetransmitRequest(request) => self.repeat(id, &request),
+            _ => return Err(CloseReason::Malformed),
+        }
+        self.ask(id);
+        self.touch(id);
+        let is_flooded = self.peers.get(&id).is_some_and(|peer| peer.outbox.is_flooded());
+        if is_flooded { Err(CloseReason::TooSlow) } else { Ok(()) }
+    }
+
+    /// A snapshot was written: the next may be asked for.
+    pub fn written(&mut self, id: SubscriberId, channel_id: ChannelId, bytes: usize) {
+        if let Some(outbox) = self.outbox(id) {
+            outbox.written(channel_id, bytes);
+            self.ask(id);
+        }
+    }
+
+    /// Packets were sent again.
+    pub fn repeated(&mut self, id: SubscriberId) {
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.is_repeating = false;
+        }
+    }
+
+    /// Looks who waits since before `since`, and tells the next numbers of datagrams that may have been lost; with `all`,
+    /// of every channel that is sent in datagrams.
+    pub fn look_after(&mut self, now: Timestamp, since: Timestamp, all: bool) {
+        self.each(|room, id| {
+            let Some(peer) = room.peers.get_mut(&id) else { return };
+            let outcome = peer.outbox.overdue(since);
+            let heartbeats = peer.outbox.heartbeats(all);
+            room.act(id, outcome);
+            room.effects.extend(datagrams_of(&heartbeats, now).map(|bytes| Effect::Datagram(id, bytes)));
+        });
+    }
+
+    fn each(&mut self, mut act: impl FnMut(&mut Self, SubscriberId)) {
+        let ids: Vec<SubscriberId> = self.subscribers().collect();
+        ids.into_iter().for_each(|id| act(self, id));
+    }
+
+    fn touch(&mut self, id: SubscriberId) {
+        if let Some(peer) = self.peers.get_mut(&id).filter(|peer| !peer.is_touched) {
+            peer.is_touched = true;
+            self.touched.push(id);
+        }
+    }
+
+    fn packet(&mut self, packet: &Packet) {
+        self.retained.keep(packet);
+        let Some(listeners) = self.listeners.get(&packet.channel_id) else { return };
+        let mut in_need = Vec::new();
+        for &id in listeners {
+            let Some(peer) = self.peers.get_mut(&id) else { continue };
+            match peer.outbox.packet(packet) {
+                Outcome::Datagram => self.effects.push(Effect::Datagram(id, packet.bytes.clone())),
+                Outcome::Kept if peer.is_touched => {}
+                Outcome::Kept => {
+                    peer.is_touched = true;
+                    self.touched.push(id);
+                }
+                outcome => in_need.push((id, outcome)),
+            }
+        }
+        in_need.into_iter().for_each(|(id, outcome)| self.act(id, outcome));
+    }
+
+    fn act(&mut self, id: SubscriberId, outcome: Outcome) {
+        match outcome {
+            Outcome::Kept | Outcome::Datagram => {}
+            Outcome::Missed => self.ask(id),
+            Outcome::Close(reason) => self.effects.push(Effect::Close(id, reason)),
+        }
+    }
+
+    /// Asks the desk for the snapshots whose turn it is.
+    fn ask(&mut self, id: SubscriberId) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        while let Some((channel_id, request_id)) = peer.outbox.next_want() {
+            if let Some((book, level)) = channel_parts(channel_id) {
+                self.effects.push(Effect::Want(Want { subscriber: id, book, level, request_id }));
+            }
+        }
+    }
+
+    fn listed(&mut self, id: SubscriberId, book: InstrumentId) {
+        let Some(peer) = self.peers.get(&id) else { return };
+        let everything: Vec<_> =
+            peer.everything.values().copied().filter(|&(level, ..)| peer.sees(book, level)).collect();
+        for (level, mode, request_id) in everything {
+            // A book that was listed while everything was being subscribed may have begun with the others.
+            let _ = self.join(id, book, level, mode, request_id);
+        }
+        self.ask(id);
+    }
+
+    /// Rights have changed, perhaps this peer's.
+    fn judge_again(&mut self, id: SubscriberId, door: &dyn Door) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let Some(key) = peer.newcomer.key else { return };
+        peer.newcomer.entitlement = door.entitlement(key);
+        let sees = |channel_id| channel_parts(channel_id).is_some_and(|(book, level)| peer.sees(book, level));
+        if peer.newcomer.entitlement.is_none() || !peer.outbox.channels().all(sees) {
+            self.effects.push(Effect::Close(id, CloseReason::Revoked));
+        }
+    }
+
+    fn subscribe(
+        &mut self,
+        id: SubscriberId,
+        request: &Subscribe,
+        books: &[SecurityId],
+        listed: impl FnOnce() -> Vec<InstrumentId>,
+    ) {
+        let &Subscribe { request_id, level, mode, request, .. } = request;
+        if channel_of(InstrumentId(0), level).is_none() {
+            return self.refuse(id, request_id, None, SubscribeRejectReason::UnsupportedLevel);
+        }
+        if request == SubscriptionRequestType::Unsubscribe {
+            return self.end(id, request_id, level, books);
+        }
+        let Some(peer) = self.peers.get(&id) else { return };
+        let is_offered = match mode {
+            DeliveryMode::Live => true,
+            DeliveryMode::Conflated => !matches!(level, FeedLevel::Trades | FeedLevel::MarketByOrder),
+            DeliveryMode::Datagrams => peer.newcomer.datagrams == Datagrams::Taken,
+            DeliveryMode::NonRepresentable => false,
+        };
+        let is_entitled = peer.newcomer.entitlement.as_ref().is_some_and(|it| it.sees_level(level));
+        if !is_offered || request != SubscriptionRequestType::Subscribe {
+            self.refuse(id, request_id, None, SubscribeRejectReason::UnsupportedMode);
+        } else if !is_entitled {
+            self.refuse(id, request_id, None, SubscribeRejectReason::NotEntitled);
+        } else if books.is_empty() {
+            self.begin_everything(id, request_id, level, mode, &listed());
+        } else {
+            self.begin(id, request_id, level, mode, books);
+        }
+    }
+
+    fn begin_everything(
+        &mut self,
+        id: SubscriberId,
+        request_id: RequestId,
+        level: FeedLevel,
+        mode: DeliveryMode,
+        listed: &[InstrumentId],
+    ) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        peer.everything.insert(level as u8, (level, mode, request_id));
+        let seen: Vec<InstrumentId> = listed.iter().copied().filter(|&book| peer.sees(book, level)).collect();
+        for book in seen {
+            self.join_or_refuse(id, book, level, mode, request_id);
+        }
+    }
+
+    fn begin(
+        &mut self,
+        id: SubscriberId,
+        request_id: RequestId,
+        level: FeedLevel,
+        mode: DeliveryMode,
+        books: &[SecurityId],
+    ) {
+        for &security_id in books {
+            let sees = |book| self.peers.get(&id).is_some_and(|peer| peer.sees(book, level));
+            match InstrumentId::try_from(security_id) {
+                Ok(book) if sees(book) => self.join_or_refuse(id, book, level, mode, request_id),
+                Ok(_) => self.refuse(id, request_id, Some(security_id), SubscribeRejectReason::NotEntitled),
+                Err(_) => self.refuse(id, request_id, Some(security_id), SubscribeRejectReason::UnknownInstrument),
+            }
+        }
+    }
+
+    fn join_or_refuse(
+        &mut self,
+        id: SubscriberId,
+        book: InstrumentId,
+        level: FeedLevel,
+        mode: DeliveryMode,
+        request_id: RequestId,
+    ) {
+        if let Err(reason) = self.join(id, book, level, mode, request_id) {
+            self.refuse(id, request_id, Some(book.into()), reason);
+        }
+    }
+
+    fn join(
+        &mut self,
+        id: SubscriberId,
+        book: InstrumentId,
+        level: FeedLevel,
+        mode: DeliveryMode,
+        request_id: RequestId,
+    ) -> Result<(), SubscribeRejectReason> {
+        let channel_id = channel_of(book, level).ok_or(SubscribeRejectReason::UnsupportedLevel)?;
+        let channels_max = self.limits.channels_max;
+        let Some(outbox) = self.outbox(id) else { return Ok(()) };
+        if outbox.channel_count() >= channels_max {
+            return Err(SubscribeRejectReason::TooManySubscriptions);
+        }
+        outbox.join(channel_id, mode, request_id).map_err(|_| SubscribeRejectReason::DuplicateRequest)?;
+        self.listeners.entry(channel_id).or_default().insert(id);
+        Ok(())
+    }
+
+    fn end(&mut self, id: SubscriberId, request_id: RequestId, level: FeedLevel, books: &[SecurityId]) {
+        let ours = |channel_id: &ChannelId| {
+            channel_parts(*channel_id)
+                .is_some_and(|(book, of)| of == level && (books.is_empty() || books.contains(&book.into())))
+        };
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        if books.is_empty() {
+            peer.everything.remove(&(level as u8));
+        }
+        let channels: Vec<ChannelId> = peer.outbox.channels().filter(ours).collect();
+        for &channel_id in &channels {
+            let next_sequence = peer.outbox.leave(channel_id).unwrap_or(FeedSequence(0));
+            peer.outbox.control(&SubscribeAck { request_id, channel_id, next_sequence });
+        }
+        channels.into_iter().for_each(|channel_id| self.unlisten(channel_id, id));
+    }
+
+    /// A peer takes a channel no more. The last one's leaving ends it here.
+    fn unlisten(&mut self, channel_id: ChannelId, id: SubscriberId) {
+        if let Some(listeners) = self.listeners.get_mut(&channel_id) {
+            listeners.remove(&id);
+            if !listeners.is_empty() {
+                return;
+            }
+            self.listeners.remove(&channel_id);
+        }
+        self.retained.forget(channel_id);
+        self.effects.push(Effect::Unheard(channel_id));
+    }
+
+    fn refuse_book(&mut self, Want { subscriber, book, level, request_id }: Want) {
+        let has_ended = |outbox: &mut Outbox| channel_of(book, level).filter(|&channel_id| outbox.no_book(channel_id));
+        if let Some(channel_id) = self.outbox(subscriber).and_then(has_ended) {
+            self.unlisten(channel_id, subscriber);
+        }
+        if let Some(request_id) = request_id {
+            self.refuse(subscriber, request_id, Some(book.into()), SubscribeRejectReason::UnknownInstrument);
+        }
+    }
+
+    /// Sends packets again, from those that are kept.
+    fn repeat(&mut self, id: SubscriberId, request: &PacketRetransmitRequest) {
+        let &PacketRetransmitRequest { request_id, channel_id, from_sequence, count } = request;
+        let takes = self.listeners.get(&channel_id).is_some_and(|listeners| listeners.contains(&id));
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let reason = if !takes {
+            SubscribeRejectReason::UnknownChannel
+        } else if peer.is_repeating {
+            SubscribeRejectReason::Busy
+        } else if let Some(packets) = self.retained.packets(channel_id, from_sequence, count) {
+            peer.is_repeating = true;
+            return self.effects.push(Effect::Again(id, packets.iter().map(Packet::again).collect()));
+        } else {
+            SubscribeRejectReason::TooOld
+        };
+        self.refuse(id, request_id, None, reason);
+    }
+
+    fn refuse(
+        &mut self,
+        id: SubscriberId,
+        request_id: RequestId,
+        security_id: Option<SecurityId>,
+        reason: SubscribeRejectReason,
+    ) {
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.refuse(request_id, security_id, reason);
+        }
+    }
+}
+
+impl Peer {
+    fn sees(&self, book: InstrumentId, level: FeedLevel) -> bool {
+        self.newcomer.entitlement.as_ref().is_some_and(|entitlement| entitlement.sees(book, level))
+    }
+
+    fn challenge(&mut self, Logon { key_id }: Logon, door: &dyn Door) -> Result<(), CloseReason> {
+        let key = KeyId::try_from(key_id).map_err(|_| CloseReason::NotLetIn)?;
+        door.knock(key, self.newcomer.address).map_err(|_| CloseReason::NotLetIn)?;
+        let [high, low] = door.challenge();
+        let challenge = LogonChallenge { challenge_high: Challenge(high), challenge_low: Challenge(low) };
+        self.challenge = Some((key_id, challenge));
+        self.outbox.control(&challenge);
+        Ok(())
+    }
+
+    fn logon(&mut self, LogonSignature { signature }: LogonSignature, door: &dyn Door) -> Result<(), CloseReason> {
+        // A challenge is answered once.
+        let (key_id, challenge) = self.challenge.take().ok_or(CloseReason::NotLetIn)?;
+        let key = KeyId::try_from(key_id).map_err(|_| CloseReason::NotLetIn)?;
+        let text = challenge.signed_text(key_id);
+        let entitlement = door.logon(key, text.as_bytes(), &signature.0, self.newcomer.address);
+        let entitlement = entitlement.map_err(|_| CloseReason::NotLetIn)?;
+        if !self.newcomer.presence.identify(key) {
+            return Err(CloseReason::TooManyConnections);
+        }
+        self.newcomer.entitlement = Some(entitlement);
+        self.newcomer.key = Some(key);
+        self.outbox.control(&LogonAck { key_id });
+        Ok(())
+    }
+
+    fn snapshot(&mut self, request: &SnapshotRequest) {
+        let &SnapshotRequest { request_id, security_id, level } = request;
+        let channel_id = InstrumentId::try_from(security_id).ok().and_then(|book| channel_of(book, level));
+        let asked = channel_id.map_or(Asked::Unknown, |channel_id| self.outbox.ask(channel_id, request_id));
+        match asked {
+            Asked::Granted => {}
+            Asked::Busy => self.refuse(request_id, Some(security_id), SubscribeRejectReason::Busy),
+            Asked::Unknown => self.refuse(request_id, Some(security_id), SubscribeRejectReason::UnknownChannel),
+        }
+    }
+
+    fn refuse(&mut self, request_id: RequestId, security_id: Option<SecurityId>, reason: SubscribeRejectReason) {
+        let reject = SubscribeReject { request_id, security_id, reason, ..SubscribeReject::BLANK };
+        self.outbox.control(&reject);
+    }
+}
+
+/// Packets without messages, as many in a datagram as fit.
+fn datagrams_of(heartbeats: &[(ChannelId, FeedSequence)], sending_time: Timestamp) -> impl Iterator<Item = Bytes> + '_ {
+    heartbeats.chunks(PACKET_BYTES_MAX / <PacketHeader as wire::message::Message>::FRAME_LENGTH).map(move |part| {
+        let mut bytes = Vec::with_capacity(PACKET_BYTES_MAX);
+        for &(channel_id, first_sequence) in part {
+            let (message_count, flags) = (PacketCount(0), PacketFlags::NONE);
+            let header =
+                PacketHeader { channel_id, first_sequence, sending_time, message_count, flags, ..PacketHeader::BLANK };
+            append(&mut bytes, &header);
+        }
+        bytes.into()
+    })
+}
