@@ -400,7 +400,7 @@ async fn read_requests(network: Rc<Network>, id: SubscriberId, link: Rc<Link>, m
 
 async fn write_control(network: Rc<Network>, id: SubscriberId, link: Rc<Link>, mut stream: SendStream) {
     loop {
-        let Some(message) = network.from_outbox(id, Outbox::next_control) else {
+        let Some(message) = network.take_from(id, Outbox::next_control) else {
             link.control.notified().await;
             continue;
         };
@@ -412,7 +412,7 @@ async fn write_control(network: Rc<Network>, id: SubscriberId, link: Rc<Link>, m
 
 async fn write_snapshots(network: Rc<Network>, id: SubscriberId, link: Rc<Link>) {
     loop {
-        let Some(snapshot) = network.from_outbox(id, Outbox::next_snapshot) else {
+        let Some(snapshot) = network.take_from(id, Outbox::next_snapshot) else {
             link.snapshots.notified().await;
             continue;
         };
@@ -428,7 +428,7 @@ async fn write_live(network: Rc<Network>, id: SubscriberId, link: Rc<Link>) {
     let bytes_max = network.limits.group_bytes_max;
     let next_group = |outbox: &mut Outbox| Some(outbox.next_group(bytes_max)).filter(|group| !group.is_empty());
     loop {
-        let Some(mut group) = network.from_outbox(id, next_group) else {
+        let Some(mut group) = network.take_from(id, next_group) else {
             link.live.notified().await;
             continue;
         };
@@ -479,7 +479,7 @@ impl Network {
         self.in_room(|room| room.request(id, message, &**self.seat.door(), || self.seat.instruments()))
     }
 
-    fn from_outbox<T>(&self, id: SubscriberId, take: impl FnOnce(&mut Outbox) -> Option<T>) -> Option<T> {
+    fn take_from<T>(&self, id: SubscriberId, take: impl FnOnce(&mut Outbox) -> Option<T>) -> Option<T> {
         self.room.borrow_mut().outbox(id).and_then(take)
     }
 
