@@ -226,7 +226,7 @@ fn a_command_changes_each_order_once_and_who_loses_its_place_leaves_and_comes() 
     let book = BOOKS[0];
     let iceberg =
         |name, quantity| NewOrder { display_quantity: Quantity(2), ..order(book, Side::Sell, 100, quantity, name) };
-    let mut placed = |venue: &mut Venue, order: NewOrder| venue.both(order).1[0].order_id;
+    let placed = |venue: &mut Venue, order: NewOrder| venue.both(order).1[0].order_id;
     let first = placed(&mut venue, iceberg(1, 5));
     let second = placed(&mut venue, order(book, Side::Sell, 100, 3, 2));
     assert_eq!(
