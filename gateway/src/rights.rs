@@ -111,6 +111,11 @@ impl Rights {
         self.keys.get(&key)
     }
 
+    /// The keys that count, by identity.
+    pub fn keys(&self) -> impl Iterator<Item = (KeyId, &Key)> {
+        self.keys.iter().map(|(&id, key)| (id, key))
+    }
+
     /// Takes in what a released event says of keys.
     pub fn apply(&mut self, event: &Event) {
         match event {

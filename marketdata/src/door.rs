@@ -9,26 +9,26 @@ use wire::FeedLevel;
 /// What a subscriber may see.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Entitlement {
-    /// At which levels of detail.
-    pub levels: Vec<FeedLevel>,
-    /// Of which instruments; none: of all.
-    pub instruments: Option<BTreeSet<InstrumentId>>,
+    /// Levels of detail, and of which instruments; none: of all. What one rule shows is shown.
+    pub rules: Vec<(Vec<FeedLevel>, Option<BTreeSet<InstrumentId>>)>,
 }
 
 impl Entitlement {
     /// Everything.
     pub fn everything() -> Self {
-        Self { levels: crate::LEVELS.to_vec(), instruments: None }
+        Self { rules: vec![(crate::LEVELS.to_vec(), None)] }
     }
 
     /// Whether a level of an instrument may be seen.
     pub fn sees(&self, instrument: InstrumentId, level: FeedLevel) -> bool {
-        self.sees_level(level) && self.instruments.as_ref().is_none_or(|instruments| instruments.contains(&instrument))
+        self.rules.iter().any(|(levels, instruments)| {
+            levels.contains(&level) && instruments.as_ref().is_none_or(|instruments| instruments.contains(&instrument))
+        })
     }
 
     /// Whether a level of some instrument may be seen.
     pub fn sees_level(&self, level: FeedLevel) -> bool {
-        self.levels.contains(&level)
+        self.rules.iter().any(|(levels, _)| levels.contains(&level))
     }
 }
 

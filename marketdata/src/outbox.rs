@@ -64,6 +64,19 @@ impl CloseReason {
         Self::TooManyConnections,
     ];
 
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Stopped => "Stopped",
+            Self::TooSlow => "TooSlow",
+            Self::Malformed => "Malformed",
+            Self::FeedLost => "FeedLost",
+            Self::NotLetIn => "NotLetIn",
+            Self::Revoked => "Revoked",
+            Self::TooManyConnections => "TooManyConnections",
+        }
+    }
+
     /// In words.
     pub const fn text(self) -> &'static str {
         match self {

@@ -35,7 +35,7 @@ use quinn::{
 };
 use ring::EventReader;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
 use tokio::sync::Notify;
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -82,8 +82,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Who it is.
     pub identity: Identity,
-    /// Who signs certificates that a subscriber may show; none: nobody's are taken.
-    pub client_roots: Option<Arc<rustls::RootCertStore>>,
+    /// Looks at certificates that a subscriber shows; none: they are not asked for.
+    pub client_verifier: Option<Arc<dyn ClientCertVerifier>>,
     /// The venue's clock, for the sending time of packets.
     pub clock: Clock,
     /// Who may see what.
@@ -159,9 +159,9 @@ impl Publisher {
     /// # Panics
     /// Without a thread.
     pub fn start(config: Config, events: EventReader, feed: Feed) -> io::Result<Self> {
-        let Config { listen, identity, client_roots, clock, door, limits, threads, seats } = config;
+        let Config { listen, identity, client_verifier, clock, door, limits, threads, seats } = config;
         assert!(threads > 0, "a publisher needs a thread");
-        let server = server_config(identity, client_roots, &limits, threads)?;
+        let server = server_config(identity, client_verifier, &limits, threads)?;
         let sockets = bind(listen, threads)?;
         let local_addr = sockets[0].local_addr()?;
         let crowd = Arc::new(Crowd::new(&limits));
@@ -242,20 +242,17 @@ fn bind(listen: SocketAddr, threads: usize) -> io::Result<Vec<UdpSocket>> {
 
 fn server_config(
     identity: Identity,
-    client_roots: Option<Arc<rustls::RootCertStore>>,
+    client_verifier: Option<Arc<dyn ClientCertVerifier>>,
     limits: &Limits,
     threads: usize,
 ) -> io::Result<quinn::ServerConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     // Early data can be replayed; the default, none, is kept.
-    let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
+    let builder = rustls::ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(io::Error::other)?;
-    let builder = match client_roots {
-        Some(roots) => {
-            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider).allow_unauthenticated();
-            builder.with_client_cert_verifier(verifier.build().map_err(io::Error::other)?)
-        }
+    let builder = match client_verifier {
+        Some(verifier) => builder.with_client_cert_verifier(verifier),
         None => builder.with_no_client_auth(),
     };
     let mut tls = builder.with_single_cert(identity.certificates, identity.key).map_err(io::Error::other)?;

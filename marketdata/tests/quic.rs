@@ -54,7 +54,7 @@ fn start(limits: Limits) -> Running {
     let config = Config {
         listen: loopback(),
         identity,
-        client_roots: None,
+        client_verifier: None,
         clock,
         door: Arc::new(OpenDoor),
         limits,

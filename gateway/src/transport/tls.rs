@@ -77,6 +77,22 @@ pub fn server_config(
     Ok(Arc::new(config))
 }
 
+/// What looks at the certificates of clients that may come without one, too.
+///
+/// # Errors
+///
+/// If there is no authority in a list of them.
+pub fn optional_verifier(clients: ClientCertificates) -> Result<Arc<dyn ClientCertVerifier>, ConfigError> {
+    let provider = Arc::new(crypto::ring::default_provider());
+    match clients {
+        ClientCertificates::Optional => verifier(clients, &provider),
+        ClientCertificates::Of(authorities) => WebPkiClientVerifier::builder_with_provider(authorities, provider)
+            .allow_unauthenticated()
+            .build()
+            .map_err(ConfigError::Authorities),
+    }
+}
+
 fn verifier(
     clients: ClientCertificates,
     provider: &Arc<CryptoProvider>,

@@ -23,6 +23,7 @@ use toml::de::{DeString, DeTable, DeValue};
 
 use crate::affinity::{self, CoreNumber, Placement, PlacementError};
 use crate::arguments::{Arguments, Tool};
+use crate::market_data_door::Allowance;
 
 /// How to run a venue.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
@@ -90,6 +91,22 @@ pub struct ServeArguments {
     /// Where market data is published, QUIC over UDP. Port 0: any.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7002")]
     pub market_data: SocketAddr,
+    /// Who may see what of market data: a role (anonymous, any-key, trader, market-maker, drop-copy, administrator, read-only),
+    /// levels (all, none, or some of trades, best, mbp10, mbp50, mbp, mbo, reference, with + between), and instruments by
+    /// number, with + between; none: all. Several add up, and what anonymous sees everybody sees. Default: anonymous=all on a
+    /// loopback address, any-key=all elsewhere.
+    #[arg(long, value_name = "ROLE=LEVELS[@INSTRUMENTS]", value_delimiter = ',')]
+    pub market_data_allow: Vec<Allowance>,
+    /// Threads that serve subscribers, all at the one address. More serve more subscribers where there are processors for
+    /// them.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=64))]
+    pub market_data_threads: usize,
+    /// Subscribers at once, over QUIC and WebSocket together; further ones are refused as they come.
+    #[arg(long, value_name = "N", default_value_t = 1_024, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=65_536))]
+    pub market_data_connections_max: usize,
+    /// Subscribers at once from one address; further ones are refused as they come.
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=65_536))]
+    pub market_data_connections_per_address: usize,
     /// Health, metrics and the operator's door, plain HTTP; the door is closed unless the address is loopback. Port 0: any.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7003")]
     pub http: SocketAddr,
@@ -314,6 +331,7 @@ impl ServeArguments {
         } = self;
         let kept = |kept: Option<u64>| kept.map_or("all".to_owned(), |kept| kept.to_string());
         let cores: Vec<_> = cores.iter().map(ToString::to_string).collect();
+        let allowances: Vec<_> = self.market_data_allowances().iter().map(ToString::to_string).collect();
         vec![
             ("data", data.display().to_string()),
             ("head", head.as_ref().map_or("shared memory".to_owned(), |head| head.display().to_string())),
@@ -333,9 +351,21 @@ impl ServeArguments {
             ("connections-max", self.connections_max.to_string()),
             ("connections-per-address", self.connections_per_address.to_string()),
             ("market-data", market_data.to_string()),
+            ("market-data-allow", allowances.join(",")),
+            ("market-data-threads", self.market_data_threads.to_string()),
+            ("market-data-connections-max", self.market_data_connections_max.to_string()),
+            ("market-data-connections-per-address", self.market_data_connections_per_address.to_string()),
             ("http", http.to_string()),
             ("demo", demo.to_string()),
         ]
+    }
+
+    /// Who may see what of market data.
+    pub fn market_data_allowances(&self) -> Vec<Allowance> {
+        match &self.market_data_allow[..] {
+            [] => Allowance::defaults(self.market_data),
+            configured => configured.to_vec(),
+        }
     }
 
     /// How the venue's threads wait and where they run, on this machine.

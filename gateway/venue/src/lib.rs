@@ -26,6 +26,7 @@ pub mod journal_copy;
 pub mod journal_export;
 pub mod journal_inspect;
 pub mod journal_tools;
+pub mod market_data_door;
 pub mod metrics;
 pub mod order;
 pub mod reach;

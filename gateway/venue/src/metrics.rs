@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use engine::canonical::Code;
 use engine::{Event, EventHeader, InstrumentId};
 use journal::Space;
+use marketdata::Crowd;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -48,6 +49,10 @@ pub struct Metrics {
     admin_requests: Family<Status, Counter>,
     login_failures: Family<Reason, Counter>,
     turned_away: Family<Reason, Counter>,
+    market_data_refusals: Family<Reason, Counter>,
+    market_data_closed: Family<Reason, Gauge>,
+    market_data_refused: Gauge,
+    subscribers: Gauge,
     sequence: Gauge,
     admission: Gauge,
     spares: Gauge,
@@ -65,6 +70,7 @@ pub struct Metrics {
     journal_damaged: Gauge,
     hops: Arc<HopTimes>,
     /// Nothing until there is a venue.
+    crowd: OnceLock<Arc<Crowd>>,
     clock: OnceLock<Arc<ClockWatch>>,
     archive: OnceLock<Arc<ArchiveStatus>>,
 }
@@ -83,6 +89,10 @@ impl Default for Metrics {
             admin_requests: Family::default(),
             login_failures: Family::default(),
             turned_away: Family::default(),
+            market_data_refusals: Family::default(),
+            market_data_closed: Family::default(),
+            market_data_refused: Gauge::default(),
+            subscribers: Gauge::default(),
             sequence: Gauge::default(),
             admission: Gauge::default(),
             spares: Gauge::default(),
@@ -99,6 +109,7 @@ impl Default for Metrics {
             checked_bytes: Gauge::default(),
             journal_damaged: Gauge::default(),
             hops: Arc::default(),
+            crowd: OnceLock::new(),
             clock: OnceLock::new(),
             archive: OnceLock::new(),
         };
@@ -115,6 +126,13 @@ impl Default for Metrics {
         registry.register("login_failures", help, metrics.login_failures.clone());
         let help = "Connections to order entry that were not kept, by reason";
         registry.register("connections_turned_away", help, metrics.turned_away.clone());
+        let help = "Logons at market data that were refused, by reason";
+        registry.register("market_data_logon_failures", help, metrics.market_data_refusals.clone());
+        let help = "Subscribers that the venue closed, by reason, since the start";
+        registry.register("market_data_closed", help, metrics.market_data_closed.clone());
+        let help = "Subscribers that were refused as they came, since the start";
+        registry.register("market_data_refused", help, metrics.market_data_refused.clone());
+        registry.register("market_data_subscribers", "Subscribers that are there", metrics.subscribers.clone());
         registry.register("sequence", "The last command whose events were counted", metrics.sequence.clone());
         let help = "What is let in: 0 everything, 1 cancels only, 2 nothing";
         registry.register("journal_admission", help, metrics.admission.clone());
@@ -167,6 +185,26 @@ impl Metrics {
         set(&self.journal_damaged, archive.is_damaged().into());
     }
 
+    fn look_at_crowd(&self) {
+        let Some(crowd) = self.crowd.get() else { return };
+        let gauge = |count| i64::try_from(count).unwrap_or(i64::MAX);
+        self.subscribers.set(gauge(crowd.count() as u64));
+        self.market_data_refused.set(gauge(crowd.refused()));
+        for (reason, count) in crowd.closed_by_reason() {
+            self.market_data_closed.get_or_create(&Reason { reason: reason.name() }).set(gauge(count));
+        }
+    }
+
+    /// A logon at market data was refused.
+    pub(crate) fn count_market_data_refusal(&self, reason: &'static str) {
+        self.market_data_refusals.get_or_create(&Reason { reason }).inc();
+    }
+
+    /// From now on tells of the subscribers of a publisher, the first that is given.
+    pub(crate) fn watch_crowd(&self, crowd: Arc<Crowd>) {
+        let _ = self.crowd.set(crowd);
+    }
+
     /// All of them, in Prometheus' text format; those of the journal as it is now.
     pub fn text(&self, space: &Space) -> String {
         let gauge = |bytes| i64::try_from(bytes).unwrap_or(i64::MAX);
@@ -179,6 +217,7 @@ impl Metrics {
             self.wall_ahead_ns.set(clock.wall_ahead_ns());
         }
         self.look_at_archive();
+        self.look_at_crowd();
         self.counted()
     }
 

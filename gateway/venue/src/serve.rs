@@ -19,14 +19,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use ed25519_dalek::SigningKey;
 use engine::{CommandBody, Engine, Nanoseconds, Timestamp};
 use gateway::hops::{HopSample, Hops};
+use gateway::rights::Rights;
 use gateway::session::SessionLimits;
 use gateway::throttle::{Budgets, Throttles};
 use gateway::transport::tls::{self, ClientCertificates};
 use gateway::transport::{Config as OrderEntryConfig, Security, Server};
 use gateway::view::View;
 use journal::{Durability, FolderLock, Keep, Retention};
+use marketdata::Feed;
 use marketdata::quic::{Config as MarketDataConfig, Identity, Limits, Publisher};
-use marketdata::{Feed, OpenDoor};
 use ring::{EventReader, Idle};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -51,6 +52,7 @@ use crate::exit::Exit;
 use crate::founding::{FoundingError, found};
 use crate::hops::HopTimes;
 use crate::http::{Http, Status, admin_is_open};
+use crate::market_data_door::MarketDataDoor;
 use crate::report_history::{HistoryReports, JournalHistory};
 use crate::ticks;
 use crate::topology::{Ended, StartError, StopError, Topology, Venue, journal_options};
@@ -250,6 +252,8 @@ impl Running {
         let certificate = folder.certificate()?;
         let (certificates, key) = certificate.parse()?;
         let clients = client_certificates(arguments.client_ca.as_deref()).map_err(ServeError::Usage)?;
+        let client_verifier = tls::optional_verifier(clients.clone());
+        let client_verifier = client_verifier.map_err(|error| ServeError::Usage(error.to_string()))?;
         let security = tls::server_config(certificates, key, clients);
         let security = security.map_err(|error| ServeError::Usage(error.to_string()))?;
         let security = match arguments.order_entry_security {
@@ -302,14 +306,20 @@ impl Running {
                 return Err(abandon(venue, error));
             }
         };
+        let market_data_door = MarketDataDoor::new(
+            arguments.market_data_allowances(),
+            views.rights,
+            Box::new(wall_clock),
+            Arc::clone(&status.metrics),
+        );
         let config = MarketDataConfig {
             listen: arguments.market_data,
             identity,
-            client_roots: None,
+            client_verifier: Some(client_verifier),
             clock: Arc::new(|| wall_clock().into()),
-            door: Arc::new(OpenDoor),
-            limits: Limits::default(),
-            threads: 1,
+            door: Arc::new(market_data_door),
+            limits: market_data_limits(arguments),
+            threads: arguments.market_data_threads,
             seats: 0,
         };
         let opened = Publisher::start(config, for_market_data, views.feed);
@@ -320,6 +330,7 @@ impl Running {
                 return Err(abandon(venue, error));
             }
         };
+        status.metrics.watch_crowd(Arc::clone(market_data.crowd()));
         let opened = Http::start(arguments.http, status.clone(), desk);
         let http = match opened.map_err(door("HTTP", "http", arguments.http)) {
             Ok(http) => http,
@@ -407,12 +418,18 @@ impl Running {
 struct Views {
     order_entry: View,
     feed: Feed,
+    rights: Rights,
     operator: AdminView,
 }
 
 impl Views {
     fn of(engine: &Engine) -> Self {
-        Self { order_entry: View::of(engine), feed: Feed::of(engine), operator: AdminView::of(engine) }
+        Self {
+            order_entry: View::of(engine),
+            feed: Feed::of(engine),
+            rights: Rights::of(engine),
+            operator: AdminView::of(engine),
+        }
     }
 }
 
@@ -447,6 +464,14 @@ fn client_certificates(authorities: Option<&Path>) -> Result<ClientCertificates,
         return Err(unusable("it holds no certificate".to_owned()));
     }
     Ok(ClientCertificates::Of(Arc::new(roots)))
+}
+
+fn market_data_limits(arguments: &ServeArguments) -> Limits {
+    Limits {
+        subscribers_max: arguments.market_data_connections_max,
+        connections_per_address: arguments.market_data_connections_per_address,
+        ..Limits::default()
+    }
 }
 
 fn session_limits(arguments: &ServeArguments) -> SessionLimits {
