@@ -6,6 +6,7 @@
 //! * [`load`] — many sessions trade at random.
 //! * [`rejoin`] — the same by traders of the client library, who come back by themselves.
 //! * [`long_journal`] — a journal of many commands, generated, verified and replayed.
+//! * [`subscribers`] — subscribers over a link that loses and reorders, and their books.
 //! * [`shares`] — a long proof's range of numbers, shared by threads, and its line of results.
 //! * [`verdict`] — what was lost, what was doubled, and where that is kept.
 
@@ -20,5 +21,6 @@ pub mod process;
 pub mod random;
 pub mod rejoin;
 pub mod shares;
+pub mod subscribers;
 pub mod trader;
 pub mod verdict;

@@ -37,7 +37,8 @@ pub struct Presence {
 }
 
 impl Crowd {
-    pub(crate) fn new(limits: &Limits) -> Self {
+    /// Nobody yet, with such bounds.
+    pub fn new(limits: &Limits) -> Self {
         Self {
             subscribers_max: limits.subscribers_max,
             per_address: limits.connections_per_address,

@@ -71,7 +71,7 @@ pub enum Output {
 }
 
 /// The meeting place.
-pub(crate) struct Desk {
+pub struct Desk {
     state: Mutex<State>,
     door: Arc<dyn Door>,
     /// One for each seat.
@@ -96,11 +96,16 @@ struct Place {
     hears: BTreeSet<ChannelId>,
 }
 
-enum Turn {
+/// What a turn has found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// There may be more at once.
     More,
     /// The command has not ended.
     Midway(Sequence),
+    /// There is nothing more for now.
     Quiet,
+    /// Nothing more will come.
     Ended,
 }
 
@@ -111,13 +116,18 @@ pub struct Seat {
 }
 
 impl Seat {
+    /// What lies there, without waiting.
+    pub fn take(&self) -> Vec<Output> {
+        self.desk.take(self.index)
+    }
+
     /// Waits until something lies there; nothing: the desk has stopped.
     pub async fn outputs(&self) -> Option<Vec<Output>> {
         loop {
             if self.desk.is_stopped() {
                 return None;
             }
-            let outputs = self.desk.take(self.index);
+            let outputs = self.take();
             if !outputs.is_empty() {
                 return Some(outputs);
             }
@@ -147,7 +157,8 @@ impl Seat {
 }
 
 impl Desk {
-    pub(crate) fn new(feed: Feed, seat_count: usize, door: Arc<dyn Door>) -> Arc<Self> {
+    /// With the feed as it is, and so many seats.
+    pub fn new(feed: Feed, seat_count: usize, door: Arc<dyn Door>) -> Arc<Self> {
         let places = core::iter::repeat_with(Place::default).take(seat_count).collect();
         let state = State { feed, wants: Vec::new(), places, has_new_rights: false };
         Arc::new(Self {
@@ -160,12 +171,12 @@ impl Desk {
     }
 
     /// The seats, as many as there are places.
-    pub(crate) fn seats(self: &Arc<Self>) -> Vec<Seat> {
+    pub fn seats(self: &Arc<Self>) -> Vec<Seat> {
         (0..self.bells.len()).map(|index| Seat { desk: Arc::clone(self), index }).collect()
     }
 
     /// Follows the venue until it ends or [`stop`](Self::stop) is called.
-    pub(crate) fn follow(&self, mut events: EventReader, clock: &Clock) {
+    pub fn follow(&self, mut events: EventReader, clock: &Clock) {
         while !self.is_stopped() {
             match self.turn(&mut events, clock) {
                 Turn::More => {}
@@ -178,7 +189,8 @@ impl Desk {
         }
     }
 
-    fn turn(&self, events: &mut EventReader, clock: &Clock) -> Turn {
+    /// Takes some events, and puts out what comes of them: one round of [`follow`](Self::follow).
+    pub fn turn(&self, events: &mut EventReader, clock: &Clock) -> Turn {
         let mut state = self.state();
         let turn = state.read(events, &*self.door);
         state.put_out(clock());
@@ -200,12 +212,13 @@ impl Desk {
     }
 
     /// Asks all threads to end.
-    pub(crate) fn stop(&self) {
+    pub fn stop(&self) {
         self.stop.store(true, Ordering::Release);
         self.bells.iter().for_each(Notify::notify_one);
     }
 
-    pub(crate) fn is_stopped(&self) -> bool {
+    /// Whether they were asked to.
+    pub fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Acquire)
     }
 

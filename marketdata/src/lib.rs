@@ -32,7 +32,7 @@ pub use book::{Book, BookLevel, BookOrder};
 pub use books::{BestPrices, Books, Level, LevelChange, OrderAction, OrderChange, PublicOrder};
 pub use channel::{LEVELS, channel_of, channel_parts};
 pub use crowd::{Crowd, Presence};
-pub use desk::{Output, Seat, SubscriberId, Want};
+pub use desk::{Clock, Desk, Output, Seat, SubscriberId, Turn, Want};
 pub use door::{Door, Entitlement, OpenDoor, Refusal};
 pub use feed::Feed;
 pub use outbox::Outbox;

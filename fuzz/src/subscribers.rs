@@ -1,0 +1,313 @@
+//! Subscribers over a link that loses, delays and reorders, and readers that stall: whatever happens, each ends with the
+//! engine's book, and knows it.
+//!
+//! ```text
+//!   workload ─► engine ─► event ring ─► desk ─► seat ─► room ─► outboxes ─► link ─► subscriptions
+//!                  │                      └───► seat ─► witness                        │
+//!                  └── what each book was at each number ◄────── compared ─────────────┘
+//! ```
+//!
+//! One thread, one seed: desk, room, outbox and subscription are the venue's and the client's own; the link, the sockets'
+//! windows and the clock are simulated.
+
+mod link;
+mod reader;
+mod witness;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use engine::command::AdvanceTime;
+use engine::{Capacity, Command, Engine, Event, EventSink, Sequenced, Stamp, Timestamp};
+use marketdata::{Clock, CloseReason, Desk, Effect, Feed, Limits, OpenDoor, Room, Seat, SubscriberId, Turn};
+use ring::{EventReader, EventRing, Idle, Publisher, Release};
+use serde::Serialize;
+use testkit::random::Random;
+use testkit::stream::References;
+use testkit::workload::{PROFILES, Workload};
+
+use reader::Reader;
+use witness::Witness;
+
+/// What an engine of these streams needs.
+const CAPACITY: Capacity = Capacity { orders: 1 << 12, ..Capacity::SMALL };
+/// Events that one command may cause before the desk takes a turn.
+const EVENTS: usize = 1 << 16;
+/// One step of the simulated clock.
+const STEP_NS: u64 = 1_000_000;
+/// Steps without faults in which everybody has to arrive.
+const SETTLING_STEPS: u64 = 4_000;
+
+/// What came to pass, so that it can be seen that something did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Tally {
+    /// Seeds.
+    pub seeds: u64,
+    /// Commands applied.
+    pub commands: u64,
+    /// Books compared with the engine's at the same number.
+    pub compared: u64,
+    /// Books compared at the end.
+    pub ended: u64,
+    /// Checksums that were equal.
+    pub proven: u64,
+    /// Snapshots that bridged missing messages.
+    pub gaps: u64,
+    /// Notices of messages that were left out.
+    pub notices: u64,
+    /// Packets asked for again.
+    pub repeated: u64,
+    /// Messages that conflated packets stood for.
+    pub conflated: u64,
+    /// Datagrams that were lost.
+    pub lost: u64,
+    /// Readers closed for being slow.
+    pub closed: u64,
+    /// Connections.
+    pub connections: u64,
+    /// Trades compared.
+    pub trades: u64,
+}
+
+impl Tally {
+    /// Of both.
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            seeds: self.seeds + other.seeds,
+            commands: self.commands + other.commands,
+            compared: self.compared + other.compared,
+            ended: self.ended + other.ended,
+            proven: self.proven + other.proven,
+            gaps: self.gaps + other.gaps,
+            notices: self.notices + other.notices,
+            repeated: self.repeated + other.repeated,
+            conflated: self.conflated + other.conflated,
+            lost: self.lost + other.lost,
+            closed: self.closed + other.closed,
+            connections: self.connections + other.connections,
+            trades: self.trades + other.trades,
+        }
+    }
+}
+
+/// What goes wrong on purpose, to see how it is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Fault {
+    /// Nothing.
+    #[default]
+    None,
+    /// A packet in a thousand is left out of what a subscriber is given, though nothing was lost.
+    DropsSilently,
+}
+
+/// Lives one seed with so many commands.
+///
+/// # Errors
+///
+/// What was not as promised.
+pub fn live(seed: u64, commands: u32, fault: Fault) -> Result<Tally, String> {
+    World::new(seed, fault).live(commands)
+}
+
+struct World {
+    random: Random,
+    engine: Engine,
+    publisher: Publisher,
+    events: EventReader,
+    desk: Arc<Desk>,
+    clock: Clock,
+    now: Arc<AtomicU64>,
+    seats: [Seat; 2],
+    room: Room,
+    witness: Witness,
+    readers: Vec<Reader>,
+    by_id: BTreeMap<SubscriberId, usize>,
+    /// Within so many steps faults happen.
+    has_faults: bool,
+    tally: Tally,
+}
+
+impl World {
+    fn new(seed: u64, fault: Fault) -> Self {
+        let mut random = Random::new(seed ^ 0x5EED_FEED_0000_0001);
+        let (publisher, mut readers) = EventRing::open(EVENTS, 1, Idle::Park, Release::AsPublished);
+        let now = Arc::new(AtomicU64::new(1_000_000_000));
+        let time = Arc::clone(&now);
+        let clock: Clock = Arc::new(move || wire::Timestamp(time.load(Ordering::Relaxed)));
+        let engine = Engine::new(CAPACITY);
+        let desk = Desk::new(Feed::of(&engine), 2, Arc::new(OpenDoor));
+        let seats = desk.seats().try_into().unwrap_or_else(|_| unreachable!("two were asked for"));
+        let limits = Limits {
+            backlog_bytes_max: random.one_of(&[3_000, 8_000, 60_000]),
+            backlog_age_max: Duration::from_millis(random.one_of(&[60, 400])),
+            group_bytes_max: random.one_of(&[1_200, 4_000]),
+            ..Limits::default()
+        };
+        let readers_count = random.between(2, 6);
+        let subscribers = (0..readers_count).map(|index| Reader::new(index, &mut random, fault)).collect();
+        Self {
+            random,
+            engine,
+            publisher,
+            events: readers.pop().expect("one was asked for"),
+            desk,
+            clock,
+            now,
+            seats,
+            room: Room::new(limits),
+            witness: Witness::default(),
+            readers: subscribers,
+            by_id: BTreeMap::new(),
+            has_faults: true,
+            tally: Tally { seeds: 1, ..Tally::default() },
+        }
+    }
+
+    fn live(mut self, commands: u32) -> Result<Tally, String> {
+        // Some are long enough for checksums between snapshots.
+        let commands = if self.random.percent(10) { commands * 8 } else { commands };
+        let profile = self.random.one_of(PROFILES);
+        let mut workload = Workload::new(profile, self.random.any());
+        let mut names = References::default();
+        let mut taken = 0;
+        while taken < commands {
+            // Now and then many at once, which share packets.
+            let burst = if self.random.percent(10) { self.random.between(2, 40) } else { 1 };
+            for _ in 0..burst {
+                let step = workload.next_step();
+                let events = self.apply(step.at, names.resolve(&step.command));
+                names.learn(step.name, &events);
+                workload.observe(&step, &events);
+                taken += 1;
+            }
+            self.step()?;
+        }
+        self.settle()?;
+        self.tally.commands += u64::from(taken);
+        Ok(self.tally)
+    }
+
+    /// Applies a command, behind what is due by then.
+    fn apply(&mut self, at: Timestamp, command: Command) -> Vec<Event> {
+        let time = self.engine.last().time.max(at);
+        let due = self.engine.next_deadline();
+        if due <= time && due != Timestamp::NEVER {
+            self.apply_one(time, Command::from_venue(AdvanceTime {}));
+        }
+        self.apply_one(time, command)
+    }
+
+    fn apply_one(&mut self, time: Timestamp, value: Command) -> Vec<Event> {
+        let stamp = Stamp { sequence: self.engine.last().sequence.next(), time };
+        let mut told = Vec::new();
+        self.engine.apply(&Sequenced { stamp, value }, &mut told);
+        for (header, event) in &told {
+            self.publisher.event(header, event);
+            self.witness.event(event);
+        }
+        self.publisher.complete(stamp.sequence);
+        told.into_iter().map(|(_, event)| event).collect()
+    }
+
+    /// One step: the desk takes what there is, and everybody moves on.
+    fn step(&mut self) -> Result<(), String> {
+        let now = self.now.fetch_add(STEP_NS, Ordering::Relaxed) + STEP_NS;
+        // The desk is sometimes late, so that several commands share packets.
+        if !self.has_faults || self.random.percent(80) {
+            while self.desk.turn(&mut self.events, &self.clock) == Turn::More {}
+            self.witness.take(&self.seats[1], &self.engine);
+            for output in self.seats[0].take() {
+                self.room.route(output, &OpenDoor);
+            }
+        }
+        if now / STEP_NS % 25 == 0 {
+            let age_max = if self.has_faults { 60 * STEP_NS } else { u64::MAX };
+            self.room.look_after(wire::Timestamp(now), wire::Timestamp(now.saturating_sub(age_max)), !self.has_faults);
+        }
+        self.follow_up();
+        for index in 0..self.readers.len() {
+            self.move_on(index)?;
+        }
+        self.follow_up();
+        Ok(())
+    }
+
+    fn move_on(&mut self, index: usize) -> Result<(), String> {
+        let reader = &mut self.readers[index];
+        if let Some(id) = reader.connect(&mut self.random, self.has_faults, &mut self.room) {
+            self.by_id.insert(id, index);
+            self.tally.connections += 1;
+        }
+        if self.has_faults {
+            reader.stall(&mut self.random);
+        }
+        reader.send_requests(&mut self.room, || self.seats[0].instruments())?;
+        reader.fetch(&mut self.random, self.has_faults, &mut self.room);
+        reader.read(&self.witness, &mut self.tally)?;
+        if let Some(id) = reader.leave(&mut self.random, self.has_faults) {
+            self.room.leave(id);
+        }
+        Ok(())
+    }
+
+    /// Does what the room wants done.
+    fn follow_up(&mut self) {
+        loop {
+            let effects = self.room.take_effects();
+            if effects.is_empty() {
+                return;
+            }
+            for effect in effects {
+                self.effect(effect);
+            }
+            for output in self.seats[0].take() {
+                self.room.route(output, &OpenDoor);
+            }
+        }
+    }
+
+    fn effect(&mut self, effect: Effect) {
+        let of = |by_id: &BTreeMap<SubscriberId, usize>, id| by_id.get(&id).copied();
+        match effect {
+            // Whoever has something to write looks at every step.
+            Effect::Wake(_) => {}
+            Effect::Datagram(id, bytes) => {
+                if let Some(index) = of(&self.by_id, id) {
+                    self.readers[index].datagram(id, bytes, &mut self.random, self.has_faults, &mut self.tally);
+                }
+            }
+            Effect::Again(id, packets) => {
+                if let Some(index) = of(&self.by_id, id) {
+                    self.readers[index].again(id, packets, &mut self.random);
+                }
+                self.room.repeated(id);
+            }
+            Effect::Close(id, reason) => {
+                self.tally.closed += u64::from(reason == CloseReason::TooSlow);
+                if let Some(index) = of(&self.by_id, id) {
+                    self.readers[index].closed(id);
+                }
+                self.room.leave(id);
+            }
+            Effect::Want(want) => self.seats[0].want([want]),
+            Effect::Unheard(channel_id) => self.seats[0].leave(channel_id),
+        }
+    }
+
+    /// Nothing goes wrong any more: everybody arrives.
+    fn settle(&mut self) -> Result<(), String> {
+        self.has_faults = false;
+        for _ in 0..SETTLING_STEPS {
+            self.step()?;
+            if self.readers.iter().all(|reader| reader.has_arrived(&self.witness)) {
+                break;
+            }
+        }
+        for reader in &self.readers {
+            self.tally = self.tally.and(reader.end(&self.witness, &self.engine)?);
+        }
+        Ok(())
+    }
+}
