@@ -21,6 +21,7 @@ pub mod decimal;
 pub mod driver;
 pub mod durability;
 pub mod failure;
+pub mod fan_out;
 pub mod flow;
 pub mod input;
 pub mod instructions;

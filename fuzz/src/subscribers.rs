@@ -98,8 +98,8 @@ pub enum Fault {
     /// Nothing.
     #[default]
     None,
-    /// A packet in a thousand is left out of what a subscriber is given, though nothing was lost.
-    DropsSilently,
+    /// One packet in forty has other prices than the venue sent.
+    OtherPrices,
 }
 
 /// Lives one seed with so many commands.

@@ -35,7 +35,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(3);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often that is looked at.
 const LOOK: Duration = Duration::from_millis(5);
-const ALPN: &[u8] = b"bare";
+/// What both sides say that they speak.
+pub const ALPN: &[u8] = b"bare";
 
 /// Publishes bytes.
 pub struct BarePublisher {

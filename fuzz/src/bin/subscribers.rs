@@ -36,7 +36,7 @@ struct Arguments {
     /// Print one JSON object on one line instead of a sentence.
     #[arg(long)]
     json: bool,
-    /// Let a packet in a thousand say something else, to see how that is found.
+    /// Let one packet in forty say other prices, to see how that is found.
     #[arg(long, conflicts_with = "record")]
     lie: bool,
 }
@@ -58,7 +58,7 @@ struct Share {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let fault = if arguments.lie { Fault::DropsSilently } else { Fault::None };
+    let fault = if arguments.lie { Fault::OtherPrices } else { Fault::None };
     let shares = share(arguments.seeds.clone(), 1, arguments.threads, Share::default, |share: &mut Share, seeds| {
         for seed in seeds {
             match live(seed, arguments.commands, fault) {
