@@ -218,11 +218,9 @@ impl World {
         if !self.has_faults || self.random.percent(80) {
             while self.desk.turn(&mut self.events, &self.clock) == Turn::More {}
             self.witness.take(&self.seats[1], &self.engine);
-            for output in self.seats[0].take() {
-                self.room.route(output, &OpenDoor);
-            }
+            self.room.route_all(self.seats[0].take(), &OpenDoor);
         }
-        if now / STEP_NS % 25 == 0 {
+        if (now / STEP_NS).is_multiple_of(25) {
             let age_max = if self.has_faults { 60 * STEP_NS } else { u64::MAX };
             self.room.look_after(wire::Timestamp(now), wire::Timestamp(now.saturating_sub(age_max)), !self.has_faults);
         }
@@ -262,9 +260,7 @@ impl World {
             for effect in effects {
                 self.effect(effect);
             }
-            for output in self.seats[0].take() {
-                self.room.route(output, &OpenDoor);
-            }
+            self.room.route_all(self.seats[0].take(), &OpenDoor);
         }
     }
 
@@ -272,7 +268,7 @@ impl World {
         let of = |by_id: &BTreeMap<SubscriberId, usize>, id| by_id.get(&id).copied();
         match effect {
             // Whoever has something to write looks at every step.
-            Effect::Wake(_) => {}
+            Effect::Wake(_) | Effect::WakeLive(_) => {}
             Effect::Datagram(id, bytes) => {
                 if let Some(index) = of(&self.by_id, id) {
                     self.readers[index].datagram(id, bytes, &mut self.random, self.has_faults, &mut self.tally);

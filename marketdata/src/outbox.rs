@@ -96,8 +96,8 @@ impl CloseReason {
 pub enum Outcome {
     /// It is in the backlog, or was not for this subscriber.
     Kept,
-    /// It is to be sent at once, as a datagram.
-    Datagram,
+    /// Those from this one on are to be sent at once, as datagrams.
+    Datagrams(usize),
     /// Channels need new snapshots.
     Missed,
     /// No more: this subscriber is to be closed.
@@ -231,31 +231,38 @@ impl Outbox {
         Some((channel_id, self.channels.get(&channel_id)?.request_id))
     }
 
-    /// Takes a packet of the feed.
-    pub fn packet(&mut self, packet: &Packet) -> Outcome {
-        let Some(channel) = self.channels.get_mut(&packet.channel_id) else { return Outcome::Kept };
+    /// Takes packets of one channel, in their order.
+    pub fn packets(&mut self, packets: &[Packet]) -> Outcome {
+        let Some((first, last)) = packets.first().zip(packets.last()) else { return Outcome::Kept };
+        let Some(channel) = self.channels.get_mut(&first.channel_id) else { return Outcome::Kept };
         let Position::At(next) = &mut channel.position else { return Outcome::Kept };
-        if packet.next_sequence <= *next {
+        // What its snapshot includes.
+        let known = packets.iter().take_while(|packet| packet.next_sequence <= *next).count();
+        let news = &packets[known..];
+        if news.is_empty() {
             return Outcome::Kept;
         }
         match channel.mode {
             DeliveryMode::Datagrams => {
-                *next = packet.next_sequence;
+                *next = last.next_sequence;
                 channel.heartbeats = HEARTBEATS;
-                return Outcome::Datagram;
+                return Outcome::Datagrams(known);
             }
             DeliveryMode::Conflated => {
-                *next = packet.next_sequence;
-                return self.conflate(packet);
+                *next = last.next_sequence;
+                let missed = news.iter().any(|packet| self.conflate(packet) == Outcome::Missed);
+                return if missed { Outcome::Missed } else { Outcome::Kept };
             }
             DeliveryMode::Live | DeliveryMode::NonRepresentable => {}
         }
-        if self.backlog_bytes + packet.bytes.len() > self.backlog_bytes_max {
-            return self.missed(GapCause::SlowReader);
+        for packet in news {
+            if self.backlog_bytes + packet.bytes.len() > self.backlog_bytes_max {
+                return self.missed(GapCause::SlowReader);
+            }
+            *next = packet.next_sequence;
+            self.backlog_bytes += packet.bytes.len();
+            self.live.push_back(packet.clone());
         }
-        *next = packet.next_sequence;
-        self.backlog_bytes += packet.bytes.len();
-        self.live.push_back(packet.clone());
         Outcome::Kept
     }
 
@@ -532,7 +539,7 @@ mod tests {
         let mut outbox = Outbox::new(250);
         outbox.join(CHANNEL, DeliveryMode::Live, RequestId(1)).unwrap();
         assert_eq!(outbox.join(CHANNEL, DeliveryMode::Live, RequestId(1)), Err(AlreadyJoined));
-        assert_eq!(outbox.packet(&packet(4)), Outcome::Kept);
+        assert_eq!(outbox.packets(&[packet(4)]), Outcome::Kept);
         assert_eq!(outbox.next_group(1_000), [] as [Bytes; 0]);
         assert_eq!(outbox.next_want(), Some((CHANNEL, Some(RequestId(1)))));
         outbox.snapshot(snapshot(5));
@@ -544,44 +551,44 @@ mod tests {
     #[test]
     fn a_full_backlog_is_replaced_by_a_notice_of_what_is_missed_and_a_snapshot() {
         let mut outbox = joined();
-        assert_eq!(outbox.packet(&packet(5)), Outcome::Kept);
+        assert_eq!(outbox.packets(&[packet(5)]), Outcome::Kept);
         assert_eq!(outbox.next_group(1_000).len(), 1);
-        assert_eq!(outbox.packet(&packet(6)), Outcome::Kept);
-        assert_eq!(outbox.packet(&packet(7)), Outcome::Kept);
-        assert_eq!(outbox.packet(&packet(8)), Outcome::Missed);
-        assert_eq!(outbox.packet(&packet(9)), Outcome::Kept);
+        assert_eq!(outbox.packets(&[packet(6)]), Outcome::Kept);
+        assert_eq!(outbox.packets(&[packet(7)]), Outcome::Kept);
+        assert_eq!(outbox.packets(&[packet(8)]), Outcome::Missed);
+        assert_eq!(outbox.packets(&[packet(9)]), Outcome::Kept);
         answer(&mut outbox, 10);
         let control = outbox.next_control().unwrap();
         let Ok(MarketDataMessage::GapNotice(notice)) = wire::Frame::split(&control).unwrap().0.try_into() else {
             panic!("another message")
         };
         assert_eq!((notice.from_sequence, notice.count), (FeedSequence(6), MessageCount(4)));
-        assert_eq!(outbox.packet(&packet(10)), Outcome::Kept);
+        assert_eq!(outbox.packets(&[packet(10)]), Outcome::Kept);
         assert_eq!(outbox.next_group(1_000).len(), 1);
     }
 
     #[test]
     fn a_backlog_that_is_full_again_before_the_snapshot_is_written_closes() {
         let mut outbox = joined();
-        (5..7).for_each(|number| assert_eq!(outbox.packet(&packet(number)), Outcome::Kept));
-        assert_eq!(outbox.packet(&packet(7)), Outcome::Missed);
+        (5..7).for_each(|number| assert_eq!(outbox.packets(&[packet(number)]), Outcome::Kept));
+        assert_eq!(outbox.packets(&[packet(7)]), Outcome::Missed);
         answer(&mut outbox, 8);
-        (8..10).for_each(|number| assert_eq!(outbox.packet(&packet(number)), Outcome::Kept));
-        assert_eq!(outbox.packet(&packet(10)), Outcome::Close(CloseReason::TooSlow));
+        (8..10).for_each(|number| assert_eq!(outbox.packets(&[packet(number)]), Outcome::Kept));
+        assert_eq!(outbox.packets(&[packet(10)]), Outcome::Close(CloseReason::TooSlow));
 
         let mut outbox = joined();
-        (5..7).for_each(|number| assert_eq!(outbox.packet(&packet(number)), Outcome::Kept));
-        assert_eq!(outbox.packet(&packet(7)), Outcome::Missed);
+        (5..7).for_each(|number| assert_eq!(outbox.packets(&[packet(number)]), Outcome::Kept));
+        assert_eq!(outbox.packets(&[packet(7)]), Outcome::Missed);
         answer(&mut outbox, 8);
         write_snapshot(&mut outbox);
-        (8..10).for_each(|number| assert_eq!(outbox.packet(&packet(number)), Outcome::Kept));
-        assert_eq!(outbox.packet(&packet(10)), Outcome::Missed);
+        (8..10).for_each(|number| assert_eq!(outbox.packets(&[packet(number)]), Outcome::Kept));
+        assert_eq!(outbox.packets(&[packet(10)]), Outcome::Missed);
     }
 
     #[test]
     fn a_group_is_bounded_and_takes_one_packet_at_least() {
         let mut outbox = joined();
-        (5..7).for_each(|number| assert_eq!(outbox.packet(&packet(number)), Outcome::Kept));
+        (5..7).for_each(|number| assert_eq!(outbox.packets(&[packet(number)]), Outcome::Kept));
         assert_eq!(outbox.next_group(10).len(), 1);
         assert_eq!(outbox.next_group(100).len(), 1);
         assert_eq!(outbox.next_group(100).len(), 0);
@@ -640,7 +647,7 @@ mod tests {
     #[test]
     fn a_channel_that_is_begun_again_is_acknowledged_whatever_waits_from_before() {
         let mut outbox = joined();
-        assert_eq!(outbox.packet(&packet(5)), Outcome::Kept);
+        assert_eq!(outbox.packets(&[packet(5)]), Outcome::Kept);
         assert_eq!(outbox.leave(CHANNEL), Some(FeedSequence(6)));
         outbox.join(CHANNEL, DeliveryMode::Live, RequestId(2)).unwrap();
         assert_eq!(outbox.missed(GapCause::Upstream), Outcome::Kept);
@@ -651,7 +658,7 @@ mod tests {
     #[test]
     fn what_a_channel_missed_begins_where_it_was_begun_again() {
         let mut outbox = joined();
-        assert_eq!(outbox.packet(&packet(5)), Outcome::Kept);
+        assert_eq!(outbox.packets(&[packet(5)]), Outcome::Kept);
         outbox.leave(CHANNEL);
         outbox.join(CHANNEL, DeliveryMode::Live, RequestId(2)).unwrap();
         answer(&mut outbox, 8);

@@ -296,7 +296,7 @@ async fn serve(endpoint: Endpoint, seat: Seat, clock: Clock, limits: Limits, cro
     let tasks =
         [spawn_local(accept(endpoint.clone(), Rc::clone(&network))), spawn_local(look_after(Rc::clone(&network)))];
     while let Some(outputs) = network.seat.outputs().await {
-        network.in_room(|room| outputs.into_iter().for_each(|output| room.route(output, &**network.seat.door())));
+        network.in_room(|room| room.route_all(outputs, &**network.seat.door()));
     }
     tasks.iter().for_each(|task| task.abort());
     endpoint.close(code(CloseReason::Stopped), CloseReason::Stopped.text().as_bytes());
@@ -489,6 +489,7 @@ impl Network {
         let mut wants = Vec::new();
         for effect in effects {
             match effect {
+                Effect::WakeLive(id) => self.with_link(id, |link| link.live.notify_one()),
                 Effect::Wake(id) => self.with_link(id, |link| {
                     link.control.notify_one();
                     link.snapshots.notify_one();

@@ -58,7 +58,9 @@ pub struct Newcomer {
 /// What is to be done for a call.
 #[derive(Debug)]
 pub enum Effect {
-    /// There is something in a subscriber's outbox.
+    /// There are packets in a subscriber's outbox.
+    WakeLive(SubscriberId),
+    /// There may be anything in a subscriber's outbox.
     Wake(SubscriberId),
     /// A subscriber is to be sent a datagram.
     Datagram(SubscriberId, Bytes),
@@ -104,7 +106,16 @@ struct Peer {
     /// Sees every instrument that is listed, on this level.
     everything: BTreeMap<u8, (FeedLevel, DeliveryMode, RequestId)>,
     is_repeating: bool,
-    is_touched: bool,
+    wake: WakeFor,
+}
+
+/// What a subscriber is to be woken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+enum WakeFor {
+    #[default]
+    Nothing,
+    Packets,
+    Anything,
 }
 
 impl Room {
@@ -130,8 +141,8 @@ impl Room {
             return Err(CloseReason::FeedLost);
         }
         let outbox = Outbox::new(self.limits.backlog_bytes_max);
-        let (challenge, everything, is_repeating, is_touched) = (None, BTreeMap::new(), false, false);
-        self.peers.insert(id, Peer { newcomer, outbox, challenge, everything, is_repeating, is_touched });
+        let (challenge, everything, is_repeating, wake) = (None, BTreeMap::new(), false, WakeFor::Nothing);
+        self.peers.insert(id, Peer { newcomer, outbox, challenge, everything, is_repeating, wake });
         Ok(())
     }
 
@@ -154,18 +165,42 @@ impl Room {
     /// What is to be done, in this order.
     pub fn take_effects(&mut self) -> Vec<Effect> {
         for id in self.touched.drain(..) {
-            if let Some(peer) = self.peers.get_mut(&id) {
-                peer.is_touched = false;
-                self.effects.push(Effect::Wake(id));
+            let wake = self.peers.get_mut(&id).map_or(WakeFor::Nothing, |peer| core::mem::take(&mut peer.wake));
+            match wake {
+                WakeFor::Nothing => {}
+                WakeFor::Packets => self.effects.push(Effect::WakeLive(id)),
+                WakeFor::Anything => self.effects.push(Effect::Wake(id)),
             }
         }
         core::mem::take(&mut self.effects)
     }
 
-    /// Takes what lay at the desk.
+    /// Takes what lay at the desk: packets of one channel in a row together.
+    pub fn route_all(&mut self, outputs: impl IntoIterator<Item = Output>, door: &dyn Door) {
+        let mut run: Vec<Packet> = Vec::new();
+        for output in outputs {
+            match output {
+                Output::Packet(packet) => {
+                    if run.last().is_some_and(|last| last.channel_id != packet.channel_id) {
+                        self.packets(&run);
+                        run.clear();
+                    }
+                    run.push(packet);
+                }
+                output => {
+                    self.packets(&run);
+                    run.clear();
+                    self.route(output, door);
+                }
+            }
+        }
+        self.packets(&run);
+    }
+
+    /// Takes one thing that lay at the desk.
     pub fn route(&mut self, output: Output, door: &dyn Door) {
         match output {
-            Output::Packet(packet) => self.packet(&packet),
+            Output::Packet(packet) => self.packets(&[packet]),
             Output::Listed(book) => self.each(|room, id| room.listed(id, book)),
             Output::Rights => self.each(|room, id| room.judge_again(id, door)),
             Output::Lost => {
@@ -258,25 +293,25 @@ impl Room {
     }
 
     fn touch(&mut self, id: SubscriberId) {
-        if let Some(peer) = self.peers.get_mut(&id).filter(|peer| !peer.is_touched) {
-            peer.is_touched = true;
-            self.touched.push(id);
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.is_to_wake(id, WakeFor::Anything, &mut self.touched);
         }
     }
 
-    fn packet(&mut self, packet: &Packet) {
-        self.retained.keep(packet);
-        let Some(listeners) = self.listeners.get(&packet.channel_id) else { return };
+    /// Packets of one channel, in their order.
+    fn packets(&mut self, packets: &[Packet]) {
+        let Some(channel_id) = packets.first().map(|packet| packet.channel_id) else { return };
+        packets.iter().for_each(|packet| self.retained.keep(packet));
+        let Some(listeners) = self.listeners.get(&channel_id) else { return };
         let mut in_need = Vec::new();
         for &id in listeners {
             let Some(peer) = self.peers.get_mut(&id) else { continue };
-            match peer.outbox.packet(packet) {
-                Outcome::Datagram => self.effects.push(Effect::Datagram(id, packet.bytes.clone())),
-                Outcome::Kept if peer.is_touched => {}
-                Outcome::Kept => {
-                    peer.is_touched = true;
-                    self.touched.push(id);
+            match peer.outbox.packets(packets) {
+                Outcome::Datagrams(from) => {
+                    let datagrams = packets[from..].iter().map(|packet| Effect::Datagram(id, packet.bytes.clone()));
+                    self.effects.extend(datagrams);
                 }
+                Outcome::Kept => peer.is_to_wake(id, WakeFor::Packets, &mut self.touched),
                 outcome => in_need.push((id, outcome)),
             }
         }
@@ -285,7 +320,7 @@ impl Room {
 
     fn act(&mut self, id: SubscriberId, outcome: Outcome) {
         match outcome {
-            Outcome::Kept | Outcome::Datagram => {}
+            Outcome::Kept | Outcome::Datagrams(_) => {}
             Outcome::Missed => self.ask(id),
             Outcome::Close(reason) => self.effects.push(Effect::Close(id, reason)),
         }
@@ -494,6 +529,13 @@ impl Room {
 }
 
 impl Peer {
+    fn is_to_wake(&mut self, id: SubscriberId, wake: WakeFor, touched: &mut Vec<SubscriberId>) {
+        if self.wake == WakeFor::Nothing {
+            touched.push(id);
+        }
+        self.wake = self.wake.max(wake);
+    }
+
     fn sees(&self, book: InstrumentId, level: FeedLevel) -> bool {
         self.newcomer.entitlement.as_ref().is_some_and(|entitlement| entitlement.sees(book, level))
     }

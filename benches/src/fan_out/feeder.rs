@@ -12,6 +12,7 @@ use hdrhistogram::Histogram;
 use marketdata::Feed;
 use ring::{EventReader, EventRing, Idle, Publisher, Release};
 
+use super::readers::histogram;
 use crate::durability::flow::Flow;
 use crate::failure::Failure;
 use crate::load::link::wall_clock;
@@ -85,14 +86,18 @@ impl Feeder {
         let feed = Feed::of(&engine);
         let (publisher, mut readers) = EventRing::open(EVENT_SLOTS, 1, Idle::Park, Release::AsPublished);
         let reader = readers.pop().expect("one was asked for");
-        let hand_over = Histogram::new(3).expect("three digits are allowed");
-        Ok((Self { engine, commands, next: 0, publisher, hand_over }, feed, reader))
+        Ok((Self { engine, commands, next: 0, publisher, hand_over: histogram() }, feed, reader))
     }
 
     /// How many orders rest.
     pub(super) fn resting(&self) -> usize {
         let books = self.engine.listings().map(|listing| listing.instrument);
         books.flat_map(|book| Side::BOTH.map(|side| self.engine.orders(book, side).count())).sum()
+    }
+
+    /// The last command.
+    pub(super) fn last(&self) -> u64 {
+        self.engine.last().sequence.0
     }
 
     /// How many commands are left.

@@ -52,8 +52,17 @@ pub(super) struct Source {
 pub(super) struct Counts {
     pub(super) messages: AtomicU64,
     pub(super) bytes: AtomicU64,
-    /// Reasons that the publisher closed with.
+    /// Connections that the publisher closed.
     pub(super) closed: AtomicU64,
+    /// How far each of them is: the last command of a feed, or so many pieces.
+    pub(super) progress: Vec<AtomicU64>,
+}
+
+impl Counts {
+    /// How far the slowest is.
+    pub(super) fn slowest(&self) -> u64 {
+        self.progress.iter().map(|progress| progress.load(Ordering::Relaxed)).min().unwrap_or(0)
+    }
 }
 
 pub(super) struct Readers {
@@ -66,7 +75,8 @@ pub(super) struct Readers {
 impl Readers {
     /// Starts so many, and returns when all are there.
     pub(super) fn start(source: &Source, count: usize, manner: Manner) -> Result<Self, Failure> {
-        let counts = Arc::<Counts>::default();
+        let progress = std::iter::repeat_with(AtomicU64::default).take(count).collect();
+        let counts = Arc::new(Counts { progress, ..Counts::default() });
         let recording = Arc::new(AtomicBool::new(false));
         let (stop, stopped) = watch::channel(false);
         let (ready, is_ready) = mpsc::channel();
@@ -130,8 +140,9 @@ impl Page {
     }
 }
 
+/// From a nanosecond to a minute.
 pub(super) fn histogram() -> Histogram<u64> {
-    Histogram::new(3).expect("three digits are allowed")
+    Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("the bounds are in order")
 }
 
 async fn read_all(
@@ -151,8 +162,9 @@ async fn read_all(
     transport.keep_alive_interval(Some(KEEP_ALIVE)).receive_window((1_u32 << 20).into());
     config.transport_config(Arc::new(transport));
     let reading: Vec<_> = (0..count)
-        .map(|_| {
+        .map(|number| {
             let one = read_one(
+                number,
                 endpoint.clone(),
                 config.clone(),
                 source.clone(),
@@ -171,7 +183,9 @@ async fn read_all(
     Ok(())
 }
 
+#[expect(clippy::too_many_arguments, reason = "each is what one subscriber has of its own or shares")]
 async fn read_one(
+    number: usize,
     endpoint: Endpoint,
     config: quinn::ClientConfig,
     source: Source,
@@ -201,9 +215,9 @@ async fn read_one(
             return Ok(());
         };
         match manner {
-            Manner::Packets => drop(spawn_local(read_packets(stream, Rc::clone(&page), Rc::clone(&ready)))),
+            Manner::Packets => drop(spawn_local(read_packets(stream, number, Rc::clone(&page), Rc::clone(&ready)))),
             Manner::Bytes { piece, messages } => {
-                drop(spawn_local(read_bytes(stream, piece, messages, Rc::clone(&page))));
+                drop(spawn_local(read_bytes(stream, number, piece, messages, Rc::clone(&page))));
             }
             Manner::Stalled => {
                 let _ = ready.send(());
@@ -231,7 +245,7 @@ fn subscribe(level: FeedLevel) -> Vec<u8> {
     frame
 }
 
-async fn read_packets(mut stream: RecvStream, page: Rc<Page>, ready: Rc<mpsc::Sender<()>>) {
+async fn read_packets(mut stream: RecvStream, number: usize, page: Rc<Page>, ready: Rc<mpsc::Sender<()>>) {
     let mut buffer = BytesMut::new();
     let mut is_snapshot = false;
     while let Ok(Some(chunk)) = stream.read_chunk(usize::MAX, true).await {
@@ -246,7 +260,10 @@ async fn read_packets(mut stream: RecvStream, page: Rc<Page>, ready: Rc<mpsc::Se
         while let Ok(Some(length)) = packet::length(&buffer) {
             let packet = buffer.split_to(length);
             let Ok((PacketHeader { message_count, .. }, mut frames)) = packet::open(&packet) else { return };
-            page.note(message_count.0.into(), length, frames.next().and_then(|message| time_of(message.ok()?)));
+            let first = frames.next().and_then(|message| event_of(message.ok()?));
+            let (sequence, time) = first.unzip();
+            page.counts.progress[number].fetch_max(sequence.unwrap_or(0), Ordering::Relaxed);
+            page.note(message_count.0.into(), length, time);
         }
     }
     if is_snapshot {
@@ -259,24 +276,26 @@ fn template(bytes: &[u8]) -> Option<u16> {
     Some(u16::from_le_bytes(*bytes.get(8..)?.first_chunk()?))
 }
 
-/// When the first event of a packet happened.
-fn time_of(message: MarketDataMessage<'_>) -> Option<u64> {
-    match message {
-        MarketDataMessage::Trade(trade) => Some(trade.transact_time.0),
-        MarketDataMessage::MarketByPrice(message, _) => Some(message.transact_time.0),
-        MarketDataMessage::MarketByOrder(message, _) => Some(message.transact_time.0),
-        MarketDataMessage::BestBidOffer(best) => Some(best.transact_time.0),
-        _ => None,
-    }
+/// Which command's event a message tells, and when it happened.
+fn event_of(message: MarketDataMessage<'_>) -> Option<(u64, u64)> {
+    let (sequence, time) = match message {
+        MarketDataMessage::Trade(trade) => (trade.journal_sequence, trade.transact_time),
+        MarketDataMessage::MarketByPrice(message, _) => (message.journal_sequence, message.transact_time),
+        MarketDataMessage::MarketByOrder(message, _) => (message.journal_sequence, message.transact_time),
+        MarketDataMessage::BestBidOffer(best) => (best.journal_sequence, best.transact_time),
+        _ => return None,
+    };
+    Some((sequence?.0, time.0))
 }
 
-async fn read_bytes(mut stream: RecvStream, piece: usize, messages: u64, page: Rc<Page>) {
+async fn read_bytes(mut stream: RecvStream, number: usize, piece: usize, messages: u64, page: Rc<Page>) {
     let mut buffer = BytesMut::new();
     while let Ok(Some(chunk)) = stream.read_chunk(usize::MAX, true).await {
         buffer.extend_from_slice(&chunk.bytes);
         while buffer.len() >= piece {
             let bytes = buffer.split_to(piece);
             let time = bytes.first_chunk().copied().map(u64::from_le_bytes);
+            page.counts.progress[number].fetch_add(1, Ordering::Relaxed);
             page.note(messages, piece, time);
         }
     }

@@ -15,10 +15,12 @@ use crate::failure::Failure;
 use crate::load::link::wall_clock;
 use crate::load::processor_time::Usage;
 
-/// Bytes that may be on their way to each subscriber.
-const WINDOW_BYTES: u64 = 256 << 10;
-/// How long everything may take to arrive.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Commands whose packets may be on their way.
+const WINDOW_COMMANDS: u64 = 2_048;
+/// When nothing comes for so long, everything has come.
+const SILENCE: Duration = Duration::from_millis(300);
+/// How long a measurement may stand still.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What to measure.
 #[derive(Debug, Clone, Args)]
@@ -108,18 +110,10 @@ fn feed(
     match arguments.batches_per_second {
         Some(rate) => feeder.paced(batch.into(), rate, Duration::from_secs(3_600)),
         None => {
-            // In bytes a subscriber, as far as is known from what came until now.
-            let mut sent = 0_u64;
             while feeder.left() > 0 {
-                let each = readers.bytes() / u64::from(subscribers);
-                let per_batch = (each / sent.max(1)).max(64);
-                let ahead = WINDOW_BYTES / per_batch;
-                if sent > each.checked_div(per_batch).unwrap_or(0) + ahead.max(2) {
-                    std::thread::yield_now();
-                    continue;
-                }
+                let ahead = WINDOW_COMMANDS.max(4 * u64::from(batch));
+                wait_for(&readers, feeder.last().saturating_sub(ahead))?;
                 feeder.batch(batch.into(), wall_clock());
-                sent += 1;
             }
         }
     }
@@ -132,6 +126,19 @@ fn feed(
     let what = "feed";
     let fed = row(what, (subscribers, batch), (messages, bytes), seconds, taken, &ages);
     Ok((fed, bytes / u64::from(subscribers) / batches))
+}
+
+/// Waits until the slowest is so far.
+fn wait_for(readers: &Readers, progress: u64) -> Result<(), Failure> {
+    let begun = Instant::now();
+    while readers.counts.slowest() < progress {
+        if begun.elapsed() > PATIENCE {
+            let at = readers.counts.slowest();
+            return Err(Failure::Missing(format!("a subscriber is at {at} and not at {progress} after {PATIENCE:?}")));
+        }
+        std::thread::sleep(Duration::from_micros(20));
+    }
+    Ok(())
 }
 
 /// The same bytes in the same batches, with nothing above QUIC.
@@ -159,12 +166,8 @@ fn bare(
                 std::thread::sleep(left);
             }
         } else {
-            while number
-                > readers.bytes() / u64::from(fed.subscribers) / batch_bytes.max(1)
-                    + (WINDOW_BYTES / batch_bytes.max(1)).max(2)
-            {
-                std::thread::yield_now();
-            }
+            let ahead = WINDOW_COMMANDS.div_ceil(fed.batch.into()).max(4);
+            wait_for(&readers, number.saturating_sub(ahead))?;
         }
         let mut bytes = vec![0; piece];
         bytes[..8].copy_from_slice(&wall_clock().0.to_le_bytes());
@@ -183,7 +186,7 @@ fn bare(
 pub(super) fn settle(readers: &Readers) {
     let begun = Instant::now();
     let (mut seen, mut since) = (readers.bytes(), Instant::now());
-    while since.elapsed() < Duration::from_millis(50) && begun.elapsed() < PATIENCE {
+    while (since.elapsed() < SILENCE || seen == 0) && begun.elapsed() < PATIENCE {
         std::thread::sleep(Duration::from_millis(1));
         if seen != readers.bytes() {
             (seen, since) = (readers.bytes(), Instant::now());
@@ -204,7 +207,7 @@ fn row(
     ages: &Histogram<u64>,
 ) -> Throughput {
     // The last of it is the silence that ended the measurement.
-    let seconds = seconds - 0.05;
+    let seconds = seconds - SILENCE.as_secs_f64();
     let age = |quantile| ages.value_at_quantile(quantile) as f64 / 1e3;
     Throughput {
         what,

@@ -11,6 +11,8 @@ fn main() {
         ("wire", targets::frames::seeds()),
         ("session", targets::session::seeds()),
         ("login", targets::login::seeds()),
+        ("subscriber", targets::subscriber::seeds()),
+        ("requests", targets::requests::seeds()),
         ("segment", targets::segment::seeds()),
         ("batch", targets::batch::seeds()),
     ] {

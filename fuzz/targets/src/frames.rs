@@ -67,6 +67,7 @@ each!(order_entry: NewOrderSingle OrderCancelReplaceRequest OrderCancelRequest O
     KillSwitchReport DropCopyReport AssetDefinition);
 each!(market_data: PacketHeader BestBidOffer Trade SecurityDefinition SecurityStatus BookChecksum AuctionIndicative
     TradeCancel AuctionResult SnapshotBegin SnapshotEnd SubscribeAck SubscribeReject SnapshotRequest PacketRetransmitRequest GapNotice
+    MarketStatistics Logon LogonChallenge LogonSignature LogonAck
     ; MarketByPrice MarketByOrder SnapshotLevels SnapshotOrders Subscribe);
 
 fn decode(frame: Frame<'_>) {
@@ -199,6 +200,12 @@ pub fn seeds() -> Vec<(String, Vec<u8>)> {
     let mut seeds: Vec<_> = frames.into_iter().map(|(name, frame)| (name, in_pieces(255, frame))).collect();
     seeds.push(("all".to_owned(), in_pieces(7, all)));
     seeds
+}
+
+/// One golden frame.
+pub(crate) fn golden(file: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../gateway/wire/tests/golden").join(file);
+    bytes_of(&fs::read_to_string(path).expect("a golden frame"))
 }
 
 /// The bytes of a golden file: hexadecimal before the bar.

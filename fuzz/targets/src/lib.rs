@@ -6,6 +6,8 @@ pub mod disk;
 pub mod format;
 pub mod frames;
 pub mod login;
+pub mod requests;
 pub mod segment;
 pub mod session;
 pub mod snapshot;
+pub mod subscriber;
