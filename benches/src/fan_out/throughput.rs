@@ -110,9 +110,12 @@ fn feed(
     match arguments.batches_per_second {
         Some(rate) => feeder.paced(batch.into(), rate, Duration::from_secs(3_600)),
         None => {
+            let first = feeder.last();
             while feeder.left() > 0 {
                 let ahead = WINDOW_COMMANDS.max(4 * u64::from(batch));
-                wait_for(&readers, feeder.last().saturating_sub(ahead))?;
+                if feeder.last() > first + ahead {
+                    wait_for(&readers, feeder.last() - ahead)?;
+                }
                 feeder.batch(batch.into(), wall_clock());
             }
         }
