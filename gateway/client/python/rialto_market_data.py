@@ -54,6 +54,7 @@ MODES = {"streams": "Live", "conflated": "Conflated", "datagrams": "Datagrams"}
 PROVEN_LEVELS, PROVEN_ORDERS = 10, 1_000  # what a checksum covers of each side
 WAITING_MAX = 16_384  # packets of a channel that wait for a snapshot or for others
 ASKED_MAX = 4_096  # messages; of more, a snapshot is had sooner
+ANSWERED_WITHIN = 2  # seconds
 SNAPSHOT_BYTES_MAX = 64 << 20
 KEEP_ALIVE = 5  # seconds
 TICK = 0.05
@@ -349,14 +350,18 @@ class Channel:
         self.book = None
         self.expected = None  # the next message; None: there is no book yet
         self.waiting = {}  # packets by the first message that they stand for
-        self.sent = 0  # the venue has sent all messages before this one
+        self.sent, self.sent_at = 0, 0.0  # the venue has sent all messages before this one; known since
         self.is_bridging, self.bridge_to = False, 0  # a snapshot, of this or behind it, will replace what is missing
         self.kept = None  # a snapshot whose messages may only be late
-        self.hole, self.since = None, 0.0  # what is missing, and since when
-        self.asked_until = 0  # what is before was asked for again
+        self.asked_until, self.asked_at = 0, 0.0  # what is before was asked for again
         self.wants_proof = False
 
-    def keep(self, packet):
+    def hear(self, end, now):
+        if end > self.sent:
+            self.sent, self.sent_at = end, now
+
+    def keep(self, packet, now):
+        packet.came_at = now
         known = self.waiting.get(packet.stands_from)
         if known is None or known.next < packet.next:
             self.waiting[packet.stands_from] = packet
@@ -379,14 +384,17 @@ class Channel:
                     return [self.waiting.pop(each) for each in command]
         return []
 
-    def missing(self):
-        """The first messages that are not there: from and up to; None: all that were sent are there."""
-        reach = self.expected
+    def missing(self, since):
+        """From the first to the last of the messages that are missing since then; None: none is."""
+        reach, first, end = self.expected, None, None
         for start in sorted(self.waiting):
-            if start > reach:
-                return reach, start
-            reach = max(reach, self.waiting[start].next)
-        return (reach, self.sent) if self.sent > reach else None
+            packet = self.waiting[start]
+            if start > reach and packet.came_at <= since:
+                first, end = first or reach, start
+            reach = max(reach, packet.next)
+        if self.sent > reach and self.sent_at <= since:
+            first, end = first or reach, self.sent
+        return first and (first, end)
 
 
 class Subscriber:
@@ -398,6 +406,7 @@ class Subscriber:
         self.channels = {}
         self.requests, self.news = [], []  # (name, fields, entries), and dictionaries
         self.asked = {}  # what each request was for: (kind, channel)
+        self.answering = None  # the channel whose packets are being sent again: one at a time
         self.counts = dict.fromkeys(
             "packets messages left_out gaps missed again snapshots notices equal different".split(), 0
         )
@@ -418,11 +427,16 @@ class Subscriber:
     def ask_for_snapshot(self, channel, kind="snapshot"):
         self.ask(kind, channel, "SnapshotRequest", {"SecurityID": channel.security, "FeedLevel": channel.level})
 
-    def bridge(self, channel):
-        """What is missing is not to be had: a snapshot is."""
-        channel.is_bridging, channel.bridge_to = True, 0
-        self.tell("bridging", channel, expected=channel.expected)
-        self.ask_for_snapshot(channel)
+    def bridge(self, channel, now):
+        """What is missing is not to be had: a snapshot is, and may be there already."""
+        self.answering = None if self.answering is channel else self.answering
+        if channel.kept is not None:
+            self.adopt(channel, channel.kept)
+            self.go_on(channel, now)
+        else:
+            channel.is_bridging, channel.bridge_to = True, 0
+            self.tell("bridging", channel, expected=channel.expected)
+            self.ask_for_snapshot(channel)
 
     def ask_for_proof(self):
         """Of every channel: its next snapshot is compared with its book."""
@@ -443,11 +457,11 @@ class Subscriber:
 
     def packet(self, packet, now):
         channel = self.channel(packet.channel)
-        channel.sent = max(channel.sent, packet.next)
+        channel.hear(packet.next, now)
         self.counts["packets"] += 1
         if packet.messages and (channel.expected is None or packet.next > channel.expected):
             self.counts["left_out"] += packet.first - packet.stands_from
-            channel.keep(packet)
+            channel.keep(packet, now)
         self.go_on(channel, now)
 
     def go_on(self, channel, now):
@@ -486,7 +500,7 @@ class Subscriber:
 
     def snapshot(self, snapshot, now):
         channel = self.channel(snapshot.channel)
-        channel.sent = max(channel.sent, snapshot.next)
+        channel.hear(snapshot.next, now)
         self.counts["snapshots"] += 1
         self.tell("snapshot", channel, last=snapshot.last, entries=snapshot.entry_count, equal=snapshot.is_equal)
         if snapshot.is_equal is not None:
@@ -549,10 +563,11 @@ class Subscriber:
         reason = fields["MDReqRejReason"]
         security, number = fields["SecurityID"], channel and channel.number
         self.news.append({"event": "refused", "what": kind, "reason": reason, "security": security, "channel": number})
+        self.answering = None if kind == "again" else self.answering
         if kind == "again" and reason == "Busy":
-            channel.asked_until, channel.since = 0, now
+            channel.asked_until = 0
         elif kind == "again" and channel.expected is not None and not channel.is_bridging:
-            self.bridge(channel)
+            self.bridge(channel, now)
         elif kind in ("subscribe", "unknown"):
             self.rejected += 1
         # A snapshot that is refused as busy is on its way.
@@ -561,26 +576,27 @@ class Subscriber:
 
     def look(self, channel, now):
         """Whether something has been missing for too long."""
-        is_waiting = channel.expected is None or channel.is_bridging
-        hole = None if is_waiting else channel.missing()
-        if hole is None or channel.hole is None or hole[0] != channel.hole[0]:
-            channel.since = now
-        channel.hole = hole
-        if hole is None or now - channel.since < self.patience:
+        if self.answering is channel and (channel.expected is None or channel.expected >= channel.asked_until):
+            self.answering = None
+        if channel.expected is None or channel.is_bridging:
             return
-        channel.since = now
+        hole = channel.missing(now - self.patience)
+        if hole is None:
+            return
         first, end = hole
-        if channel.kept is not None and channel.kept.next > first:
-            self.adopt(channel, channel.kept)
-            self.go_on(channel, now)
-        elif self.asks_again and first >= channel.asked_until and end - first <= ASKED_MAX:
-            channel.asked_until = end
-            self.counts["again"] += 1
-            self.tell("lost", channel, first=first, count=end - first)
-            request = {"ChannelID": channel.number, "ApplBegSeqNum": first, "Count": end - first}
-            self.ask("again", channel, "PacketRetransmitRequest", request)
-        else:
-            self.bridge(channel)
+        is_asked = first < channel.asked_until
+        if not is_asked and self.asks_again and end - first <= ASKED_MAX:
+            if self.answering is None:
+                self.ask_again(channel, first, end, now)
+        elif not is_asked or now - channel.asked_at >= ANSWERED_WITHIN:
+            self.bridge(channel, now)
+
+    def ask_again(self, channel, first, end, now):
+        self.answering, channel.asked_until, channel.asked_at = channel, end, now
+        self.counts["again"] += 1
+        self.tell("lost", channel, first=first, count=end - first)
+        request = {"ChannelID": channel.number, "ApplBegSeqNum": first, "Count": end - first}
+        self.ask("again", channel, "PacketRetransmitRequest", request)
 
     def tick(self, now):
         for channel in self.channels.values():
