@@ -18,6 +18,8 @@ use engine::{Capacity, Engine, InstrumentId, KeyId};
 use marketdata::checksum::CanonicalText;
 use marketdata::quic::loopback;
 use marketdata::{Config, Door, Entitlement, Feed, Identity, Limits, Publisher, Refusal};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::RootCertStore;
 use rustls::pki_types::PrivateKeyDer;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -362,8 +364,10 @@ fn what_is_refused_and_why_it_ends_is_said() {
     assert_eq!(staying.end().1, Some(2));
 }
 
-/// Shows everything to key 5, which proves itself with the signature in docs/MARKET_DATA.md.
-struct Guarded;
+/// Shows everything to key 5, which proves itself with the signature in docs/MARKET_DATA.md or with a certificate.
+struct Guarded {
+    certificate: Vec<u8>,
+}
 
 /// Of the key whose seed is the bytes 0 to 31, made with the PyPI package `cryptography`.
 const SIGNATURE: &str = "f6500712b7555acdf86e66d90ff8a7bd2f6a463a333d3306f978d6bb67a415ba\
@@ -379,8 +383,9 @@ impl Door for Guarded {
         None
     }
 
-    fn certificate(&self, _: &[u8], _: IpAddr) -> Result<(KeyId, Entitlement), Refusal> {
-        Err(Refusal::NotProven)
+    fn certificate(&self, certificate: &[u8], _: IpAddr) -> Result<(KeyId, Entitlement), Refusal> {
+        let is_proven = certificate == self.certificate;
+        is_proven.then(|| (KeyId(5), Entitlement::everything())).ok_or(Refusal::NotProven)
     }
 
     fn challenge(&self) -> [u64; 2] {
@@ -402,46 +407,104 @@ impl Door for Guarded {
     }
 }
 
-#[test]
-fn it_logs_on_with_a_key_where_one_is_needed() {
-    let Some(python) = python() else { return };
-    let folder = tempfile::tempdir().unwrap();
-    let signed = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
-    std::fs::write(folder.path().join("certificate.pem"), signed.cert.pem()).unwrap();
-    let key = PrivateKeyDer::try_from(signed.signing_key.serialize_der()).unwrap();
-    let identity = Identity { certificates: vec![signed.cert.der().clone()], key };
-    let topology = Topology { capacity: Capacity::SMALL, reader_count: 1, ..Topology::default() };
-    let mut feed = None;
-    let mut venue = topology::Venue::start(folder.path(), &topology, |engine| feed = Some(Feed::of(engine))).unwrap();
-    let events = venue.take_readers().pop().unwrap();
-    let config = Config {
-        listen: loopback(),
-        identity,
-        client_roots: None,
-        clock: Arc::new(|| wire::Timestamp(7)),
-        door: Arc::new(Guarded),
-        limits: Limits::default(),
-        threads: 1,
-        seats: 0,
-    };
-    let publisher = Publisher::start(config, events, feed.unwrap()).unwrap();
-    let start = |options: &[&str]| Subscriber::start_at(&python, publisher.local_addr(), folder.path(), options);
+/// A publisher that lets in who proves to be key 5, and what it goes by.
+struct GuardedVenue {
+    venue: topology::Venue,
+    publisher: Publisher,
+    authority: Issuer<'static, KeyPair>,
+    folder: TempDir,
+}
 
-    let secret: String = (0..32).map(|byte: u8| format!("{byte:02x}")).collect();
-    let key_file = |secret: &str| {
-        let file = folder.path().join(format!("{}.json", &secret[..2]));
+impl GuardedVenue {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let signed = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        std::fs::write(folder.path().join("certificate.pem"), signed.cert.pem()).unwrap();
+        let key = PrivateKeyDer::try_from(signed.signing_key.serialize_der()).unwrap();
+        let (authority, client_roots) = authority();
+        let topology = Topology { capacity: Capacity::SMALL, reader_count: 1, ..Topology::default() };
+        let mut feed = None;
+        let mut venue =
+            topology::Venue::start(folder.path(), &topology, |engine| feed = Some(Feed::of(engine))).unwrap();
+        let config = Config {
+            listen: loopback(),
+            identity: Identity { certificates: vec![signed.cert.der().clone()], key },
+            client_roots: Some(client_roots),
+            clock: Arc::new(|| wire::Timestamp(7)),
+            door: Arc::new(Guarded { certificate: write_certificate(&authority, folder.path(), "holder") }),
+            limits: Limits::default(),
+            threads: 1,
+            seats: 0,
+        };
+        let publisher = Publisher::start(config, venue.take_readers().pop().unwrap(), feed.unwrap()).unwrap();
+        Self { venue, publisher, authority, folder }
+    }
+
+    fn subscribe(&self, python: &str, options: &[&str]) -> Subscriber {
+        Subscriber::start_at(python, self.publisher.local_addr(), self.folder.path(), options)
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    /// A key file with such a secret.
+    fn key_file(&self, name: &str, secret: &str) -> String {
+        let file = self.path(name);
         let key = json!({ "key": 5, "session": 5, "account": 2, "secret": secret });
         std::fs::write(&file, key.to_string()).unwrap();
-        file.to_str().unwrap().to_owned()
-    };
-    let holder = start(&["--key", &key_file(&secret)]);
+        file
+    }
+
+    fn stop(self) {
+        self.publisher.stop();
+        self.venue.stop().unwrap();
+    }
+}
+
+fn authority() -> (Issuer<'static, KeyPair>, Arc<RootCertStore>) {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let mut roots = RootCertStore::empty();
+    roots.add(params.self_signed(&key).unwrap().der().clone()).unwrap();
+    (Issuer::new(params, key), Arc::new(roots))
+}
+
+/// Writes a client certificate and its key to files of that name; the certificate.
+fn write_certificate(authority: &Issuer<'_, KeyPair>, folder: &Path, name: &str) -> Vec<u8> {
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, authority).unwrap();
+    std::fs::write(folder.join(format!("{name}.pem")), certificate.pem()).unwrap();
+    std::fs::write(folder.join(format!("{name}.key")), key.serialize_pem()).unwrap();
+    certificate.der().to_vec()
+}
+
+#[test]
+fn it_proves_a_key_by_signature_or_certificate_where_one_is_needed() {
+    let Some(python) = python() else { return };
+    let venue = GuardedVenue::start();
+    let secret: String = (0..32).map(|byte: u8| format!("{byte:02x}")).collect();
+    let holder = venue.subscribe(&python, &["--key", &venue.key_file("holder.json", &secret)]);
     assert_eq!(holder.wait_for("logged on")["key"], 5);
     assert_eq!(holder.end().1, Some(0));
-    for options in [&["--key", &key_file(&"ab".repeat(32))][..], &[]] {
-        let stranger = start(options);
-        assert_eq!(stranger.wait_for("closed")["code"], 4, "{options:?}");
-        assert_eq!(stranger.end().1, Some(2), "{options:?}");
+
+    write_certificate(&venue.authority, venue.folder.path(), "stranger");
+    let certified = |name: &str| {
+        let [certificate, key] = ["pem", "key"].map(|extension| venue.path(&format!("{name}.{extension}")));
+        venue.subscribe(&python, &["--client-certificate", &certificate, "--client-key", &key, "7"])
+    };
+    // No such book, but it may ask.
+    let holder = certified("holder");
+    assert_eq!(holder.wait_for("refused")["reason"], "UnknownInstrument");
+    assert_eq!(holder.end().1, Some(2));
+
+    let guessed = venue.key_file("stranger.json", &"ab".repeat(32));
+    for stranger in
+        [certified("stranger"), venue.subscribe(&python, &["--key", &guessed]), venue.subscribe(&python, &[])]
+    {
+        assert_eq!(stranger.wait_for("closed")["code"], 4);
+        assert_eq!(stranger.end().1, Some(2));
     }
-    publisher.stop();
-    venue.stop().unwrap();
+    venue.stop();
 }
