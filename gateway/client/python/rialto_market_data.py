@@ -32,7 +32,7 @@ import xml.etree.ElementTree as xml
 import sbe
 from aioquic.asyncio import QuicConnectionProtocol, connect
 from aioquic.quic.configuration import QuicConfiguration
-from aioquic.quic.events import ConnectionTerminated, DatagramFrameReceived, StreamDataReceived
+from aioquic.quic.events import ConnectionTerminated, DatagramFrameReceived, StreamDataReceived, StreamReset
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 SCHEMA = pathlib.Path(__file__).resolve().parent / "../../wire/schema/market_data.xml"
@@ -55,6 +55,7 @@ PROVEN_LEVELS, PROVEN_ORDERS = 10, 1_000  # what a checksum covers of each side
 WAITING_MAX = 16_384  # packets of a channel that wait for a snapshot or for others
 ASKED_MAX = 4_096  # messages; of more, a snapshot is had sooner
 ANSWERED_WITHIN = 2  # seconds
+UNANSWERED_MAX = 4_096  # requests that are remembered
 SNAPSHOT_BYTES_MAX = 64 << 20
 KEEP_ALIVE = 5  # seconds
 TICK = 0.05
@@ -371,6 +372,8 @@ class Channel:
     def next_command(self):
         """The packets of the next whole command, if it is their turn; they are taken out."""
         reach, command = self.expected, []
+        if not self.waiting or min(self.waiting) > reach:
+            return []
         for start in sorted(self.waiting):
             packet = self.waiting[start]
             if packet.next <= self.expected:
@@ -405,7 +408,7 @@ class Subscriber:
         self.patience, self.asks_again = patience, asks_again
         self.channels = {}
         self.requests, self.news = [], []  # (name, fields, entries), and dictionaries
-        self.asked = {}  # what each request was for: (kind, channel)
+        self.request_count, self.asked = 0, {}  # what each request was for: (kind, channel)
         self.answering = None  # the channel whose packets are being sent again: one at a time
         self.counts = dict.fromkeys(
             "packets messages left_out gaps missed again snapshots notices equal different".split(), 0
@@ -420,19 +423,21 @@ class Subscriber:
         self.ask("subscribe", None, "Subscribe", fields, entries)
 
     def ask(self, kind, channel, name, fields, entries=()):
-        request = len(self.asked) + 1
+        self.request_count += 1
+        request = self.request_count
         self.asked[request] = (kind, channel)
+        self.asked.pop(request - UNANSWERED_MAX, None)
         self.requests.append((name, {"MDReqID": request, **fields}, entries))
 
     def ask_for_snapshot(self, channel, kind="snapshot"):
         self.ask(kind, channel, "SnapshotRequest", {"SecurityID": channel.security, "FeedLevel": channel.level})
 
-    def bridge(self, channel, now):
+    def bridge(self, channel):
         """What is missing is not to be had: a snapshot is, and may be there already."""
         self.answering = None if self.answering is channel else self.answering
         if channel.kept is not None:
             self.adopt(channel, channel.kept)
-            self.go_on(channel, now)
+            self.go_on(channel)
         else:
             channel.is_bridging, channel.bridge_to = True, 0
             self.tell("bridging", channel, expected=channel.expected)
@@ -462,9 +467,9 @@ class Subscriber:
         if packet.messages and (channel.expected is None or packet.next > channel.expected):
             self.counts["left_out"] += packet.first - packet.stands_from
             channel.keep(packet, now)
-        self.go_on(channel, now)
+        self.go_on(channel)
 
-    def go_on(self, channel, now):
+    def go_on(self, channel):
         while channel.expected is not None:
             command = channel.next_command()
             if not command:
@@ -474,7 +479,6 @@ class Subscriber:
                 if channel.expected is None:
                     return
         self.compare_kept(channel)
-        self.look(channel, now)
 
     def apply(self, channel, packet):
         for number, (name, fields) in enumerate(packet.messages, packet.first):
@@ -517,7 +521,7 @@ class Subscriber:
             self.ask_for_snapshot(channel, "proof")  # messages behind it have overtaken it
         if is_needed:
             channel.is_bridging = False
-        self.go_on(channel, now)
+        self.go_on(channel)
 
     def adopt(self, channel, snapshot):
         if channel.expected is not None:
@@ -541,7 +545,7 @@ class Subscriber:
         elif channel.wants_proof:
             self.ask_for_snapshot(channel, "proof")
 
-    def control(self, name, fields, now):
+    def control(self, name, fields):
         if name == "SubscribeAck":
             channel = self.channel(fields["ChannelID"])
             self.tell("subscribed", channel, next=fields["ApplNextSeqNum"])
@@ -554,11 +558,11 @@ class Subscriber:
                 channel.is_bridging, channel.bridge_to = True, first + count
                 if channel.kept is not None and channel.kept.next >= first + count:
                     self.adopt(channel, channel.kept)
-                    self.go_on(channel, now)
+                    self.go_on(channel)
         elif name == "SubscribeReject":
-            self.refused(fields, now)
+            self.refused(fields)
 
-    def refused(self, fields, now):
+    def refused(self, fields):
         kind, channel = self.asked.get(fields["MDReqID"], ("unknown", None))
         reason = fields["MDReqRejReason"]
         security, number = fields["SecurityID"], channel and channel.number
@@ -567,7 +571,7 @@ class Subscriber:
         if kind == "again" and reason == "Busy":
             channel.asked_until = 0
         elif kind == "again" and channel.expected is not None and not channel.is_bridging:
-            self.bridge(channel, now)
+            self.bridge(channel)
         elif kind in ("subscribe", "unknown"):
             self.rejected += 1
         # A snapshot that is refused as busy is on its way.
@@ -589,7 +593,7 @@ class Subscriber:
             if self.answering is None:
                 self.ask_again(channel, first, end, now)
         elif not is_asked or now - channel.asked_at >= ANSWERED_WITHIN:
-            self.bridge(channel, now)
+            self.bridge(channel)
 
     def ask_again(self, channel, first, end, now):
         self.answering, channel.asked_until, channel.asked_at = channel, end, now
@@ -671,6 +675,8 @@ class Connection(QuicConnectionProtocol):
                 self.take_control(event.data)
             elif isinstance(event, StreamDataReceived):
                 self.take_stream(event.stream_id, event.data, event.end_stream)
+            elif isinstance(event, StreamReset):
+                self.streams.pop(event.stream_id, None)
             elif isinstance(event, ConnectionTerminated):
                 self.end(event)
         except Broken as error:
@@ -698,7 +704,7 @@ class Connection(QuicConnectionProtocol):
                 self.subscriber.news.append({"event": "logged on", "key": fields["KeyID"]})
                 self.begin()
             else:
-                self.subscriber.control(name, fields, self.now())
+                self.subscriber.control(name, fields)
         self.flush()
 
     def sign(self, challenge):
@@ -713,12 +719,12 @@ class Connection(QuicConnectionProtocol):
         """A stream with SecurityDefinition in front is a snapshot, one with PacketHeader has packets."""
         buffer = self.streams.setdefault(stream, bytearray())
         buffer += data
+        if len(buffer) > SNAPSHOT_BYTES_MAX:
+            raise Broken("a packet or snapshot that is too long")
         if len(buffer) >= HEADERS:
             template = HEADER.unpack_from(buffer, FRAMING.size)[1]
             if template != self.schema.messages["SecurityDefinition"][0]:
                 self.take_packets(buffer, is_whole=is_end)
-            elif len(buffer) > SNAPSHOT_BYTES_MAX:
-                raise Broken("a snapshot that is too long")
             elif is_end:
                 self.subscriber.snapshot(Snapshot(self.schema, buffer), self.now())
         if is_end:
@@ -875,7 +881,7 @@ def main():
     try:
         return asyncio.run(run(parse()))
     except (OSError, Broken) as error:
-        print(f"rialto_market_data.py: {error or 'the venue does not answer'}", file=sys.stderr)
+        print(f"rialto_market_data.py: {str(error) or 'the venue does not answer, or is not who is trusted'}", file=sys.stderr)
         return 2
 
 
