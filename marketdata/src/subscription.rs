@@ -194,7 +194,7 @@ struct Channel {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum State {
-    /// Waits for the first snapshot.
+    /// Waits for the first snapshot, or for one that replaces a book that differs.
     #[default]
     Joining,
     /// Waits for a snapshot, and knows the book up to this message.
@@ -328,12 +328,13 @@ impl Subscription {
         self.requests.pop_front()
     }
 
-    /// An instrument's book, the one that says most of those that are subscribed, once its snapshot has come.
+    /// An instrument's book, the one that says most of those that are subscribed, once its snapshot has come. One that
+    /// differs from the venue's is not shown.
     pub fn book(&self, instrument: SecurityId) -> Option<&Book> {
         DEEPEST_FIRST.into_iter().find_map(|level| self.book_at(instrument, level))
     }
 
-    /// An instrument's book at a level of detail, once its snapshot has come.
+    /// An instrument's book at a level of detail, once its snapshot has come. One that differs from the venue's is not shown.
     pub fn book_at(&self, instrument: SecurityId, level: FeedLevel) -> Option<&Book> {
         let channel_id = channel_of(instrument.try_into().ok()?, level)?;
         let channel = self.channels.get(&channel_id)?;
@@ -360,7 +361,7 @@ impl Subscription {
                 self.gaps.proven += applied.proven;
                 self.gaps.differing += applied.differing;
                 if applied.differing > 0 {
-                    self.bridge(channel_id);
+                    self.begin_anew(channel_id);
                     return Ok(());
                 }
             }
@@ -415,6 +416,14 @@ impl Subscription {
             channel.state = State::Bridging(expected);
             let request = SnapshotRequest { request_id, security_id: book.into(), level };
             self.requests.push_back(Request::Snapshot(request));
+        }
+    }
+
+    /// Of a book that is not the venue's nothing is known: the next snapshot holds, also if newer packets overtake it.
+    fn begin_anew(&mut self, channel_id: ChannelId) {
+        self.bridge(channel_id);
+        if let Some(channel) = self.channels.get_mut(&channel_id) {
+            channel.state = State::Joining;
         }
     }
 

@@ -2,10 +2,13 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Sender, channel};
 use std::thread::{Scope, ScopedJoinHandle};
+use std::time::Duration;
 
 use common::*;
 use engine::command::*;
@@ -14,15 +17,17 @@ use engine::*;
 use marketdata::book::Book;
 use marketdata::quic::{Clock, loopback};
 use marketdata::{
-    BlockingSubscriber, CloseReason, Config, Feed, GapCounters, Identity, Limits, OpenDoor, Publisher, SubscribeError,
-    Subscriber, Trust, Update,
+    BlockingSubscriber, CloseReason, Config, Credentials, Feed, GapCounters, Identity, Limits, OpenDoor, Patience,
+    Publisher, SubscribeError, Subscriber, Trust, Update,
 };
 use rustls::RootCertStore;
 use rustls::pki_types::PrivateKeyDer;
 use tempfile::TempDir;
 use venue::topology::{Topology, Venue};
-use wire::FeedLevel;
+use wire::{DeliveryMode, FeedLevel};
 
+/// No wait of a test takes longer.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Trades that may be on their way to a subscriber that reads.
 const IN_FLIGHT: u64 = 32;
 
@@ -231,6 +236,47 @@ fn a_book_that_is_listed_while_everything_is_subscribed_begins_once_and_is_not_r
         assert_eq!((seen.books.len(), seen.gaps), (BOOKS.len(), GapCounters::default()));
         running.stop();
     }
+}
+
+/// The venue took none, and so its transport sent none.
+#[test]
+fn who_takes_datagrams_ends_with_the_engines_book() {
+    let seed = 6;
+    println!("seed {seed}");
+    let mut random = Random(seed);
+    let running = start(Limits::default());
+    let (address, trust) = (running.publisher.local_addr(), running.trust.clone());
+    let (sender, seen) = channel();
+    std::thread::spawn(move || take_datagrams(address, &trust, &sender));
+    assert_eq!(seen.recv_timeout(PATIENCE), Ok(Vec::new()), "both books have begun");
+    (1..=600).for_each(|name| running.submit(command(&mut random, name)));
+    running.halt();
+    let books = seen.recv_timeout(PATIENCE).expect("both books are halted");
+    let engine = running.stop();
+    for (book, instrument) in books.iter().zip(BOOKS) {
+        assert!(is_engines(book, &engine, instrument), "seed {seed}");
+    }
+}
+
+/// Tells when both books have begun, and gives them when both are halted.
+fn take_datagrams(address: SocketAddr, trust: &Trust, seen: &Sender<Vec<Book>>) {
+    let (nobody, patience) = (Credentials::Anonymous, Patience::DATAGRAMS);
+    let mut subscriber = BlockingSubscriber::open(address, trust, &nobody, patience).unwrap();
+    subscriber.subscribe(&[], FeedLevel::MarketByOrder, DeliveryMode::Datagrams).unwrap();
+    let (mut begun, mut halted) = (BTreeSet::new(), BTreeSet::new());
+    while halted.len() < BOOKS.len() {
+        match subscriber.next().unwrap() {
+            Update::Book { security_id, .. } if begun.insert(security_id) && begun.len() == BOOKS.len() => {
+                seen.send(Vec::new()).unwrap();
+            }
+            Update::Status(status) if status.phase == wire::Phase::Halted => drop(halted.insert(status.security_id)),
+            Update::Definition(definition) if definition.phase == wire::Phase::Halted => {
+                halted.insert(definition.security_id);
+            }
+            _ => {}
+        }
+    }
+    seen.send(BOOKS.map(|book| subscriber.book(book.into()).unwrap().clone()).to_vec()).unwrap();
 }
 
 /// Subscribes, and looks at nothing until the connection is closed.

@@ -65,6 +65,29 @@ fn the_published_order_is_the_golden_one() {
     assert!(published.contains(&format!("```hex\n{golden}```\n")));
 }
 
+#[test]
+fn the_published_packet_is_the_golden_one() {
+    let published = read(&path_of("../../docs/MARKET_DATA.md"));
+    for name in ["packet_header.v1", "market_by_price.v1"] {
+        let golden = read(&path_of(&format!("tests/golden/{name}.hex")));
+        assert!(published.contains(&format!("```hex\n{golden}```\n")), "{name}");
+    }
+}
+
+/// What the golden challenge asks key 5 to sign, in words and byte by byte.
+#[test]
+fn the_published_logon_is_that_of_the_golden_challenge() {
+    let text = "Rialto Market Data Logon 1\nKeyID=5\nChallengeHigh=81985529216486895\nChallengeLow=42\n";
+    assert!(read(&path_of("tests/golden.rs")).contains(&text.replace('\n', "\\\\n")));
+    let published = read(&path_of("../../docs/MARKET_DATA.md"));
+    assert!(published.contains(&format!("```\n{text}```\n")));
+    let block = published.split("```\n").find(|block| block.starts_with("52 69 61 6c")).unwrap();
+    // What a line means stands behind its bytes.
+    let digits = block.lines().flat_map(|line| line.split("  ").next().unwrap().split(' '));
+    let bytes: Vec<u8> = digits.map(|digits| u8::from_str_radix(digits, 16).unwrap()).collect();
+    assert_eq!(bytes, text.as_bytes());
+}
+
 fn tables_of_schemas(schemas: &[(&str, &str)]) -> String {
     let mut out = String::new();
     for &(title, name) in schemas {
