@@ -51,7 +51,7 @@ pub trait Door: Send + Sync {
     /// What is shown to whoever comes without a key; nothing: they have to log on.
     fn anonymous(&self, from: IpAddr) -> Option<Entitlement>;
 
-    /// Whose the TLS client certificate is, in DER.
+    /// Whose the TLS client certificate is, in DER; that its holder has its key is proven.
     ///
     /// # Errors
     /// If it is nobody's, or that may see nothing.

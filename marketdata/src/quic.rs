@@ -45,7 +45,7 @@ use wire::market_data::MarketDataMessage;
 use crate::crowd::{Crowd, Presence};
 pub use crate::desk::Clock;
 use crate::desk::{Desk, Seat, SubscriberId};
-use crate::door::Door;
+use crate::door::{Door, Refusal};
 use crate::feed::Feed;
 pub use crate::outbox::CloseReason;
 use crate::outbox::Outbox;
@@ -60,7 +60,7 @@ const REQUEST_BYTES_MAX: usize = 16_384;
 const LIVE_PRIORITY: i32 = 0;
 /// Snapshots go behind live packets.
 const SNAPSHOT_PRIORITY: i32 = -1;
-/// How long a newcomer may take to open its control lane.
+/// How long a newcomer may take to open its control lane, and to be let in.
 const OPENS_WITHIN: Duration = Duration::from_secs(10);
 /// How often it is looked who waits for too long, and the last datagrams' numbers are told.
 const TICK: Duration = Duration::from_millis(250);
@@ -365,6 +365,10 @@ async fn attend(network: Rc<Network>, id: SubscriberId, incoming: Incoming, pres
         spawn_local(write_snapshots(Rc::clone(&network), id, Rc::clone(&link))),
         spawn_local(write_live(Rc::clone(&network), id, Rc::clone(&link))),
     ];
+    let is_closed = timeout(OPENS_WITHIN, link.connection.closed()).await.is_ok();
+    if !is_closed && !network.room.borrow().is_let_in(id) {
+        network.close(&link.connection, CloseReason::NotLetIn);
+    }
     link.connection.closed().await;
     network.links.borrow_mut().remove(&id);
     network.in_room(|room| room.leave(id));
@@ -459,16 +463,13 @@ impl Network {
         let address = connection.remote_address().ip();
         let takes_datagrams = connection.max_datagram_size().is_some_and(|bytes| bytes >= PACKET_BYTES_MAX);
         let datagrams = if takes_datagrams { Datagrams::Taken } else { Datagrams::NotTaken };
-        let (key, entitlement) = match certificate_of(connection) {
-            Some(certificate) => {
-                let admitted = self.seat.door().certificate(&certificate, address);
-                let (key, entitlement) = admitted.map_err(|_| CloseReason::NotLetIn)?;
-                if !presence.identify(key) {
-                    return Err(CloseReason::TooManyConnections);
-                }
-                (Some(key), Some(entitlement))
-            }
-            None => (None, self.seat.door().anonymous(address)),
+        let known = certificate_of(connection).map(|certificate| self.seat.door().certificate(&certificate, address));
+        let (key, entitlement) = match known {
+            Some(Ok((key, entitlement))) if presence.identify(key) => (Some(key), Some(entitlement)),
+            Some(Ok(_)) => return Err(CloseReason::TooManyConnections),
+            // A certificate that stands for nobody is no obstacle, and is of no use.
+            None | Some(Err(Refusal::NotProven)) => (None, self.seat.door().anonymous(address)),
+            Some(Err(Refusal::LockedOut | Refusal::NotEntitled)) => return Err(CloseReason::NotLetIn),
         };
         Ok(Newcomer { address, entitlement, key, datagrams, presence })
     }

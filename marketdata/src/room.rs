@@ -152,6 +152,11 @@ impl Room {
         peer.outbox.channels().for_each(|channel_id| self.unlisten(channel_id, id));
     }
 
+    /// Whether it is known what one may see.
+    pub fn is_let_in(&self, id: SubscriberId) -> bool {
+        self.peers.get(&id).is_some_and(|peer| peer.newcomer.entitlement.is_some())
+    }
+
     /// What one is to be sent; `None`: it has gone.
     pub fn outbox(&mut self, id: SubscriberId) -> Option<&mut Outbox> {
         Some(&mut self.peers.get_mut(&id)?.outbox)

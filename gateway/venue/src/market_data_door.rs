@@ -181,8 +181,8 @@ impl MarketDataDoor {
         refusal
     }
 
-    fn guessed(&self, known: &mut Known, key: Option<KeyId>, from: IpAddr) -> Refusal {
-        known.lockouts.guessed(key, from.into(), (self.clock)());
+    fn guessed(&self, known: &mut Known, key: KeyId, from: IpAddr) -> Refusal {
+        known.lockouts.guessed(Some(key), from.into(), (self.clock)());
         self.refuse(Refusal::NotProven)
     }
 }
@@ -209,10 +209,7 @@ impl Door for MarketDataDoor {
 
     fn certificate(&self, certificate: &[u8], from: IpAddr) -> Result<(KeyId, Entitlement), Refusal> {
         let Fingerprint(fingerprint) = Fingerprint::of(&CertificateDer::from(certificate));
-        let mut known = self.known();
-        if known.lockouts.bars(None, from.into(), (self.clock)()) {
-            return Err(self.refuse(Refusal::LockedOut));
-        }
+        let known = self.known();
         let found = known
             .rights
             .keys()
@@ -222,7 +219,7 @@ impl Door for MarketDataDoor {
         match found {
             Some((id, Some(entitlement))) => Ok((id, entitlement)),
             Some((_, None)) => Err(self.refuse(Refusal::NotEntitled)),
-            None => Err(self.guessed(&mut known, None, from)),
+            None => Err(Refusal::NotProven),
         }
     }
 
@@ -254,7 +251,7 @@ impl Door for MarketDataDoor {
                 known.lockouts.opened(key, from.into());
                 shown.ok_or_else(|| self.refuse(Refusal::NotEntitled))
             }
-            None => Err(self.guessed(&mut known, Some(key), from)),
+            None => Err(self.guessed(&mut known, key, from)),
         }
     }
 

@@ -15,6 +15,7 @@ use std::time::Duration;
 use client::request::CommandMessage;
 use client::{Client, Credentials, Incoming, Options, Resume, Trust};
 use engine::{Capacity, Engine, InstrumentId, KeyId};
+use gateway::transport::tls::{self, ClientCertificates};
 use marketdata::checksum::CanonicalText;
 use marketdata::quic::loopback;
 use marketdata::{Config, Door, Entitlement, Feed, Identity, Limits, Publisher, Refusal};
@@ -429,7 +430,7 @@ impl GuardedVenue {
         let config = Config {
             listen: loopback(),
             identity: Identity { certificates: vec![signed.cert.der().clone()], key },
-            client_roots: Some(client_roots),
+            client_verifier: Some(tls::optional_verifier(ClientCertificates::Of(client_roots)).unwrap()),
             clock: Arc::new(|| wire::Timestamp(7)),
             door: Arc::new(Guarded { certificate: write_certificate(&authority, folder.path(), "holder") }),
             limits: Limits::default(),
