@@ -10,6 +10,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread::{Scope, ScopedJoinHandle};
 use std::time::Duration;
 
+use common::lossy::LossyLink;
 use common::*;
 use engine::command::*;
 use engine::instrument::Phase;
@@ -247,27 +248,92 @@ fn who_takes_datagrams_ends_with_the_engines_book() {
     let running = start(Limits::default());
     let (address, trust) = (running.publisher.local_addr(), running.trust.clone());
     let (sender, seen) = channel();
-    std::thread::spawn(move || take_datagrams(address, &trust, &sender));
-    assert_eq!(seen.recv_timeout(PATIENCE), Ok(Vec::new()), "both books have begun");
+    std::thread::spawn(move || take(address, &trust, ORDERS_IN_DATAGRAMS, &sender));
+    assert_eq!(seen.recv_timeout(PATIENCE), Ok(None), "both books have begun");
     (1..=600).for_each(|name| running.submit(command(&mut random, name)));
     running.halt();
-    let books = seen.recv_timeout(PATIENCE).expect("both books are halted");
+    let (books, _) = seen.recv_timeout(PATIENCE).expect("both books are halted").expect("their books");
     let engine = running.stop();
     for (book, instrument) in books.iter().zip(BOOKS) {
         assert!(is_engines(book, &engine, instrument), "seed {seed}");
+        assert!(has_engines_orders(book, &engine, instrument), "seed {seed}");
     }
 }
 
+const ORDERS_IN_DATAGRAMS: (FeedLevel, DeliveryMode) = (FeedLevel::MarketByOrder, DeliveryMode::Datagrams);
+
+#[test]
+fn through_a_network_that_loses_every_book_is_the_engines() {
+    let takers = [
+        ORDERS_IN_DATAGRAMS,
+        (FeedLevel::MarketByPrice, DeliveryMode::Datagrams),
+        (FeedLevel::MarketByOrder, DeliveryMode::Live),
+        (FeedLevel::MarketByPrice, DeliveryMode::Conflated),
+    ];
+    for (seed, loss_percent) in [(11, 1), (12, 5), (13, 20)] {
+        println!("seed {seed}, {loss_percent} percent lost each way");
+        let mut random = Random(seed);
+        let running = start(Limits::default());
+        let links: Vec<_> = takers
+            .iter()
+            .zip(1..)
+            .map(|(_, number)| LossyLink::to(running.publisher.local_addr(), loss_percent, seed << 8 | number))
+            .collect();
+        let seen: Vec<_> = links
+            .iter()
+            .zip(takers)
+            .map(|(link, taker)| {
+                let (sender, seen) = channel();
+                let (address, trust) = (link.address(), running.trust.clone());
+                std::thread::spawn(move || take(address, &trust, taker, &sender));
+                seen
+            })
+            .collect();
+        for seen in &seen {
+            assert_eq!(seen.recv_timeout(PATIENCE), Ok(None), "both books have begun");
+        }
+        for name in 1..=1_500 {
+            running.submit(command(&mut random, name));
+            if name % 50 == 0 {
+                // So that there are many packets, and not a few long ones.
+                std::thread::sleep(std::time::Duration::from_millis(2));
+            }
+        }
+        running.halt();
+        let ended: Vec<_> =
+            seen.iter().map(|seen| seen.recv_timeout(PATIENCE).expect("both books are halted").unwrap()).collect();
+        let lost: u64 = links.into_iter().map(LossyLink::stop).sum();
+        let engine = running.stop();
+        let mut repeated = 0;
+        for ((books, gaps), (level, mode)) in ended.iter().zip(takers) {
+            println!("  {level:?} {mode:?}: {gaps:?}");
+            for (book, instrument) in books.iter().zip(BOOKS) {
+                assert!(is_engines(book, &engine, instrument), "seed {seed}, {level:?} {mode:?}");
+                let by_order = level == FeedLevel::MarketByOrder;
+                assert!(!by_order || has_engines_orders(book, &engine, instrument), "seed {seed}, {level:?} {mode:?}");
+            }
+            assert_eq!(gaps.differing, 0);
+            repeated += gaps.repeated;
+        }
+        println!("  {lost} datagrams lost, {repeated} times asked again");
+        assert!(lost > 0);
+    }
+}
+
+/// Books, and what was missed and proven on the way.
+type Ended = Option<(Vec<Book>, GapCounters)>;
+
 /// Tells when both books have begun, and gives them when both are halted.
-fn take_datagrams(address: SocketAddr, trust: &Trust, seen: &Sender<Vec<Book>>) {
-    let (nobody, patience) = (Credentials::Anonymous, Patience::DATAGRAMS);
+fn take(address: SocketAddr, trust: &Trust, (level, mode): (FeedLevel, DeliveryMode), seen: &Sender<Ended>) {
+    let nobody = Credentials::Anonymous;
+    let patience = if mode == DeliveryMode::Datagrams { Patience::DATAGRAMS } else { Patience::default() };
     let mut subscriber = BlockingSubscriber::open(address, trust, &nobody, patience).unwrap();
-    subscriber.subscribe(&[], FeedLevel::MarketByOrder, DeliveryMode::Datagrams).unwrap();
+    subscriber.subscribe(&[], level, mode).unwrap();
     let (mut begun, mut halted) = (BTreeSet::new(), BTreeSet::new());
     while halted.len() < BOOKS.len() {
         match subscriber.next().unwrap() {
             Update::Book { security_id, .. } if begun.insert(security_id) && begun.len() == BOOKS.len() => {
-                seen.send(Vec::new()).unwrap();
+                seen.send(None).unwrap();
             }
             Update::Status(status) if status.phase == wire::Phase::Halted => drop(halted.insert(status.security_id)),
             Update::Definition(definition) if definition.phase == wire::Phase::Halted => {
@@ -276,7 +342,8 @@ fn take_datagrams(address: SocketAddr, trust: &Trust, seen: &Sender<Vec<Book>>) 
             _ => {}
         }
     }
-    seen.send(BOOKS.map(|book| subscriber.book(book.into()).unwrap().clone()).to_vec()).unwrap();
+    let books = BOOKS.map(|book| subscriber.book(book.into()).unwrap().clone()).to_vec();
+    seen.send(Some((books, subscriber.gaps()))).unwrap();
 }
 
 /// Subscribes, and looks at nothing until the connection is closed.

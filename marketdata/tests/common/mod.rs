@@ -2,11 +2,13 @@
 
 #![allow(dead_code, reason = "each test uses a part")]
 
+pub(crate) mod lossy;
+
 use engine::command::*;
 use engine::instrument::{Holds, Phase};
 use engine::*;
 use marketdata::Feed;
-use marketdata::book::{Book, BookLevel};
+use marketdata::book::{Book, BookLevel, BookOrder};
 use wire::OrderCount;
 
 pub(crate) const BOOKS: [InstrumentId; 2] = [InstrumentId(1), InstrumentId(2)];
@@ -132,6 +134,18 @@ pub(crate) fn levels(engine: &Engine, instrument: InstrumentId, side: Side) -> V
 /// Whether a book is the engine's.
 pub(crate) fn is_engines(book: &Book, engine: &Engine, instrument: InstrumentId) -> bool {
     Side::BOTH.into_iter().all(|side| book.levels(side.into()).eq(levels(engine, instrument, side)))
+}
+
+/// Whether a book has the engine's orders, each at its place.
+pub(crate) fn has_engines_orders(book: &Book, engine: &Engine, instrument: InstrumentId) -> bool {
+    Side::BOTH.into_iter().all(|side| {
+        let orders = engine.orders(instrument, side).map(|order| BookOrder {
+            order_id: order.order_id.into(),
+            price: wire::Price(order.price.0 as i64 * TICK),
+            quantity: wire::Quantity(order.shown.0 as i64 * LOT),
+        });
+        book.orders(side.into()).eq(orders)
+    })
 }
 
 /// A feed of which every channel is heard.
