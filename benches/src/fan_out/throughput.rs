@@ -6,6 +6,7 @@ use bytes::Bytes;
 use clap::Args;
 use client::wire::FeedLevel;
 use hdrhistogram::Histogram;
+use marketdata::PACKET_BYTES_MAX;
 use serde::Serialize;
 
 use super::feeder::Feeder;
@@ -154,8 +155,11 @@ fn bare(
     let (publisher, source) = place.publish_bare(arguments.level)?;
     let batches = fed.bytes / u64::from(fed.subscribers) / batch_bytes.max(1);
     let per_batch = (fed.messages / u64::from(fed.subscribers)).div_ceil(batches.max(1));
-    let piece = batch_bytes.max(8) as usize;
-    let readers = Readers::start(&source, fed.subscribers.into(), Manner::Bytes { piece, messages: per_batch })?;
+    // In pieces as long as packets, of which as many fit a group as of a feed's.
+    let pieces = batch_bytes.div_ceil(PACKET_BYTES_MAX as u64).max(1);
+    let piece = (batch_bytes / pieces).max(8) as usize;
+    let messages = per_batch.div_ceil(pieces);
+    let readers = Readers::start(&source, fed.subscribers.into(), Manner::Bytes { piece, messages })?;
     if !publisher.wait_for(fed.subscribers.into()) {
         return Err(Failure::Missing("not all subscribers reached the bare publisher".to_owned()));
     }
@@ -170,11 +174,13 @@ fn bare(
             }
         } else {
             let ahead = WINDOW_COMMANDS.div_ceil(fed.batch.into()).max(4);
-            wait_for(&readers, number.saturating_sub(ahead))?;
+            wait_for(&readers, number.saturating_sub(ahead) * pieces)?;
         }
-        let mut bytes = vec![0; piece];
-        bytes[..8].copy_from_slice(&wall_clock().0.to_le_bytes());
-        publisher.publish(Bytes::from(bytes));
+        for _ in 0..pieces {
+            let mut bytes = vec![0; piece];
+            bytes[..8].copy_from_slice(&wall_clock().0.to_le_bytes());
+            publisher.publish(Bytes::from(bytes));
+        }
     }
     settle(&readers);
     let taken = before_to_now(&before, "bare-");
