@@ -225,6 +225,11 @@ impl Outbox {
         self.channels.contains_key(&channel_id)
     }
 
+    /// Whether a channel goes on behind a snapshot that has come: not before its first, and not after a loss.
+    pub fn goes_on(&self, channel_id: ChannelId) -> bool {
+        self.channels.get(&channel_id).is_some_and(|channel| matches!(channel.position, Position::At(_)))
+    }
+
     /// The channels that have begun.
     pub fn channels(&self) -> impl Iterator<Item = ChannelId> + '_ {
         self.channels.keys().copied()
@@ -647,10 +652,12 @@ mod tests {
         outbox.join(CHANNEL, DeliveryMode::Live, RequestId(7)).unwrap();
         outbox.snapshot(snapshot(6));
         assert_eq!((outbox.next_want(), acknowledged(&mut outbox)), (None, None));
+        assert!(!outbox.goes_on(CHANNEL));
         write_snapshot(&mut outbox);
         assert_eq!(outbox.next_want(), Some((CHANNEL, Some(RequestId(7)))));
         outbox.snapshot(snapshot(8));
         assert_eq!(acknowledged(&mut outbox), Some((RequestId(7), FeedSequence(8))));
+        assert!(outbox.goes_on(CHANNEL));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 // The market as /ws tells it: a book that is kept, numbered and proven, and drawn ten times a second.
 "use strict";
 
-const ROWS = 15;
+const ROWS = 16;
 const TAPE_ROWS = 40;
 const POINTS_MAX = 3000;
 const DRAW_EVERY_MS = 100;
@@ -50,8 +50,8 @@ class Market {
     this.expected = new Map();
     this.missing = 0;
     this.gaps = 0;
-    this.proven = 0;
-    this.differing = 0;
+    this.proven = null;
+    this.shownRows = 1;
     this.messages = 0;
   }
 
@@ -239,7 +239,6 @@ async function prove({ checksum, sequence }) {
   if (found === checksum) {
     market.proven = sequence;
   } else {
-    market.differing += 1;
     beginAgain(`The book differed from the venue's at #${sequence}: all is asked for again.`);
   }
 }
@@ -255,7 +254,7 @@ function say(text, kind) {
 function note(text) {
   const notice = $("notice");
   notice.hidden = !text;
-  notice.textContent = text ? `${new Date().toLocaleTimeString()}  ${text}` : "";
+  notice.textContent = text ? `${clock(new Date())}  ${text}` : "";
 }
 
 function write(id, text) {
@@ -292,14 +291,17 @@ function ladderRow(body) {
   cells[1].append(size);
   const price = document.createElement("span");
   cells[2].append(price);
-  return { bar, orders, size, price };
+  return { row, bar, orders, size, price };
 }
 
 function drawSide(rows, levels) {
   let sum = 0;
   const sums = levels.map((level) => (sum += level.amount));
+  // A row that was shown once stays: a book that breathes does not move the page.
+  market.shownRows = Math.max(market.shownRows, levels.length);
   rows.forEach((row, index) => {
     const level = levels[index];
+    row.row.hidden = index >= market.shownRows;
     write(row.orders, level ? String(level.orders) : "");
     writeDecimal(row.size, level?.size ?? "");
     write(row.price, level?.price ?? "");
@@ -339,7 +341,7 @@ function drawPrices() {
   write("low", day.low);
   write("volume", day.volume && trimmed(day.volume));
   write("trades", day.trades?.toLocaleString());
-  write("since", day.since ? `Open, high, low, volume and trades since ${new Date(day.since).toLocaleString()}` : "");
+  write("since", day.since ? `Open, high, low, volume and trades since ${new Date(day.since).toLocaleString([], { hour12: false })}` : "");
   write("phase", market.status?.status ?? ticker.status ?? "");
   $("phase").classList.toggle("warn", (market.status?.status ?? "Continuous") !== "Continuous");
   const auction = market.auction;
@@ -370,7 +372,7 @@ function drawTape() {
       const decimal = decimalCell();
       writeDecimal(decimal, match.size);
       size.append(decimal);
-      time.textContent = new Date(match.time).toLocaleTimeString([], { hour12: false });
+      time.textContent = clock(new Date(match.time));
       return row;
     }),
   );
@@ -389,9 +391,10 @@ function drawState() {
   }
   const proof = $("proof");
   const canProve = Boolean(globalThis.crypto?.subtle);
-  const text = market.proven ? `book proven at #${market.proven}` : canProve ? "" : "unproven: no secure origin";
+  const isProven = market.proven !== null;
+  const text = isProven ? `book proven at #${market.proven}` : canProve ? "" : "unproven: no secure origin";
   write(proof, text);
-  proof.className = `tag ${market.proven ? "good" : ""}`;
+  proof.className = `tag ${isProven ? "good" : ""}`;
   const book = market.expected.get("level2");
   const gaps = market.gaps ? `${market.gaps} gaps, ${market.missing} messages left out` : "no gap";
   write("counts", `${market.messages} messages, ${gaps}${book ? `, book at #${book - 1}` : ""}`);
@@ -414,6 +417,10 @@ function priceLabels(self, splits) {
   return splits.map((value) => value.toFixed(Math.min(decimals, 8)));
 }
 
+const clock = (date) => date.toLocaleTimeString([], { hour12: false });
+
+const timeLabels = (self, splits) => splits.map((seconds) => clock(new Date(seconds * 1000)));
+
 function priceChart() {
   const holder = $("price-chart");
   const options = {
@@ -422,7 +429,7 @@ function priceChart() {
     legend: { show: false },
     cursor: { y: false },
     scales: { x: { time: true } },
-    axes: [axis(40), { ...axis(84), values: priceLabels }],
+    axes: [{ ...axis(30), values: timeLabels, space: 90 }, { ...axis(84), values: priceLabels }],
     series: [{}, { stroke: colour("accent"), width: 1.5, points: { show: false }, paths: uPlot.paths.stepped({ align: 1 }) }],
   };
   return new uPlot(options, [[], []], holder);
@@ -443,7 +450,7 @@ function depthChart() {
     legend: { show: false },
     cursor: { y: false },
     scales: { x: { time: false }, y: { range: (self, low, high) => [0, high > 0 ? high * 1.05 : 1] } },
-    axes: [{ ...axis(40), values: priceLabels, space: 90 }, axis(84)],
+    axes: [{ ...axis(30), values: priceLabels, space: 90 }, axis(84)],
     series: [{}, side("buy", -1), side("sell", 1)],
   };
   return new uPlot(options, [[], [], []], holder);

@@ -229,9 +229,10 @@ impl Hall {
         Some(outbox.next_group(self.limits.group_bytes_max)).filter(|group| !group.is_empty()).map(Outgoing::Texts)
     }
 
-    /// Whether a channel's beginning is still of use.
-    pub(super) fn takes(&self, id: SubscriberId, channel_id: ChannelId) -> bool {
-        self.state.borrow_mut().room.outbox(id).is_some_and(|outbox| outbox.has(channel_id))
+    /// Whether what a channel was to begin with is still of use: it is not if the channel was left, also if it was taken
+    /// again since.
+    pub(super) fn goes_on(&self, id: SubscriberId, channel_id: ChannelId) -> bool {
+        self.state.borrow_mut().room.outbox(id).is_some_and(|outbox| outbox.goes_on(channel_id))
     }
 
     /// A channel's beginning was written.

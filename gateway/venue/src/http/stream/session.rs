@@ -94,7 +94,7 @@ impl Session {
             Outgoing::Texts(texts) => self.write_texts(texts).await,
             Outgoing::Snapshot(snapshot) => {
                 let (channel_id, bytes) = (snapshot.channel_id, snapshot.length());
-                if self.hall.takes(self.id, channel_id) && !snapshot.body.is_empty() {
+                if self.hall.goes_on(self.id, channel_id) && !snapshot.body.is_empty() {
                     self.write_texts(vec![snapshot.body]).await?;
                 }
                 self.hall.written(self.id, channel_id, bytes);
