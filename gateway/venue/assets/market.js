@@ -120,6 +120,8 @@ let heardAt = 0;
 /** Requests without an answer yet: until they have one, what comes is of before. */
 let unanswered = 0;
 let lost = null;
+/** What the venue said last when it closed. */
+let farewell = "";
 
 function connect() {
   lost = null;
@@ -131,6 +133,7 @@ function connect() {
     retryMs = RETRY_FIRST_MS;
     heardAt = Date.now();
     unanswered = 0;
+    farewell = "";
     say("connected", "good");
     begin(market.product);
   };
@@ -143,7 +146,8 @@ function connect() {
     socket = null;
     const wait = retryMs * (0.75 + Math.random() / 2);
     retryMs = Math.min(retryMs * 2, RETRY_MAX_MS);
-    lost = { why: reason || `code ${code}`, until: Date.now() + wait };
+    farewell = reason || farewell || `code ${code}`;
+    lost = { why: farewell, until: Date.now() + wait };
     setTimeout(connect, wait);
   };
 }
@@ -421,6 +425,14 @@ const clock = (date) => date.toLocaleTimeString([], { hour12: false });
 
 const timeLabels = (self, splits) => splits.map((seconds) => clock(new Date(seconds * 1000)));
 
+/** No label between two prices that there can be. */
+function priceSteps() {
+  const tick = Number(increments.get(market.product));
+  return Array.from({ length: 14 }, (_, power) => [1, 2, 5].map((step) => step * 10 ** power * tick)).flat();
+}
+
+const SECONDS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 43200, 86400];
+
 function priceChart() {
   const holder = $("price-chart");
   const options = {
@@ -429,7 +441,10 @@ function priceChart() {
     legend: { show: false },
     cursor: { y: false },
     scales: { x: { time: true } },
-    axes: [{ ...axis(30), values: timeLabels, space: 90 }, { ...axis(84), values: priceLabels }],
+    axes: [
+      { ...axis(30), values: timeLabels, space: 90, incrs: SECONDS },
+      { ...axis(84), values: priceLabels, incrs: priceSteps },
+    ],
     series: [{}, { stroke: colour("accent"), width: 1.5, points: { show: false }, paths: uPlot.paths.stepped({ align: 1 }) }],
   };
   return new uPlot(options, [[], []], holder);
@@ -450,7 +465,7 @@ function depthChart() {
     legend: { show: false },
     cursor: { y: false },
     scales: { x: { time: false }, y: { range: (self, low, high) => [0, high > 0 ? high * 1.05 : 1] } },
-    axes: [{ ...axis(30), values: priceLabels, space: 90 }, axis(84)],
+    axes: [{ ...axis(30), values: priceLabels, space: 90, incrs: priceSteps }, axis(84)],
     series: [{}, side("buy", -1), side("sell", 1)],
   };
   return new uPlot(options, [[], [], []], holder);
