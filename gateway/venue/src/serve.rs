@@ -369,6 +369,7 @@ impl Running {
         };
         println!("order entry   {order_entry}   FIX semantics, SBE {protection}");
         println!("market data   {market_data}   QUIC");
+        println!("market page   http://{http}/   WebSocket at /ws");
         println!("health        http://{http}/health/ready");
         println!("metrics       http://{http}/metrics");
         match admin_is_open(*http) {

@@ -636,6 +636,60 @@ fn a_call_and_its_auction_are_told_and_so_is_the_phase() {
     running.stop();
 }
 
+#[test]
+fn who_takes_and_leaves_channels_in_turns_always_begins_with_a_whole_book() {
+    let seed = fastrand::u64(..);
+    println!("seed {seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let running = Running::start(roomy());
+    let mut reader = Reader::connect(running.address());
+    let products = PRODUCTS.map(|(_, name)| name);
+    let mut name = 1;
+    for _ in 0..40 {
+        for _ in 0..20 {
+            running.submit(command(&mut random, name));
+            name += 1;
+        }
+        let channels: Vec<&str> = CHANNELS.into_iter().filter(|_| random.bool()).chain(["status"]).collect();
+        let kind = ["subscribe", "unsubscribe"][random.usize(..2)];
+        // Nothing is waited for: answers come in the order of the requests.
+        reader.send(&json!({ "type": kind, "product_ids": products, "channels": channels }));
+    }
+    reader.send(&json!({ "type": "unsubscribe", "channels": CHANNELS }));
+    reader.send(&json!({ "type": "subscribe", "product_ids": products, "channels": CHANNELS }));
+    let mut unanswered = 42;
+    while unanswered > 0 {
+        let message = reader.next().unwrap();
+        assert_ne!(message["type"], "error", "{message}");
+        unanswered -= u32::from(message["type"] == "subscriptions");
+    }
+    running.mark(name);
+    reader.take_until(Market::is_marked);
+    let engine = running.stop();
+    assert_is_engines(&reader, &engine);
+    assert_eq!(reader.gaps, [] as [Value; 0]);
+}
+
+#[test]
+fn who_asks_without_end_and_reads_no_answer_holds_up_nobody() {
+    /// A frame of text, masked with zeros: `{}`, which is no request.
+    const NO_REQUEST: [u8; 8] = [0x81, 0x82, 0, 0, 0, 0, b'{', b'}'];
+    let running = Running::start(Setting::default());
+    let asking = Reader::connect(running.address());
+    let mut connection = asking.socket.get_ref().try_clone().unwrap();
+    let flood = std::thread::spawn(move || while connection.write_all(&NO_REQUEST.repeat(4_096)).is_ok() {});
+    let mut reader = Reader::connect(running.address());
+    reader.subscribe(&["level2", "level2_batch", "full"]);
+    (1..100).for_each(|name| running.submit(order(PRODUCTS[0].0, Side::Buy, Price(1 + name), 1, name)));
+    running.mark(100);
+    reader.take_until(Market::is_marked);
+    assert!(running.get("/health/live").0.starts_with("HTTP/1.1 200"));
+    asking.socket.get_ref().shutdown(std::net::Shutdown::Both).unwrap();
+    flood.join().unwrap();
+    let engine = running.stop();
+    assert_is_engines(&reader, &engine);
+}
+
 /// A reader that stands still until more is on its way to it than its connection takes; another one goes on.
 fn stand_still(running: &Running) -> (Reader, Reader, u64) {
     let channels = ["heartbeat", "level2", "level2_batch", "full", "ticker", "matches"];

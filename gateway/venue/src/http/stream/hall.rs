@@ -33,7 +33,7 @@ use wire::{ChannelId, DeliveryMode, FeedLevel, GapCause, RequestId, SubscribeRej
 
 use super::channel::{Stream, parts};
 use super::message::{Answer, Subscribed, text};
-use super::request::{Kind, Refusal, Request};
+use super::request::{Kind, Refusal, Request, beginning};
 use super::session;
 use super::translator::{Sink, Translator};
 
@@ -242,6 +242,7 @@ impl Hall {
 
     fn take(&self, outputs: Vec<Output>) {
         self.act(|state| {
+            let mut is_listed = false;
             for output in outputs {
                 match output {
                     Output::Packet(packet) => state.packet(&packet),
@@ -249,7 +250,7 @@ impl Hall {
                         state.answered(want, snapshot);
                         self.release(state, want.book);
                     }
-                    Output::Listed(_) => state.translator.list(self.seat.definitions()),
+                    Output::Listed(_) => is_listed = true,
                     Output::Rights => self.judge_again(state),
                     Output::Lost => {
                         state.translator.lost();
@@ -257,6 +258,9 @@ impl Hall {
                     }
                     Output::Void => state.room.void(),
                 }
+            }
+            if is_listed {
+                state.translator.list(self.seat.definitions());
             }
             state.tell((self.clock)(), Translator::tickers);
             state.translator.forget_snapshot();
@@ -404,7 +408,8 @@ impl State {
         for (stream, names) in &request.channels {
             for name in names {
                 let product = self.translator.named(name);
-                let product = product.ok_or_else(|| refuse(format!("product_ids: {name:?} is no product")))?;
+                let unknown = || refuse(format!("product_ids: {:?} is no product", beginning(name)));
+                let product = product.ok_or_else(unknown)?;
                 if request.kind == Kind::Subscribe && !may_see(entitlement, product, *stream) {
                     return Err(refuse(format!("channel {:?} of {name:?} is not open to you", stream.name())));
                 }

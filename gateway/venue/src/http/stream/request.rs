@@ -77,7 +77,8 @@ impl Request {
                 RawChannel::Name(name) => (name, Vec::new()),
                 RawChannel::Detailed { name, product_ids } => (name, product_ids),
             };
-            let stream = Stream::named(&name).ok_or_else(|| refuse(format!("channels: {name:?} is no channel")))?;
+            let stream = Stream::named(&name)
+                .ok_or_else(|| refuse(format!("channels: {:?} is no channel", beginning(&name))))?;
             products.extend_from_slice(&raw.product_ids);
             if products.is_empty() && kind == Kind::Subscribe {
                 return Err(refuse(format!("product_ids: name at least one for channel {name:?}")));
@@ -86,6 +87,11 @@ impl Request {
         }
         Ok(Self { kind, channels })
     }
+}
+
+/// As much of a peer's text as is said back to it.
+pub(super) fn beginning(text: &str) -> &str {
+    text.char_indices().nth(32).map_or(text, |(end, _)| &text[..end])
 }
 
 #[cfg(test)]
@@ -115,6 +121,11 @@ mod tests {
             (r#"{"type":"order"}"#, "Malformed request", "unknown variant `order`"),
             (r#"{"type":"subscribe"}"#, "Failed to subscribe", "channels: name at least one"),
             (r#"{"type":"subscribe","channels":["nope"]}"#, "Failed to subscribe", "channels: \"nope\" is no channel"),
+            (
+                r#"{"type":"subscribe","channels":["éééééééééééééééééééééééééééééééé!"]}"#,
+                "Failed to subscribe",
+                "é\" is no channel",
+            ),
             (r#"{"type":"subscribe","channels":["full"]}"#, "Failed to subscribe", "product_ids: name at least one"),
             (r#"{"type":"unsubscribe","channels":[]}"#, "Failed to unsubscribe", "channels: name at least one"),
         ] {

@@ -95,11 +95,10 @@ impl Translator {
         for definition in definitions {
             let Ok(id) = InstrumentId::try_from(definition.security_id) else { continue };
             let name = definition.symbol.as_str().unwrap_or_default().to_owned();
+            let product = self.products.entry(id).or_insert_with(|| Product::new(id, definition));
+            self.names.remove(&product.name);
             self.names.insert(name.clone(), id);
-            match self.products.get_mut(&id) {
-                Some(product) => product.definition = definition,
-                None => drop(self.products.insert(id, Product::new(id, name, definition))),
-            }
+            (product.name, product.definition) = (name, definition);
         }
     }
 
@@ -203,10 +202,10 @@ impl Translator {
 }
 
 impl Product {
-    fn new(id: InstrumentId, name: String, definition: SecurityDefinition) -> Self {
+    fn new(id: InstrumentId, definition: SecurityDefinition) -> Self {
         Self {
             id,
-            name,
+            name: String::new(),
             definition,
             time: Timestamp(0),
             cause: None,
