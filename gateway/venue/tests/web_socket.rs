@@ -905,6 +905,20 @@ fn too_many_connections_of_an_address_are_refused_and_a_stop_is_told() {
 }
 
 #[test]
+fn subscribers_take_no_place_from_who_asks_over_http() {
+    let running = Running::start(Setting::default());
+    let mut readers: Vec<Reader> = (0..100).map(|_| Reader::connect(running.address())).collect();
+    readers.iter_mut().for_each(|reader| reader.subscribe(&["level2"]));
+    assert!(running.get("/health/live").0.starts_with("HTTP/1.1 200"));
+    assert_eq!(running.publisher.crowd().count(), readers.len());
+    drop(readers);
+    while running.publisher.crowd().count() > 0 {
+        std::thread::yield_now();
+    }
+    running.stop();
+}
+
+#[test]
 fn the_page_and_its_files_come_with_headers_that_let_nothing_else_in() {
     let running = Running::start(Setting::default());
     let (_, page) = running.get("/");

@@ -571,3 +571,35 @@ impl Batch {
         self.changes.extend(changes.iter().map(|&change| ((change.side as u8, change.price), change)));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::{Block, SecurityId, Symbol16};
+
+    #[test]
+    fn who_misses_something_within_the_venue_misses_a_number() {
+        let symbol = Symbol16::new("ONE");
+        let definition = SecurityDefinition { security_id: SecurityId(1), symbol, ..SecurityDefinition::BLANK };
+        let mut translator = Translator::default();
+        translator.list(vec![definition]);
+        let channel_id = Stream::Status.of(translator.named("ONE").unwrap());
+        let next = |translator: &mut Translator| translator.snapshot(channel_id, None).unwrap().next_sequence;
+        assert_eq!(next(&mut translator), FeedSequence(1));
+        translator.lost();
+        assert_eq!(next(&mut translator), FeedSequence(2));
+    }
+
+    #[test]
+    fn a_product_with_another_name_has_the_former_no_more() {
+        let named = |name| {
+            let symbol = Symbol16::new(name);
+            SecurityDefinition { security_id: SecurityId(1), symbol, ..SecurityDefinition::BLANK }
+        };
+        let mut translator = Translator::default();
+        translator.list(vec![named("ONE")]);
+        translator.list(vec![named("UNO")]);
+        assert_eq!((translator.named("ONE"), translator.named("UNO")), (None, Some(InstrumentId(1))));
+        assert_eq!(translator.name(InstrumentId(1)), "UNO");
+    }
+}
