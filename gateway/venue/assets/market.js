@@ -400,7 +400,7 @@ function drawState() {
   write(proof, text);
   proof.className = `tag ${isProven ? "good" : ""}`;
   const book = market.expected.get("level2");
-  const gaps = market.gaps ? `${market.gaps} gaps, ${market.missing} messages left out` : "no gap";
+  const gaps = market.gaps ? `${market.missing} messages left out in ${market.gaps} gap(s)` : "no gap";
   write("counts", `${market.messages} messages, ${gaps}${book ? `, book at #${book - 1}` : ""}`);
 }
 
