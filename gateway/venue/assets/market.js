@@ -59,7 +59,10 @@ class Market {
   isNext({ channel, sequence }) {
     const expected = this.expected.get(channel);
     this.expected.set(channel, sequence + 1);
-    return expected === undefined || expected === sequence;
+    if (expected === undefined || expected === sequence) return true;
+    this.gaps += 1;
+    this.missing += Math.max(0, sequence - expected);
+    return false;
   }
 
   gap({ channel, count }) {
