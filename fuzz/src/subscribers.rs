@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use engine::command::AdvanceTime;
 use engine::{Capacity, Command, Engine, Event, EventSink, Sequenced, Stamp, Timestamp};
-use marketdata::{Clock, CloseReason, Desk, Effect, Feed, Limits, OpenDoor, Room, Seat, SubscriberId, Turn};
+use marketdata::{Clock, CloseReason, Desk, Effect, Feed, Limits, OpenDoor, Room, Seat, SubscriberId, Turn, Want};
 use ring::{EventReader, EventRing, Idle, Publisher, Release};
 use serde::Serialize;
 use testkit::random::Random;
@@ -287,7 +287,7 @@ impl World {
                 }
                 self.room.leave(id);
             }
-            Effect::Want(want) => self.seats[0].want([want]),
+            Effect::Want(id, channel_id, request_id) => self.seats[0].want(Want::of(id, channel_id, request_id)),
             Effect::Unheard(channel_id) => self.seats[0].leave(channel_id),
         }
     }

@@ -78,7 +78,8 @@ impl Crowd {
         CloseReason::ALL.into_iter().zip(self.closed.iter().map(|count| count.load(Ordering::Relaxed)))
     }
 
-    pub(crate) fn close(&self, reason: CloseReason) {
+    /// Counts one that was closed.
+    pub fn close(&self, reason: CloseReason) {
         self.closed[reason as usize].fetch_add(1, Ordering::Relaxed);
     }
 

@@ -18,9 +18,10 @@ use std::time::Duration;
 use engine::{InstrumentId, Sequence};
 use ring::{EventReader, Polled};
 use tokio::sync::Notify;
+use wire::market_data::SecurityDefinition;
 use wire::{ChannelId, FeedLevel, RequestId, Timestamp};
 
-use crate::channel::channel_of;
+use crate::channel::{channel_of, channel_parts};
 use crate::door::Door;
 use crate::feed::Feed;
 use crate::packet::Packet;
@@ -51,6 +52,14 @@ pub struct Want {
     pub level: FeedLevel,
     /// None: nobody asked, it was lost on the way.
     pub request_id: Option<RequestId>,
+}
+
+impl Want {
+    /// A feed's channel; none: no feed has it.
+    pub fn of(subscriber: SubscriberId, channel_id: ChannelId, request_id: Option<RequestId>) -> Option<Self> {
+        let (book, level) = channel_parts(channel_id)?;
+        Some(Self { subscriber, book, level, request_id })
+    }
 }
 
 /// What a seat takes from the desk, in this order.
@@ -148,6 +157,11 @@ impl Seat {
     /// The instruments of the feed.
     pub fn instruments(&self) -> Vec<InstrumentId> {
         self.desk.instruments()
+    }
+
+    /// What the instruments of the feed are, and which phase each is in.
+    pub fn definitions(&self) -> Vec<SecurityDefinition> {
+        self.desk.state().feed.definitions().collect()
     }
 
     /// Who decides what is shown to whom.

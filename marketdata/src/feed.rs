@@ -225,6 +225,11 @@ impl Feed {
         self.instruments.keys().copied()
     }
 
+    /// What they are, and which phase each is in.
+    pub fn definitions(&self) -> impl Iterator<Item = SecurityDefinition> + '_ {
+        self.instruments.values().map(|instrument| instrument.definition)
+    }
+
     /// The books.
     pub fn books(&self) -> &Books {
         &self.books

@@ -35,7 +35,7 @@ pub use crowd::{Crowd, Presence};
 pub use desk::{Clock, Desk, Output, Seat, SubscriberId, Turn, Want};
 pub use door::{Door, Entitlement, OpenDoor, Refusal};
 pub use feed::Feed;
-pub use outbox::Outbox;
+pub use outbox::{Control, Outbox};
 pub use packet::{PACKET_BYTES_MAX, Packet, PacketError};
 pub use quic::{CloseReason, Config, Identity, Limits, Publisher};
 pub use room::{Datagrams, Effect, Newcomer, Room};

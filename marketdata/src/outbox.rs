@@ -91,6 +91,34 @@ impl CloseReason {
     }
 }
 
+/// What is said to a subscriber beside packets and snapshots.
+#[derive(Debug, Clone)]
+pub enum Control {
+    /// An answer, as it is to be written.
+    Answer(Bytes),
+    /// A channel has begun: its snapshot has come.
+    Began(SubscribeAck),
+    /// Messages were left out; a snapshot has come that includes them.
+    Gap(GapNotice),
+}
+
+impl Control {
+    /// As a message in its frame.
+    pub fn bytes(self) -> Bytes {
+        match self {
+            Self::Answer(bytes) => bytes,
+            Self::Began(ack) => framed(&ack),
+            Self::Gap(notice) => framed(&notice),
+        }
+    }
+}
+
+fn framed<M: Flat>(message: &M) -> Bytes {
+    let mut bytes = Vec::with_capacity(M::FRAME_LENGTH);
+    append(&mut bytes, message);
+    bytes.into()
+}
+
 /// What became of a packet or a loss.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -115,7 +143,7 @@ pub struct Outbox {
     snapshots: VecDeque<Snapshot>,
     /// Of snapshots that have come and are not written yet.
     snapshot_bytes: usize,
-    control: VecDeque<Bytes>,
+    control: VecDeque<Control>,
     channels: BTreeMap<ChannelId, Channel>,
     /// Channels whose snapshot is awaited or not written yet.
     awaited: BTreeSet<ChannelId>,
@@ -192,6 +220,27 @@ impl Outbox {
             Position::Joining => None,
             Position::At(next) | Position::Missing(next, _) => Some(next),
         }
+    }
+
+    /// Packets of a channel that still wait are not sent any more: for who reads packets and snapshots in one order, and
+    /// would take those of before for some of behind the next snapshot.
+    pub fn forget(&mut self, channel_id: ChannelId) {
+        let backlog_bytes = &mut self.backlog_bytes;
+        self.live.retain(|packet| {
+            let stays = packet.channel_id != channel_id;
+            *backlog_bytes -= if stays { 0 } else { packet.bytes.len() };
+            stays
+        });
+    }
+
+    /// Whether a channel has begun.
+    pub fn has(&self, channel_id: ChannelId) -> bool {
+        self.channels.contains_key(&channel_id)
+    }
+
+    /// Whether a channel goes on behind a snapshot that has come: not before its first, and not after a loss.
+    pub fn goes_on(&self, channel_id: ChannelId) -> bool {
+        self.channels.get(&channel_id).is_some_and(|channel| matches!(channel.position, Position::At(_)))
     }
 
     /// The channels that have begun.
@@ -388,12 +437,13 @@ impl Outbox {
             Position::Joining => {
                 channel.since = next_sequence;
                 if let Some(request_id) = request_id {
-                    self.control(&SubscribeAck { request_id, channel_id, next_sequence });
+                    self.control.push_back(Control::Began(SubscribeAck { request_id, channel_id, next_sequence }));
                 }
             }
             Position::Missing(from_sequence, cause) => {
                 let count = MessageCount(next_sequence.0 - from_sequence.0);
-                self.control(&GapNotice { channel_id, from_sequence, count, security_id: None, cause });
+                let notice = GapNotice { channel_id, from_sequence, count, security_id: None, cause };
+                self.control.push_back(Control::Gap(notice));
             }
             Position::At(_) => {}
         }
@@ -411,9 +461,12 @@ impl Outbox {
 
     /// An answer.
     pub fn control<M: Flat>(&mut self, message: &M) {
-        let mut bytes = Vec::with_capacity(M::FRAME_LENGTH);
-        append(&mut bytes, message);
-        self.control.push_back(bytes.into());
+        self.answer(framed(message));
+    }
+
+    /// An answer, as it is to be written.
+    pub fn answer(&mut self, bytes: Bytes) {
+        self.control.push_back(Control::Answer(bytes));
     }
 
     /// Whether too many answers wait.
@@ -421,8 +474,8 @@ impl Outbox {
         self.control.len() > CONTROL_MAX
     }
 
-    /// The next answer.
-    pub fn next_control(&mut self) -> Option<Bytes> {
+    /// The next answer or notice.
+    pub fn next_control(&mut self) -> Option<Control> {
         self.control.pop_front()
     }
 
@@ -528,7 +581,7 @@ mod tests {
     }
 
     fn acknowledged(outbox: &mut Outbox) -> Option<(RequestId, FeedSequence)> {
-        let control = outbox.next_control()?;
+        let control = outbox.next_control()?.bytes();
         match wire::Frame::split(&control).unwrap().0.try_into() {
             Ok(MarketDataMessage::SubscribeAck(ack)) => Some((ack.request_id, ack.next_sequence)),
             other => panic!("{other:?}"),
@@ -558,7 +611,7 @@ mod tests {
         assert_eq!(outbox.packets(&[packet(8)]), Outcome::Missed);
         assert_eq!(outbox.packets(&[packet(9)]), Outcome::Kept);
         answer(&mut outbox, 10);
-        let control = outbox.next_control().unwrap();
+        let control = outbox.next_control().unwrap().bytes();
         let Ok(MarketDataMessage::GapNotice(notice)) = wire::Frame::split(&control).unwrap().0.try_into() else {
             panic!("another message")
         };
@@ -619,10 +672,12 @@ mod tests {
         outbox.join(CHANNEL, DeliveryMode::Live, RequestId(7)).unwrap();
         outbox.snapshot(snapshot(6));
         assert_eq!((outbox.next_want(), acknowledged(&mut outbox)), (None, None));
+        assert!(!outbox.goes_on(CHANNEL));
         write_snapshot(&mut outbox);
         assert_eq!(outbox.next_want(), Some((CHANNEL, Some(RequestId(7)))));
         outbox.snapshot(snapshot(8));
         assert_eq!(acknowledged(&mut outbox), Some((RequestId(7), FeedSequence(8))));
+        assert!(outbox.goes_on(CHANNEL));
     }
 
     #[test]
@@ -656,6 +711,22 @@ mod tests {
     }
 
     #[test]
+    fn a_channel_that_is_forgotten_leaves_nothing_and_its_room_is_free() {
+        const OTHER: ChannelId = ChannelId(514);
+        let mut outbox = joined();
+        outbox.join(OTHER, DeliveryMode::Live, RequestId(2)).unwrap();
+        outbox.next_want().unwrap();
+        outbox.snapshot(Snapshot { channel_id: OTHER, ..snapshot(5) });
+        assert_eq!(outbox.packets(&[packet(5)]), Outcome::Kept);
+        assert_eq!(outbox.packets(&[Packet { channel_id: OTHER, ..packet(5) }]), Outcome::Kept);
+        outbox.leave(CHANNEL);
+        outbox.forget(CHANNEL);
+        assert!(outbox.has(OTHER) && !outbox.has(CHANNEL));
+        assert_eq!(outbox.packets(&[Packet { channel_id: OTHER, ..packet(6) }]), Outcome::Kept);
+        assert_eq!(outbox.next_group(1_000).len(), 2);
+    }
+
+    #[test]
     fn what_a_channel_missed_begins_where_it_was_begun_again() {
         let mut outbox = joined();
         assert_eq!(outbox.packets(&[packet(5)]), Outcome::Kept);
@@ -665,7 +736,7 @@ mod tests {
         assert_eq!(acknowledged(&mut outbox), Some((RequestId(2), FeedSequence(8))));
         assert_eq!(outbox.missed(GapCause::Upstream), Outcome::Missed);
         answer(&mut outbox, 10);
-        let control = outbox.next_control().unwrap();
+        let control = outbox.next_control().unwrap().bytes();
         let Ok(MarketDataMessage::GapNotice(notice)) = wire::Frame::split(&control).unwrap().0.try_into() else {
             panic!("another message")
         };

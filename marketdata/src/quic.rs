@@ -44,7 +44,7 @@ use wire::market_data::MarketDataMessage;
 
 use crate::crowd::{Crowd, Presence};
 pub use crate::desk::Clock;
-use crate::desk::{Desk, Seat, SubscriberId};
+use crate::desk::{Desk, Seat, SubscriberId, Want};
 use crate::door::{Door, Refusal};
 use crate::feed::Feed;
 pub use crate::outbox::CloseReason;
@@ -406,7 +406,7 @@ async fn write_control(network: Rc<Network>, id: SubscriberId, link: Rc<Link>, m
             link.control.notified().await;
             continue;
         };
-        if stream.write_chunk(message).await.is_err() {
+        if stream.write_chunk(message.bytes()).await.is_err() {
             return;
         }
     }
@@ -503,7 +503,7 @@ impl Network {
                     spawn_local(repeat(Rc::clone(self), id, Rc::clone(link), packets));
                 }),
                 Effect::Close(id, reason) => self.with_link(id, |link| self.close(&link.connection, reason)),
-                Effect::Want(want) => wants.push(want),
+                Effect::Want(id, channel_id, request_id) => wants.extend(Want::of(id, channel_id, request_id)),
                 Effect::Unheard(channel_id) => self.seat.leave(channel_id),
             }
         }

@@ -7,6 +7,10 @@
 //! ```
 //!
 //! Whoever drives a room takes its [effects](Room::take_effects) after each call.
+//!
+//! What [routes](Room::route) the desk's outputs and takes [requests](Room::request) in the wire's messages has the
+//! feed's channels. Whoever makes channels of its own of them [publishes](Room::publish) their packets and gives their
+//! [snapshots](Room::snapshot) itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -30,6 +34,7 @@ use crate::outbox::{Asked, CloseReason, Outbox, Outcome};
 use crate::packet::{PACKET_BYTES_MAX, Packet, append};
 use crate::quic::Limits;
 use crate::retained::Retained;
+use crate::snapshot::Snapshot;
 
 /// Whether a subscriber can be sent datagrams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,9 +73,9 @@ pub enum Effect {
     Again(SubscriberId, Vec<Bytes>),
     /// A subscriber's connection is to be closed; [`Room::leave`] follows.
     Close(SubscriberId, CloseReason),
-    /// The desk is to be asked.
-    Want(Want),
-    /// Nobody here takes a channel any more: the desk is to be told.
+    /// A subscriber is to be given a channel's snapshot, by who asked for it.
+    Want(SubscriberId, ChannelId, Option<RequestId>),
+    /// Nobody here takes a channel any more.
     Unheard(ChannelId),
 }
 
@@ -81,7 +86,8 @@ pub struct Room {
     peers: BTreeMap<SubscriberId, Peer>,
     /// Who takes which channel.
     listeners: BTreeMap<ChannelId, BTreeSet<SubscriberId>>,
-    retained: Retained,
+    /// None: nothing is sent again.
+    retained: Option<Retained>,
     books: Books,
     effects: Vec<Effect>,
     /// To be woken.
@@ -121,11 +127,16 @@ enum WakeFor {
 impl Room {
     /// Nobody yet.
     pub fn new(limits: Limits) -> Self {
+        Self { retained: Some(Retained::default()), ..Self::without_repeats(limits) }
+    }
+
+    /// Nobody yet; packets are not kept, and nobody may ask for them again.
+    pub fn without_repeats(limits: Limits) -> Self {
         Self {
             limits,
             peers: BTreeMap::new(),
             listeners: BTreeMap::new(),
-            retained: Retained::default(),
+            retained: None,
             books: Books::default(),
             effects: Vec::new(),
             touched: Vec::new(),
@@ -187,51 +198,132 @@ impl Room {
             match output {
                 Output::Packet(packet) => {
                     if run.last().is_some_and(|last| last.channel_id != packet.channel_id) {
-                        self.packets(&run);
+                        self.publish(&run);
                         run.clear();
                     }
                     run.push(packet);
                 }
                 output => {
-                    self.packets(&run);
+                    self.publish(&run);
                     run.clear();
                     self.route(output, door);
                 }
             }
         }
-        self.packets(&run);
+        self.publish(&run);
     }
 
     /// Takes one thing that lay at the desk.
     pub fn route(&mut self, output: Output, door: &dyn Door) {
         match output {
-            Output::Packet(packet) => self.packets(&[packet]),
+            Output::Packet(packet) => self.publish(&[packet]),
             Output::Listed(book) => self.each(|room, id| room.listed(id, book)),
             Output::Rights => self.each(|room, id| room.judge_again(id, door)),
-            Output::Lost => {
-                self.retained.clear();
-                self.each(|room, id| {
-                    let outcome = room.outbox(id).map_or(Outcome::Kept, |outbox| outbox.missed(GapCause::Upstream));
-                    room.act(id, outcome);
-                });
-            }
-            Output::Void => {
-                self.books = Books::Void;
-                self.each(|room, id| room.effects.push(Effect::Close(id, CloseReason::FeedLost)));
-            }
-            Output::Answer(want, snapshot) => {
-                let Some(peer) = self.peers.get_mut(&want.subscriber) else {
-                    // It has gone meanwhile, and may have been the only one.
-                    return channel_of(want.book, want.level)
-                        .map_or((), |channel_id| self.unlisten(channel_id, want.subscriber));
-                };
-                match snapshot {
-                    Some(snapshot) => peer.outbox.snapshot(snapshot),
-                    None => self.refuse_book(want),
+            Output::Lost => self.lost(),
+            Output::Void => self.void(),
+            Output::Answer(want, Some(snapshot)) => self.snapshot(want.subscriber, snapshot),
+            Output::Answer(want, None) => self.refuse_book(want),
+        }
+    }
+
+    /// Packets of one channel, in their order, go to all who take it.
+    pub fn publish(&mut self, packets: &[Packet]) {
+        let Some(channel_id) = packets.first().map(|packet| packet.channel_id) else { return };
+        if let Some(retained) = &mut self.retained {
+            packets.iter().for_each(|packet| retained.keep(packet));
+        }
+        let Some(listeners) = self.listeners.get(&channel_id) else { return };
+        let mut in_need = Vec::new();
+        for &id in listeners {
+            let Some(peer) = self.peers.get_mut(&id) else { continue };
+            match peer.outbox.packets(packets) {
+                Outcome::Datagrams(from) => {
+                    let datagrams = packets[from..].iter().map(|packet| Effect::Datagram(id, packet.bytes.clone()));
+                    self.effects.extend(datagrams);
                 }
-                self.ask(want.subscriber);
-                self.touch(want.subscriber);
+                Outcome::Kept => peer.is_to_wake(id, WakeFor::Packets, &mut self.touched),
+                outcome => in_need.push((id, outcome)),
             }
+        }
+        in_need.into_iter().for_each(|(id, outcome)| self.act(id, outcome));
+    }
+
+    /// A subscriber's snapshot has come.
+    pub fn snapshot(&mut self, id: SubscriberId, snapshot: Snapshot) {
+        match self.peers.get_mut(&id) {
+            Some(peer) => peer.outbox.snapshot(snapshot),
+            // It has gone meanwhile, and may have been the only one.
+            None => return self.unlisten(snapshot.channel_id, id),
+        }
+        self.ask(id);
+        self.touch(id);
+    }
+
+    /// There is no book for a subscriber's channel; whether the channel has ended by that.
+    pub fn no_book(&mut self, id: SubscriberId, channel_id: ChannelId) -> bool {
+        let has_ended = self.outbox(id).is_none_or(|outbox| outbox.no_book(channel_id));
+        if has_ended {
+            self.unlisten(channel_id, id);
+        }
+        self.ask(id);
+        self.touch(id);
+        has_ended
+    }
+
+    /// Packets were lost on the way to here.
+    pub fn lost(&mut self) {
+        if let Some(retained) = &mut self.retained {
+            retained.clear();
+        }
+        self.each(|room, id| {
+            let outcome = room.outbox(id).map_or(Outcome::Kept, |outbox| outbox.missed(GapCause::Upstream));
+            room.act(id, outcome);
+        });
+    }
+
+    /// The books are void: nobody can be served any more.
+    pub fn void(&mut self) {
+        self.books = Books::Void;
+        self.each(|room, id| room.effects.push(Effect::Close(id, CloseReason::FeedLost)));
+    }
+
+    /// Whether somebody takes a channel.
+    pub fn is_taken(&self, channel_id: ChannelId) -> bool {
+        self.listeners.contains_key(&channel_id)
+    }
+
+    /// Somebody takes a channel from its next snapshot on, which is going to be asked for. Whether it may is not looked
+    /// at.
+    ///
+    /// # Errors
+    /// If it has too many channels, or this one.
+    pub fn join_channel(
+        &mut self,
+        id: SubscriberId,
+        channel_id: ChannelId,
+        mode: DeliveryMode,
+        request_id: RequestId,
+    ) -> Result<(), SubscribeRejectReason> {
+        self.take_channel(id, channel_id, mode, request_id)?;
+        self.ask(id);
+        Ok(())
+    }
+
+    /// Somebody takes a channel no more, and nothing that waits of it.
+    pub fn leave_channel(&mut self, id: SubscriberId, channel_id: ChannelId) {
+        if let Some(outbox) = self.outbox(id).filter(|outbox| outbox.has(channel_id)) {
+            outbox.leave(channel_id);
+            outbox.forget(channel_id);
+            self.unlisten(channel_id, id);
+            self.ask(id);
+        }
+    }
+
+    /// A subscriber is answered.
+    pub fn answer(&mut self, id: SubscriberId, bytes: Bytes) {
+        if let Some(outbox) = self.outbox(id) {
+            outbox.answer(bytes);
+            self.touch(id);
         }
     }
 
@@ -303,26 +395,6 @@ impl Room {
         }
     }
 
-    /// Packets of one channel, in their order.
-    fn packets(&mut self, packets: &[Packet]) {
-        let Some(channel_id) = packets.first().map(|packet| packet.channel_id) else { return };
-        packets.iter().for_each(|packet| self.retained.keep(packet));
-        let Some(listeners) = self.listeners.get(&channel_id) else { return };
-        let mut in_need = Vec::new();
-        for &id in listeners {
-            let Some(peer) = self.peers.get_mut(&id) else { continue };
-            match peer.outbox.packets(packets) {
-                Outcome::Datagrams(from) => {
-                    let datagrams = packets[from..].iter().map(|packet| Effect::Datagram(id, packet.bytes.clone()));
-                    self.effects.extend(datagrams);
-                }
-                Outcome::Kept => peer.is_to_wake(id, WakeFor::Packets, &mut self.touched),
-                outcome => in_need.push((id, outcome)),
-            }
-        }
-        in_need.into_iter().for_each(|(id, outcome)| self.act(id, outcome));
-    }
-
     fn act(&mut self, id: SubscriberId, outcome: Outcome) {
         match outcome {
             Outcome::Kept | Outcome::Datagrams(_) => {}
@@ -331,13 +403,11 @@ impl Room {
         }
     }
 
-    /// Asks the desk for the snapshots whose turn it is.
+    /// Asks for the snapshots whose turn it is.
     fn ask(&mut self, id: SubscriberId) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         while let Some((channel_id, request_id)) = peer.outbox.next_want() {
-            if let Some((book, level)) = channel_parts(channel_id) {
-                self.effects.push(Effect::Want(Want { subscriber: id, book, level, request_id }));
-            }
+            self.effects.push(Effect::Want(id, channel_id, request_id));
         }
     }
 
@@ -452,6 +522,16 @@ impl Room {
         request_id: RequestId,
     ) -> Result<(), SubscribeRejectReason> {
         let channel_id = channel_of(book, level).ok_or(SubscribeRejectReason::UnsupportedLevel)?;
+        self.take_channel(id, channel_id, mode, request_id)
+    }
+
+    fn take_channel(
+        &mut self,
+        id: SubscriberId,
+        channel_id: ChannelId,
+        mode: DeliveryMode,
+        request_id: RequestId,
+    ) -> Result<(), SubscribeRejectReason> {
         let channels_max = self.limits.channels_max;
         let Some(outbox) = self.outbox(id) else { return Ok(()) };
         if outbox.channel_count() >= channels_max {
@@ -488,14 +568,15 @@ impl Room {
             }
             self.listeners.remove(&channel_id);
         }
-        self.retained.forget(channel_id);
+        if let Some(retained) = &mut self.retained {
+            retained.forget(channel_id);
+        }
         self.effects.push(Effect::Unheard(channel_id));
     }
 
     fn refuse_book(&mut self, Want { subscriber, book, level, request_id }: Want) {
-        let has_ended = |outbox: &mut Outbox| channel_of(book, level).filter(|&channel_id| outbox.no_book(channel_id));
-        if let Some(channel_id) = self.outbox(subscriber).and_then(has_ended) {
-            self.unlisten(channel_id, subscriber);
+        if let Some(channel_id) = channel_of(book, level) {
+            self.no_book(subscriber, channel_id);
         }
         if let Some(request_id) = request_id {
             self.refuse(subscriber, request_id, Some(book.into()), SubscribeRejectReason::UnknownInstrument);
@@ -511,7 +592,8 @@ impl Room {
             SubscribeRejectReason::UnknownChannel
         } else if peer.is_repeating {
             SubscribeRejectReason::Busy
-        } else if let Some(packets) = self.retained.packets(channel_id, from_sequence, count) {
+        } else if let Some(packets) = self.retained.as_ref().and_then(|it| it.packets(channel_id, from_sequence, count))
+        {
             peer.is_repeating = true;
             return self.effects.push(Effect::Again(id, packets.iter().map(Packet::again).collect()));
         } else {

@@ -162,7 +162,7 @@ impl Reader {
         let Some(connection) = self.connection.as_mut().filter(|connection| !connection.is_closed) else { return };
         let link = &mut connection.link;
         while let Some(message) = room.outbox(connection.id).and_then(|outbox| outbox.next_control()) {
-            link.send(Arrival::Control(message), weather, random);
+            link.send(Arrival::Control(message.bytes()), weather, random);
         }
         while link.stream_bytes() < WINDOW {
             let Some(outbox) = room.outbox(connection.id) else { return };

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use engine::{Capacity, Command, Engine, EventSink, Sequenced, Stamp};
 use marketdata::{
     CloseReason, Crowd, Datagrams, Desk, Door, Effect, Entitlement, Feed, Limits, Newcomer, OpenDoor, Room, Seat,
-    SubscriberId,
+    SubscriberId, Want,
 };
 use ring::{EventReader, EventRing, Idle, Publisher, Release};
 use testkit::stream::References;
@@ -93,7 +93,7 @@ impl World {
             assert!(done <= EFFECTS_MAX, "what one piece causes is bounded");
             for effect in effects {
                 match effect {
-                    Effect::Want(want) => self.seat.want([want]),
+                    Effect::Want(id, channel_id, request_id) => self.seat.want(Want::of(id, channel_id, request_id)),
                     Effect::Unheard(channel_id) => self.seat.leave(channel_id),
                     Effect::Again(id, packets) => {
                         assert!(id != STRANGER && packets.len() <= 512);

@@ -1,8 +1,11 @@
-//! The HTTP port: whether the venue lives, whether it takes orders, what it counts, and the operator's door.
+//! The HTTP port: whether the venue lives, whether it takes orders, what it counts, the operator's door; and for
+//! everybody the market: a page, and the feed over WebSocket.
 //!
 //! It is plain HTTP. So the operator's door is open on a loopback address only.
 
 mod listener;
+mod page;
+mod stream;
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,7 +24,9 @@ use ring::Admission;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use self::listener::BoundedListener;
+use self::listener::{BoundedListener, Peer};
+use self::stream::Streams;
+pub use self::stream::{StreamConfig, stream_limits};
 use crate::admin::{self, Desk, Door};
 use crate::metrics::Metrics;
 
@@ -49,21 +54,24 @@ pub struct Http {
     address: SocketAddr,
     stop: oneshot::Sender<()>,
     thread: JoinHandle<()>,
+    streams: Streams,
 }
 
 impl Http {
-    /// Opens the port, and the operator's door to `desk` where that is safe.
-    pub fn start(listen: SocketAddr, status: Status, desk: Arc<Desk>) -> io::Result<Self> {
+    /// Opens the port, the feed, and the operator's door to `desk` where that is safe.
+    pub fn start(listen: SocketAddr, status: Status, desk: Arc<Desk>, feed: StreamConfig) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         let listener = runtime.block_on(TcpListener::bind(listen))?;
         let address = listener.local_addr()?;
+        let (market, streams) = stream::start(feed)?;
         let (stop, stopped) = oneshot::channel();
         let thread = Builder::new().name("http".to_owned()).spawn(move || {
-            if let Err(error) = runtime.block_on(serve(listener, router(status, address, desk), stopped)) {
+            let router = router(status, address, desk).merge(market).merge(page::router());
+            if let Err(error) = runtime.block_on(serve(listener, router, stopped)) {
                 eprintln!("rialto: the HTTP port has failed: {error}");
             }
         })?;
-        Ok(Self { address, stop, thread })
+        Ok(Self { address, stop, thread, streams })
     }
 
     /// Where it listens.
@@ -71,11 +79,12 @@ impl Http {
         self.address
     }
 
-    /// Closes the port once open requests are answered, or a few seconds later.
+    /// Closes the port once subscribers are told and open requests are answered, or a few seconds later.
     ///
     /// # Panics
-    /// If the port's thread has panicked.
+    /// If one of the port's threads has panicked.
     pub fn stop(self) {
+        self.streams.stop();
         drop(self.stop);
         self.thread.join().expect("the HTTP thread does not panic");
     }
@@ -91,7 +100,8 @@ const STOPS_WITHIN: Duration = Duration::from_secs(2);
 
 async fn serve(listener: TcpListener, router: Router, stopped: oneshot::Receiver<()>) -> io::Result<()> {
     let (stop, stopping) = oneshot::channel::<()>();
-    let serving = axum::serve(BoundedListener::new(listener), router).with_graceful_shutdown(async move {
+    let service = router.into_make_service_with_connect_info::<Peer>();
+    let serving = axum::serve(BoundedListener::new(listener), service).with_graceful_shutdown(async move {
         // A stop that is dropped is a stop.
         drop(stopped.await);
         drop(stop);

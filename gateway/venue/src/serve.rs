@@ -51,7 +51,7 @@ use crate::door_watch::DoorWatch;
 use crate::exit::Exit;
 use crate::founding::{FoundingError, found};
 use crate::hops::HopTimes;
-use crate::http::{Http, Status, admin_is_open};
+use crate::http::{Http, Status, StreamConfig, admin_is_open, stream_limits};
 use crate::market_data_door::MarketDataDoor;
 use crate::report_history::{HistoryReports, JournalHistory};
 use crate::ticks;
@@ -320,10 +320,10 @@ impl Running {
             door: Arc::new(market_data_door),
             limits: market_data_limits(arguments),
             threads: arguments.market_data_threads,
-            seats: 0,
+            seats: 1,
         };
         let opened = Publisher::start(config, for_market_data, views.feed);
-        let market_data = match opened.map_err(door("market data", "market-data", arguments.market_data)) {
+        let mut market_data = match opened.map_err(door("market data", "market-data", arguments.market_data)) {
             Ok(market_data) => market_data,
             Err(error) => {
                 order_entry.stop();
@@ -331,7 +331,7 @@ impl Running {
             }
         };
         status.metrics.watch_crowd(Arc::clone(market_data.crowd()));
-        let opened = Http::start(arguments.http, status.clone(), desk);
+        let opened = Http::start(arguments.http, status.clone(), desk, stream_config(&mut market_data));
         let http = match opened.map_err(door("HTTP", "http", arguments.http)) {
             Ok(http) => http,
             Err(error) => {
@@ -380,6 +380,7 @@ impl Running {
         };
         println!("order entry   {order_entry}   FIX semantics, SBE {protection}");
         println!("market data   {market_data}   QUIC");
+        println!("market page   http://{http}/   WebSocket at /ws");
         println!("health        http://{http}/health/ready");
         println!("metrics       http://{http}/metrics");
         match admin_is_open(*http) {
@@ -478,6 +479,16 @@ fn session_limits(arguments: &ServeArguments) -> SessionLimits {
     let trader = Budgets::of(arguments.throttle_trader.0);
     let market_maker = Budgets::of(arguments.throttle_market_maker.0);
     SessionLimits { throttles: Throttles { trader, market_maker }, ..SessionLimits::DEFAULT }
+}
+
+/// What the market data that goes over HTTP is served from.
+fn stream_config(market_data: &mut Publisher) -> StreamConfig {
+    StreamConfig {
+        seat: market_data.take_seats().pop().expect("it was asked for"),
+        crowd: Arc::clone(market_data.crowd()),
+        clock: Arc::new(|| wall_clock().into()),
+        limits: stream_limits(),
+    }
 }
 
 /// What the door stamps with, and who takes the samples.
