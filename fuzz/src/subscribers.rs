@@ -19,8 +19,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use engine::command::AdvanceTime;
-use engine::{Capacity, Command, Engine, Event, EventSink, Sequenced, Stamp, Timestamp};
+use engine::command::{AdminNote, AdvanceTime, MassCancel, NewOrder};
+use engine::{
+    AccountId, Amount, Capacity, ClientOrderId, Command, Engine, Event, EventSink, InstrumentId, OnDisconnect,
+    OrderFlags, OrderType, Price, Quantity, Sequenced, SessionId, Side, Stamp, TimeInForce, Timestamp,
+};
 use marketdata::{Clock, CloseReason, Desk, Effect, Feed, Limits, OpenDoor, Room, Seat, SubscriberId, Turn, Want};
 use ring::{EventReader, EventRing, Idle, Publisher, Release};
 use serde::Serialize;
@@ -111,6 +114,36 @@ pub fn live(seed: u64, commands: u32, fault: Fault) -> Result<Tally, String> {
     World::new(seed, fault).live(commands)
 }
 
+/// The first name of an order of a crowd: beyond those of the streams.
+const CROWD: u64 = 1 << 60;
+
+fn order(
+    account: AccountId,
+    instrument: InstrumentId,
+    client_order_id: ClientOrderId,
+    side: Side,
+    price: Price,
+) -> NewOrder {
+    NewOrder {
+        account,
+        instrument,
+        client_order_id,
+        side,
+        order_type: OrderType::Limit,
+        time_in_force: TimeInForce::GoodTillCancel,
+        flags: OrderFlags::NONE,
+        self_trade_prevention: None,
+        on_disconnect: OnDisconnect::AsSession,
+        price,
+        quantity: Quantity(1),
+        funds: Amount::ABSENT,
+        stop_price: Price::ABSENT,
+        display_quantity: Quantity::ABSENT,
+        minimum_quantity: Quantity::ABSENT,
+        expire_at: Timestamp::NONE,
+    }
+}
+
 struct World {
     random: Random,
     engine: Engine,
@@ -124,8 +157,10 @@ struct World {
     witness: Witness,
     readers: Vec<Reader>,
     by_id: BTreeMap<SubscriberId, usize>,
-    /// Within so many steps faults happen.
+    /// Whether anything goes wrong.
     has_faults: bool,
+    /// Orders of crowds so far.
+    crowded: u64,
     tally: Tally,
 }
 
@@ -161,6 +196,7 @@ impl World {
             readers: subscribers,
             by_id: BTreeMap::new(),
             has_faults: true,
+            crowded: 0,
             tally: Tally { seeds: 1, ..Tally::default() },
         }
     }
@@ -182,11 +218,35 @@ impl World {
                 workload.observe(&step, &events);
                 taken += 1;
             }
+            if self.random.percent(3) {
+                self.crowd_and_clear();
+            }
             self.step()?;
         }
         self.settle()?;
         self.tally.commands += u64::from(taken);
         Ok(self.tally)
+    }
+
+    /// Many orders, and one command that ends them: more than a packet has room for.
+    fn crowd_and_clear(&mut self) {
+        let Some(listing) = self.engine.listings().next().map(|listing| listing.instrument) else { return };
+        let Some(account) = self.engine.accounts().next().map(|settings| settings.account) else { return };
+        let at = self.engine.last().time;
+        for number in 0..self.random.between(50, 120) {
+            self.crowded += 1;
+            let side = Side::BOTH[(number % 2) as usize];
+            let price = match side {
+                Side::Buy => Price(1 + number),
+                Side::Sell => Price(10_000 + number),
+            };
+            let client_order_id = ClientOrderId(CROWD + self.crowded);
+            self.apply(at, Command::from_venue(order(account, listing, client_order_id, side, price)));
+        }
+        let (side, entered_by) = (None, SessionId::NONE);
+        let (instrument, client_order_id, note) = (listing, ClientOrderId::NONE, AdminNote::NONE);
+        let clear = MassCancel { account, instrument, side, entered_by, client_order_id, note };
+        self.apply(at, Command::from_venue(clear));
     }
 
     /// Applies a command, behind what is due by then.

@@ -375,15 +375,15 @@ impl Subscription {
         let waiting = channel.waiting.len();
         match channel.state {
             State::Live(expected) => {
-                let end = channel.waiting.first_key_value().map_or(channel.sent, |(&first, _)| first);
+                let Some((from, end)) = channel.hole(expected) else { return };
                 let is_lost = waiting > self.patience.packets || is_told;
-                let is_asked = channel.asked.is_some_and(|(end, _)| expected < end);
-                if end <= expected || !is_lost {
+                let is_asked = channel.asked.is_some_and(|(end, _)| from < end);
+                if !is_lost {
                     return;
                 }
-                let count = end.0 - expected.0;
+                let count = end.0 - from.0;
                 if !is_asked && count <= ASKED_AGAIN_MAX {
-                    self.ask_again(channel_id, expected, MessageCount(count));
+                    self.ask_again(channel_id, from, MessageCount(count));
                 } else if !is_asked || waiting > self.patience.waiting_max {
                     self.bridge(channel_id);
                 }
@@ -440,6 +440,19 @@ impl Channel {
             State::Joining => None,
             State::Bridging(expected) | State::Live(expected) => Some(expected),
         }
+    }
+
+    /// The first messages that are missing, from and up to where. They may be within a command, of which other packets
+    /// wait.
+    fn hole(&self, expected: FeedSequence) -> Option<(FeedSequence, FeedSequence)> {
+        let mut next = expected;
+        for (&first, packet) in &self.waiting {
+            if first > next {
+                return Some((next, first));
+            }
+            next = next.max(packet.next);
+        }
+        (next < self.sent).then_some((next, self.sent))
     }
 
     /// The packets of the next whole commands, if they are there and it is their turn. A packet that was late only is

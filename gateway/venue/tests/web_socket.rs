@@ -89,7 +89,7 @@ impl Running {
         let config = Config {
             listen: loopback(),
             identity,
-            client_roots: None,
+            client_verifier: None,
             clock: Arc::clone(&give_time),
             door,
             limits,
@@ -848,7 +848,7 @@ impl Door for TradesOfOne {
 
     fn anonymous(&self, _: IpAddr) -> Option<Entitlement> {
         let levels = vec![FeedLevel::Trades, FeedLevel::Reference];
-        Some(Entitlement { levels, instruments: Some(BTreeSet::from([PRODUCTS[0].0])) })
+        Some(Entitlement { rules: vec![(levels, Some(BTreeSet::from([PRODUCTS[0].0])))] })
     }
 
     fn certificate(&self, _: &[u8], _: IpAddr) -> Result<(KeyId, Entitlement), Refusal> {
