@@ -249,6 +249,14 @@ struct Waiting {
     bytes: Bytes,
 }
 
+/// Messages that are not there, and how many packets wait behind them. Without any, `end` is no more than `from`.
+#[derive(Debug)]
+struct Hole {
+    from: FeedSequence,
+    end: FeedSequence,
+    behind: usize,
+}
+
 /// What a packet's messages have done, besides updates.
 #[derive(Debug, Default)]
 struct Applied {
@@ -457,15 +465,15 @@ impl Subscription {
         let waiting = channel.waiting.len();
         match channel.state {
             State::Live(expected) => {
-                let end = channel.waiting.first_key_value().map_or(channel.sent, |(&first, _)| first);
-                let is_lost = waiting > self.patience.packets || is_told;
-                let is_asked = channel.asked.is_some_and(|(end, _)| expected < end);
-                if end <= expected || !is_lost {
+                let Hole { from, end, behind } = channel.hole(expected);
+                let is_lost = behind > self.patience.packets || is_told;
+                let is_asked = channel.asked.is_some_and(|(end, _)| from < end);
+                if end <= from || !is_lost {
                     return;
                 }
-                let count = end.0 - expected.0;
+                let count = end.0 - from.0;
                 if !is_asked && count <= ASKED_AGAIN_MAX {
-                    self.ask_again(channel_id, expected, MessageCount(count));
+                    self.ask_again(channel_id, from, MessageCount(count));
                 } else if !is_asked || waiting > self.patience.waiting_max {
                     self.bridge(channel_id);
                 }
@@ -514,6 +522,18 @@ impl Channel {
             State::Joining => None,
             State::Bridging(expected) | State::Live(expected) => Some(expected),
         }
+    }
+
+    /// What is missing first: before the packets that wait, or within the command that they begin.
+    fn hole(&self, expected: FeedSequence) -> Hole {
+        let mut from = expected;
+        for (index, (&first, packet)) in self.waiting.iter().enumerate() {
+            if first > from {
+                return Hole { from, end: first, behind: self.waiting.len() - index };
+            }
+            from = packet.next.max(from);
+        }
+        Hole { from, end: self.sent, behind: 0 }
     }
 
     /// The packets of the next whole commands, if they are there and it is their turn. A packet that was late only is
