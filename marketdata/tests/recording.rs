@@ -104,7 +104,7 @@ fn a_recording_of_a_venue_plays_as_it_was_seen() {
         assert!(is_engines(book, &engine, instrument), "seed {seed}, {instrument:?}");
     }
     assert!(contents.packets > 0 && contents.messages >= contents.packets && contents.snapshots == 4, "{contents:?}");
-    assert!(live.gaps().proven > 4 && live.gaps().differing == 0, "{:?}", live.gaps());
+    assert!(live.gaps().proven > 2 && live.gaps().differing == 0, "{:?}", live.gaps());
     // Each says where it came from, when it was sent if a packet had it, and when it was received.
     for (update, stamps) in &updates {
         let level = stamps.channel_id.map(|channel_id| (channel_id.0 & 0xFF) as u8);
