@@ -47,7 +47,7 @@ pub struct Contents {
     /// Snapshots.
     pub snapshots: u64,
     /// Messages of the control lane.
-    pub notices: u64,
+    pub controls: u64,
     /// Bytes of all that, without what the file adds.
     pub bytes: u64,
     /// When the first was received; `None`: there is none, or no clock was.
@@ -65,7 +65,7 @@ impl Contents {
                 self.messages += packet::open(bytes).map_or(0, |(header, _)| header.message_count.0.into());
             }
             Content::Snapshot(_) => self.snapshots += 1,
-            Content::Control(_) => self.notices += 1,
+            Content::Control(_) => self.controls += 1,
         }
         self.bytes += bytes.len() as u64;
         self.first_at = self.first_at.or(received.at);

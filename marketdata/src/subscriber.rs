@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{Connection, Endpoint, RecvStream, SendStream, TransportConfig};
 use rustls::RootCertStore;
@@ -113,6 +113,8 @@ pub struct Subscriber {
     _endpoint: Endpoint,
     connection: Connection,
     requests: SendStream,
+    /// Requests, or the rest of one, that the connection has not taken yet.
+    unsent: BytesMut,
     inputs: mpsc::Receiver<Input>,
     clock: SharedClock,
     recorder: Option<Recorder>,
@@ -200,8 +202,16 @@ impl Subscriber {
         tokio::spawn(read_control(answers, inlet.clone()));
         tokio::spawn(read_datagrams(connection.clone(), inlet.clone()));
         tokio::spawn(accept_streams(connection.clone(), inlet));
-        let subscription = Subscription::new(patience);
-        Ok(Self { _endpoint: endpoint, connection, requests, inputs, clock, recorder: None, subscription })
+        Ok(Self {
+            _endpoint: endpoint,
+            connection,
+            requests,
+            unsent: BytesMut::new(),
+            inputs,
+            clock,
+            recorder: None,
+            subscription: Subscription::new(patience),
+        })
     }
 
     /// Says with this clock when something is received, from now on: see [`stamps`](Self::stamps). The first clock that
@@ -266,13 +276,24 @@ impl Subscriber {
         mode: DeliveryMode,
         request: SubscriptionRequestType,
     ) -> Result<(), SubscribeError> {
-        Ok(self.requests.write_all(&subscribe(instruments, level, mode, request)?).await?)
+        self.unsent.extend_from_slice(&subscribe(instruments, level, mode, request)?);
+        Ok(self.send().await?)
     }
 
-    /// The next update. The books are as they are after it and those that have come with it.
+    /// Sends the requests. One that is dropped in the middle goes on with the next.
+    async fn send(&mut self) -> Result<(), quinn::WriteError> {
+        while !self.unsent.is_empty() {
+            let taken = self.requests.write(&self.unsent).await?;
+            self.unsent.advance(taken);
+        }
+        Ok(())
+    }
+
+    /// The next update. The books are as they are after it and those that have come with it. It may be dropped before
+    /// it is done, and nothing is lost.
     ///
     /// # Errors
-    /// If the connection is closed, or the venue sends what is no market data.
+    /// If the connection is closed, the venue sends what is no market data, or a recording cannot be written.
     pub async fn next(&mut self) -> Result<Update, SubscribeError> {
         loop {
             while let Some(request) = self.subscription.next_request() {
@@ -281,8 +302,9 @@ impl Subscriber {
                     Request::Snapshot(request) => packet::append(&mut frame, &request),
                     Request::Again(request) => packet::append(&mut frame, &request),
                 }
-                self.requests.write_all(&frame).await?;
+                self.unsent.extend_from_slice(&frame);
             }
+            self.send().await?;
             if let Some(update) = self.subscription.next_update() {
                 return Ok(update);
             }

@@ -261,7 +261,7 @@ fn losses_refusals_and_gaps_are_played_as_they_were() {
         assert_eq!(updates, lossy.updates, "seed {seed}");
         assert_eq!((player.gaps(), player.contents()), (lossy.subscription.gaps(), contents), "seed {seed}");
         let gaps = player.gaps();
-        assert!(gaps.gaps > 0 && gaps.messages > 0 && gaps.repeated > 0 && contents.notices > 0, "{gaps:?}");
+        assert!(gaps.gaps > 0 && gaps.messages > 0 && gaps.repeated > 0 && contents.controls > 0, "{gaps:?}");
         assert_eq!(
             (contents.first_at, contents.last_at),
             (Some(wire::Timestamp(1)), Some(wire::Timestamp(lossy.clock)))
@@ -347,7 +347,7 @@ fn the_file_is_as_it_is_described() {
         packets: 1,
         messages: 0,
         snapshots: 1,
-        notices: 1,
+        controls: 1,
         bytes: 12,
         first_at: Some(wire::Timestamp(77)),
         last_at: Some(wire::Timestamp(79)),
