@@ -268,7 +268,8 @@ fn server_config(
         .max_concurrent_uni_streams(0_u8.into())
         .send_window(limits.send_window_bytes)
         .send_fairness(false)
-        .datagram_receive_buffer_size(None)
+        // None are taken, of no length; without a buffer at all, quinn would send none either.
+        .datagram_receive_buffer_size(Some(0))
         .datagram_send_buffer_size(limits.backlog_bytes_max)
         .max_idle_timeout(Some(limits.idle_timeout.try_into().map_err(io::Error::other)?));
     config.transport_config(Arc::new(transport)).migration(threads == 1);
