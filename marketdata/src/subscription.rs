@@ -573,10 +573,9 @@ impl Channel {
         for message in frames {
             let message = message?;
             // A conflated packet is one state: it is taken as a whole.
-            if is_conflated || self.expects().is_none_or(|expected| sequence >= expected) {
-                if let Some(update) = self.message(channel_id, message, &mut applied)? {
-                    updates.push(update, origin);
-                }
+            let is_next = is_conflated || self.expects().is_none_or(|expected| sequence >= expected);
+            if is_next && let Some(update) = self.message(channel_id, message, &mut applied)? {
+                updates.push(update, origin);
             }
             sequence.0 += 1;
         }

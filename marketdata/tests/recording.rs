@@ -203,7 +203,7 @@ impl Lossy {
 
     fn snapshot(&mut self, book: InstrumentId) {
         let snapshot = self.feed.snapshot(book, FeedLevel::MarketByPrice, None).unwrap();
-        self.receive(Content::Snapshot(snapshot.bytes().into()));
+        self.receive(Content::Snapshot(snapshot.bytes()));
     }
 
     fn receive(&mut self, content: Content) {
@@ -253,7 +253,7 @@ fn losses_refusals_and_gaps_are_played_as_they_were() {
                 }
             }
             if random.below(8) == 0 {
-                late.drain(..).collect::<Vec<_>>().into_iter().for_each(|packet| lossy.receive(packet));
+                std::mem::take(&mut late).into_iter().for_each(|packet| lossy.receive(packet));
             }
         }
         let contents = lossy.recorder.finish().unwrap();

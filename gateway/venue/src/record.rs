@@ -171,12 +171,8 @@ fn record(arguments: &RecordArguments) -> Result<Answer, RecordError> {
         let taken = taken.await;
         let contents = subscriber.end_recording().map_err(|source| file_error(&arguments.out, source))?;
         let contents = contents.unwrap_or_default();
-        match taken {
-            Ok(()) => {}
-            Err(ReachError::Lost(reason)) if contents != Contents::default() => {
-                return Err(RecordError::Ended { file: arguments.out.clone(), messages: contents.messages, reason });
-            }
-            Err(error) => return Err(error.into()),
+        if let Err(error) = taken {
+            return Err(unfinished(&arguments.out, contents, error));
         }
         let seconds = start.elapsed().as_secs_f64();
         Ok(Answer {
@@ -186,6 +182,19 @@ fn record(arguments: &RecordArguments) -> Result<Answer, RecordError> {
             messages_per_second: rate(contents.messages, seconds),
         })
     })
+}
+
+/// Why a recording ends before it should. One with nothing in it does not stay.
+fn unfinished(file: &Path, contents: Contents, error: ReachError) -> RecordError {
+    if contents.packets + contents.snapshots == 0 {
+        // It is this program's own and new; what is to be told is why there is nothing.
+        let _ = std::fs::remove_file(file);
+        return error.into();
+    }
+    match error {
+        ReachError::Lost(reason) => RecordError::Ended { file: file.to_owned(), messages: contents.messages, reason },
+        error => error.into(),
+    }
 }
 
 /// Each once, in the order in which they were named.

@@ -720,7 +720,7 @@ fn wrong_checksum(last_sequence: wire::FeedSequence) -> Vec<u8> {
         level: Some(wire::FeedLevel::MarketByPrice),
         ..PacketHeader::BLANK
     };
-    let checksum = BookChecksum { channel_id, last_sequence, checksum: wire::Checksum(1), ..BookChecksum::BLANK };
+    let checksum = BookChecksum { last_sequence, checksum: wire::Checksum(1), ..BookChecksum::BLANK };
     let mut packet = vec![0; PacketHeader::FRAME_LENGTH + BookChecksum::FRAME_LENGTH];
     let (head, body) = packet.split_at_mut(PacketHeader::FRAME_LENGTH);
     wire::encode(&header, head).unwrap();
@@ -732,8 +732,9 @@ fn wrong_checksum(last_sequence: wire::FeedSequence) -> Vec<u8> {
 fn a_book_is_watched_at_every_level_and_in_every_mode() {
     let data = tempfile::tempdir().unwrap();
     let venue = Venue::start(data.path(), &[]);
-    answer(&data, "alice", "new --instrument BTC-USD --side buy --price 101.25 --quantity 0.5");
+    answer(&data, "alice", "new --instrument BTC-USD --side buy --price 101.25 --quantity 0.6");
     answer(&data, "alice", "new --instrument BTC-USD --side buy --price 101.25 --quantity 0.25");
+    answer(&data, "bob", "new --instrument BTC-USD --side sell --price 101.25 --quantity 0.1");
     let one = json!([{ "price": "101.25", "quantity": "0.75", "orders": 2 }]);
     let queued = json!([{ "price": "101.25", "quantity": "0.75", "orders": 2, "queue": ["0.5", "0.25"] }]);
     let ways = [
@@ -753,7 +754,7 @@ fn a_book_is_watched_at_every_level_and_in_every_mode() {
         assert_eq!(&kinds[1].1["bids"], expected, "{level}, {mode}");
         // The day is told too, once, and nothing that its channel repeats.
         let day = watching.update(|update| update["update"] == "statistics");
-        assert_eq!((&day["volume"], &day["level"]), (&json!("0"), &json!("reference")));
+        assert_eq!((&day["volume"], &day["level"]), (&json!("0.1"), &json!("reference")));
         assert!(day.get("latency_ns").is_none(), "{day}");
         watching
     });

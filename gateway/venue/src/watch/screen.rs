@@ -7,7 +7,7 @@
 //!   │ ── spread, or auction ─││                   │
 //!   │ bids, best highest     ││                   │
 //!   └────────────────────────┘└───────────────────┘
-//!   latency, gaps, updates                                       footer
+//!   latency, gaps, checksums                                     footer
 //! ```
 
 use std::time::Duration;
@@ -151,7 +151,7 @@ fn spread(market: &Market) -> Option<String> {
 
 /// What traded since the day began, or the venue did within it.
 fn day(market: &Market) -> Line<'static> {
-    let Some(day) = market.day else { return Line::styled(" day not known yet", QUIET) };
+    let Some(day) = market.day else { return Line::styled(" nothing of the day told yet", QUIET) };
     let (prices, quantities) = market.exponents();
     let MarketStatistics { first_price, high_price, low_price, last_price, volume, trade_count, since, .. } = day;
     let mut spans = Vec::new();
@@ -379,23 +379,18 @@ fn milliseconds(duration: Duration) -> String {
     if whole < 10 { format!("{whole}.{:02}", behind / 10) } else { format!("{whole}.{}", behind / 100) }
 }
 
-/// What was missed, and what was proven.
+/// What was missed.
 fn gaps(market: &Market) -> Line<'static> {
     let gaps = market.gaps;
-    let style = |is_bad: bool, color: Color| if is_bad { Style::new().fg(color) } else { Style::new() };
-    let has_gaps = gaps.gaps > 0 || gaps.notices > 0;
+    let color = if gaps.gaps > 0 || gaps.notices > 0 { Color::Yellow } else { Color::Reset };
     let missed = format!("{} ({} messages, {} notices)", gaps.gaps, gaps.messages, gaps.notices);
     Line::from(vec![
         Span::styled(" gaps ", QUIET),
-        Span::styled(missed, style(has_gaps, Color::Yellow)),
+        Span::styled(missed, Style::new().fg(color)),
         Span::styled("   repeated ", QUIET),
         Span::raw(gaps.repeated.to_string()),
         Span::styled("   conflated ", QUIET),
         Span::raw(gaps.conflated.to_string()),
-        Span::styled("   proven ", QUIET),
-        Span::raw(gaps.proven.to_string()),
-        Span::styled("   differing ", QUIET),
-        Span::styled(gaps.differing.to_string(), style(gaps.differing > 0, Color::Red)),
     ])
 }
 
@@ -404,7 +399,15 @@ fn health(market: &Market, now: Timestamp) -> Line<'static> {
         let text = format!(" the venue is gone, looking for it: {reason}   q leaves");
         return Line::styled(text, STRONG.fg(Color::Yellow));
     }
-    let mut spans = vec![Span::styled(" updates ", QUIET), Span::raw(market.updates.to_string())];
+    let differing = market.gaps.differing;
+    let color = if differing > 0 { Color::Red } else { Color::Reset };
+    let mut spans = vec![
+        Span::styled(" checksums ", QUIET),
+        Span::raw(format!("{} proven, ", market.gaps.proven)),
+        Span::styled(format!("{differing} differing"), Style::new().fg(color)),
+        Span::styled("   updates ", QUIET),
+        Span::raw(market.updates.to_string()),
+    ];
     let silence = market.updated_at.map_or(0, |updated_at| now.0.saturating_sub(updated_at.0) / 1_000_000_000);
     if silence >= 2 {
         spans.push(Span::styled(format!("   silent for {silence} s"), Style::new().fg(Color::Yellow)));
@@ -512,7 +515,7 @@ mod tests {
         let expected = [
             " BTC-USD  Continuous   last 64000.50 ▲",
             " bid 63999.50 × 0.5   offer 64000.50 × 1   spread 1.00 (0.15 bp)",
-            " day not known yet",
+            " nothing of the day told yet",
             "╭ book ─────────────────────────────────────────────╮╭ trades ─────────────────────────────────────╮",
             "│    price  quantity orders                         ││ time, UTC                 price    quantity │",
             "│                                                   ││ 03:04:05.685  buy      64000.50      20.000 │",
@@ -522,8 +525,8 @@ mod tests {
             "│ 63999.00       2.0     11  ██████████████████████ ││                                             │",
             "╰───────────────────────────────────────────────────╯╰─────────────────────────────────────────────╯",
             " latency, p50 / p99 / max in ms   event → screen 2.00 / 9.00 / 9.00   sent → screen 8.00 / 8.00 / 8.00",
-            " gaps 0 (0 messages, 0 notices)   repeated 0   conflated 0   proven 0   differing 0",
-            " updates 4   q leaves",
+            " gaps 0 (0 messages, 0 notices)   repeated 0   conflated 0",
+            " checksums 0 proven, 0 differing   updates 4   q leaves",
         ];
         let rows = rows(&buffer);
         for (row, expected) in rows.iter().zip(expected) {
@@ -604,8 +607,8 @@ mod tests {
         let update = Seen { gaps: gap, ..seen(trade(1, 1, Side::Buy, 0), None) };
         market.update(update, Timestamp(TIME.0 - 3_000 * MILLISECOND));
         let said = rows(&drawn(&market, 100, 14));
-        let counted = " gaps 2 (30 messages, 1 notices)   repeated 4   conflated 5   proven 6   differing 7";
-        assert_eq!(said[12..], [counted, " updates 5   silent for 3 s   q leaves"]);
+        let counted = " gaps 2 (30 messages, 1 notices)   repeated 4   conflated 5";
+        assert_eq!(said[12..], [counted, " checksums 6 proven, 7 differing   updates 5   silent for 3 s   q leaves"]);
         market.lost("timed out");
         let said = rows(&drawn(&market, 100, 14)).pop().unwrap();
         assert_eq!(said, " the venue is gone, looking for it: timed out   q leaves");
@@ -613,7 +616,7 @@ mod tests {
         market.connected();
         market.update(seen(trade(1, 1, Side::Buy, 0), None), TIME);
         let said = rows(&drawn(&market, 100, 14));
-        assert_eq!(said[12..], [counted, " updates 6   connections 2   q leaves"]);
+        assert_eq!(said[12..], [counted, " checksums 6 proven, 7 differing   updates 6   connections 2   q leaves"]);
     }
 
     #[test]
