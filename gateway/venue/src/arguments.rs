@@ -24,7 +24,7 @@ pub struct Arguments {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 agrees or done, 1 differs, 2 usage or configuration, 3 data folder locked by \
-                          another process, 4 damaged journal, 5 I/O.";
+                          another process, 4 damaged journal or recording, 5 I/O.";
 
 /// The tools.
 #[derive(Debug, Subcommand)]

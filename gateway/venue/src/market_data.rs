@@ -41,7 +41,7 @@ pub(crate) fn check_mode(level: FeedLevel, mode: DeliveryMode) -> Result<(), Rea
     Err(ReachError::Usage(format!("--mode conflated does not go with --level {reason}")))
 }
 
-/// The instruments of these names or numbers.
+/// The instruments of these names or numbers, each once.
 pub(crate) async fn instruments(venue: &VenueArguments, names: &[String]) -> Result<Vec<SecurityId>, ReachError> {
     let mut found: Vec<Option<SecurityId>> = names.iter().map(|name| name.parse().ok().map(SecurityId)).collect();
     if found.iter().any(Option::is_none) {
@@ -50,7 +50,13 @@ pub(crate) async fn instruments(venue: &VenueArguments, names: &[String]) -> Res
         subscribed.map_err(|error| ReachError::Lost(error.to_string()))?;
         look_up(&mut subscriber, names, &mut found).await?;
     }
-    Ok(found.into_iter().flatten().collect())
+    let mut instruments = Vec::new();
+    for instrument in found.into_iter().flatten() {
+        if !instruments.contains(&instrument) {
+            instruments.push(instrument);
+        }
+    }
+    Ok(instruments)
 }
 
 /// Finds those that are missing, out of all.

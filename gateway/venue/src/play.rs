@@ -178,7 +178,7 @@ impl Playing {
             speed: arguments.speed,
             depth: arguments.json.then_some(arguments.depth),
             start: Instant::now(),
-            bar: styled(bar, "{bar:30} {bytes} of {total_bytes}, {msg}"),
+            bar: styled(bar, "{bar:20} {bytes} of {total_bytes}, {wide_msg}"),
             out: BufWriter::new(io::stdout()),
             lines: Lines::default(),
             updates: 0,

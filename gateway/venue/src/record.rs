@@ -275,9 +275,9 @@ enum Unit {
 impl Bar {
     fn new(arguments: &RecordArguments) -> Self {
         let (line, unit, template) = match (arguments.seconds, arguments.count) {
-            (Some(seconds), _) => (ProgressBar::new(seconds), Unit::Seconds, "{bar:30} {pos} of {len} s, {msg}"),
-            (None, Some(count)) => (ProgressBar::new(count), Unit::Messages, "{bar:30} {msg}, {eta} left"),
-            (None, None) => (ProgressBar::new_spinner(), Unit::Endless, "{spinner} {elapsed}, {msg}"),
+            (Some(seconds), _) => (ProgressBar::new(seconds), Unit::Seconds, "{bar:20} {pos} of {len} s, {wide_msg}"),
+            (None, Some(count)) => (ProgressBar::new(count), Unit::Messages, "{bar:20} {eta} left, {wide_msg}"),
+            (None, None) => (ProgressBar::new_spinner(), Unit::Endless, "{spinner} {elapsed}, {wide_msg}"),
         };
         Self { line: styled(line, template), unit }
     }

@@ -572,7 +572,7 @@ fn what_was_recorded_is_played() {
     let data = tempfile::tempdir().unwrap();
     let venue = Venue::start(data.path(), &[]);
     let file = data.path().join("feed.rec");
-    let options = ["--instrument", "btc-usd", "--level", "mbo", "--level", "reference", "--json"];
+    let options = ["--instrument", "btc-usd", "--instrument", "1", "--level", "mbo", "--level", "reference", "--json"];
     let recording = Running::start(record(&data, &file, &options));
     for level in ["mbo", "reference"] {
         wait_for_recorded(&file, |line| line["update"] == "book" && line["level"] == level);
