@@ -331,6 +331,20 @@ pub struct VenueArguments {
     pub certificate: Option<PathBuf>,
 }
 
+/// Whose market data, and who asks for it.
+#[derive(Debug, Clone, Args)]
+pub struct SubscriberArguments {
+    /// Where.
+    #[command(flatten)]
+    pub venue: VenueArguments,
+    /// Who asks: the name of a key in the data folder, such as alice. Default: nobody in particular.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["key", "connect"])]
+    pub account: Option<String>,
+    /// The key to log in with, instead of one in the data folder.
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+}
+
 /// What to do with orders.
 #[derive(Debug, Subcommand)]
 pub enum OrderCommand {
@@ -548,9 +562,9 @@ pub struct WatchArguments {
     /// The instrument's name, such as BTC-USD, or its number.
     #[arg(value_name = "INSTRUMENT")]
     pub instrument: String,
-    /// Where.
+    /// Where, and who.
     #[command(flatten)]
-    pub venue: VenueArguments,
+    pub subscriber: SubscriberArguments,
     /// What is seen of the book.
     #[arg(long, value_enum, default_value_t = BookLevelArgument::Mbp)]
     pub level: BookLevelArgument,
@@ -574,9 +588,9 @@ pub struct RecordArguments {
     /// The new file.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
-    /// Where.
+    /// Where, and who.
     #[command(flatten)]
-    pub venue: VenueArguments,
+    pub subscriber: SubscriberArguments,
     /// The instrument's name, such as BTC-USD, or its number; several times for several. Default: all, also those that are
     /// listed later.
     #[arg(long = "instrument", value_name = "NAME")]

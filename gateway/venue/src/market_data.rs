@@ -4,11 +4,11 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use client::market_data::{Credentials, Patience, SubscribeError, Subscriber, Update};
+use client::market_data::{Patience, SubscribeError, Subscriber, Update};
 use tokio::time::timeout;
 use wire::{DeliveryMode, FeedLevel, SecurityId};
 
-use crate::arguments::VenueArguments;
+use crate::arguments::SubscriberArguments;
 use crate::order::is_named;
 use crate::reach::{self, ReachError};
 
@@ -17,12 +17,11 @@ const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// Definitions of all instruments follow a subscription at once: after so long a silence there are no more.
 const DEFINITIONS_SILENCE: Duration = Duration::from_secs(2);
 
-/// Connects to a venue. Updates say when they were received.
-pub(crate) async fn connect(venue: &VenueArguments, mode: DeliveryMode) -> Result<Subscriber, ReachError> {
-    let (address, trust) = reach::market_data(venue)?;
+/// Connects to a venue, and logs on where a key is named. Updates say when they were received.
+pub(crate) async fn connect(arguments: &SubscriberArguments, mode: DeliveryMode) -> Result<Subscriber, ReachError> {
+    let (address, trust, credentials) = reach::market_data(arguments)?;
     let patience = if mode == DeliveryMode::Datagrams { Patience::DATAGRAMS } else { Patience::default() };
     let failed = |source| ReachError::MarketData { address, source };
-    let credentials = Credentials::Anonymous;
     let mut subscriber = match timeout(CONNECT_MAX, Subscriber::open(address, &trust, &credentials, patience)).await {
         Ok(connected) => connected.map_err(failed)?,
         Err(_) => return Err(failed(SubscribeError::Endpoint(io::ErrorKind::TimedOut.into()))),
@@ -42,10 +41,13 @@ pub(crate) fn check_mode(level: FeedLevel, mode: DeliveryMode) -> Result<(), Rea
 }
 
 /// The instruments of these names or numbers, each once.
-pub(crate) async fn instruments(venue: &VenueArguments, names: &[String]) -> Result<Vec<SecurityId>, ReachError> {
+pub(crate) async fn instruments(
+    arguments: &SubscriberArguments,
+    names: &[String],
+) -> Result<Vec<SecurityId>, ReachError> {
     let mut found: Vec<Option<SecurityId>> = names.iter().map(|name| name.parse().ok().map(SecurityId)).collect();
     if found.iter().any(Option::is_none) {
-        let mut subscriber = connect(venue, DeliveryMode::Live).await?;
+        let mut subscriber = connect(arguments, DeliveryMode::Live).await?;
         let subscribed = subscriber.subscribe(&[], FeedLevel::BestBidOffer, DeliveryMode::Live).await;
         subscribed.map_err(|error| ReachError::Lost(error.to_string()))?;
         look_up(&mut subscriber, names, &mut found).await?;

@@ -157,8 +157,8 @@ fn record(arguments: &RecordArguments) -> Result<Answer, RecordError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| ReachError::Lost(error.to_string()))?;
     runtime.block_on(async {
-        let instruments = market_data::instruments(&arguments.venue, &arguments.instruments).await?;
-        let mut subscriber = market_data::connect(&arguments.venue, arguments.mode.into()).await?;
+        let instruments = market_data::instruments(&arguments.subscriber, &arguments.instruments).await?;
+        let mut subscriber = market_data::connect(&arguments.subscriber, arguments.mode.into()).await?;
         subscriber.record(&arguments.out).map_err(|source| file_error(&arguments.out, source))?;
         let start = Instant::now();
         let taken = async {

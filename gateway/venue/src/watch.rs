@@ -284,11 +284,11 @@ fn repeats(update: &Update, level: Option<FeedLevel>) -> bool {
 
 /// Finds the venue and the instrument, and subscribes to its book.
 async fn subscribe(arguments: &WatchArguments) -> Result<(Subscriber, SecurityId), ReachError> {
-    let WatchArguments { instrument, venue, .. } = arguments;
+    let WatchArguments { instrument, subscriber: who, .. } = arguments;
     let (level, mode) = (arguments.level.into(), arguments.mode.into());
-    let found = market_data::instruments(venue, std::slice::from_ref(instrument)).await?;
+    let found = market_data::instruments(who, std::slice::from_ref(instrument)).await?;
     let instrument = *found.first().ok_or_else(|| ReachError::Usage(format!("there is no instrument {instrument}")))?;
-    let mut subscriber = market_data::connect(venue, mode).await?;
+    let mut subscriber = market_data::connect(who, mode).await?;
     let subscribed = subscriber.subscribe(&[instrument], level, mode).await;
     subscribed.map_err(|error| ReachError::Lost(error.to_string()))?;
     Ok((subscriber, instrument))

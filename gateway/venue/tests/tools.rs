@@ -414,6 +414,10 @@ fn what_cannot_be_followed_is_named() {
     assert!(said.contains(known) && code == Some(2), "{said}");
     let (said, code) = failure(&mut rialto(&["watch", "9", "--json", "--data", folder]));
     assert!(said.contains("UnknownInstrument") && code == Some(2), "{said}");
+    let (said, code) = failure(&mut rialto(&["watch", "1", "--json", "--data", folder, "--account", "carol"]));
+    assert!(said.contains("--account carol: there is no key") && code == Some(2), "{said}");
+    let (said, code) = failure(&mut rialto(&["watch", "1", "--json", "--account", "alice", "--key", "alice.json"]));
+    assert!(said.contains("cannot be used with") && code == Some(2), "{said}");
     let (said, code) = failure(rialto(&["watch", "X", "--json", "--data"]).arg(nowhere.path()));
     assert!(said.contains("no venue runs on") && code == Some(5), "{said}");
 }
