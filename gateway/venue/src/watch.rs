@@ -209,21 +209,22 @@ fn is_quit(key: KeyEvent) -> bool {
 
 /// Reads the venue's market data until nobody listens, and looks for the venue again whenever it is gone.
 async fn feed(arguments: WatchArguments, depth: u16, inputs: mpsc::Sender<Input>) {
-    let mut was_connected = false;
+    let mut was_let_in = false;
     while !inputs.is_closed() {
         let error = match subscribe(&arguments).await {
             Ok((mut subscriber, instrument)) => {
-                was_connected = true;
                 if inputs.send(Input::Connected).await.is_err() {
                     return;
                 }
-                read(&mut subscriber, instrument, depth, &inputs).await
+                let error = read(&mut subscriber, instrument, depth, &inputs).await;
+                was_let_in |= subscriber.book(instrument).is_some();
+                error
             }
             Err(error) => error,
         };
         let input = match error {
             ReachError::Usage(_) | ReachError::Unusable { .. } => Input::Failed(error),
-            error if !was_connected => Input::Failed(error),
+            error if !was_let_in => Input::Failed(error),
             error => Input::Lost(error.to_string()),
         };
         if inputs.send(input).await.is_err() {
