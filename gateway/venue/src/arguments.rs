@@ -596,7 +596,7 @@ pub struct RecordArguments {
     #[arg(long = "instrument", value_name = "NAME")]
     pub instruments: Vec<String>,
     /// What is recorded of each; several times for several. Default: mbp.
-    #[arg(long = "level", value_enum)]
+    #[arg(long = "level", value_name = "LEVEL", value_enum)]
     pub levels: Vec<LevelArgument>,
     /// How it is delivered.
     #[arg(long, value_enum, default_value_t = ModeArgument::Live)]
