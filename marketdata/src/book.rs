@@ -87,6 +87,13 @@ impl Book {
         })
     }
 
+    /// The orders at one price, the next to trade first; none unless every order is known.
+    pub fn queue(&self, side: Side, price: Price) -> impl Iterator<Item = BookOrder> + '_ {
+        let entry = index(side).and_then(|index| self.sides[index].get(&price));
+        let orders = entry.into_iter().flat_map(|entry| entry.queue.values());
+        orders.map(move |&(order_id, quantity)| BookOrder { order_id, price, quantity })
+    }
+
     /// What trades before an order; `None` if it is not in the book.
     pub fn queue_position(&self, order_id: OrderId) -> Option<QueuePosition> {
         let &(side, price, place) = self.orders.get(&order_id)?;

@@ -5,7 +5,8 @@
 //! I/O.
 //!
 //! [`Room`] knows who takes what and what each is to be sent, without I/O as well. [`Publisher`] and [`Subscriber`] carry
-//! all that over QUIC; [`Seat`] is the place of any other way out.
+//! all that over QUIC; [`Seat`] is the place of any other way out. A [`Recorder`] keeps in a file what a subscriber
+//! received, and a [`Player`] makes the same updates and books of it again.
 
 pub mod book;
 pub mod books;
@@ -19,6 +20,8 @@ pub mod feed;
 pub mod outbox;
 pub mod packet;
 pub mod quic;
+pub mod received;
+pub mod recording;
 mod retained;
 pub mod room;
 mod scale;
@@ -38,6 +41,8 @@ pub use feed::Feed;
 pub use outbox::{Control, Outbox};
 pub use packet::{PACKET_BYTES_MAX, Packet, PacketError};
 pub use quic::{CloseReason, Config, Identity, Limits, Publisher};
+pub use received::{Content, Received, Stamps};
+pub use recording::{Contents, Player, Recorder, RecordingError, Records, Torn};
 pub use room::{Datagrams, Effect, Newcomer, Room};
 pub use scale::Scale;
 pub use snapshot::Snapshot;

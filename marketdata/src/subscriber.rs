@@ -2,10 +2,11 @@
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, BytesMut};
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{Connection, Endpoint, RecvStream, SendStream, TransportConfig};
 use rustls::RootCertStore;
@@ -21,13 +22,15 @@ use wire::{
 
 use crate::book::Book;
 use crate::packet::{self, PacketError};
-use crate::quic::ALPN;
+use crate::quic::{ALPN, Clock};
+use crate::received::{Content, Received, Stamps};
+use crate::recording::{Contents, Recorder};
 use crate::subscription::{GapCounters, Patience, Request, Subscription, Update};
 
 /// Packets, snapshots and control messages that may wait for the application; then QUIC holds the venue back.
 const INPUTS_MAX: usize = 64;
 /// Bytes of the longest snapshot that is taken.
-const SNAPSHOT_BYTES_MAX: usize = 64 << 20;
+pub(crate) const SNAPSHOT_BYTES_MAX: usize = 64 << 20;
 /// Bytes of the control lane that are taken at a time.
 const CONTROL_BYTES_MAX: usize = 1_024;
 /// Bytes that may be under way to a subscriber on all streams together.
@@ -98,6 +101,9 @@ pub enum SubscribeError {
     /// The venue sent what is no market data.
     #[error(transparent)]
     Packet(#[from] PacketError),
+    /// What was received cannot be written down.
+    #[error("the recording cannot be written: {0}")]
+    Recording(#[source] io::Error),
 }
 
 /// A subscription that is served. It has to be used on one tokio runtime, whose timers are enabled.
@@ -107,16 +113,47 @@ pub struct Subscriber {
     _endpoint: Endpoint,
     connection: Connection,
     requests: SendStream,
+    /// Requests, or the rest of one, that the connection has not taken yet.
+    unsent: BytesMut,
     inputs: mpsc::Receiver<Input>,
+    clock: SharedClock,
+    recorder: Option<Recorder>,
     subscription: Subscription,
 }
 
-#[derive(Debug)]
-enum Input {
-    Packet(Bytes),
-    Snapshot(Vec<u8>),
-    Control(Bytes),
-    Invalid(PacketError),
+/// What was received, or why it cannot be taken apart.
+type Input = Result<Received, PacketError>;
+
+/// The application's clock, once there is one.
+#[derive(Clone, Default)]
+struct SharedClock(Arc<OnceLock<Clock>>);
+
+impl SharedClock {
+    fn now(&self) -> Option<Timestamp> {
+        self.0.get().map(|clock| clock())
+    }
+}
+
+impl core::fmt::Debug for SharedClock {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_tuple("SharedClock").field(&self.now()).finish()
+    }
+}
+
+/// Where what was received goes, with its time.
+#[derive(Debug, Clone)]
+struct Inlet {
+    inputs: mpsc::Sender<Input>,
+    clock: SharedClock,
+}
+
+impl Inlet {
+    /// `false`: nobody takes any more.
+    async fn send(&self, content: Result<Content, PacketError>) -> bool {
+        let input = content.map(|content| Received { at: self.clock.now(), content });
+        let goes_on = input.is_ok();
+        self.inputs.send(input).await.is_ok() && goes_on
+    }
 }
 
 impl Subscriber {
@@ -160,11 +197,55 @@ impl Subscriber {
             }
         }
         let (sender, inputs) = mpsc::channel(INPUTS_MAX);
-        tokio::spawn(read_control(answers, sender.clone()));
-        tokio::spawn(read_datagrams(connection.clone(), sender.clone()));
-        tokio::spawn(accept_streams(connection.clone(), sender));
-        let subscription = Subscription::new(patience);
-        Ok(Self { _endpoint: endpoint, connection, requests, inputs, subscription })
+        let clock = SharedClock::default();
+        let inlet = Inlet { inputs: sender, clock: clock.clone() };
+        tokio::spawn(read_control(answers, inlet.clone()));
+        tokio::spawn(read_datagrams(connection.clone(), inlet.clone()));
+        tokio::spawn(accept_streams(connection.clone(), inlet));
+        Ok(Self {
+            _endpoint: endpoint,
+            connection,
+            requests,
+            unsent: BytesMut::new(),
+            inputs,
+            clock,
+            recorder: None,
+            subscription: Subscription::new(patience),
+        })
+    }
+
+    /// Says with this clock when something is received, from now on: see [`stamps`](Self::stamps). The first clock that
+    /// it is given stays.
+    pub fn stamp_with(&mut self, clock: Clock) {
+        let _ = self.clock.0.set(clock);
+    }
+
+    /// Writes down in a new file whatever is taken from now on. A recording that is to have the books from their
+    /// beginning is begun before the first [`subscribe`](Self::subscribe).
+    ///
+    /// # Errors
+    /// If the file is there already, or cannot be made.
+    pub fn record(&mut self, file: &Path) -> io::Result<()> {
+        self.recorder = Some(Recorder::create(file, self.subscription.patience())?);
+        Ok(())
+    }
+
+    /// What was written down so far; `None`: nothing is recorded.
+    pub fn recorded(&self) -> Option<Contents> {
+        self.recorder.as_ref().map(Recorder::contents)
+    }
+
+    /// The recording, to be flushed meanwhile.
+    pub fn recorder(&mut self) -> Option<&mut Recorder> {
+        self.recorder.as_mut()
+    }
+
+    /// Ends the recording; `None`: nothing is recorded.
+    ///
+    /// # Errors
+    /// If it cannot be made durable.
+    pub fn end_recording(&mut self) -> io::Result<Option<Contents>> {
+        self.recorder.take().map(Recorder::finish).transpose()
     }
 
     /// Subscribes to some instruments, or all if none is named.
@@ -195,13 +276,24 @@ impl Subscriber {
         mode: DeliveryMode,
         request: SubscriptionRequestType,
     ) -> Result<(), SubscribeError> {
-        Ok(self.requests.write_all(&subscribe(instruments, level, mode, request)?).await?)
+        self.unsent.extend_from_slice(&subscribe(instruments, level, mode, request)?);
+        Ok(self.send().await?)
     }
 
-    /// The next update. The books are as they are after it and those that have come with it.
+    /// Sends the requests. One that is dropped in the middle goes on with the next.
+    async fn send(&mut self) -> Result<(), quinn::WriteError> {
+        while !self.unsent.is_empty() {
+            let taken = self.requests.write(&self.unsent).await?;
+            self.unsent.advance(taken);
+        }
+        Ok(())
+    }
+
+    /// The next update. The books are as they are after it and those that have come with it. It may be dropped before
+    /// it is done, and nothing is lost.
     ///
     /// # Errors
-    /// If the connection is closed, or the venue sends what is no market data.
+    /// If the connection is closed, the venue sends what is no market data, or a recording cannot be written.
     pub async fn next(&mut self) -> Result<Update, SubscribeError> {
         loop {
             while let Some(request) = self.subscription.next_request() {
@@ -210,13 +302,14 @@ impl Subscriber {
                     Request::Snapshot(request) => packet::append(&mut frame, &request),
                     Request::Again(request) => packet::append(&mut frame, &request),
                 }
-                self.requests.write_all(&frame).await?;
+                self.unsent.extend_from_slice(&frame);
             }
+            self.send().await?;
             if let Some(update) = self.subscription.next_update() {
                 return Ok(update);
             }
             match self.inputs.recv().await {
-                Some(input) => self.take(input)?,
+                Some(input) => self.take(input?)?,
                 None => return Err(self.connection.closed().await.into()),
             }
         }
@@ -242,21 +335,22 @@ impl Subscriber {
         self.subscription.sent_at()
     }
 
+    /// Of the update that [`next`](Self::next) gave last: where it came from, when its event happened, when the venue
+    /// sent it, and when it was received.
+    pub fn stamps(&self) -> Stamps {
+        self.subscription.stamps()
+    }
+
     /// Waits until the connection is closed, and says why. Nothing is read meanwhile.
     pub async fn closed(&self) -> quinn::ConnectionError {
         self.connection.closed().await
     }
 
-    fn take(&mut self, input: Input) -> Result<(), PacketError> {
-        match input {
-            Input::Packet(bytes) => self.subscription.packet(bytes),
-            Input::Snapshot(bytes) => self.subscription.snapshot(&bytes),
-            Input::Control(bytes) => {
-                self.subscription.control(&Frame::split(&bytes)?.0.try_into()?);
-                Ok(())
-            }
-            Input::Invalid(error) => Err(error),
+    fn take(&mut self, received: Received) -> Result<(), SubscribeError> {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.write(&received).map_err(SubscribeError::Recording)?;
         }
+        Ok(self.subscription.take(received)?)
     }
 }
 
@@ -346,6 +440,33 @@ impl BlockingSubscriber {
     pub fn sent_at(&self) -> Option<Timestamp> {
         self.subscriber.sent_at()
     }
+
+    /// Of the update that [`next`](Self::next) gave last: where it came from, when its event happened, when the venue
+    /// sent it, and when it was received.
+    pub fn stamps(&self) -> Stamps {
+        self.subscriber.stamps()
+    }
+
+    /// See [`Subscriber::stamp_with`].
+    pub fn stamp_with(&mut self, clock: Clock) {
+        self.subscriber.stamp_with(clock);
+    }
+
+    /// See [`Subscriber::record`].
+    ///
+    /// # Errors
+    /// The same.
+    pub fn record(&mut self, file: &Path) -> io::Result<()> {
+        self.subscriber.record(file)
+    }
+
+    /// See [`Subscriber::end_recording`].
+    ///
+    /// # Errors
+    /// The same.
+    pub fn end_recording(&mut self) -> io::Result<Option<Contents>> {
+        self.subscriber.end_recording()
+    }
 }
 
 fn client_config(trust: &Trust, credentials: &Credentials) -> Result<quinn::ClientConfig, SubscribeError> {
@@ -414,19 +535,14 @@ fn subscribe(
 /// Instruments that one request can name.
 const SUBSCRIBED_MAX: usize = 2_000;
 
-async fn read_control(mut answers: RecvStream, inputs: mpsc::Sender<Input>) {
+async fn read_control(mut answers: RecvStream, inlet: Inlet) {
     let mut buffer = BytesMut::new();
     // An end of the stream is the connection's end, which `next` tells.
     while let Ok(Some(chunk)) = answers.read_chunk(CONTROL_BYTES_MAX, true).await {
         buffer.extend_from_slice(&chunk.bytes);
-        loop {
-            let input = match packet::frame_length(&buffer) {
-                Ok(None) => break,
-                Ok(Some(length)) => Input::Control(buffer.split_to(length).freeze()),
-                Err(error) => Input::Invalid(error),
-            };
-            let invalid = matches!(input, Input::Invalid(_));
-            if inputs.send(input).await.is_err() || invalid {
+        while let Some(length) = packet::frame_length(&buffer).transpose() {
+            let content = length.map(|length| Content::Control(buffer.split_to(length).freeze()));
+            if !inlet.send(content).await {
                 return;
             }
         }
@@ -434,16 +550,11 @@ async fn read_control(mut answers: RecvStream, inputs: mpsc::Sender<Input>) {
 }
 
 /// Each datagram has whole packets.
-async fn read_datagrams(connection: Connection, inputs: mpsc::Sender<Input>) {
+async fn read_datagrams(connection: Connection, inlet: Inlet) {
     while let Ok(mut bytes) = connection.read_datagram().await {
         while !bytes.is_empty() {
-            let input = match packet::length(&bytes) {
-                Ok(Some(length)) => Input::Packet(bytes.split_to(length)),
-                Ok(None) => Input::Invalid(PacketError::OutOfPlace),
-                Err(error) => Input::Invalid(error),
-            };
-            let invalid = matches!(input, Input::Invalid(_));
-            if inputs.send(input).await.is_err() || invalid {
+            let length = packet::length(&bytes).and_then(|length| length.ok_or(PacketError::OutOfPlace));
+            if !inlet.send(length.map(|length| Content::Packet(bytes.split_to(length)))).await {
                 return;
             }
         }
@@ -451,22 +562,28 @@ async fn read_datagrams(connection: Connection, inputs: mpsc::Sender<Input>) {
 }
 
 /// Every stream is read by a task of its own, so that a loss on one does not hold up the others.
-async fn accept_streams(connection: Connection, inputs: mpsc::Sender<Input>) {
+async fn accept_streams(connection: Connection, inlet: Inlet) {
     while let Ok(stream) = connection.accept_uni().await {
-        let inputs = inputs.clone();
+        let inlet = inlet.clone();
         tokio::spawn(async move {
-            if let Err(error) = read_stream(stream, &inputs).await {
+            if let Err(error) = read_stream(stream, &inlet).await {
                 // Whoever is told has gone, or will end the connection.
-                let _ = inputs.send(Input::Invalid(error)).await;
+                inlet.send(Err(error)).await;
             }
         });
     }
 }
 
 /// A stream with a snapshot begins with the instrument's definition, one with packets with the first packet's header.
-async fn read_stream(mut stream: RecvStream, inputs: &mpsc::Sender<Input>) -> Result<(), PacketError> {
+async fn read_stream(mut stream: RecvStream, inlet: &Inlet) -> Result<(), PacketError> {
     let mut buffer = BytesMut::new();
-    while let Ok(Some(chunk)) = stream.read_chunk(usize::MAX, true).await {
+    loop {
+        let chunk = match stream.read_chunk(usize::MAX, true).await {
+            Ok(Some(chunk)) => chunk,
+            Ok(None) => break,
+            // What was under way is lost, and the connection perhaps with it.
+            Err(_) => return Ok(()),
+        };
         buffer.extend_from_slice(&chunk.bytes);
         if packet::template(&buffer) == Some(SecurityDefinition::TEMPLATE_ID) {
             if buffer.len() > SNAPSHOT_BYTES_MAX {
@@ -475,13 +592,13 @@ async fn read_stream(mut stream: RecvStream, inputs: &mpsc::Sender<Input>) -> Re
             continue;
         }
         while let Some(length) = packet::length(&buffer)? {
-            if inputs.send(Input::Packet(buffer.split_to(length).freeze())).await.is_err() {
+            if !inlet.send(Ok(Content::Packet(buffer.split_to(length).freeze()))).await {
                 return Ok(());
             }
         }
     }
-    if !buffer.is_empty() && inputs.send(Input::Snapshot(buffer.to_vec())).await.is_err() {
-        return Ok(());
+    if !buffer.is_empty() {
+        inlet.send(Ok(Content::Snapshot(buffer.freeze()))).await;
     }
     Ok(())
 }

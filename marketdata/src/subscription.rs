@@ -30,6 +30,7 @@ use wire::{
 use crate::book::Book;
 use crate::channel::{channel_of, channel_parts};
 use crate::packet::{self, Frames, PacketError};
+use crate::received::{Content, Received, Stamps};
 
 /// Lost messages that are asked for again; of more, a snapshot is had sooner.
 const ASKED_AGAIN_MAX: u64 = 4_096;
@@ -103,6 +104,30 @@ pub enum Update {
     Rejected(SubscribeReject),
 }
 
+impl Update {
+    /// The core's time of the event that it tells; `None`: it tells of none.
+    pub fn transact_time(&self) -> Option<Timestamp> {
+        match self {
+            Self::Levels(message, _) => Some(message.transact_time),
+            Self::Orders(message, _) => Some(message.transact_time),
+            Self::Statistics(statistics) => Some(statistics.transact_time),
+            Self::BestBidOffer(best) => Some(best.transact_time),
+            Self::Trade(trade) => Some(trade.transact_time),
+            Self::TradeCancel(cancel) => Some(cancel.transact_time),
+            Self::Status(status) => Some(status.transact_time),
+            Self::Indicative(indicative) => Some(indicative.transact_time),
+            Self::Auction(result) => Some(result.transact_time),
+            Self::Definition(_)
+            | Self::Book { .. }
+            | Self::Proven { .. }
+            | Self::Differs { .. }
+            | Self::Gap { .. }
+            | Self::GapNotice(_)
+            | Self::Rejected(_) => None,
+        }
+    }
+}
+
 /// What is to be sent to the venue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Request {
@@ -173,11 +198,24 @@ impl Default for Patience {
 pub struct Subscription {
     patience: Patience,
     channels: BTreeMap<ChannelId, Channel>,
-    updates: VecDeque<Update>,
+    updates: Updates,
+    /// Of the update that was taken last.
+    stamps: Stamps,
     requests: VecDeque<Request>,
     request_count: u64,
     gaps: GapCounters,
     sent_at: Option<Timestamp>,
+}
+
+/// Updates that were not taken yet, each with its stamps.
+#[derive(Debug, Default)]
+struct Updates(VecDeque<(Update, Stamps)>);
+
+impl Updates {
+    fn push(&mut self, update: Update, origin: Stamps) {
+        let stamps = Stamps { transact_time: update.transact_time(), ..origin };
+        self.0.push_back((update, stamps));
+    }
 }
 
 #[derive(Debug, Default)]
@@ -207,7 +245,16 @@ enum State {
 struct Waiting {
     next: FeedSequence,
     flags: PacketFlags,
+    received_at: Option<Timestamp>,
     bytes: Bytes,
+}
+
+/// Messages that are not there, and how many packets wait behind them. Without any, `end` is no more than `from`.
+#[derive(Debug)]
+struct Hole {
+    from: FeedSequence,
+    end: FeedSequence,
+    behind: usize,
 }
 
 /// What a packet's messages have done, besides updates.
@@ -224,11 +271,36 @@ impl Subscription {
         Self { patience, ..Self::default() }
     }
 
+    /// How long it waits.
+    pub fn patience(&self) -> Patience {
+        self.patience
+    }
+
+    /// Takes whatever was received: a [`packet`](Self::packet), a [`snapshot`](Self::snapshot) or a message of the
+    /// [`control`](Self::control) lane. Its updates have the time at which it was.
+    ///
+    /// # Errors
+    /// If it is none of them.
+    pub fn take(&mut self, Received { at, content }: Received) -> Result<(), PacketError> {
+        match content {
+            Content::Packet(bytes) => self.take_packet(bytes, at),
+            Content::Snapshot(bytes) => self.take_snapshot(&bytes, at),
+            Content::Control(bytes) => {
+                self.take_control(&wire::Frame::split(&bytes)?.0.try_into()?, at);
+                Ok(())
+            }
+        }
+    }
+
     /// Takes a packet.
     ///
     /// # Errors
     /// If it is none. Nothing has changed then, except that its messages before the fault were applied.
     pub fn packet(&mut self, bytes: Bytes) -> Result<(), PacketError> {
+        self.take_packet(bytes, None)
+    }
+
+    fn take_packet(&mut self, bytes: Bytes, received_at: Option<Timestamp>) -> Result<(), PacketError> {
         let (header, frames) = packet::open(&bytes)?;
         let found = frames.count();
         if found != usize::from(header.message_count.0) {
@@ -242,7 +314,7 @@ impl Subscription {
         channel.sent = channel.sent.max(next);
         if channel.expects().is_none_or(|expected| next > expected) && found > 0 {
             self.gaps.conflated += left_out;
-            let waiting = Waiting { next, flags: header.flags, bytes };
+            let waiting = Waiting { next, flags: header.flags, received_at, bytes };
             let known = channel.waiting.get(&from).map(|known| known.next);
             if known.is_none_or(|known| known < next) {
                 channel.waiting.insert(from, waiting);
@@ -259,6 +331,10 @@ impl Subscription {
     /// # Errors
     /// If it is none, or its checksum differs. Nothing has changed then.
     pub fn snapshot(&mut self, bytes: &[u8]) -> Result<(), PacketError> {
+        self.take_snapshot(bytes, None)
+    }
+
+    fn take_snapshot(&mut self, bytes: &[u8], received_at: Option<Timestamp>) -> Result<(), PacketError> {
         let Snapshot { definition, begin, indicative, statistics, book, is_proven } = Snapshot::parse(bytes)?;
         let (channel_id, security_id, last_sequence) = (begin.channel_id, begin.security_id, begin.last_sequence);
         let next = FeedSequence(last_sequence.0.checked_add(1).ok_or(PacketError::OutOfPlace)?);
@@ -267,22 +343,24 @@ impl Subscription {
         if expected.is_some_and(|expected| next < expected) {
             return Ok(());
         }
+        let origin = Stamps { channel_id: Some(channel_id), received_at, ..Stamps::default() };
         if let Some(from) = expected.filter(|&from| from < next) {
             let count = MessageCount(next.0 - from.0);
             self.gaps.gaps += 1;
             self.gaps.messages += count.0;
-            self.updates.push_back(Update::Gap { channel_id, from, count });
+            self.updates.push(Update::Gap { channel_id, from, count }, origin);
         }
         channel.state = State::Live(next);
         channel.book = book;
         channel.asked = None;
-        self.updates.push_back(Update::Definition(definition));
-        self.updates.push_back(Update::Book { security_id, last_sequence });
-        self.updates.extend(indicative.map(Update::Indicative));
-        self.updates.extend(statistics.map(Update::Statistics));
+        self.updates.push(Update::Definition(definition), origin);
+        self.updates.push(Update::Book { security_id, last_sequence }, origin);
+        for update in indicative.map(Update::Indicative).into_iter().chain(statistics.map(Update::Statistics)) {
+            self.updates.push(update, origin);
+        }
         if is_proven {
             self.gaps.proven += 1;
-            self.updates.push_back(Update::Proven { channel_id, last_sequence });
+            self.updates.push(Update::Proven { channel_id, last_sequence }, origin);
         }
         self.go_on(channel_id)?;
         self.look_for_gap(channel_id, false);
@@ -291,10 +369,16 @@ impl Subscription {
 
     /// Takes a message of the control lane.
     pub fn control(&mut self, message: &MarketDataMessage<'_>) {
+        self.take_control(message, None);
+    }
+
+    fn take_control(&mut self, message: &MarketDataMessage<'_>, received_at: Option<Timestamp>) {
+        let origin = Stamps { received_at, ..Stamps::default() };
         match message {
             MarketDataMessage::GapNotice(notice) => {
                 self.gaps.notices += 1;
-                self.updates.push_back(Update::GapNotice(*notice));
+                let origin = Stamps { channel_id: Some(notice.channel_id), ..origin };
+                self.updates.push(Update::GapNotice(*notice), origin);
                 // A snapshot follows, or has overtaken the notice.
                 let end = FeedSequence(notice.from_sequence.0.saturating_add(notice.count.0));
                 if let Some(channel) = self.channels.get_mut(&notice.channel_id)
@@ -310,7 +394,7 @@ impl Subscription {
                 let of = self.channels.iter().find(|(_, channel)| asked(channel)).map(|(&channel_id, _)| channel_id);
                 match of {
                     Some(channel_id) => self.bridge(channel_id),
-                    None => self.updates.push_back(Update::Rejected(*reject)),
+                    None => self.updates.push(Update::Rejected(*reject), origin),
                 }
             }
             // An acknowledgement says nothing that the snapshot does not say, and nothing else is sent here.
@@ -320,7 +404,14 @@ impl Subscription {
 
     /// The next update.
     pub fn next_update(&mut self) -> Option<Update> {
-        self.updates.pop_front()
+        let (update, stamps) = self.updates.0.pop_front()?;
+        self.stamps = stamps;
+        Some(update)
+    }
+
+    /// Of the update that was taken last: where it came from, and when.
+    pub fn stamps(&self) -> Stamps {
+        self.stamps
     }
 
     /// The next request that is to be sent.
@@ -355,8 +446,8 @@ impl Subscription {
     fn go_on(&mut self, channel_id: ChannelId) -> Result<(), PacketError> {
         let channel = self.channels.get_mut(&channel_id).expect("the caller has made the channel");
         while let Some(command) = channel.next_command() {
-            for Waiting { bytes, .. } in command {
-                let applied = channel.apply(channel_id, &bytes, &mut self.updates)?;
+            for packet in command {
+                let applied = channel.apply(channel_id, &packet, &mut self.updates)?;
                 self.sent_at = self.sent_at.max(Some(applied.sent_at));
                 self.gaps.proven += applied.proven;
                 self.gaps.differing += applied.differing;
@@ -375,10 +466,10 @@ impl Subscription {
         let waiting = channel.waiting.len();
         match channel.state {
             State::Live(expected) => {
-                let Some((from, end)) = channel.hole(expected) else { return };
-                let is_lost = waiting > self.patience.packets || is_told;
+                let Hole { from, end, behind } = channel.hole(expected);
+                let is_lost = behind > self.patience.packets || is_told;
                 let is_asked = channel.asked.is_some_and(|(end, _)| from < end);
-                if !is_lost {
+                if end <= from || !is_lost {
                     return;
                 }
                 let count = end.0 - from.0;
@@ -442,17 +533,16 @@ impl Channel {
         }
     }
 
-    /// The first messages that are missing, from and up to where. They may be within a command, of which other packets
-    /// wait.
-    fn hole(&self, expected: FeedSequence) -> Option<(FeedSequence, FeedSequence)> {
-        let mut next = expected;
-        for (&first, packet) in &self.waiting {
-            if first > next {
-                return Some((next, first));
+    /// What is missing first: before the packets that wait, or within the command that they begin.
+    fn hole(&self, expected: FeedSequence) -> Hole {
+        let mut from = expected;
+        for (index, (&first, packet)) in self.waiting.iter().enumerate() {
+            if first > from {
+                return Hole { from, end: first, behind: self.waiting.len() - index };
             }
-            next = next.max(packet.next);
+            from = packet.next.max(from);
         }
-        (next < self.sent).then_some((next, self.sent))
+        Hole { from, end: self.sent, behind: 0 }
     }
 
     /// The packets of the next whole commands, if they are there and it is their turn. A packet that was late only is
@@ -480,18 +570,21 @@ impl Channel {
     fn apply(
         &mut self,
         channel_id: ChannelId,
-        packet: &[u8],
-        updates: &mut VecDeque<Update>,
+        packet: &Waiting,
+        updates: &mut Updates,
     ) -> Result<Applied, PacketError> {
-        let (header, frames) = packet::open(packet)?;
+        let (header, frames) = packet::open(&packet.bytes)?;
         let is_conflated = header.flags.0 & PacketFlags::CONFLATED.0 != 0;
-        let mut applied = Applied { sent_at: header.sending_time, ..Applied::default() };
+        let (sent_at, received_at) = (header.sending_time, packet.received_at);
+        let mut applied = Applied { sent_at, ..Applied::default() };
+        let origin = Stamps { channel_id: Some(channel_id), sent_at: Some(sent_at), received_at, ..Stamps::default() };
         let mut sequence = header.first_sequence;
         for message in frames {
             let message = message?;
             // A conflated packet is one state: it is taken as a whole.
-            if is_conflated || self.expects().is_none_or(|expected| sequence >= expected) {
-                self.message(channel_id, message, updates, &mut applied)?;
+            let is_next = is_conflated || self.expects().is_none_or(|expected| sequence >= expected);
+            if is_next && let Some(update) = self.message(channel_id, message, &mut applied)? {
+                updates.push(update, origin);
             }
             sequence.0 += 1;
         }
@@ -505,10 +598,9 @@ impl Channel {
         &mut self,
         channel_id: ChannelId,
         message: MarketDataMessage<'_>,
-        updates: &mut VecDeque<Update>,
         applied: &mut Applied,
-    ) -> Result<(), PacketError> {
-        let update = match message {
+    ) -> Result<Option<Update>, PacketError> {
+        Ok(Some(match message {
             MarketDataMessage::MarketByPrice(message, changes) => {
                 let changes = changes.collect::<Result<Vec<_>, _>>()?;
                 changes.iter().for_each(|change| self.book.change_level(change));
@@ -542,10 +634,8 @@ impl Channel {
             MarketDataMessage::SecurityStatus(status) => Update::Status(status),
             MarketDataMessage::MarketStatistics(statistics) => Update::Statistics(statistics),
             // A newer venue's message keeps its number; what it means, this build cannot know.
-            _ => return Ok(()),
-        };
-        updates.push_back(update);
-        Ok(())
+            _ => return Ok(None),
+        }))
     }
 }
 

@@ -171,6 +171,50 @@ fn every_subscriber_rebuilds_the_engines_book_whatever_the_link_does() {
     }
 }
 
+/// A command's first packets had come and waited for the rest, which was lost: nothing before them was missing, so that
+/// nothing was asked for, and the book stood still for good.
+#[test]
+fn a_packet_that_is_lost_within_a_command_is_asked_for() {
+    let mut venue = Venue::open();
+    let channel_id = channel_of(BOOKS[0], FeedLevel::MarketByPrice).unwrap();
+    let patience = Patience { packets: 2, waiting_max: 100 };
+    let mut subscription = Subscription::new(patience);
+    subscription.snapshot(&venue.feed.snapshot(BOOKS[0], FeedLevel::MarketByPrice, None).unwrap().bytes()).unwrap();
+    let ours = |venue: &mut Venue, body: CommandBody| -> Vec<Packet> {
+        let (packets, _) = venue.apply(body);
+        packets.into_iter().filter(|packet| packet.channel_id == channel_id).collect()
+    };
+    // So many levels that what cancels them all is more than two packets.
+    let mut packets = Vec::new();
+    for price in 1..=200 {
+        packets.extend(ours(&mut venue, order(BOOKS[0], Side::Buy, price, 1, price).into()));
+    }
+    packets.into_iter().for_each(|packet| subscription.packet(packet.bytes).unwrap());
+    let all = MassCancel {
+        account: ACCOUNT,
+        instrument: BOOKS[0],
+        side: None,
+        entered_by: SessionId::NONE,
+        client_order_id: ClientOrderId::NONE,
+        note: AdminNote::NONE,
+    };
+    let parts = ours(&mut venue, all.into());
+    assert!(parts.len() > 2 && parts[0].continues() && parts[1].continues());
+    subscription.packet(parts[0].bytes.clone()).unwrap();
+    parts[2..].iter().for_each(|packet| subscription.packet(packet.bytes.clone()).unwrap());
+    for price in 1..=3 {
+        let behind = ours(&mut venue, order(BOOKS[0], Side::Sell, 300 + price, 1, 300 + price).into());
+        behind.into_iter().for_each(|packet| subscription.packet(packet.bytes).unwrap());
+    }
+    let Some(Request::Again(request)) = subscription.next_request() else { panic!("nothing was asked for") };
+    assert_eq!((request.channel_id, request.from_sequence), (channel_id, parts[1].first_sequence));
+    assert_eq!(request.count.0, parts[1].next_sequence.0 - parts[1].first_sequence.0);
+    subscription.packet(parts[1].again()).unwrap();
+    let book = subscription.book(BOOKS[0].into()).unwrap();
+    assert!(is_engines(book, &venue.engine, BOOKS[0]));
+    assert_eq!((subscription.gaps().gaps, subscription.next_request()), (0, None));
+}
+
 #[test]
 fn a_link_that_only_reorders_loses_no_trade() {
     for seed in 1..=6_u64 {

@@ -62,8 +62,9 @@ mod trader;
 /// The subscriber's side of market data.
 pub mod market_data {
     pub use marketdata::{
-        BlockingSubscriber, Book, BookLevel, BookOrder, Credentials, GapCounters, PacketError, Patience, Signer,
-        SubscribeError, Subscriber, Subscription, Trust, Update,
+        BlockingSubscriber, Book, BookLevel, BookOrder, Content, Contents, Credentials, GapCounters, PacketError,
+        Patience, Player, Received, Recorder, RecordingError, Records, Signer, Stamps, SubscribeError, Subscriber,
+        Subscription, Torn, Trust, Update, channel_parts,
     };
 }
 

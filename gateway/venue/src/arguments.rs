@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -7,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use engine::{Sequence, Timestamp};
 use journal::AsOf;
 use rust_decimal::Decimal;
+use wire::{DeliveryMode, FeedLevel};
 
 use crate::admin::tool::AdminArguments;
 use crate::admin::value::TimeText;
@@ -22,7 +24,7 @@ pub struct Arguments {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 agrees or done, 1 differs, 2 usage or configuration, 3 data folder locked by \
-                          another process, 4 damaged journal, 5 I/O.";
+                          another process, 4 damaged journal or recording, 5 I/O.";
 
 /// The tools.
 #[derive(Debug, Subcommand)]
@@ -45,6 +47,10 @@ pub enum Tool {
     Order(OrderCommand),
     /// Watch an instrument's book and trades at a running venue.
     Watch(WatchArguments),
+    /// Write down the market data of a running venue, as it comes, in a file.
+    Record(RecordArguments),
+    /// Play what was recorded: rebuild every book, prove it, and say how it ended.
+    Play(PlayArguments),
 }
 
 /// What to do with a configuration file.
@@ -325,6 +331,20 @@ pub struct VenueArguments {
     pub certificate: Option<PathBuf>,
 }
 
+/// Whose market data, and who asks for it.
+#[derive(Debug, Clone, Args)]
+pub struct SubscriberArguments {
+    /// Where.
+    #[command(flatten)]
+    pub venue: VenueArguments,
+    /// Who asks: the name of a key in the data folder, such as alice. Default: nobody in particular.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["key", "connect"])]
+    pub account: Option<String>,
+    /// The key to log in with, instead of one in the data folder.
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+}
+
 /// What to do with orders.
 #[derive(Debug, Subcommand)]
 pub enum OrderCommand {
@@ -542,9 +562,15 @@ pub struct WatchArguments {
     /// The instrument's name, such as BTC-USD, or its number.
     #[arg(value_name = "INSTRUMENT")]
     pub instrument: String,
-    /// Where.
+    /// Where, and who.
     #[command(flatten)]
-    pub venue: VenueArguments,
+    pub subscriber: SubscriberArguments,
+    /// What is seen of the book.
+    #[arg(long, value_enum, default_value_t = BookLevelArgument::Mbp)]
+    pub level: BookLevelArgument,
+    /// How it is delivered.
+    #[arg(long, value_enum, default_value_t = ModeArgument::Live)]
+    pub mode: ModeArgument,
     /// Price levels of each side at most. Default: as many as fit on the screen; 10 with --json.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1_000))]
     pub depth: Option<u16>,
@@ -554,6 +580,155 @@ pub struct WatchArguments {
     /// End after so many updates.
     #[arg(long, value_name = "N")]
     pub count: Option<u64>,
+}
+
+/// What to record, for how long, and where to.
+#[derive(Debug, Args)]
+pub struct RecordArguments {
+    /// The new file.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Where, and who.
+    #[command(flatten)]
+    pub subscriber: SubscriberArguments,
+    /// The instrument's name, such as BTC-USD, or its number; several times for several. Default: all, also those that are
+    /// listed later.
+    #[arg(long = "instrument", value_name = "NAME")]
+    pub instruments: Vec<String>,
+    /// What is recorded of each; several times for several. Default: mbp.
+    #[arg(long = "level", value_name = "LEVEL", value_enum)]
+    pub levels: Vec<LevelArgument>,
+    /// How it is delivered.
+    #[arg(long, value_enum, default_value_t = ModeArgument::Live)]
+    pub mode: ModeArgument,
+    /// End after so many messages.
+    #[arg(long, value_name = "N")]
+    pub count: Option<u64>,
+    /// End after so many seconds. Without both: when interrupted, or when the venue is gone.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub seconds: Option<u64>,
+    /// Answer with one JSON object on the last line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to play, and how to show it.
+#[derive(Debug, Args)]
+pub struct PlayArguments {
+    /// The recording.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// How fast: 1 as it was received, 10 ten times as fast, max without waiting.
+    #[arg(long, value_name = "N|max", default_value = "max")]
+    pub speed: Speed,
+    /// Print one JSON object a line for every update, as `watch` does, and at the end one for the answer.
+    #[arg(long)]
+    pub json: bool,
+    /// Price levels of each side of a line at most.
+    #[arg(long, value_name = "N", default_value_t = 10, requires = "json",
+          value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    pub depth: u16,
+}
+
+/// How fast a recording is played.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speed {
+    /// So many times as fast as it was received.
+    Times(NonZeroU32),
+    /// As fast as it goes.
+    Most,
+}
+
+impl FromStr for Speed {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "max" => Ok(Self::Most),
+            times => times.parse().map(Self::Times).map_err(|_| "it is a whole number from 1, or max".to_owned()),
+        }
+    }
+}
+
+/// What is seen of a book.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BookLevelArgument {
+    /// The best prices.
+    Best,
+    /// The ten best price levels of each side.
+    Mbp10,
+    /// The fifty best.
+    Mbp50,
+    /// Every price level.
+    Mbp,
+    /// Every order.
+    Mbo,
+}
+
+impl From<BookLevelArgument> for FeedLevel {
+    fn from(level: BookLevelArgument) -> Self {
+        match level {
+            BookLevelArgument::Best => Self::BestBidOffer,
+            BookLevelArgument::Mbp10 => Self::MarketByPrice10,
+            BookLevelArgument::Mbp50 => Self::MarketByPrice50,
+            BookLevelArgument::Mbp => Self::MarketByPrice,
+            BookLevelArgument::Mbo => Self::MarketByOrder,
+        }
+    }
+}
+
+/// What is taken of an instrument.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LevelArgument {
+    /// Trades alone.
+    Trades,
+    /// Trades and the best prices.
+    Best,
+    /// Trades and the ten best price levels of each side.
+    Mbp10,
+    /// Trades and the fifty best.
+    Mbp50,
+    /// Trades and every price level.
+    Mbp,
+    /// Trades and every order.
+    Mbo,
+    /// The definition, the phase, and what traded since the day began.
+    Reference,
+}
+
+impl From<LevelArgument> for FeedLevel {
+    fn from(level: LevelArgument) -> Self {
+        match level {
+            LevelArgument::Trades => Self::Trades,
+            LevelArgument::Best => Self::BestBidOffer,
+            LevelArgument::Mbp10 => Self::MarketByPrice10,
+            LevelArgument::Mbp50 => Self::MarketByPrice50,
+            LevelArgument::Mbp => Self::MarketByPrice,
+            LevelArgument::Mbo => Self::MarketByOrder,
+            LevelArgument::Reference => Self::Reference,
+        }
+    }
+}
+
+/// How market data is delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ModeArgument {
+    /// Every message, over streams.
+    Live,
+    /// The latest state, as often as it can be taken.
+    Conflated,
+    /// Every message, in datagrams; what is lost is asked for again.
+    Datagrams,
+}
+
+impl From<ModeArgument> for DeliveryMode {
+    fn from(mode: ModeArgument) -> Self {
+        match mode {
+            ModeArgument::Live => Self::Live,
+            ModeArgument::Conflated => Self::Conflated,
+            ModeArgument::Datagrams => Self::Datagrams,
+        }
+    }
 }
 
 /// Buy or sell.

@@ -48,21 +48,24 @@ pub(crate) trait Failed: std::error::Error {
 pub(crate) fn print_outcome<T: Serialize, E: Failed>(outcome: Result<T, E>, json: bool) -> Exit {
     match outcome {
         Ok(done) => print(&to_value(&done), &[], json, Exit::Done),
-        Err(error) if json => {
-            let (file, offset) = error.place();
-            let file = file.map(|file| file.display().to_string());
-            let object = json!({"ok": false, "file": file, "offset": offset, "reason": error.to_string()});
-            print(&object, &[], json, error.exit())
-        }
-        Err(error) => {
-            eprintln!("rialto: {error}");
-            error.exit()
-        }
+        Err(error) => print_error(&error, json),
     }
 }
 
+/// Prints on which file and why it was not done.
+pub(crate) fn print_error(error: &impl Failed, json: bool) -> Exit {
+    if !json {
+        eprintln!("rialto: {error}");
+        return error.exit();
+    }
+    let (file, offset) = error.place();
+    let file = file.map(|file| file.display().to_string());
+    let object = json!({"ok": false, "file": file, "offset": offset, "reason": error.to_string()});
+    print(&object, &[], json, error.exit())
+}
+
 /// Prints one object on a line, or its fields and `lines` one below the other.
-fn print(object: &Value, lines: &[String], json: bool, exit: Exit) -> Exit {
+pub(crate) fn print(object: &Value, lines: &[String], json: bool, exit: Exit) -> Exit {
     write_out(exit, |out| if json { writeln!(out, "{object}") } else { write_table(out, object, lines) })
 }
 
@@ -95,7 +98,7 @@ fn write_table(out: &mut impl Write, object: &Value, lines: &[String]) -> io::Re
     lines.iter().try_for_each(|line| writeln!(out, "{line}"))
 }
 
-fn to_value(answer: &impl Serialize) -> Value {
+pub(crate) fn to_value(answer: &impl Serialize) -> Value {
     serde_json::to_value(answer).expect("an answer is an object with names for keys")
 }
 
@@ -114,7 +117,7 @@ pub(crate) fn command_bar(command_count: Option<u64>) -> ProgressBar {
     }
 }
 
-fn styled(bar: ProgressBar, template: &str) -> ProgressBar {
+pub(crate) fn styled(bar: ProgressBar, template: &str) -> ProgressBar {
     bar.with_style(ProgressStyle::with_template(template).expect("a constant template"))
 }
 

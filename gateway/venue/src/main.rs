@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use venue::arguments::Tool;
 use venue::config::{self, ConfigError};
 use venue::exit::Exit;
-use venue::{admin, history_tool, journal_tools, order, serve, watch};
+use venue::{admin, history_tool, journal_tools, order, play, record, serve, watch};
 
 fn main() -> ExitCode {
     let arguments = match config::parse(std::env::args_os()) {
@@ -25,6 +25,8 @@ fn main() -> ExitCode {
         Tool::History(command) => history_tool::run(&command),
         Tool::Order(command) => order::run(&command),
         Tool::Watch(arguments) => watch::run(&arguments),
+        Tool::Record(arguments) => record::run(&arguments),
+        Tool::Play(arguments) => play::run(&arguments),
     }
     .into()
 }

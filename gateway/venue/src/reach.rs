@@ -14,9 +14,10 @@ use client::rustls::RootCertStore;
 use client::rustls::pki_types::pem::{self, PemObject};
 use client::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use client::{Client, ConnectError, Credentials, Identity, Options, Resume, Trust};
+use ed25519_dalek::Signer as _;
 use wire::{AccountId, KeyId, SessionId, SessionVersion, Timestamp};
 
-use crate::arguments::{TraderArguments, VenueArguments};
+use crate::arguments::{SubscriberArguments, TraderArguments, VenueArguments};
 use crate::data_folder::{DataFolderError, KeyFile, key_file};
 use crate::exit::Exit;
 use crate::serve::Addresses;
@@ -127,15 +128,31 @@ pub fn order_entry(arguments: &TraderArguments) -> Result<(Client, AccountId), R
     Ok((client, account))
 }
 
-/// Where market data is, and whom to trust there.
+/// Where market data is, whom to trust there, and who asks for it.
 ///
 /// # Errors
 /// Any [`ReachError`].
-pub fn market_data(arguments: &VenueArguments) -> Result<(SocketAddr, market_data::Trust), ReachError> {
-    let Place { address, name: server_name, certificate } = place(arguments, Door::MarketData)?;
+pub fn market_data(
+    arguments: &SubscriberArguments,
+) -> Result<(SocketAddr, market_data::Trust, market_data::Credentials), ReachError> {
+    let Place { address, name: server_name, certificate } = place(&arguments.venue, Door::MarketData)?;
     let mut roots = RootCertStore::empty();
     roots.add(certificate).map_err(|error| ReachError::MarketData { address, source: error.into() })?;
-    Ok((address, market_data::Trust { server_name, roots: Arc::new(roots) }))
+    let trust = market_data::Trust { server_name, roots: Arc::new(roots) };
+    Ok((address, trust, subscriber(arguments)?))
+}
+
+fn subscriber(arguments: &SubscriberArguments) -> Result<market_data::Credentials, ReachError> {
+    let SubscriberArguments { venue, account, key } = arguments;
+    let file = match (key, account) {
+        (Some(file), _) => file.clone(),
+        (None, Some(name)) => key_file(&venue.data, name),
+        (None, None) => return Ok(market_data::Credentials::Anonymous),
+    };
+    let key = read_named_key(&file, account.as_deref())?;
+    let signing_key = key.signing_key(&file).map_err(unusable)?;
+    let signer: market_data::Signer = Arc::new(move |text: &[u8]| signing_key.sign(text).to_bytes());
+    Ok(market_data::Credentials::Key { key_id: KeyId(key.key.into()), signer })
 }
 
 /// The time, as logins, openings and latencies have it.
@@ -231,13 +248,8 @@ fn trader(arguments: &TraderArguments) -> Result<Trader, ReachError> {
         (None, Some(name)) => key_file(&arguments.venue.data, name),
         (None, None) => return Err(ReachError::Usage("--account is missing: who trades, such as alice".into())),
     };
-    let key = read_key(&file).map_err(|error| match error {
-        ReachError::File { source, .. } if source.kind() == io::ErrorKind::NotFound && arguments.key.is_none() => {
-            let name = arguments.account.as_deref().unwrap_or_default();
-            ReachError::Usage(format!("--account {name}: there is no key {}", file.display()))
-        }
-        other => other,
-    })?;
+    let name = arguments.account.as_deref().filter(|_| arguments.key.is_none());
+    let key = read_named_key(&file, name)?;
     let signing_key = key.signing_key(&file).map_err(unusable)?;
     let account = match (&arguments.key, &arguments.account) {
         (Some(_), Some(number)) => number
@@ -249,8 +261,14 @@ fn trader(arguments: &TraderArguments) -> Result<Trader, ReachError> {
     Ok(Trader { account: AccountId(account.into()), credentials })
 }
 
-fn read_key(file: &Path) -> Result<KeyFile, ReachError> {
-    KeyFile::read(file).map_err(unusable)
+/// Reads a key, which has a name in the data folder or none.
+fn read_named_key(file: &Path, name: Option<&str>) -> Result<KeyFile, ReachError> {
+    KeyFile::read(file).map_err(unusable).map_err(|error| match (error, name) {
+        (ReachError::File { source, .. }, Some(name)) if source.kind() == io::ErrorKind::NotFound => {
+            ReachError::Usage(format!("--account {name}: there is no key {}", file.display()))
+        }
+        (other, _) => other,
+    })
 }
 
 fn unusable(error: DataFolderError) -> ReachError {

@@ -11,24 +11,27 @@ mod latency;
 mod lines;
 mod market;
 mod screen;
+mod seen;
 
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use client::market_data::{BookLevel, GapCounters, SubscribeError, Subscriber, Update};
+use client::market_data::{Subscriber, Update};
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyModifiers};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
-use wire::{FeedLevel, SecurityId, Side, Timestamp};
+use wire::{DeliveryMode, FeedLevel, SecurityId};
 
 use crate::arguments::WatchArguments;
 use crate::exit::Exit;
-use crate::order::is_named;
+use crate::market_data;
 use crate::reach::{self, ReachError};
-use lines::Lines;
 use market::Market;
+
+pub(crate) use lines::Lines;
+pub(crate) use seen::{Seen, changes_book, ladder, place};
 
 /// Updates that may wait for the screen; then the feed waits, and in the end the venue leaves messages out.
 const INPUTS_MAX: usize = 256;
@@ -38,10 +41,6 @@ const FRAME: Duration = Duration::from_millis(33);
 const TOGETHER: Duration = Duration::from_millis(2);
 /// How soon a venue that went away is looked for again.
 const RETRY: Duration = Duration::from_secs(1);
-/// How long a venue may take to accept a subscription.
-const CONNECT_MAX: Duration = Duration::from_secs(5);
-/// Definitions of all instruments follow a subscription at once: after so long a silence there are no more.
-const DEFINITIONS_SILENCE: Duration = Duration::from_secs(2);
 /// Levels of each side that a screen may have room for.
 const SCREEN_DEPTH: u16 = 100;
 /// Levels of each side on a line.
@@ -64,17 +63,6 @@ enum Input {
     Quit,
 }
 
-/// An update, and the book as it is after it.
-#[derive(Debug)]
-struct Seen {
-    update: Update,
-    /// Bids and offers, best first; none: they are as they were.
-    book: Option<[Vec<BookLevel>; 2]>,
-    /// When the venue sent it.
-    sent_at: Option<Timestamp>,
-    gaps: GapCounters,
-}
-
 /// Watches until the reader has enough.
 pub fn run(arguments: &WatchArguments) -> Exit {
     match watch(arguments) {
@@ -92,6 +80,7 @@ fn watch(arguments: &WatchArguments) -> Result<(), ReachError> {
         let reason = "a screen needs a terminal; --json prints lines instead".to_owned();
         return Err(ReachError::Usage(reason));
     }
+    market_data::check_mode(arguments.level.into(), arguments.mode.into())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(lost)?;
     runtime.block_on(async {
         let (sender, inputs) = mpsc::channel(INPUTS_MAX);
@@ -220,21 +209,22 @@ fn is_quit(key: KeyEvent) -> bool {
 
 /// Reads the venue's market data until nobody listens, and looks for the venue again whenever it is gone.
 async fn feed(arguments: WatchArguments, depth: u16, inputs: mpsc::Sender<Input>) {
-    let mut was_connected = false;
+    let mut was_let_in = false;
     while !inputs.is_closed() {
         let error = match subscribe(&arguments).await {
             Ok((mut subscriber, instrument)) => {
-                was_connected = true;
                 if inputs.send(Input::Connected).await.is_err() {
                     return;
                 }
-                read(&mut subscriber, instrument, depth, &inputs).await
+                let error = read(&mut subscriber, instrument, depth, &inputs).await;
+                was_let_in |= subscriber.book(instrument).is_some();
+                error
             }
             Err(error) => error,
         };
         let input = match error {
             ReachError::Usage(_) | ReachError::Unusable { .. } => Input::Failed(error),
-            error if !was_connected => Input::Failed(error),
+            error if !was_let_in => Input::Failed(error),
             error => Input::Lost(error.to_string()),
         };
         if inputs.send(input).await.is_err() {
@@ -251,65 +241,56 @@ async fn read(
     depth: u16,
     inputs: &mpsc::Sender<Input>,
 ) -> ReachError {
+    let mut is_joined = false;
     loop {
         let update = match subscriber.next().await {
-            Ok(Update::Rejected(reject)) => {
+            Ok(Update::Rejected(reject)) if !is_joined => {
                 return ReachError::Usage(format!("{instrument}: the venue refuses: {:?}", reject.reason));
             }
             Ok(update) => update,
             Err(error) => return ReachError::Lost(error.to_string()),
         };
-        let changes = matches!(update, Update::Book { .. } | Update::Levels(..));
-        let book = subscriber
-            .book(instrument)
-            .filter(|_| changes)
-            .map(|book| [Side::Buy, Side::Sell].map(|side| book.levels(side).take(depth.into()).collect()));
-        let seen = Seen { update, book, sent_at: subscriber.sent_at(), gaps: subscriber.gaps() };
+        let stamps = subscriber.stamps();
+        let level = place(stamps).map(|(_, level)| level);
+        if repeats(&update, level) {
+            continue;
+        }
+        if !is_joined && matches!(update, Update::Book { .. }) {
+            is_joined = true;
+            // The book comes first. A venue that does not offer the rest is watched without it.
+            let day = subscriber.subscribe(&[instrument], FeedLevel::Reference, DeliveryMode::Live).await;
+            if let Err(error) = day {
+                return ReachError::Lost(error.to_string());
+            }
+        }
+        let changed = level.filter(|&level| changes_book(&update, level));
+        let book = changed.and_then(|level| subscriber.book_at(instrument, level)).map(|book| ladder(book, depth));
+        let seen = Seen { update, stamps, book, gaps: subscriber.gaps() };
         if inputs.send(Input::Update(Box::new(seen))).await.is_err() {
             return ReachError::Lost("nobody listens".to_owned());
         }
     }
 }
 
-/// Finds the venue and the instrument, and subscribes to its price levels.
-async fn subscribe(arguments: &WatchArguments) -> Result<(Subscriber, SecurityId), ReachError> {
-    let (address, trust) = reach::market_data(&arguments.venue)?;
-    let connect = async |instruments: &[SecurityId], level| {
-        let failed = |source| ReachError::MarketData { address, source };
-        match timeout(CONNECT_MAX, Subscriber::connect(address, &trust, instruments, level)).await {
-            Ok(connected) => connected.map_err(failed),
-            Err(_) => Err(failed(SubscribeError::Endpoint(io::ErrorKind::TimedOut.into()))),
+/// Whether an update of the reference channel says what the book's channel says as well, or a refusal is about it.
+fn repeats(update: &Update, level: Option<FeedLevel>) -> bool {
+    match update {
+        Update::Rejected(_) => true,
+        Update::Definition(_) | Update::Book { .. } | Update::Status(_) | Update::Auction(_) => {
+            level == Some(FeedLevel::Reference)
         }
-    };
-    let instrument = match arguments.instrument.parse() {
-        Ok(number) => SecurityId(number),
-        Err(_) => named(connect(&[], FeedLevel::BestBidOffer).await?, &arguments.instrument).await?,
-    };
-    Ok((connect(&[instrument], FeedLevel::MarketByPrice).await?, instrument))
+        _ => false,
+    }
 }
 
-/// The instrument of this name, out of all.
-async fn named(mut subscriber: Subscriber, name: &str) -> Result<SecurityId, ReachError> {
-    let mut known = Vec::new();
-    let mut silent_since = Instant::now();
-    loop {
-        let patience = DEFINITIONS_SILENCE.saturating_sub(silent_since.elapsed());
-        match timeout(patience, subscriber.next()).await {
-            Ok(Ok(Update::Definition(definition))) => {
-                if is_named(definition.symbol, definition.security_id, name) {
-                    return Ok(definition.security_id);
-                }
-                silent_since = Instant::now();
-                known.extend(definition.symbol.as_str().map(str::to_owned));
-            }
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => return Err(ReachError::Lost(error.to_string())),
-            Err(_) => {
-                known.sort();
-                known.dedup();
-                let known = if known.is_empty() { "no instruments".to_owned() } else { known.join(", ") };
-                return Err(ReachError::Usage(format!("there is no instrument {name}: the venue has {known}")));
-            }
-        }
-    }
+/// Finds the venue and the instrument, and subscribes to its book.
+async fn subscribe(arguments: &WatchArguments) -> Result<(Subscriber, SecurityId), ReachError> {
+    let WatchArguments { instrument, subscriber: who, .. } = arguments;
+    let (level, mode) = (arguments.level.into(), arguments.mode.into());
+    let found = market_data::instruments(who, std::slice::from_ref(instrument)).await?;
+    let instrument = *found.first().ok_or_else(|| ReachError::Usage(format!("there is no instrument {instrument}")))?;
+    let mut subscriber = market_data::connect(who, mode).await?;
+    let subscribed = subscriber.subscribe(&[instrument], level, mode).await;
+    subscribed.map_err(|error| ReachError::Lost(error.to_string()))?;
+    Ok((subscriber, instrument))
 }

@@ -7,12 +7,15 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use client::market_data::{Content, Patience, Received, Recorder, Records};
 use client::rustls::pki_types::pem::PemObject;
 use client::rustls::pki_types::{CertificateDer, ServerName};
 use client::{Client, Credentials, Incoming, Options, Resume, Trust};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use venue::data_folder::KeyFile;
+use wire::market_data::{BookChecksum, PacketHeader};
+use wire::message::Message;
 use wire::order_entry::{ExecutionReport, NewOrderSingle, OrderEntryMessage};
 use wire::{Block, ExecType};
 
@@ -411,6 +414,10 @@ fn what_cannot_be_followed_is_named() {
     assert!(said.contains(known) && code == Some(2), "{said}");
     let (said, code) = failure(&mut rialto(&["watch", "9", "--json", "--data", folder]));
     assert!(said.contains("UnknownInstrument") && code == Some(2), "{said}");
+    let (said, code) = failure(&mut rialto(&["watch", "1", "--json", "--data", folder, "--account", "carol"]));
+    assert!(said.contains("--account carol: there is no key") && code == Some(2), "{said}");
+    let (said, code) = failure(&mut rialto(&["watch", "1", "--json", "--account", "alice", "--key", "alice.json"]));
+    assert!(said.contains("cannot be used with") && code == Some(2), "{said}");
     let (said, code) = failure(rialto(&["watch", "X", "--json", "--data"]).arg(nowhere.path()));
     assert!(said.contains("no venue runs on") && code == Some(5), "{said}");
 }
@@ -539,4 +546,238 @@ fn a_journal_is_listed_and_its_commands_are_shown() {
     let nowhere = tempfile::tempdir().unwrap();
     let (said, code) = failure(rialto(&["journal", "inspect"]).arg(nowhere.path()));
     assert!(said.contains("no journal") && code == Some(2), "{said}");
+}
+
+/// `rialto record` at the venue of a folder.
+fn record(data: &TempDir, file: &Path, options: &[&str]) -> Command {
+    let mut command = rialto(&["record", "--data"]);
+    command.arg(data.path()).arg("--out").arg(file).args(options);
+    command
+}
+
+/// The lines of `rialto play --json`, and the exit code.
+fn played(file: &Path) -> (Vec<Value>, Option<i32>) {
+    let output = rialto(&["play", "--json"]).arg(file).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    (said.lines().map(|line| serde_json::from_str(line).unwrap()).collect(), output.status.code())
+}
+
+/// Waits until a recording that is being made has an update that `wanted` takes.
+fn wait_for_recorded(file: &Path, wanted: impl Fn(&Value) -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !(file.exists() && played(file).0.iter().any(&wanted)) {
+        assert!(Instant::now() < deadline, "it is not recorded");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn what_was_recorded_is_played() {
+    let data = tempfile::tempdir().unwrap();
+    let venue = Venue::start(data.path(), &[]);
+    let file = data.path().join("feed.rec");
+    let options = ["--instrument", "btc-usd", "--instrument", "1", "--level", "mbo", "--level", "reference", "--json"];
+    let recording = Running::start(record(&data, &file, &options));
+    for level in ["mbo", "reference"] {
+        wait_for_recorded(&file, |line| line["update"] == "book" && line["level"] == level);
+    }
+    answer(&data, "alice", "new --instrument BTC-USD --side buy --price 101.25 --quantity 0.5");
+    answer(&data, "alice", "new --instrument ETH-USD --side buy --price 10 --quantity 1");
+    answer(&data, "bob", "new --instrument BTC-USD --side sell --price 100 --quantity 0.2");
+    answer(&data, "bob", "new --instrument BTC-USD --side sell --price 102 --quantity 1");
+    wait_for_recorded(&file, |line| line["offers"][0]["price"] == "102.00");
+    wait_for_recorded(&file, |line| line["update"] == "statistics" && line["trades"] == 1);
+    let process = recording.process.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &process]).status().unwrap().success());
+    let recorded: Value = serde_json::from_str(&recording.line()).unwrap();
+    assert_eq!(recorded["snapshots"], json!(2));
+
+    let (lines, code) = played(&file);
+    let (end, updates) = lines.split_last().unwrap();
+    assert_eq!((&end["update"], code), (&json!("end"), Some(0)));
+    for count in ["packets", "messages", "snapshots", "controls", "bytes", "proven", "gaps", "first", "last"] {
+        assert_eq!(end[count], recorded[count], "{count}");
+    }
+    for (count, expected) in [("differing", json!(0)), ("trades", json!(1)), ("torn", Value::Null)] {
+        assert_eq!(end[count], expected, "{count}");
+    }
+    assert_eq!(end["updates"], json!(updates.len()));
+    let closing = json!([{
+        "instrument": "BTC-USD", "bid": "101.25", "bid_quantity": "0.3", "offer": "102.00", "offer_quantity": "1",
+        "last": "101.25", "trades": 1,
+    }]);
+    assert_eq!(end["instruments"], closing);
+    let trade = updates.iter().find(|line| line["update"] == "trade").unwrap();
+    let said = ["instrument", "level", "price", "quantity", "aggressor"].map(|field| trade[field].clone());
+    assert_eq!(said, ["BTC-USD", "mbo", "101.25", "0.2", "sell"].map(Value::from));
+    let [time, sent, received] = ["time", "sent", "received"].map(|field| trade[field].as_u64().unwrap());
+    assert_eq!(trade["latency_ns"], json!(received - time));
+    assert!(sent >= time, "{trade}");
+    let new = updates.iter().find(|line| line["update"] == "orders").unwrap();
+    let change = ["action", "side", "price", "quantity"].map(|field| new["changes"][0][field].clone());
+    assert_eq!(change, ["new", "buy", "101.25", "0.5"].map(Value::from));
+    assert_eq!(new["bids"][0]["queue"], json!(["0.5"]));
+
+    let output = rialto(&["play", "--speed", "100"]).arg(&file).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let expected = "BTC-USD             bid 101.25 × 0.3, offer 102.00 × 1, last 101.25, trades 1\n";
+    assert!(said.ends_with(expected) && said.contains("\ndiffering           0\n"), "{said}");
+    assert!(said.contains("\nfirst               20") && output.status.code() == Some(0), "{said}");
+
+    // Again, into the same file.
+    let (said, code) = failure(&mut record(&data, &file, &["--count", "1"]));
+    assert!(said.contains("it is there already") && code == Some(2), "{said}");
+    venue.running.terminate();
+}
+
+#[test]
+fn a_recording_ends_with_its_count_its_time_or_its_venue() {
+    let data = tempfile::tempdir().unwrap();
+    let venue = Venue::start(data.path(), &["--demo"]);
+    let file = |name: &str| data.path().join(name);
+    for (name, mode) in [("live", "live"), ("conflated", "conflated"), ("datagrams", "datagrams")] {
+        let output = record(&data, &file(name), &["--count", "5", "--mode", mode, "--json"]).output().unwrap();
+        let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert!(said["messages"].as_u64().unwrap() >= 5 && output.status.code() == Some(0), "{said}");
+        assert_eq!((&said["snapshots"], &said["differing"]), (&json!(3), &json!(0)));
+        let end = played(&file(name)).0.pop().unwrap();
+        assert_eq!((&end["messages"], &end["conflated"]), (&said["messages"], &said["conflated"]));
+        assert_eq!(end["instruments"].as_array().unwrap().len(), 3);
+    }
+    let output = record(&data, &file("seconds"), &["--seconds", "1"]).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("\nsnapshots           3\n") && output.status.code() == Some(0), "{said}");
+
+    let recording = Running::start(record(&data, &file("venue"), &["--json"]));
+    wait_for_recorded(&file("venue"), |line| line["update"] == "book");
+    venue.running.terminate();
+    let said: Value = serde_json::from_str(&recording.line()).unwrap();
+    let reason = said["reason"].as_str().unwrap();
+    assert!(reason.contains("the venue stops") && reason.contains(" messages up to there"), "{said}");
+    assert_eq!(played(&file("venue")).1, Some(0));
+}
+
+#[test]
+fn a_recording_that_proves_nothing_or_is_none_is_named() {
+    let data = tempfile::tempdir().unwrap();
+    let _venue = Venue::start(data.path(), &[]);
+    let file = data.path().join("feed.rec");
+    let options = ["--instrument", "1", "--seconds", "1", "--json"];
+    let output = record(&data, &file, &options).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+
+    // A packet with a checksum that is not its book's.
+    let differs = data.path().join("differs.rec");
+    let records: Vec<_> = Records::new(std::fs::File::open(&file).unwrap()).unwrap().map(Result::unwrap).collect();
+    let mut recorder = Recorder::create(&differs, Patience::default()).unwrap();
+    records.iter().for_each(|received| recorder.write(received).unwrap());
+    let last_sequence = wire::FeedSequence(played(&file).0.iter().find_map(|it| it["last_sequence"].as_u64()).unwrap());
+    recorder.write(&Received { at: None, content: Content::Packet(wrong_checksum(last_sequence).into()) }).unwrap();
+    recorder.finish().unwrap();
+    let (lines, code) = played(&differs);
+    assert_eq!((&lines.last().unwrap()["differing"], code), (&json!(1), Some(1)));
+    assert_eq!(lines[lines.len() - 2]["update"], "differs");
+
+    // Torn: what is whole is played, and the rest is said. Garbled: it is said where.
+    let bytes = std::fs::read(&file).unwrap();
+    let odd = data.path().join("odd.rec");
+    std::fs::write(&odd, &bytes[..bytes.len() - 3]).unwrap();
+    let output = rialto(&["play"]).arg(&odd).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("was not written to its end: ") && output.status.code() == Some(0), "{said}");
+    let mut garbled = bytes.clone();
+    garbled[32] ^= 1;
+    std::fs::write(&odd, &garbled).unwrap();
+    let (lines, code) = played(&odd);
+    let [said] = lines.as_slice() else { panic!("{lines:?}") };
+    assert_eq!((&said["ok"], &said["offset"], code), (&json!(false), &json!(32), Some(4)));
+    std::fs::write(&odd, "BTC-USD,64000").unwrap();
+    let (said, code) = failure(rialto(&["play"]).arg(&odd));
+    assert!(said.contains("no recording of market data") && code == Some(2), "{said}");
+    let (said, code) = failure(rialto(&["play"]).arg(data.path().join("nothing.rec")));
+    assert!(said.contains("nothing.rec: ") && code == Some(5), "{said}");
+
+    for (options, expected) in [
+        (["--instrument", "X"], "there is no instrument X: the venue has BTC-USD, ETH-BTC, ETH-USD"),
+        (["--instrument", "9"], "9: the venue refuses: UnknownInstrument"),
+        (["--seconds", "0"], "--seconds"),
+    ] {
+        let (said, code) = failure(&mut record(&data, &data.path().join("none.rec"), &options));
+        assert!(said.contains(expected) && code == Some(2), "{said}");
+    }
+    let options = ["--mode", "conflated", "--level", "trades"];
+    let (said, code) = failure(&mut record(&data, &data.path().join("none.rec"), &options));
+    assert!(said.contains("--mode conflated does not go with --level trades") && code == Some(2), "{said}");
+    assert!(!data.path().join("none.rec").exists());
+    let (said, code) = failure(rialto(&["play", "--speed", "0"]).arg(&file));
+    assert!(said.contains("a whole number from 1, or max") && code == Some(2), "{said}");
+}
+
+/// A packet of BTC-USD's price levels behind `last_sequence`.
+fn wrong_checksum(last_sequence: wire::FeedSequence) -> Vec<u8> {
+    let channel_id = wire::ChannelId(1 << 8 | wire::FeedLevel::MarketByPrice as u64);
+    let first_sequence = wire::FeedSequence(last_sequence.0 + 1);
+    let header = PacketHeader {
+        channel_id,
+        first_sequence,
+        message_count: wire::PacketCount(1),
+        level: Some(wire::FeedLevel::MarketByPrice),
+        ..PacketHeader::BLANK
+    };
+    let checksum = BookChecksum { last_sequence, checksum: wire::Checksum(1), ..BookChecksum::BLANK };
+    let mut packet = vec![0; PacketHeader::FRAME_LENGTH + BookChecksum::FRAME_LENGTH];
+    let (head, body) = packet.split_at_mut(PacketHeader::FRAME_LENGTH);
+    wire::encode(&header, head).unwrap();
+    wire::encode(&checksum, body).unwrap();
+    packet
+}
+
+#[test]
+fn a_book_is_watched_at_every_level_and_in_every_mode() {
+    let data = tempfile::tempdir().unwrap();
+    let venue = Venue::start(data.path(), &[]);
+    answer(&data, "alice", "new --instrument BTC-USD --side buy --price 101.25 --quantity 0.6");
+    answer(&data, "alice", "new --instrument BTC-USD --side buy --price 101.25 --quantity 0.25");
+    answer(&data, "bob", "new --instrument BTC-USD --side sell --price 101.25 --quantity 0.1");
+    let one = json!([{ "price": "101.25", "quantity": "0.75", "orders": 2 }]);
+    let queued = json!([{ "price": "101.25", "quantity": "0.75", "orders": 2, "queue": ["0.5", "0.25"] }]);
+    let ways = [
+        ("best", "live", &one),
+        ("mbp10", "conflated", &one),
+        ("mbp50", "datagrams", &one),
+        ("mbp", "conflated", &one),
+        ("mbo", "live", &queued),
+        ("mbo", "datagrams", &queued),
+    ];
+    let watching = ways.map(|(level, mode, expected)| {
+        let watching = watch(&data, "BTC-USD", &["--level", level, "--mode", mode]);
+        let kinds = ["definition", "book"].map(|kind| (kind, serde_json::from_str::<Value>(&watching.line()).unwrap()));
+        for (kind, line) in &kinds {
+            assert_eq!((&line["update"], &line["level"]), (&json!(kind), &json!(level)), "{level}, {mode}");
+        }
+        assert_eq!(&kinds[1].1["bids"], expected, "{level}, {mode}");
+        // The day is told too, once, and nothing that its channel repeats.
+        let day = watching.update(|update| update["update"] == "statistics");
+        assert_eq!((&day["volume"], &day["level"]), (&json!("0.1"), &json!("reference")));
+        assert!(day.get("latency_ns").is_none(), "{day}");
+        watching
+    });
+    answer(&data, "bob", "new --instrument BTC-USD --side sell --price 103 --quantity 2");
+    answer(&data, "bob", "new --instrument BTC-USD --side sell --price 101 --quantity 0.1");
+    for ((level, mode, _), watching) in ways.iter().zip(&watching) {
+        let seen = watching.update(|update| update["bids"][0]["quantity"] == "0.65");
+        assert_eq!(seen["offers"][0]["price"], "103.00", "{level}, {mode}");
+        let change = match *level {
+            "best" => "best",
+            "mbo" => "orders",
+            _ => "levels",
+        };
+        assert_eq!(seen["update"], change, "{level}, {mode}");
+        assert!(seen["received"].is_u64() && seen["latency_ns"].is_u64(), "{seen}");
+    }
+    let (said, code) = failure(
+        rialto(&["watch", "1", "--json", "--level", "mbo", "--mode", "conflated"]).arg("--data").arg(data.path()),
+    );
+    assert!(said.contains("--mode conflated does not go with --level mbo") && code == Some(2), "{said}");
+    venue.running.terminate();
 }

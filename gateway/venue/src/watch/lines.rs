@@ -1,38 +1,51 @@
 //! Updates as JSON lines. Numbers with decimals are strings, as everywhere at the edge.
 
-use client::market_data::{BookLevel, Update};
-use serde_json::{Map, Value, json};
-use wire::market_data::SecurityDefinition;
-use wire::{Exponent, Side, Timestamp};
+use std::collections::BTreeMap;
 
-use super::Seen;
-use super::market::event_time;
+use client::market_data::Update;
+use serde_json::{Map, Value, json};
+use wire::market_data::{OrderChange, SecurityDefinition};
+use wire::{Exponent, FeedLevel, SecurityId, Side, Timestamp};
+
+use super::seen::{Rung, Seen, place};
 use crate::decimal;
 
 /// Writes lines, and knows the exponents.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
-    definition: Option<SecurityDefinition>,
+    definitions: BTreeMap<SecurityId, SecurityDefinition>,
+}
+
+/// The lines of one instrument.
+#[derive(Clone, Copy)]
+struct Of<'a> {
+    definition: Option<&'a SecurityDefinition>,
 }
 
 impl Lines {
     /// The line of an update that was taken at `now`.
     pub(crate) fn update(&mut self, seen: &Seen, now: Timestamp) -> Value {
         if let Update::Definition(definition) = &seen.update {
-            self.definition = Some(*definition);
+            self.definitions.insert(definition.security_id, *definition);
         }
-        let mut line = self.head(&seen.update);
-        if let Some(time) = event_time(&seen.update) {
+        let (instrument, level) = place(seen.stamps).unzip();
+        let of = Of { definition: instrument.and_then(|instrument| self.definitions.get(&instrument)) };
+        let mut line = of.head(&seen.update);
+        line.extend(level.and_then(word).map(|word| ("level".to_owned(), word.into())));
+        let stamps = seen.stamps;
+        if let Some(time) = stamps.transact_time {
             line.insert("time".into(), time.0.into());
-            if let Some(sent) = seen.sent_at {
+            // What a snapshot tells happened earlier.
+            if let Some(sent) = stamps.sent_at {
                 line.insert("sent".into(), sent.0.into());
+                line.insert("latency_ns".into(), now.0.saturating_sub(time.0).into());
             }
-            line.insert("latency_ns".into(), now.0.saturating_sub(time.0).into());
+            line.extend(stamps.received_at.map(|received| ("received".to_owned(), received.0.into())));
         }
-        self.body(&mut line, &seen.update);
+        of.body(&mut line, &seen.update);
         if let Some([bids, offers]) = &seen.book {
-            line.insert("bids".into(), self.levels(bids));
-            line.insert("offers".into(), self.levels(offers));
+            line.insert("bids".into(), of.rungs(bids));
+            line.insert("offers".into(), of.rungs(offers));
         }
         line.into()
     }
@@ -41,8 +54,24 @@ impl Lines {
     pub(crate) fn lost(&self, reason: &str) -> Value {
         json!({ "update": "lost", "reason": reason })
     }
+}
 
-    fn head(&self, update: &Update) -> Map<String, Value> {
+/// A level's word on the command line.
+fn word(level: FeedLevel) -> Option<&'static str> {
+    match level {
+        FeedLevel::Trades => Some("trades"),
+        FeedLevel::BestBidOffer => Some("best"),
+        FeedLevel::MarketByPrice10 => Some("mbp10"),
+        FeedLevel::MarketByPrice50 => Some("mbp50"),
+        FeedLevel::MarketByPrice => Some("mbp"),
+        FeedLevel::MarketByOrder => Some("mbo"),
+        FeedLevel::Reference => Some("reference"),
+        FeedLevel::NonRepresentable => None,
+    }
+}
+
+impl Of<'_> {
+    fn head(self, update: &Update) -> Map<String, Value> {
         let kind = match update {
             Update::Definition(_) => "definition",
             Update::Status(_) => "phase",
@@ -63,13 +92,13 @@ impl Lines {
         };
         let mut line = Map::new();
         line.insert("update".into(), kind.into());
-        if let Some(symbol) = self.definition.as_ref().and_then(|definition| definition.symbol.as_str()) {
+        if let Some(symbol) = self.definition.and_then(|definition| definition.symbol.as_str()) {
             line.insert("instrument".into(), symbol.into());
         }
         line
     }
 
-    fn body(&self, line: &mut Map<String, Value>, update: &Update) {
+    fn body(self, line: &mut Map<String, Value>, update: &Update) {
         let mut add = |name: &str, value: Value| drop(line.insert(name.to_owned(), value));
         match update {
             Update::Definition(definition) => {
@@ -88,8 +117,9 @@ impl Lines {
             Update::Levels(message, _) => {
                 add("journal_sequence", message.journal_sequence.map(|sequence| sequence.0).into());
             }
-            Update::Orders(message, _) => {
+            Update::Orders(message, changes) => {
                 add("journal_sequence", message.journal_sequence.map(|sequence| sequence.0).into());
+                add("changes", changes.iter().map(|change| self.change(change)).collect());
             }
             Update::Statistics(statistics) => {
                 add("since", statistics.since.0.into());
@@ -145,24 +175,39 @@ impl Lines {
         }
     }
 
-    fn levels(&self, levels: &[BookLevel]) -> Value {
-        let level = |level: &BookLevel| {
-            json!({
-                "price": self.price(level.price.0),
-                "quantity": self.quantity(level.quantity.0),
-                "orders": level.order_count.0,
-            })
-        };
-        levels.iter().map(level).collect()
+    fn change(self, change: &OrderChange) -> Value {
+        json!({
+            "action": format!("{:?}", change.action).to_lowercase(),
+            "order_id": change.order_id.0,
+            "side": side(Some(change.side)),
+            "price": self.price(change.price.0),
+            "quantity": self.quantity(change.quantity.0),
+        })
     }
 
-    fn price(&self, mantissa: i64) -> Value {
-        let exponent = self.definition.as_ref().map_or(Exponent(0), |definition| definition.price_exponent);
+    fn rungs(self, rungs: &[Rung]) -> Value {
+        rungs.iter().map(|rung| self.rung(rung)).collect()
+    }
+
+    fn rung(self, Rung { level, queue }: &Rung) -> Value {
+        let mut object = json!({
+            "price": self.price(level.price.0),
+            "quantity": self.quantity(level.quantity.0),
+            "orders": level.order_count.0,
+        });
+        if !queue.is_empty() {
+            object["queue"] = queue.iter().map(|quantity| self.quantity(quantity.0)).collect();
+        }
+        object
+    }
+
+    fn price(self, mantissa: i64) -> Value {
+        let exponent = self.definition.map_or(Exponent(0), |definition| definition.price_exponent);
         decimal::text(mantissa, exponent).into()
     }
 
-    fn quantity(&self, mantissa: i64) -> Value {
-        let exponent = self.definition.as_ref().map_or(Exponent(0), |definition| definition.quantity_exponent);
+    fn quantity(self, mantissa: i64) -> Value {
+        let exponent = self.definition.map_or(Exponent(0), |definition| definition.quantity_exponent);
         decimal::short_text(mantissa, exponent).into()
     }
 }

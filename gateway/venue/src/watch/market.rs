@@ -2,12 +2,12 @@
 
 use std::collections::VecDeque;
 
-use client::market_data::{BookLevel, GapCounters, Update};
-use wire::market_data::{AuctionIndicative, AuctionResult, SecurityDefinition, Trade};
+use client::market_data::{GapCounters, Update};
+use wire::market_data::{AuctionIndicative, AuctionResult, MarketStatistics, SecurityDefinition, Trade};
 use wire::{Exponent, Phase, PhaseCause, Price, Side, Timestamp};
 
-use super::Seen;
 use super::latency::Latency;
+use super::seen::{Rung, Seen};
 
 /// Trades that are kept for the tape.
 const TRADES_MAX: usize = 200;
@@ -28,12 +28,14 @@ pub(crate) struct Market {
     pub(crate) definition: Option<SecurityDefinition>,
     pub(crate) phase: Option<Phase>,
     /// Best first.
-    pub(crate) bids: Vec<BookLevel>,
+    pub(crate) bids: Vec<Rung>,
     /// Best first.
-    pub(crate) offers: Vec<BookLevel>,
+    pub(crate) offers: Vec<Rung>,
     /// Newest first.
     pub(crate) trades: VecDeque<Trade>,
     pub(crate) last: Option<Last>,
+    /// What traded since the day began.
+    pub(crate) day: Option<MarketStatistics>,
     /// How the call's auction would end; none: it has no price.
     pub(crate) indicative: Option<AuctionIndicative>,
     /// How the last auction ended.
@@ -50,7 +52,7 @@ pub(crate) struct Market {
     /// From the sending of its packet to the screen.
     pub(crate) sent_to_screen: Latency,
     /// Of updates that were not drawn yet: the core's time, and the sending time.
-    undrawn: Vec<(Timestamp, Option<Timestamp>)>,
+    undrawn: Vec<(Timestamp, Timestamp)>,
 }
 
 /// The last trade.
@@ -79,6 +81,7 @@ impl Market {
             offers: Vec::new(),
             trades: VecDeque::new(),
             last: None,
+            day: None,
             indicative: None,
             auction: None,
             gaps: GapCounters::default(),
@@ -114,8 +117,9 @@ impl Market {
             self.bids = bids;
             self.offers = offers;
         }
-        if let Some(time) = event_time(&seen.update) {
-            self.undrawn.push((time, seen.sent_at));
+        // What a snapshot tells happened earlier.
+        if let (Some(time), Some(sent)) = (seen.stamps.transact_time, seen.stamps.sent_at) {
+            self.undrawn.push((time, sent));
         }
         match seen.update {
             Update::Definition(definition) => {
@@ -139,12 +143,12 @@ impl Market {
             // Its indicative, if it has one, follows.
             Update::Book { .. } => self.indicative = None,
             Update::Trade(trade) => self.traded(trade),
+            Update::Statistics(statistics) => self.day = Some(statistics),
             // What is no trade any more does not stay on the tape.
             Update::TradeCancel(cancel) => self.trades.retain(|trade| trade.trade_id != cancel.trade_id),
             Update::Levels(..)
             | Update::Orders(..)
             | Update::BestBidOffer(_)
-            | Update::Statistics(_)
             | Update::Proven { .. }
             | Update::Differs { .. }
             | Update::Gap { .. }
@@ -157,9 +161,7 @@ impl Market {
     pub(crate) fn drawn(&mut self, now: Timestamp) {
         for (event, sent) in self.undrawn.drain(..) {
             self.event_to_screen.add(now.0.saturating_sub(event.0));
-            if let Some(sent) = sent {
-                self.sent_to_screen.add(now.0.saturating_sub(sent.0));
-            }
+            self.sent_to_screen.add(now.0.saturating_sub(sent.0));
         }
     }
 
@@ -178,7 +180,7 @@ impl Market {
     }
 
     /// A side's levels, best first.
-    pub(crate) fn levels(&self, side: Side) -> &[BookLevel] {
+    pub(crate) fn levels(&self, side: Side) -> &[Rung] {
         if side == Side::Buy { &self.bids } else { &self.offers }
     }
 
@@ -192,27 +194,5 @@ impl Market {
         self.last = Some(Last { price: trade.price, tick });
         self.trades.truncate(TRADES_MAX - 1);
         self.trades.push_front(trade);
-    }
-}
-
-/// The core's time of what an update tells; `None`: it tells of no event.
-pub(crate) fn event_time(update: &Update) -> Option<Timestamp> {
-    match update {
-        Update::Levels(message, _) => Some(message.transact_time),
-        Update::Orders(message, _) => Some(message.transact_time),
-        Update::Statistics(statistics) => Some(statistics.transact_time),
-        Update::BestBidOffer(best) => Some(best.transact_time),
-        Update::Trade(trade) => Some(trade.transact_time),
-        Update::TradeCancel(cancel) => Some(cancel.transact_time),
-        Update::Status(status) => Some(status.transact_time),
-        Update::Indicative(indicative) => Some(indicative.transact_time),
-        Update::Auction(result) => Some(result.transact_time),
-        Update::Definition(_)
-        | Update::Book { .. }
-        | Update::Proven { .. }
-        | Update::Differs { .. }
-        | Update::Gap { .. }
-        | Update::GapNotice(_)
-        | Update::Rejected(_) => None,
     }
 }
