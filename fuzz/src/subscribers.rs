@@ -72,6 +72,8 @@ pub struct Tally {
     pub connections: u64,
     /// Trades compared.
     pub trades: u64,
+    /// Orders that one command ended with others.
+    pub cleared: u64,
 }
 
 impl Tally {
@@ -91,6 +93,7 @@ impl Tally {
             closed: self.closed + other.closed,
             connections: self.connections + other.connections,
             trades: self.trades + other.trades,
+            cleared: self.cleared + other.cleared,
         }
     }
 }
@@ -230,23 +233,29 @@ impl World {
 
     /// Many orders, and one command that ends them: more than a packet has room for.
     fn crowd_and_clear(&mut self) {
-        let Some(listing) = self.engine.listings().next().map(|listing| listing.instrument) else { return };
-        let Some(account) = self.engine.accounts().next().map(|settings| settings.account) else { return };
+        // Of an instrument that nothing has to be held for.
+        let Some(listing) = self.engine.listings().find(|listing| listing.base.is_none()).map(|it| it.instrument)
+        else {
+            return;
+        };
+        let Some(account) = self.engine.accounts().last().map(|settings| settings.account) else { return };
         let at = self.engine.last().time;
         for number in 0..self.random.between(50, 120) {
             self.crowded += 1;
+            let client_order_id = ClientOrderId(CROWD + self.crowded);
             let side = Side::BOTH[(number % 2) as usize];
             let price = match side {
                 Side::Buy => Price(1 + number),
                 Side::Sell => Price(10_000 + number),
             };
-            let client_order_id = ClientOrderId(CROWD + self.crowded);
             self.apply(at, Command::from_venue(order(account, listing, client_order_id, side, price)));
         }
         let (side, entered_by) = (None, SessionId::NONE);
         let (instrument, client_order_id, note) = (listing, ClientOrderId::NONE, AdminNote::NONE);
         let clear = MassCancel { account, instrument, side, entered_by, client_order_id, note };
-        self.apply(at, Command::from_venue(clear));
+        let ended = self.apply(at, Command::from_venue(clear));
+        let is_cancel = |event: &&Event| matches!(event, Event::OrderCancelled(_));
+        self.tally.cleared += ended.iter().filter(is_cancel).count() as u64;
     }
 
     /// Applies a command, behind what is due by then.

@@ -46,3 +46,15 @@ fn flipped_bits_are_found() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(said, "bit_flips: the journal has the bits 0..2785280, and 9..9 is no part of it\n");
 }
+
+#[test]
+fn subscribers_end_with_the_engines_book_and_one_that_is_told_otherwise_is_noticed() {
+    let (code, row, said) = run(env!("CARGO_BIN_EXE_subscribers"), &["--seeds", "900..960", "--threads", "2"]);
+    assert_eq!((code, &row["wrong"]), (Some(0), &Value::from(0)), "{said}");
+    let happened =
+        ["compared", "ended", "proven", "gaps", "notices", "repeated", "conflated", "lost", "closed", "trades"];
+    assert!(happened.iter().all(|name| row[name].as_u64().unwrap() > 0), "{row}");
+    let (code, row, said) = run(env!("CARGO_BIN_EXE_subscribers"), &["--seeds", "1..11", "--lie"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(row["wrong"].as_u64().unwrap() > 0 && said.contains("has another book of"), "{said}");
+}

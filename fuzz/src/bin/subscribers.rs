@@ -84,8 +84,8 @@ fn summary(Found { range, tally, wrong }: &Found) -> String {
     let Tally { commands, compared, ended, proven, gaps, notices, repeated, conflated, lost, closed, .. } = tally;
     format!(
         "seeds {range}: {commands} commands, {} connections, {compared} books compared on the way and {ended} at the \
-         end, {} trades, {proven} checksums; {lost} datagrams lost, {repeated} times asked again, {gaps} gaps, \
+         end, {} trades, {proven} checksums, {} orders cleared with others; {lost} datagrams lost, {repeated} times asked again, {gaps} gaps, \
          {notices} notices, {conflated} messages conflated, {closed} closed for being slow; wrong {wrong}",
-        tally.connections, tally.trades
+        tally.connections, tally.trades, tally.cleared
     )
 }
