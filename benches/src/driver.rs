@@ -87,6 +87,16 @@ impl Driver {
         &self.engine
     }
 
+    /// Keeps every event from now on, until it is [taken](Self::take_watched).
+    pub fn watch(&mut self) {
+        self.output.watched = Some(Vec::new());
+    }
+
+    /// The events since the last call, of all submissions; none unless somebody [watches](Self::watch).
+    pub fn take_watched(&mut self) -> Vec<(EventHeader, Event)> {
+        self.output.watched.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
     /// The time of the last submission.
     pub fn time(&self) -> Timestamp {
         self.time
@@ -183,11 +193,16 @@ fn refuse_existing(directory: &Path) -> Result<(), Failure> {
 struct Output {
     digest: EventDigest,
     latest: Vec<(EventHeader, Event)>,
+    /// Everything since it was taken last, if somebody watches.
+    watched: Option<Vec<(EventHeader, Event)>>,
 }
 
 impl EventSink for Output {
     fn event(&mut self, header: &EventHeader, event: &Event) {
         self.digest.event(header, event);
         self.latest.push((*header, *event));
+        if let Some(watched) = &mut self.watched {
+            watched.push((*header, *event));
+        }
     }
 }

@@ -35,6 +35,7 @@ fn coinbase_through_the_gateway_comes_out_the_same_and_is_published_so() {
         ("resting_equal", 66_833),
         ("fifo_levels_equal", 27_695),
         ("feed_levels_equal", 27_695),
+        ("feed_orders_equal", 66_833),
         ("replay_digests_equal", 3),
         ("direct_book_digest_equal", 1),
     ];
@@ -49,6 +50,7 @@ fn market_by_order_implies_every_market_by_price_row() {
         &[
             ("rows_expected", 3_928),
             ("rows_equal", 3_928),
+            ("feed_rows_equal", 3_928),
             ("executions_expected", 11),
             ("executions_equal", 11),
             ("executions_at_front", 11),

@@ -37,20 +37,21 @@ fn coinbase_through(door: &[&str], day: &str, closing: &str) -> Output {
 /// The same day as real sessions, alone and in turns: what agrees agrees, and what differs is found by whoever sees it.
 #[test]
 fn a_small_day_through_the_gateway_agrees_and_differs_as_it_should() {
-    let names = ["matches_equal", "resting_equal", "fifo_levels_equal", "tape_equal", "feed_levels_equal"];
+    let names =
+        ["matches_equal", "resting_equal", "fifo_levels_equal", "tape_equal", "feed_levels_equal", "feed_orders_equal"];
     let digests = ["replay_digests_equal", "direct_book_digest_equal"];
     let one = ["--via", "gateway"];
     let three = ["--via", "gateway", "--sessions", "3", "--durability", "buffered"];
     for door in [&one[..], &three[..]] {
         let output = coinbase_through(door, DAY, CLOSING);
-        assert_eq!((output.status.code(), counts(&output, &names)), (Some(0), vec![1, 1, 1, 1, 1]));
+        assert_eq!((output.status.code(), counts(&output, &names)), (Some(0), vec![1, 1, 1, 1, 1, 1]));
         assert_eq!(counts(&output, &digests), [3, 1]);
     }
     let other_maker = DAY.replace(r#""maker_order_id": "m""#, r#""maker_order_id": "n""#);
     let output = coinbase_through(&one, &other_maker, CLOSING);
-    assert_eq!((output.status.code(), counts(&output, &names)), (Some(1), vec![0, 1, 1, 1, 1]));
+    assert_eq!((output.status.code(), counts(&output, &names)), (Some(1), vec![0, 1, 1, 1, 1, 1]));
     let output = coinbase_through(&one, DAY, &CLOSING.replace("0.6", "0.5"));
-    assert_eq!((output.status.code(), counts(&output, &names)), (Some(1), vec![1, 0, 1, 1, 0]));
+    assert_eq!((output.status.code(), counts(&output, &names)), (Some(1), vec![1, 0, 1, 1, 0, 0]));
 }
 
 /// A trader says how large an order is to be, the recording what is to be left of it.

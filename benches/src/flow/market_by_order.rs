@@ -4,6 +4,9 @@
 //! order of it, and the `C` that follows takes the quantity away. A fill of the order at the front becomes an incoming
 //! order, and its `C` has then happened already.
 //!
+//! The rows have to come out of the engine's book, and of the book of a subscriber that is sent packets of the best ten
+//! levels.
+//!
 //! `mbp.csv` has a row for every `T` and `R`, and for whatever else touches its levels; a trade's row shows the book
 //! after the trade's `C`. Rows are paired by the columns that both files have and that name an occurrence.
 
@@ -11,7 +14,9 @@ use std::collections::{HashMap, VecDeque};
 
 use engine::instrument::Phase;
 use engine::order::Side;
-use engine::{Engine, InstrumentId, Price, Quantity, Text, Timestamp};
+use engine::{Engine, Event, EventHeader, InstrumentId, Price, Quantity, Text, Timestamp};
+use marketdata::{Feed, Subscription, channel_of};
+use wire::FeedLevel;
 
 use crate::decimal::Unit;
 use crate::failure::Failure;
@@ -34,10 +39,13 @@ pub fn run(source: Source<'_>) -> Result<Outcome, Failure> {
         feed: OrderFeed::new(source, CAPACITY)?,
         expected: ExpectedRows::of(&levels)?,
         rows: Comparison::new("rows"),
+        feed_rows: Comparison::new("feed_rows"),
+        subscriber: Subscriber::default(),
         filled: HashMap::new(),
         pending_trades: VecDeque::new(),
     };
     replay.feed.driver().expect_steps(orders.rows().len());
+    replay.feed.driver().watch();
     let mut listed = false;
     for row in orders.rows() {
         let row = columns.read(row)?;
@@ -50,7 +58,7 @@ pub fn run(source: Source<'_>) -> Result<Outcome, Failure> {
     }
     replay.settle_trades()?;
     replay.expected.finish(&mut replay.rows);
-    replay.feed.finish("mbo", vec![replay.rows])
+    replay.feed.finish("mbo", vec![replay.rows, replay.feed_rows])
 }
 
 /// What names an occurrence in both files.
@@ -137,6 +145,9 @@ struct Replay<'a> {
     feed: OrderFeed,
     expected: ExpectedRows<'a>,
     rows: Comparison,
+    /// The same rows, out of a subscriber's book.
+    feed_rows: Comparison,
+    subscriber: Subscriber,
     /// What fills took from orders, until the rows that take it away have come.
     filled: HashMap<Reference, u64>,
     /// Trades whose fills are not taken away yet.
@@ -162,13 +173,25 @@ impl Replay<'_> {
             }
             other => return Err(row.row.malformed(format!("{other:?} is not an action"))),
         }
-        self.expected.compare(&row.occurrence, self.feed.driver().engine(), &mut self.rows)
+        self.compare(&row.occurrence)
+    }
+
+    /// Compares both books with the row of this occurrence, if there is one.
+    fn compare(&mut self, occurrence: &Occurrence) -> Result<(), Failure> {
+        let driver = self.feed.driver();
+        self.subscriber.follow(&driver.take_watched())?;
+        let Some(row) = self.expected.next(occurrence) else { return Ok(()) };
+        let expected = self.expected.columns.levels_of(&row)?;
+        let what = || row.malformed("levels").to_string();
+        self.rows.expect(what, &expected, &self.expected.columns.engine_levels(driver.engine()));
+        self.feed_rows.expect(what, &expected, &self.expected.columns.subscribers_levels(&self.subscriber));
+        Ok(())
     }
 
     /// Rows of trades show the book after the trade.
     fn settle_trades(&mut self) -> Result<(), Failure> {
         while let Some(occurrence) = self.pending_trades.pop_front() {
-            self.expected.compare(&occurrence, self.feed.driver().engine(), &mut self.rows)?;
+            self.compare(&occurrence)?;
         }
         Ok(())
     }
@@ -235,20 +258,10 @@ impl<'a> ExpectedRows<'a> {
         Ok(Self { rows, columns })
     }
 
-    /// Compares the engine's book with the row of this occurrence, if there is one.
-    fn compare(
-        &mut self,
-        occurrence: &Occurrence,
-        engine: &Engine,
-        comparison: &mut Comparison,
-    ) -> Result<(), Failure> {
+    /// The row of this occurrence, if there is one.
+    fn next(&mut self, occurrence: &Occurrence) -> Option<Row<'a>> {
         let occurrence = Occurrence { order: self.columns.order.and(occurrence.order), ..occurrence.clone() };
-        if let Some(row) = self.rows.get_mut(&occurrence).and_then(VecDeque::pop_front) {
-            let expected = self.columns.levels_of(&row)?;
-            let found = self.columns.engine_levels(engine);
-            comparison.expect(|| row.malformed("levels").to_string(), &expected, &found);
-        }
-        Ok(())
+        self.rows.get_mut(&occurrence).and_then(VecDeque::pop_front)
     }
 
     /// Rows that are left are expected, and did not come up.
@@ -309,6 +322,23 @@ impl ExpectedColumns {
             .collect()
     }
 
+    fn subscribers_levels(&self, subscriber: &Subscriber) -> Vec<Level> {
+        let book = subscriber.subscription.book(INSTRUMENT.into()).cloned().unwrap_or_default();
+        let sides = Side::BOTH.map(|side| book.levels(side.into()).collect::<Vec<_>>());
+        self.levels
+            .iter()
+            .map(|columns| {
+                let [buys, sells] = &sides;
+                let levels = if columns.side == Side::Buy { buys } else { sells };
+                levels.get(columns.depth).map_or_else(Level::default, |level| Level {
+                    price: u64::try_from(level.price.0).ok(),
+                    quantity: u64::try_from(level.quantity.0).unwrap_or(u64::MAX),
+                    count: level.order_count.0.into(),
+                })
+            })
+            .collect()
+    }
+
     fn engine_levels(&self, engine: &Engine) -> Vec<Level> {
         let depth = self.levels.len() / Side::BOTH.len();
         let sides = Side::BOTH.map(|side| engine.levels(INSTRUMENT, side).take(depth).collect::<Vec<_>>());
@@ -326,6 +356,41 @@ impl ExpectedColumns {
             .collect()
     }
 }
+
+/// A feed, and who is sent the packets of the best ten levels.
+#[derive(Default)]
+struct Subscriber {
+    feed: Feed,
+    subscription: Subscription,
+    /// Whether it has joined.
+    is_there: bool,
+}
+
+impl Subscriber {
+    fn follow(&mut self, events: &[(EventHeader, Event)]) -> Result<(), Failure> {
+        for (header, event) in events {
+            self.feed.event(header, event);
+        }
+        self.feed.end_of_command();
+        for packet in self.feed.packets(Timestamp::NONE.into()) {
+            self.subscription.packet(packet.bytes).map_err(|error| Failure::Missing(error.to_string()))?;
+        }
+        if !self.is_there
+            && let Some(channel_id) = channel_of(INSTRUMENT, LEVEL)
+            && self.feed.hear(channel_id)
+            && let Some(snapshot) = self.feed.snapshot(INSTRUMENT, LEVEL, None)
+        {
+            let taken = self.subscription.snapshot(&snapshot.bytes());
+            taken.map_err(|error| Failure::Missing(error.to_string()))?;
+            self.is_there = true;
+        }
+        while self.subscription.next_update().is_some() {}
+        Ok(())
+    }
+}
+
+/// What the subscriber is sent.
+const LEVEL: FeedLevel = FeedLevel::MarketByPrice10;
 
 /// `bid_px_00`, `bid_sz_00`, `bid_ct_00`, `ask_px_00` and so on, as many levels as there are.
 fn level_columns(table: &Table) -> Result<Vec<LevelColumns>, Failure> {

@@ -248,6 +248,7 @@ fn compare(
             books.fifo_levels,
             compare_tape(&trades, seen),
             compare_levels(recorded, seen),
+            compare_orders(recorded, seen),
             digests,
             uninterrupted,
         ],
@@ -308,6 +309,22 @@ fn compare_levels(recorded: &mut Recorded, seen: &Seen) -> Comparison {
         }
         for (price, level) in found {
             comparison.surplus(|| format!("{side} at {price}: {level:?}"));
+        }
+    }
+    comparison
+}
+
+/// Every order of the subscriber's final book, at its place, against the closing snapshot.
+fn compare_orders(recorded: &mut Recorded, seen: &Seen) -> Comparison {
+    let mut comparison = Comparison::new("feed_orders");
+    for side in engine::Side::BOTH {
+        let mut found = seen.book.orders(side.into()).map(|order| (order.price, order.quantity.0));
+        for (place, order) in recorded.closing_side(side).iter().enumerate() {
+            let expected = (wire_price(order.price), i64::try_from(order.leaves.0).unwrap_or(i64::MAX));
+            comparison.expect(|| format!("{side} order {place}"), &Some(expected), &found.next());
+        }
+        for (price, quantity) in found {
+            comparison.surplus(|| format!("{side} of {quantity} at {price}"));
         }
     }
     comparison

@@ -1,11 +1,11 @@
-//! The subscriber that watches the day from outside.
+//! The subscriber that watches the day from outside, order by order.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
-use client::wire::market_data::{PriceLevelChange, Trade};
+use client::wire::market_data::{OrderChange, Trade};
 use client::wire::{FeedLevel, Price, Side, UpdateAction};
 use marketdata::{BlockingSubscriber, Book, Trust, Update};
 
@@ -69,14 +69,14 @@ impl Watcher {
 
 fn watch(address: SocketAddr, trust: &Trust, mark: Price, marks: u64, reached: &AtomicU64) -> Result<Seen, Failure> {
     let instrument = INSTRUMENT.into();
-    let mut subscriber = BlockingSubscriber::connect(address, trust, &[instrument], FeedLevel::MarketByPrice)?;
+    let mut subscriber = BlockingSubscriber::connect(address, trust, &[instrument], FeedLevel::MarketByOrder)?;
     let mut tape = Vec::new();
     let mut gone = 0;
     while gone < marks {
         match subscriber.next()? {
             Update::Book { .. } => drop(reached.fetch_max(1, Ordering::AcqRel)),
             Update::Trade(trade) => tape.push(trade),
-            Update::Levels(message, changes) => {
+            Update::Orders(message, changes) => {
                 gone += changes.iter().filter(|change| is_gone(change, mark)).count() as u64;
                 let sequence = message.journal_sequence.map_or(0, |sequence| sequence.0);
                 reached.fetch_max(sequence + 1, Ordering::AcqRel);
@@ -90,6 +90,6 @@ fn watch(address: SocketAddr, trust: &Trust, mark: Price, marks: u64, reached: &
     Ok(Seen { tape, book, gaps: gaps.gaps + gaps.notices })
 }
 
-fn is_gone(change: &PriceLevelChange, mark: Price) -> bool {
+fn is_gone(change: &OrderChange, mark: Price) -> bool {
     (change.side, change.price, change.action) == (Side::Buy, mark, UpdateAction::Delete)
 }
