@@ -290,8 +290,7 @@ impl World {
             self.room.route_all(self.seats[0].take(), &OpenDoor);
         }
         if (now / STEP_NS).is_multiple_of(25) {
-            let age_max = if self.has_faults { 60 * STEP_NS } else { u64::MAX };
-            self.room.look_after(wire::Timestamp(now), wire::Timestamp(now.saturating_sub(age_max)), !self.has_faults);
+            self.room.look_after(wire::Timestamp(now), !self.has_faults);
         }
         self.follow_up();
         for index in 0..self.readers.len() {
@@ -364,6 +363,7 @@ impl World {
     /// Nothing goes wrong any more: everybody arrives.
     fn settle(&mut self) -> Result<(), String> {
         self.has_faults = false;
+        self.readers.iter_mut().for_each(Reader::come_back);
         for _ in 0..SETTLING_STEPS {
             self.step()?;
             if self.readers.iter().all(|reader| reader.has_arrived(&self.witness)) {

@@ -1,7 +1,7 @@
 //! How many are there, from where and with which key; and who was sent away, and why.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -51,6 +51,7 @@ impl Crowd {
 
     /// A newcomer's place; nothing: there are too many, in all or from its address.
     pub fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Presence> {
+        let address = origin(address);
         let mut present = self.present();
         let here = present.addresses.get(&address).copied().unwrap_or(0);
         if present.count >= self.subscribers_max || here >= self.per_address {
@@ -115,6 +116,14 @@ impl Drop for Presence {
         if let Some(key) = self.key {
             leave(&mut present.keys, key);
         }
+    }
+}
+
+/// Whoever has one address of 64 bits of IPv6 has all.
+fn origin(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
     }
 }
 

@@ -25,7 +25,7 @@ use crate::channel::{channel_of, channel_parts};
 use crate::door::Door;
 use crate::feed::Feed;
 use crate::packet::Packet;
-use crate::snapshot::{SharedSnapshot, Snapshot};
+use crate::snapshot::Snapshot;
 
 /// Events that are taken before the seats get a turn at the desk.
 const EVENTS_PER_TURN: usize = 256;
@@ -208,8 +208,10 @@ impl Desk {
         let mut state = self.state();
         let turn = state.read(events, &*self.door);
         state.put_out(clock());
+        let has_answered = state.answer();
         self.ring(&state);
-        turn
+        // One book a turn: between two, others get at the desk.
+        if has_answered && turn == Turn::Quiet { Turn::More } else { turn }
     }
 
     fn ring(&self, state: &State) {
@@ -239,8 +241,13 @@ impl Desk {
     fn want(&self, seat: usize, wants: impl IntoIterator<Item = Want>) {
         let mut state = self.state();
         state.wants.extend(wants.into_iter().map(|want| (seat, want)));
-        state.answer();
-        self.ring(&state);
+        // A book may take a while, and the follower must not wait for several.
+        while state.answer() {
+            self.ring(&state);
+            drop(state);
+            std::thread::yield_now();
+            state = self.state();
+        }
     }
 
     fn leave(&self, seat: usize, channel_id: ChannelId) {
@@ -313,30 +320,30 @@ impl State {
             place.outputs.extend(self.has_new_rights.then_some(Output::Rights));
         }
         self.has_new_rights = false;
-        self.answer();
     }
 
-    /// Packets of all that the feed has seen have been put out before: the follower leaves none behind.
-    fn answer(&mut self) {
+    /// Answers all who want the book that is wanted longest; whether there was any. Packets of all that the feed has seen
+    /// have been put out before: the follower leaves none behind.
+    fn answer(&mut self) -> bool {
+        let Some(&(_, Want { book, level, .. })) = self.wants.first() else { return false };
         if !self.feed.is_between_commands() {
-            return;
+            return false;
         }
-        let mut wants = core::mem::take(&mut self.wants);
-        // Stable: who asks for the same gets the same.
-        wants.sort_by_key(|(_, want)| (want.book, want.level as u8));
-        let mut last: Option<(ChannelId, SharedSnapshot)> = None;
-        for (seat, want) in wants {
-            let Some(channel_id) = channel_of(want.book, want.level) else { continue };
+        let is_same = |&mut (_, want): &mut (usize, Want)| (want.book, want.level) == (book, level);
+        let wants: Vec<(usize, Want)> = self.wants.extract_if(.., is_same).collect();
+        let Some(channel_id) = channel_of(book, level) else { return true };
+        for &(seat, _) in &wants {
             let place = &mut self.places[seat];
             if !place.hears.contains(&channel_id) && self.feed.hear(channel_id) {
                 place.hears.insert(channel_id);
             }
-            if last.as_ref().is_none_or(|&(of, _)| of != channel_id) {
-                last = self.feed.shared_snapshot(want.book, want.level).map(|snapshot| (channel_id, snapshot));
-            }
-            let snapshot = last.as_ref().map(|(_, snapshot)| snapshot.answer(want.request_id));
-            place.outputs.push(Output::Answer(want, snapshot));
         }
+        let shared = self.feed.shared_snapshot(book, level);
+        for (seat, want) in wants {
+            let snapshot = shared.as_ref().map(|shared| shared.answer(want.request_id));
+            self.places[seat].outputs.push(Output::Answer(want, snapshot));
+        }
+        true
     }
 }
 
@@ -386,7 +393,9 @@ mod tests {
         desk.want(0, [want()]);
         assert!(desk.take(0).is_empty());
         publisher.complete(Sequence(1));
-        assert!(matches!(desk.turn(&mut events, &clock), Turn::Quiet));
+        // A book a turn, so that there may be more.
+        assert_eq!(desk.turn(&mut events, &clock), Turn::More);
         assert!(matches!(desk.take(0)[..], [Output::Answer(_, None)]));
+        assert_eq!(desk.turn(&mut events, &clock), Turn::Quiet);
     }
 }

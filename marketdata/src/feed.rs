@@ -16,8 +16,8 @@
 //! a channel that has a book has sent [`CHECKSUM_EVERY`] messages, a checksum follows at the end of the command. Numbers
 //! begin with the feed: a venue that was started anew has a new feed.
 //!
-//! Packets are made of channels that somebody [hears](Feed::hear). Others stand still: nothing was sent, so that nothing
-//! is missing for whoever comes later, and begins with a snapshot.
+//! Packets are made of channels that somebody [hears](Feed::hear). Others stand still. One that is heard again leaves a
+//! number out, so that nobody takes what comes for the next of what there was before: its book has changed meanwhile.
 
 use std::collections::BTreeMap;
 
@@ -194,8 +194,12 @@ impl Feed {
         if let Some((_, window)) = instrument.windows.iter_mut().find(|(of, _)| *of == level) {
             window.look(&self.books, book);
         }
-        let channel = instrument.channel_mut(level);
-        channel.map(|channel| channel.listeners += 1).is_some()
+        let Some(channel) = instrument.channel_mut(level) else { return false };
+        if channel.listeners == 0 {
+            channel.packer.stood_still();
+        }
+        channel.listeners += 1;
+        true
     }
 
     /// Whoever [heard](Self::hear) a channel does so no more.

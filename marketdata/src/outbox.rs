@@ -26,7 +26,7 @@ use crate::packet::{Packet, append};
 use crate::snapshot::Snapshot;
 
 /// Control messages that may wait: a peer that asks and does not read the answers is closed.
-const CONTROL_MAX: usize = 8_192;
+const CONTROL_MAX: usize = 32_768;
 /// How often a channel's next number is told behind its last datagram.
 const HEARTBEATS: u8 = 3;
 /// Snapshots of one subscriber that may be under way: asked for and not written yet.
@@ -120,7 +120,7 @@ fn framed<M: Flat>(message: &M) -> Bytes {
 }
 
 /// What became of a packet or a loss.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// It is in the backlog, or was not for this subscriber.
     Kept,
@@ -151,6 +151,10 @@ pub struct Outbox {
     unasked: BTreeSet<ChannelId>,
     /// Channels with a snapshot that was asked for and is not written yet, also if they were left since.
     under_way: BTreeSet<ChannelId>,
+    /// The channel whose snapshot was asked for and has not come.
+    asked: Option<ChannelId>,
+    /// Since when no snapshot was written, though there are some.
+    stuck_since: Option<Timestamp>,
     recovery: Recovery,
 }
 
@@ -271,12 +275,15 @@ impl Outbox {
 
     /// The next snapshot that is to be asked for; none while enough of them are under way.
     pub fn next_want(&mut self) -> Option<(ChannelId, Option<RequestId>)> {
-        if self.under_way.len() >= SNAPSHOTS_MAX || self.snapshot_bytes > self.backlog_bytes_max {
+        let is_enough = self.under_way.len() >= SNAPSHOTS_MAX || self.snapshot_bytes > self.backlog_bytes_max;
+        // How long the next will be is not known before the last has come.
+        if is_enough || self.asked.is_some() {
             return None;
         }
         let channel_id = *self.unasked.iter().find(|channel_id| !self.under_way.contains(channel_id))?;
         self.unasked.remove(&channel_id);
         self.under_way.insert(channel_id);
+        self.asked = Some(channel_id);
         Some((channel_id, self.channels.get(&channel_id)?.request_id))
     }
 
@@ -333,8 +340,14 @@ impl Outbox {
         Outcome::Kept
     }
 
-    /// What becomes of a subscriber whose oldest packet waits since before `since`.
-    pub fn overdue(&mut self, since: Timestamp) -> Outcome {
+    /// What becomes of a subscriber at `now`, if its oldest packet waits since before `since`, or no snapshot was written
+    /// for three times as long.
+    pub fn overdue(&mut self, now: Timestamp, since: Timestamp) -> Outcome {
+        self.stuck_since = if self.snapshot_bytes == 0 { None } else { self.stuck_since.or(Some(now)) };
+        let age_max = now.0.saturating_sub(since.0);
+        if self.stuck_since.is_some_and(|stuck| now.0.saturating_sub(stuck.0) > age_max.saturating_mul(3)) {
+            return Outcome::Close(CloseReason::TooSlow);
+        }
         let is_stuck = |channel_id: &ChannelId| {
             let pending = self.channels.get(channel_id).and_then(|channel| channel.pending.as_ref());
             pending.is_some_and(|pending| pending.since() < since)
@@ -421,6 +434,7 @@ impl Outbox {
 
     /// A snapshot has come; the packets behind it follow.
     pub fn snapshot(&mut self, snapshot: Snapshot) {
+        self.asked.take_if(|asked| *asked == snapshot.channel_id);
         self.take_place(&snapshot);
         self.snapshot_bytes += snapshot.length();
         self.snapshots.push_back(snapshot);
@@ -451,6 +465,7 @@ impl Outbox {
 
     /// There is no such book: the channel ends, unless it was begun again since that was asked. Whether it has ended.
     pub fn no_book(&mut self, channel_id: ChannelId) -> bool {
+        self.asked.take_if(|asked| *asked == channel_id);
         self.under_way.remove(&channel_id);
         let ends = !self.unasked.contains(&channel_id);
         if ends {
@@ -486,6 +501,7 @@ impl Outbox {
 
     /// A snapshot was written.
     pub fn written(&mut self, channel_id: ChannelId, bytes: usize) {
+        self.stuck_since = None;
         self.snapshot_bytes -= bytes;
         self.under_way.remove(&channel_id);
         if !self.unasked.contains(&channel_id) {
@@ -686,16 +702,25 @@ mod tests {
         for channel in 0..100 {
             outbox.join(ChannelId(channel), DeliveryMode::Live, RequestId(1)).unwrap();
         }
-        let mut wants: Vec<ChannelId> = std::iter::from_fn(|| outbox.next_want()).map(|want| want.0).collect();
-        assert_eq!(wants.len(), SNAPSHOTS_MAX);
-        for channel_id in wants.drain(..) {
+        // Five of sixty bytes are more than the backlog may have; four are not. None is asked for before the last has come.
+        for _ in 0..5 {
+            let (channel_id, _) = outbox.next_want().unwrap();
+            assert_eq!(outbox.next_want(), None);
             outbox.snapshot(Snapshot { channel_id, ..snapshot(5) });
         }
-        // Fifteen of sixty bytes are more than the backlog may have; four are not.
-        for left in (4..SNAPSHOTS_MAX).rev() {
-            write_snapshot(&mut outbox);
-            assert_eq!(outbox.next_want().is_some(), left == 4, "{left} left");
-        }
+        assert_eq!(outbox.next_want(), None);
+        write_snapshot(&mut outbox);
+        assert!(outbox.next_want().is_some());
+    }
+
+    #[test]
+    fn who_takes_no_snapshot_for_long_is_closed() {
+        let mut outbox = Outbox::new(250);
+        outbox.join(CHANNEL, DeliveryMode::Datagrams, RequestId(1)).unwrap();
+        answer(&mut outbox, 5);
+        let mut overdue = |now| outbox.overdue(Timestamp(now), Timestamp(now - 10));
+        assert_eq!([overdue(100), overdue(110), overdue(130)], [Outcome::Kept; 3]);
+        assert_eq!(overdue(131), Outcome::Close(CloseReason::TooSlow));
     }
 
     /// The acknowledgement of a channel that was begun again was lost where packets from before its end still waited.

@@ -258,6 +258,14 @@ impl Packer {
         FeedSequence(self.next.0 + u64::from(self.commands.count))
     }
 
+    /// Nobody has heard the channel for a while: the number that would be next is nobody's, so that what follows is not
+    /// taken for what follows on what was sent before.
+    pub(crate) fn stood_still(&mut self) {
+        if self.next > FeedSequence(1) {
+            self.next.0 += 1;
+        }
+    }
+
     /// The number of the command's next message.
     pub(crate) fn next_of_command(&self) -> FeedSequence {
         FeedSequence(self.next_sequence().0 + u64::from(self.command.count))

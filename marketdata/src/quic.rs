@@ -101,7 +101,7 @@ pub struct Config {
 pub struct Limits {
     /// Connections at the same time; more are refused.
     pub subscribers_max: usize,
-    /// Connections from one address; more are refused.
+    /// Connections from one address, or from 64 bits of IPv6; more are refused.
     pub connections_per_address: usize,
     /// Connections of one key; more are closed.
     pub connections_per_key: usize,
@@ -126,7 +126,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             subscribers_max: 1_024,
-            connections_per_address: 1_024,
+            connections_per_address: 128,
             connections_per_key: 64,
             channels_max: 16_384,
             validate_addresses_above: 64,
@@ -333,12 +333,10 @@ async fn accept(endpoint: Endpoint, network: Rc<Network>) {
 async fn look_after(network: Rc<Network>) {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let age_max = u64::try_from(network.limits.backlog_age_max.as_nanos()).unwrap_or(u64::MAX);
     for tick in 0_u64.. {
         ticks.tick().await;
         let now = (network.clock)();
-        let since = wire::Timestamp(now.0.saturating_sub(age_max));
-        network.in_room(|room| room.look_after(now, since, tick % TICKS_TO_ALL == 0));
+        network.in_room(|room| room.look_after(now, tick % TICKS_TO_ALL == 0));
     }
 }
 
@@ -346,14 +344,13 @@ async fn look_after(network: Rc<Network>) {
 async fn attend(network: Rc<Network>, id: SubscriberId, incoming: Incoming, presence: Presence) {
     // A peer that goes away is not an error of ours, here and below: its connection ends.
     let Ok(connection) = incoming.await else { return };
-    let newcomer = match network.admit(&connection, presence) {
-        Ok(newcomer) => newcomer,
-        Err(reason) => return network.close(&connection, reason),
-    };
     let Ok(Ok((answers, requests))) = timeout(OPENS_WITHIN, connection.accept_bi()).await else {
         return network.close(&connection, CloseReason::NotLetIn);
     };
-    if let Err(reason) = network.room.borrow_mut().enter(id, newcomer) {
+    // At once, so that no change of rights comes between.
+    let entered =
+        network.admit(&connection, presence).and_then(|newcomer| network.room.borrow_mut().enter(id, newcomer));
+    if let Err(reason) = entered {
         return network.close(&connection, reason);
     }
     let link = Link { connection, live: Notify::new(), snapshots: Notify::new(), control: Notify::new() };

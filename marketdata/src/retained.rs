@@ -6,43 +6,66 @@ use wire::{ChannelId, FeedSequence, MessageCount};
 
 use crate::packet::Packet;
 
-/// Packets that are kept of one channel: a mebibyte, if they are full.
-const PACKETS_MAX: usize = 1_024;
+/// Bytes that are kept of all channels together.
+const BYTES_MAX: usize = 32 << 20;
+/// What keeping a packet costs beside its bytes.
+const OVERHEAD: usize = 128;
 /// Packets that one request is answered with at most.
 pub(crate) const ANSWER_MAX: usize = 512;
 
-/// The newest packets of each channel.
-#[derive(Debug, Default)]
+/// The newest packets of all channels.
+#[derive(Debug)]
 pub(crate) struct Retained {
+    bytes_max: usize,
+    bytes: usize,
     channels: BTreeMap<ChannelId, VecDeque<Packet>>,
+    /// The first messages of packets, in the order in which those came; some are not kept any more.
+    order: VecDeque<(ChannelId, FeedSequence)>,
+}
+
+impl Default for Retained {
+    fn default() -> Self {
+        Self::new(BYTES_MAX)
+    }
 }
 
 impl Retained {
-    /// Keeps a packet.
+    fn new(bytes_max: usize) -> Self {
+        Self { bytes_max, bytes: 0, channels: BTreeMap::new(), order: VecDeque::new() }
+    }
+
+    /// Keeps a packet; of all channels, the oldest go for it.
     pub(crate) fn keep(&mut self, packet: &Packet) {
-        let packets = self.channels.entry(packet.channel_id).or_default();
+        let last = self.channels.get(&packet.channel_id).and_then(VecDeque::back);
         // Nobody listened for a while: what came before does not lead to here.
-        if packets.back().is_some_and(|last| last.next_sequence != packet.first_sequence) {
-            packets.clear();
+        if last.is_some_and(|last| last.next_sequence != packet.first_sequence) {
+            self.forget(packet.channel_id);
         }
-        if packets.len() == PACKETS_MAX {
-            packets.pop_front();
+        self.bytes += cost(packet);
+        self.order.push_back((packet.channel_id, packet.first_sequence));
+        self.channels.entry(packet.channel_id).or_default().push_back(packet.clone());
+        while self.bytes > self.bytes_max
+            && let Some((channel_id, first)) = self.order.pop_front()
+        {
+            let packets = self.channels.get_mut(&channel_id);
+            let oldest = packets.and_then(|packets| packets.pop_front_if(|packet| packet.first_sequence == first));
+            self.bytes -= oldest.as_ref().map_or(0, cost);
         }
-        packets.push_back(packet.clone());
     }
 
     /// Nothing of a channel is kept any more.
     pub(crate) fn forget(&mut self, channel_id: ChannelId) {
-        self.channels.remove(&channel_id);
+        let packets = self.channels.remove(&channel_id).unwrap_or_default();
+        self.bytes -= packets.iter().map(cost).sum::<usize>();
+        self.order.retain(|&(of, _)| of != channel_id);
     }
 
     /// Nothing is kept any more.
     pub(crate) fn clear(&mut self) {
-        self.channels.clear();
+        *self = Self::new(self.bytes_max);
     }
 
-    /// The packets that have these messages, whole commands to the end of the last; `None`: not all are kept, or they
-    /// are too many.
+    /// The packets that have these messages; `None`: not all are kept, or they are too many.
     pub(crate) fn packets(
         &self,
         channel_id: ChannelId,
@@ -59,6 +82,10 @@ impl Retained {
         let stop = packets.partition_point(|packet| packet.first_sequence.0 < end);
         (stop - start <= ANSWER_MAX).then(|| packets.range(start..stop).cloned().collect())
     }
+}
+
+fn cost(packet: &Packet) -> usize {
+    packet.bytes.len() + OVERHEAD
 }
 
 #[cfg(test)]
@@ -106,11 +133,22 @@ mod tests {
 
     #[test]
     fn what_is_kept_and_what_is_given_is_bounded() {
-        let mut retained = Retained::default();
-        (1..=2_000).for_each(|number| retained.keep(&packet(number, number + 1)));
-        assert_eq!(numbers(&retained, 976, 1), None);
-        assert_eq!(numbers(&retained, 977, 1), Some(vec![977]));
-        assert_eq!(numbers(&retained, 1_000, 512).map(|it| it.len()), Some(512));
-        assert_eq!(numbers(&retained, 1_000, 513), None);
+        // Room for a thousand packets without bytes, of whatever channels.
+        let mut retained = Retained::new(1_000 * OVERHEAD);
+        let of = |channel_id, packet| Packet { channel_id, ..packet };
+        let other = ChannelId(513);
+        retained.keep(&of(other, packet(7, 8)));
+        (1..=999).for_each(|number| retained.keep(&packet(number, number + 1)));
+        assert!(retained.packets(other, FeedSequence(7), MessageCount(1)).is_some());
+        assert_eq!(numbers(&retained, 1, 1), Some(vec![1]));
+        retained.keep(&packet(1_000, 1_001));
+        assert!(retained.packets(other, FeedSequence(7), MessageCount(1)).is_none());
+        assert_eq!(numbers(&retained, 1, 1), Some(vec![1]));
+        retained.keep(&packet(1_001, 1_002));
+        assert_eq!((numbers(&retained, 1, 1), numbers(&retained, 2, 1)), (None, Some(vec![2])));
+        assert_eq!(numbers(&retained, 2, 512).map(|it| it.len()), Some(512));
+        assert_eq!(numbers(&retained, 2, 513), None);
+        retained.forget(CHANNEL);
+        assert_eq!((retained.bytes, retained.order.len()), (0, 0));
     }
 }

@@ -229,10 +229,10 @@ impl Room {
     /// Packets of one channel, in their order, go to all who take it.
     pub fn publish(&mut self, packets: &[Packet]) {
         let Some(channel_id) = packets.first().map(|packet| packet.channel_id) else { return };
+        let Some(listeners) = self.listeners.get(&channel_id) else { return };
         if let Some(retained) = &mut self.retained {
             packets.iter().for_each(|packet| retained.keep(packet));
         }
-        let Some(listeners) = self.listeners.get(&channel_id) else { return };
         let mut in_need = Vec::new();
         for &id in listeners {
             let Some(peer) = self.peers.get_mut(&id) else { continue };
@@ -250,10 +250,13 @@ impl Room {
 
     /// A subscriber's snapshot has come.
     pub fn snapshot(&mut self, id: SubscriberId, snapshot: Snapshot) {
-        match self.peers.get_mut(&id) {
-            Some(peer) => peer.outbox.snapshot(snapshot),
-            // It has gone meanwhile, and may have been the only one.
-            None => return self.unlisten(snapshot.channel_id, id),
+        let channel_id = snapshot.channel_id;
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.outbox.snapshot(snapshot);
+        }
+        // Whoever asked has left meanwhile, and may have been the only one.
+        if !self.is_taken(channel_id) {
+            self.unlisten(channel_id, id);
         }
         self.ask(id);
         self.touch(id);
@@ -372,12 +375,14 @@ impl Room {
         }
     }
 
-    /// Looks who waits since before `since`, and tells the next numbers of datagrams that may have been lost; with `all`,
+    /// Looks who waits for too long, and tells the next numbers of datagrams that may have been lost; with `all`,
     /// of every channel that is sent in datagrams.
-    pub fn look_after(&mut self, now: Timestamp, since: Timestamp, all: bool) {
+    pub fn look_after(&mut self, now: Timestamp, all: bool) {
+        let age_max = u64::try_from(self.limits.backlog_age_max.as_nanos()).unwrap_or(u64::MAX);
+        let since = Timestamp(now.0.saturating_sub(age_max));
         self.each(|room, id| {
             let Some(peer) = room.peers.get_mut(&id) else { return };
-            let outcome = peer.outbox.overdue(since);
+            let outcome = peer.outbox.overdue(now, since);
             let heartbeats = peer.outbox.heartbeats(all);
             room.act(id, outcome);
             room.effects.extend(datagrams_of(&heartbeats, now).map(|bytes| Effect::Datagram(id, bytes)));
@@ -416,8 +421,11 @@ impl Room {
         let everything: Vec<_> =
             peer.everything.values().copied().filter(|&(level, ..)| peer.sees(book, level)).collect();
         for (level, mode, request_id) in everything {
-            // A book that was listed while everything was being subscribed may have begun with the others.
-            let _ = self.join(id, book, level, mode, request_id);
+            match self.join(id, book, level, mode, request_id) {
+                // A book that was listed while everything was being subscribed may have begun with the others.
+                Ok(()) | Err(SubscribeRejectReason::DuplicateRequest) => {}
+                Err(reason) => self.refuse(id, request_id, Some(book.into()), reason),
+            }
         }
         self.ask(id);
     }
@@ -475,7 +483,8 @@ impl Room {
         listed: &[InstrumentId],
     ) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
-        peer.everything.insert(level as u8, (level, mode, request_id));
+        // Who sees everything already goes on as it does.
+        peer.everything.entry(level as u8).or_insert((level, mode, request_id));
         let seen: Vec<InstrumentId> = listed.iter().copied().filter(|&book| peer.sees(book, level)).collect();
         for book in seen {
             self.join_or_refuse(id, book, level, mode, request_id);

@@ -24,7 +24,8 @@ use wire::market_data::{
     SecurityDefinition, SecurityStatus, SnapshotBegin, SnapshotRequest, SubscribeReject, Trade, TradeCancel,
 };
 use wire::{
-    ChannelId, FeedLevel, FeedSequence, LevelCount, MessageCount, PacketFlags, RequestId, SecurityId, Timestamp,
+    ChannelId, FeedLevel, FeedSequence, LevelCount, MessageCount, PacketFlags, RequestId, SecurityId,
+    SubscribeRejectReason, Timestamp,
 };
 
 use crate::book::Book;
@@ -340,7 +341,10 @@ impl Subscription {
         let next = FeedSequence(last_sequence.0.checked_add(1).ok_or(PacketError::OutOfPlace)?);
         let channel = self.channels.entry(channel_id).or_default();
         let expected = channel.expects();
-        if expected.is_some_and(|expected| next < expected) {
+        if let Some(expected) = expected.filter(|&expected| next < expected) {
+            // What is missing lies behind what it has: it is looked for anew.
+            channel.state = State::Live(expected);
+            self.look_for_gap(channel_id, false);
             return Ok(());
         }
         let origin = Stamps { channel_id: Some(channel_id), received_at, ..Stamps::default() };
@@ -393,6 +397,10 @@ impl Subscription {
                 let asked = |channel: &Channel| channel.asked.is_some_and(|(_, id)| id == reject.request_id);
                 let of = self.channels.iter().find(|(_, channel)| asked(channel)).map(|(&channel_id, _)| channel_id);
                 match of {
+                    // Another answer is on its way: what is still missing then is asked for again.
+                    Some(channel_id) if reject.reason == SubscribeRejectReason::Busy => {
+                        self.channels.entry(channel_id).and_modify(|channel| channel.asked = None);
+                    }
                     Some(channel_id) => self.bridge(channel_id),
                     None => self.updates.push(Update::Rejected(*reject), origin),
                 }

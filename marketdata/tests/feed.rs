@@ -503,3 +503,54 @@ fn a_book_that_differs_is_mended_by_a_snapshot_that_newer_packets_overtake() {
 
 /// In a packet whose first message has a group: behind two frames' headers, two blocks, the group's header and a price.
 const FIRST_QUANTITY_AT: usize = (14 + 32) + (14 + 32 + 4) + 8;
+
+/// Who left a channel and came back took the first packets for the next of those from before: its book was another, and it
+/// threw the snapshot away that would have told so.
+#[test]
+fn who_comes_back_to_a_channel_that_stood_still_begins_with_its_snapshot() {
+    for level in [FeedLevel::MarketByOrder, FeedLevel::MarketByPrice10, FeedLevel::Reference] {
+        let mut venue = Venue::open();
+        venue.feed = Feed::of(&venue.engine);
+        let channel_id = channel_of(BOOKS[0], level).unwrap();
+        let mut subscription = Subscription::default();
+        assert!(venue.feed.hear(channel_id));
+        subscription.snapshot(&venue.feed.snapshot(BOOKS[0], level, None).unwrap().bytes()).unwrap();
+        let traded = |venue: &mut Venue, names: core::ops::Range<u64>| -> Vec<Packet> {
+            let orders = names.flat_map(|name| {
+                let rests = order(BOOKS[0], Side::Buy, 50 + name, 2, 2 * name);
+                [rests, order(BOOKS[0], Side::Sell, 50 + name, 1, 2 * name + 1)]
+            });
+            orders.flat_map(|order| venue.apply(order).0).collect()
+        };
+        for packet in traded(&mut venue, 1..4) {
+            subscription.packet(packet.bytes).unwrap();
+        }
+        venue.feed.leave(channel_id);
+        assert_eq!(traded(&mut venue, 4..9), []);
+        assert!(venue.feed.hear(channel_id));
+        let snapshot = venue.feed.snapshot(BOOKS[0], level, None).unwrap();
+        // What comes behind the snapshot overtakes it.
+        let behind = traded(&mut venue, 9..12);
+        assert!(!behind.is_empty());
+        for packet in behind {
+            subscription.packet(packet.bytes).unwrap();
+        }
+        subscription.snapshot(&snapshot.bytes()).unwrap();
+        let book = subscription.book_at(SecurityId(1), level).unwrap();
+        assert_eq!(book.last_sequence(), sequence_behind(&venue.feed, BOOKS[0], level));
+        match level {
+            FeedLevel::MarketByOrder => assert!(has_engines_orders(book, &venue.engine, BOOKS[0])),
+            FeedLevel::MarketByPrice10 => {
+                let expected: Vec<_> = levels(&venue.engine, BOOKS[0], Side::Buy).into_iter().take(10).collect();
+                assert!(book.levels(wire::Side::Buy).eq(expected));
+            }
+            _ => {
+                let statistics = core::iter::from_fn(|| subscription.next_update()).filter_map(|update| match update {
+                    Update::Statistics(statistics) => Some(statistics.trade_count.0),
+                    _ => None,
+                });
+                assert_eq!(statistics.last(), Some(11));
+            }
+        }
+    }
+}

@@ -28,7 +28,7 @@ const EVENT_SLOTS: usize = 16_384;
 
 /// Enters orders that nothing reaches, on two thousand levels of each side.
 fn stand(engine: &mut Engine, count: u32) {
-    let account = engine.accounts().next().expect("the flow has accounts").account;
+    let account = engine.accounts().last().expect("the flow has accounts").account;
     let instrument = engine.listings().next().expect("the flow has an instrument").instrument;
     for number in 0..u64::from(count) {
         let side = Side::BOTH[(number % 2) as usize];

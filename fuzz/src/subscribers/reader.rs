@@ -33,6 +33,8 @@ pub(super) struct Reader {
     stalls: u64,
     /// Of a thousand steps, it leaves in so many.
     leaves: u64,
+    /// Of a thousand steps, it unsubscribes and subscribes in so many.
+    turns: u64,
     fault: Fault,
     crowd: Arc<Crowd>,
     connections: u64,
@@ -52,6 +54,8 @@ struct Connection {
     phases: BTreeMap<InstrumentId, Phase>,
     traded: BTreeMap<InstrumentId, (u64, Quantity)>,
     is_closed: bool,
+    /// Whether it has unsubscribed, and not subscribed again.
+    is_away: bool,
     taken: u64,
 }
 
@@ -78,6 +82,7 @@ impl Reader {
             weather: Weather { loss_percent: random.one_of(&[0, 1, 5, 20]), delay_max: random.one_of(&[0, 3, 20]) },
             stalls: random.one_of(&[0, 0, 5, 30]),
             leaves: random.one_of(&[0, 0, 2, 10]),
+            turns: random.one_of(&[0, 0, 5, 20]),
             fault,
             crowd: Arc::new(Crowd::new(&Limits::default())),
             connections: 0,
@@ -125,6 +130,7 @@ impl Reader {
             phases: BTreeMap::new(),
             traded: BTreeMap::new(),
             is_closed: false,
+            is_away: false,
             taken: 0,
         });
         Some(id)
@@ -136,6 +142,15 @@ impl Reader {
         let length = wire::encode_grouped(&message, [], &mut frame).expect("there is room");
         frame.truncate(length);
         frame
+    }
+
+    /// Whoever is away comes back when nothing goes wrong any more.
+    pub(super) fn come_back(&mut self) {
+        let back = self.subscribe(SubscriptionRequestType::Subscribe);
+        if let Some(connection) = self.connection.as_mut().filter(|it| it.is_away) {
+            connection.is_away = false;
+            connection.requests.push_back(back);
+        }
     }
 
     /// Its requests reach the venue.
@@ -240,8 +255,25 @@ impl Reader {
         Ok(())
     }
 
-    /// Begins to stall, now and then.
+    /// Begins to stall, or subscribes anew, now and then.
     pub(super) fn stall(&mut self, random: &mut Random) {
+        if random.below(1_000) < self.turns {
+            let again = [SubscriptionRequestType::Unsubscribe, SubscriptionRequestType::Subscribe];
+            let requests = again.map(|request| self.subscribe(request));
+            if let Some(connection) = &mut self.connection {
+                // A subscriber that keeps what it had, though it knows nothing of what comes between.
+                let pause = random.below(2) == 0;
+                connection.requests.extend(requests.into_iter().take(if pause { 1 } else { 2 }));
+                connection.is_away = pause;
+            }
+        }
+        let back = self.subscribe(SubscriptionRequestType::Subscribe);
+        if let Some(connection) = self.connection.as_mut().filter(|it| it.is_away)
+            && random.below(20) == 0
+        {
+            connection.is_away = false;
+            connection.requests.push_back(back);
+        }
         if self.stalled == 0 && random.below(1_000) < self.stalls {
             self.stalled = random.between(5, 150);
         }

@@ -93,8 +93,8 @@ pub struct ServeArguments {
     pub market_data: SocketAddr,
     /// Who may see what of market data: a role (anonymous, any-key, trader, market-maker, drop-copy, administrator, read-only),
     /// levels (all, none, or some of trades, best, mbp10, mbp50, mbp, mbo, reference, with + between), and instruments by
-    /// number, with + between; none: all. Several add up, and what anonymous sees everybody sees. Default: anonymous=all on a
-    /// loopback address, any-key=all elsewhere.
+    /// number, with + between; none: all. Several add up, and what anonymous sees everybody sees. Default: anonymous=all if
+    /// market data and HTTP are on loopback addresses, else any-key=all.
     #[arg(long, value_name = "ROLE=LEVELS[@INSTRUMENTS]", value_delimiter = ',')]
     pub market_data_allow: Vec<Allowance>,
     /// Threads that serve subscribers, all at the one address. More serve more subscribers where there are processors for
@@ -363,7 +363,7 @@ impl ServeArguments {
     /// Who may see what of market data.
     pub fn market_data_allowances(&self) -> Vec<Allowance> {
         match &self.market_data_allow[..] {
-            [] => Allowance::defaults(self.market_data),
+            [] => Allowance::defaults([self.market_data, self.http]),
             configured => configured.to_vec(),
         }
     }

@@ -60,10 +60,9 @@ const LEVEL_NAMES: [(&str, FeedLevel); 7] = [
 ];
 
 impl Allowance {
-    /// What holds if nothing is configured: on a loopback address everybody sees everything, elsewhere whoever holds a
-    /// key.
-    pub fn defaults(listen: SocketAddr) -> Vec<Self> {
-        let who = if listen.ip().is_loopback() { Who::Anonymous } else { Who::AnyKey };
+    /// What holds if nothing is configured: on loopback addresses everybody sees everything; else, whoever holds a key.
+    pub fn defaults(doors: [SocketAddr; 2]) -> Vec<Self> {
+        let who = if doors.iter().all(|door| door.ip().is_loopback()) { Who::Anonymous } else { Who::AnyKey };
         vec![Self { who, levels: LEVELS.to_vec(), instruments: None }]
     }
 

@@ -147,8 +147,8 @@ pub fn run(arguments: &ServeArguments) -> Exit {
     }
 }
 
-/// Threads that nobody waits for while a venue runs, and without which nobody is served.
-const DOORS: [&str; 2] = ["order-entry", "market-data-feed"];
+/// What the names of threads begin with that nobody waits for while a venue runs, and without which nobody is served.
+const DOORS: [&str; 2] = ["order-entry", "market-data-"];
 
 /// A venue whose door has panicked would look alive and let nobody in: it ends at once, as if it were killed, and whoever
 /// watches it starts it again.
@@ -156,7 +156,8 @@ fn end_with_its_doors() {
     let tell = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         tell(panic);
-        if let Some(door) = std::thread::current().name().filter(|name| DOORS.contains(name)) {
+        if let Some(door) = std::thread::current().name().filter(|name| DOORS.iter().any(|door| name.starts_with(door)))
+        {
             eprintln!("rialto: ALARM: the thread {door} has panicked: the venue ends here; its journal has everything");
             std::process::exit((Exit::InputOutput as u8).into());
         }

@@ -279,13 +279,11 @@ impl Hall {
 
     fn look_after(&self, with_heartbeats: bool) {
         let now = (self.clock)();
-        let age_max = u64::try_from(self.limits.backlog_age_max.as_nanos()).unwrap_or(u64::MAX);
-        let since = Timestamp(now.0.saturating_sub(age_max));
         self.act(|state| {
             if with_heartbeats {
                 state.tell(now, Translator::heartbeats);
             }
-            state.room.look_after(now, since, false);
+            state.room.look_after(now, false);
         });
     }
 
@@ -324,7 +322,8 @@ impl Hall {
                 Effect::Close(id, reason) => self.with_link(id, |link| self.close(link, reason)),
                 Effect::Want(id, channel_id, _) => wants.extend(state.begin(id, channel_id)),
                 Effect::Unheard(channel_id) => {
-                    if let Some((product, _)) = parts(channel_id) {
+                    if let Some((product, stream)) = parts(channel_id) {
+                        state.translator.unheard(product, stream);
                         self.release(&state, product);
                     }
                 }

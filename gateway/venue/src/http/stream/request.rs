@@ -61,6 +61,9 @@ enum RawChannel {
     },
 }
 
+/// Channels of products that one request may name: as many as a connection may have, some twice.
+const PAIRS_MAX: usize = 2_048;
+
 impl Request {
     /// Reads a request.
     pub(super) fn parse(text: &str) -> Result<Self, Refusal> {
@@ -70,6 +73,13 @@ impl Request {
         let refuse = |reason: String| Refusal { message: kind.failed(), reason };
         if raw.channels.is_empty() {
             return Err(refuse("channels: name at least one".to_owned()));
+        }
+        let named = raw.channels.iter().map(|channel| match channel {
+            RawChannel::Name(_) => raw.product_ids.len(),
+            RawChannel::Detailed { product_ids, .. } => raw.product_ids.len() + product_ids.len(),
+        });
+        if named.sum::<usize>() > PAIRS_MAX {
+            return Err(refuse(format!("channels: more than {PAIRS_MAX} channels of products in one request")));
         }
         let mut channels = Vec::new();
         for channel in raw.channels {
@@ -100,6 +110,19 @@ mod tests {
 
     fn names(names: &[&str]) -> Vec<String> {
         names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    #[test]
+    fn a_request_names_no_more_channels_of_products_than_anybody_needs() {
+        let request = |channels: usize, products: usize| {
+            let list = |name: &str, count| vec![format!("{name:?}"); count].join(",");
+            let (channels, products) = (list("ticker", channels), list("BTC-USD", products));
+            Request::parse(&format!(r#"{{"type":"unsubscribe","product_ids":[{products}],"channels":[{channels}]}}"#))
+        };
+        assert!(request(2, 1_024).is_ok());
+        let reason = "channels: more than 2048 channels of products in one request".to_owned();
+        let refusal = Refusal { message: Kind::Unsubscribe.failed(), reason };
+        assert_eq!(request(2, 1_025), Err(refusal));
     }
 
     #[test]

@@ -133,6 +133,15 @@ impl Translator {
         }
     }
 
+    /// Nobody takes a channel any more: what waits of it is old when somebody does again.
+    pub(super) fn unheard(&mut self, product: InstrumentId, stream: Stream) {
+        if stream == Stream::Level2Batch
+            && let Some(product) = self.products.get_mut(&product)
+        {
+            product.batch = Batch::default();
+        }
+    }
+
     /// Whether levels wait for the next batch.
     pub(super) fn has_batches(&self) -> bool {
         self.products.values().any(|product| !product.batch.changes.is_empty())
