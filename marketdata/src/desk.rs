@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use engine::{InstrumentId, Sequence};
+use engine::{Event, EventHeader, InstrumentId, Sequence};
 use ring::{EventReader, Polled};
 use tokio::sync::Notify;
 use wire::market_data::SecurityDefinition;
@@ -95,6 +95,8 @@ struct State {
     wants: Vec<(usize, Want)>,
     places: Vec<Place>,
     has_new_rights: bool,
+    /// The first event of a command behind which a book is wanted.
+    held: Option<(EventHeader, Event)>,
 }
 
 /// What lies at the desk for a seat.
@@ -174,7 +176,7 @@ impl Desk {
     /// With the feed as it is, and so many seats.
     pub fn new(feed: Feed, seat_count: usize, door: Arc<dyn Door>) -> Arc<Self> {
         let places = core::iter::repeat_with(Place::default).take(seat_count).collect();
-        let state = State { feed, wants: Vec::new(), places, has_new_rights: false };
+        let state = State { feed, wants: Vec::new(), places, has_new_rights: false, held: None };
         Arc::new(Self {
             state: Mutex::new(state),
             door,
@@ -274,13 +276,22 @@ impl Desk {
 
 impl State {
     fn read(&mut self, events: &mut EventReader, door: &dyn Door) -> Turn {
+        if let Some((header, event)) = self.held.take() {
+            self.event(&header, &event, door);
+        }
         for _ in 0..EVENTS_PER_TURN {
             // Before the poll: what is completed by then has no event that the poll does not find.
             let completed = events.completed();
             match events.poll() {
                 Polled::Event(header, event) => {
-                    self.has_new_rights |= door.event(&event);
-                    self.feed.event(&header, &event);
+                    let is_next = self.feed.command().is_some_and(|command| command != header.id.sequence);
+                    if is_next && !self.wants.is_empty() {
+                        // Between two commands is the place for a book, and there may be no other for long.
+                        self.feed.end_of_command();
+                        self.held = Some((header, event));
+                        return Turn::More;
+                    }
+                    self.event(&header, &event, door);
                 }
                 Polled::Empty => match self.feed.command() {
                     Some(sequence) if sequence > completed => return Turn::Midway(sequence),
@@ -300,6 +311,11 @@ impl State {
             }
         }
         Turn::More
+    }
+
+    fn event(&mut self, header: &EventHeader, event: &Event, door: &dyn Door) {
+        self.has_new_rights |= door.event(event);
+        self.feed.event(header, event);
     }
 
     fn put_out(&mut self, now: Timestamp) {

@@ -389,6 +389,11 @@ impl Market {
         self.level2.contains_key(&mark) && self.batch.contains_key(&mark) && self.orders.contains_key(&mark)
     }
 
+    /// Whether every channel is there up to the orders, the last that begins with something: what trades before is on none.
+    fn has_begun(&self) -> bool {
+        ["level2", "level2_batch", "full"].iter().all(|&channel| self.next.contains_key(channel))
+    }
+
     /// Whether every channel has come to the same trades.
     fn agrees(&self) -> bool {
         let last = self.full_matches.last().map(|trade| &trade["trade_id"]);
@@ -544,6 +549,7 @@ fn an_early_and_a_late_reader_of_every_channel_end_with_the_engines_books_and_al
     let address = running.address();
     let mut early = Reader::connect(address);
     early.subscribe(&CHANNELS);
+    early.take_until(Market::has_begun);
     let (early, late) = std::thread::scope(|scope| {
         let early = scope.spawn(move || {
             early.take_until(|market| market.is_marked() && market.agrees() && !market.heartbeat.is_null());
@@ -697,6 +703,7 @@ fn stand_still(running: &Running) -> (Reader, Reader, u64) {
     still.subscribe(&channels);
     let mut reader = Reader::connect(running.address());
     reader.subscribe(&channels);
+    reader.take_until(Market::has_begun);
     let sizes = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_wmem").unwrap();
     let taken: u64 = sizes.split_whitespace().last().unwrap().parse().unwrap();
     let mut name = 1;
