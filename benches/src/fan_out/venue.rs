@@ -58,7 +58,13 @@ impl Place {
         events: EventReader,
         level: FeedLevel,
     ) -> Result<(Publisher, Source), Failure> {
-        let limits = Limits { connections_per_address: 65_536, subscribers_max: 65_536, ..Limits::default() };
+        // All of them come from one address, at once.
+        let limits = Limits {
+            connections_per_address: 65_536,
+            subscribers_max: 65_536,
+            validate_addresses_above: 65_536,
+            ..Limits::default()
+        };
         let config = Config {
             listen: loopback(),
             identity: self.identity()?,

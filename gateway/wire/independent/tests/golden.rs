@@ -39,7 +39,7 @@ fn structs_of_another_generator_agree() {
         let (block, behind) = bytes[14..].split_at(usize::from(length));
         let Some(read) = independent::read(schema, template, block, behind) else {
             // It reads no block that is shorter than its schema's; the venue sends none.
-            assert_eq!((schema, version), (200, 0), "{path:?}");
+            assert!(matches!((schema, version), (200 | 300, 0)), "{path:?}");
             continue;
         };
         let said: Vec<(String, String)> =
@@ -50,7 +50,9 @@ fn structs_of_another_generator_agree() {
             .chain(read.entries.into_iter().flatten())
             .map(|(name, text)| (name.to_owned(), text))
             .collect();
-        assert_eq!(read, said, "{path:?}");
+        // Nor does it look since which version a field is there: of an older one, what it had is compared.
+        let had = if version == 0 { said.len().min(read.len()) } else { read.len() };
+        assert_eq!(read[..had], said, "{path:?}");
         frames += 1;
     }
     assert!(frames >= 70, "{frames} frames");
