@@ -13,7 +13,7 @@ from sbedecoder import SBEMessage, SBESchema
 from sbedecoder.message import EnumMessageField
 
 CRATE = pathlib.Path(__file__).resolve().parent.parent
-SCHEMAS = ["schema/session", "schema/order_entry", "schema/market_data", "tests/schema/order_entry_v0"]
+SCHEMAS = ["schema/session", "schema/order_entry", "schema/market_data", "tests/schema/order_entry_v0", "tests/schema/market_data_v0"]
 FRAMING_LENGTH = 6
 HEADER_FIELD_COUNT = 6  # of the framing and message headers
 OPAQUE = {"Signature", "Reserved1", "Reserved2"}  # raw bytes, which decoders show as text
