@@ -98,6 +98,7 @@ pub const PATHS: &[Path] = &[
     Path::new("journal: read and verify a command", journal::read),
     Path::new("journal: digest an event", journal::digest),
     Path::new("market data: a command's events to packets", feed::packets),
+    Path::new("market data: the same, at every level", feed::packets_at_every_level),
 ];
 
 /// The path of this name.
