@@ -311,9 +311,11 @@ impl Subscription {
         let next = FeedSequence(first.0.checked_add(found as u64).ok_or(PacketError::OutOfPlace)?);
         let left_out = u64::from(header.left_out.0);
         let from = FeedSequence(first.0.checked_sub(left_out).ok_or(PacketError::OutOfPlace)?);
+        // One that only leaves messages out stands for them all the same.
+        let is_heartbeat = found == 0 && left_out == 0;
         let channel = self.channels.entry(header.channel_id).or_default();
         channel.sent = channel.sent.max(next);
-        if channel.expects().is_none_or(|expected| next > expected) && found > 0 {
+        if channel.expects().is_none_or(|expected| next > expected) && !is_heartbeat {
             self.gaps.conflated += left_out;
             let waiting = Waiting { next, flags: header.flags, received_at, bytes };
             let known = channel.waiting.get(&from).map(|known| known.next);
@@ -322,7 +324,7 @@ impl Subscription {
             }
             self.go_on(header.channel_id)?;
         }
-        self.look_for_gap(header.channel_id, found == 0);
+        self.look_for_gap(header.channel_id, is_heartbeat);
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use engine::event::{IndicativeChanged, Uncrossed};
 use engine::instrument::Phase;
 use engine::*;
 use marketdata::packet::{self, PACKET_BYTES_MAX};
-use marketdata::{Feed, Packet, Patience, Request, Subscription, Update, channel_of};
+use marketdata::{Feed, Outbox, Packet, Patience, Request, Subscription, Update, channel_of};
 use wire::market_data::{
     AuctionIndicative, AuctionResult, MarketDataMessage, PacketRetransmitRequest, SubscribeReject,
 };
@@ -553,4 +553,67 @@ fn who_comes_back_to_a_channel_that_stood_still_begins_with_its_snapshot() {
             }
         }
     }
+}
+
+/// What a conflated channel has come to may be nothing but trades, which are left out: the packet without messages was taken
+/// for a heartbeat, and the book stood still before it.
+#[test]
+fn a_conflated_packet_of_trades_alone_is_taken_without_a_message() {
+    let mut venue = Venue::open();
+    let level = FeedLevel::BestBidOffer;
+    let channel_id = channel_of(BOOKS[0], level).unwrap();
+    let mut outbox = Outbox::new(1 << 20);
+    outbox.join(channel_id, wire::DeliveryMode::Conflated, wire::RequestId(1)).unwrap();
+    let snapshot = venue.feed.snapshot(BOOKS[0], level, None).unwrap();
+    let mut subscription = Subscription::default();
+    subscription.snapshot(&snapshot.bytes()).unwrap();
+    assert!(outbox.next_want().is_some());
+    outbox.snapshot(snapshot);
+    let id = EventId { sequence: venue.engine.last().sequence.next(), index: 0 };
+    let side = engine::event::TradeSide {
+        report: engine::event::Report {
+            account: ACCOUNT,
+            session: SessionId::NONE,
+            exec_id: ExecId::NONE,
+            report_number: SessionSequence::NONE,
+            client_sequence: SessionSequence::NONE,
+        },
+        order_id: OrderId(1),
+        client_order_id: ClientOrderId(1),
+        side: Side::Buy,
+        order_price: Price(100),
+        order_quantity: Quantity(1),
+        leaves: Quantity(1),
+        cumulative: Quantity(1),
+        prevented: Quantity::ZERO,
+        fee: SignedAmount(0),
+    };
+    for number in 0..3 {
+        let sequence = Sequence(id.sequence.0 + number);
+        let header =
+            EventHeader { id: EventId { sequence, index: 0 }, time: Timestamp(9), received_at: Timestamp::NONE };
+        let trade = engine::event::Trade {
+            instrument: BOOKS[0],
+            trade_id: TradeId(number + 1),
+            price: Price(100),
+            quantity: Quantity(1),
+            aggressor: Some(Side::Buy),
+            self_match: engine::event::SelfMatch::No,
+            maker: side,
+            taker: side,
+        };
+        venue.feed.event(&header, &trade.into());
+        venue.feed.end_of_command();
+        let packets = venue.feed.packets(NOW);
+        let ours: Vec<Packet> = packets.into_iter().filter(|packet| packet.channel_id == channel_id).collect();
+        assert_eq!(ours.len(), 1);
+        outbox.packets(&ours);
+    }
+    let [packet] = &outbox.next_group(1 << 20)[..] else { panic!("one packet") };
+    let (header, _) = packet::open(packet).unwrap();
+    assert_eq!((header.message_count, header.left_out), (wire::PacketCount(0), wire::LeftOutCount(3)));
+    let before = subscription.book_at(SecurityId(1), level).unwrap().last_sequence();
+    subscription.packet(packet.clone()).unwrap();
+    let after = subscription.book_at(SecurityId(1), level).unwrap().last_sequence();
+    assert_eq!((after.0 - before.0, after), (3, sequence_behind(&venue.feed, BOOKS[0], level)));
 }

@@ -464,7 +464,9 @@ class Subscriber:
         channel = self.channel(packet.channel)
         channel.hear(packet.next, now)
         self.counts["packets"] += 1
-        if packet.messages and (channel.expected is None or packet.next > channel.expected):
+        # One that only leaves messages out stands for them all the same; any other without messages is a heartbeat.
+        stands_for_some = packet.next > packet.stands_from
+        if stands_for_some and (channel.expected is None or packet.next > channel.expected):
             self.counts["left_out"] += packet.first - packet.stands_from
             channel.keep(packet, now)
         self.go_on(channel)
