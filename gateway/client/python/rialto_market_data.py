@@ -55,6 +55,7 @@ PROVEN_LEVELS, PROVEN_ORDERS = 10, 1_000  # what a checksum covers of each side
 WAITING_MAX = 16_384  # packets of a channel that wait for a snapshot or for others
 ASKED_MAX = 4_096  # messages; of more, a snapshot is had sooner
 ANSWERED_WITHIN = 2  # seconds
+PROVEN_WITHIN = 60  # seconds, at the end: a machine may be busy
 UNANSWERED_MAX = 4_096  # requests that are remembered
 SNAPSHOT_BYTES_MAX = 64 << 20
 KEEP_ALIVE = 5  # seconds
@@ -860,7 +861,7 @@ async def run(arguments):
         is_there = await serve(link, arguments, stop.is_set)
         if is_there:
             # Nothing is thrown away any more, and the whole book is compared.
-            link.drop, until = 0, loop.time() + 10
+            link.drop, until = 0, loop.time() + PROVEN_WITHIN
             subscriber.ask_for_proof()
             is_there = await serve(link, arguments, lambda: subscriber.is_proven() or loop.time() > until)
     show(subscriber, arguments.quiet)
