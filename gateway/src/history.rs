@@ -7,7 +7,7 @@ use engine::{Event, EventHeader, EventSink, Sequence, SessionId, SessionSequence
 
 use crate::copies::{self, CopyRange};
 
-/// Finds the events behind reports. Asked for from a thread of its own, so it may take its time.
+/// Finds the events behind reports. Asked beside the door, by one of its workers, so it may take its time.
 pub trait ReportHistory: Send + Sync + 'static {
     /// The events of the reports that `range` names, in order, as far as they are kept. Its login is the one that the
     /// session had at `released`.

@@ -6,6 +6,9 @@
 //!   threads "report-search"   old reports, as they are asked for
 //! ```
 //!
+//! A [`Server`] has these threads. The work of the first is a [`Door`]'s, turn by turn, over any [`Network`] and with any
+//! [`Workers`]: who brings their own has no sockets and no threads.
+//!
 //! A login is answered to the connection that asked: every Negotiate and Establish has exactly one event, the core
 //! applies commands in the order of submission, and all are submitted by one thread. So the first connection that waits
 //! for a session's answer is the one that it is for.
@@ -15,7 +18,9 @@ mod balances;
 mod connection;
 mod desk;
 mod door;
+mod network;
 mod searches;
+mod sockets;
 mod timers;
 pub mod tls;
 
@@ -26,18 +31,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
 
 use engine::Timestamp;
-use mio::Poll;
 use ring::{CommandRing, EventReader, SharedAdmission, Wake};
 use wire::Durability;
 
 use crate::balances::BalanceQuestions;
 use crate::history::ReportHistory;
-use crate::hops::{HopWatch, Hops};
+use crate::hops::Hops;
 use crate::session::{FailedLogin, SessionLimits};
 use crate::view::View;
 pub(crate) use desk::ConnectionId;
-use door::{Door, Doorbell, Parts, disconnect_left_open};
-use searches::Searches;
+use door::DoorThread;
+pub use door::{Door, DoorParts};
+pub use network::{Found, Network};
+use searches::SearchThreads;
+pub use searches::Workers;
+use sockets::Sockets;
 
 /// Tells the venue's time. The crate itself reads no clock.
 pub trait Clock: Send + Sync + 'static {
@@ -157,28 +165,27 @@ impl Server {
         config: Config,
         commands: Arc<CommandRing>,
         events: EventReader,
-        mut view: View,
+        view: View,
         reports: impl ReportHistory,
         hops: Option<Hops>,
     ) -> io::Result<Self> {
         let listener = listen(config.listen, &config.security)?;
         let local_addr = listener.local_addr()?;
-        let poll = Poll::new()?;
-        let doorbell: Arc<dyn Wake> = Arc::new(Doorbell::new(poll.registry())?);
+        let network = Sockets::of(listener)?;
+        let doorbell: Arc<dyn Wake> = Arc::new(network.doorbell()?);
         let stop = Arc::new(AtomicBool::new(false));
-        disconnect_left_open(&commands, &mut view, config.clock.now());
-        let door = Door::new(Parts {
+        let door = Door::new(DoorParts {
             config,
-            poll,
-            listener: mio::net::TcpListener::from_std(listener),
+            network,
             commands,
             events,
             view,
-            searches: Searches::new(Arc::new(reports), Arc::clone(&doorbell)),
-            doorbell: Arc::clone(&doorbell),
+            reports: Arc::new(reports),
+            workers: Arc::new(SearchThreads::new(Arc::clone(&doorbell))),
             stop: Arc::clone(&stop),
-            hops: HopWatch::new(hops),
-        })?;
+            hops,
+        });
+        let door = DoorThread::new(door, Arc::clone(&doorbell));
         let door = Builder::new().name("order-entry".to_owned()).spawn(move || door.run())?;
         Ok(Self { local_addr, stop, doorbell, door })
     }

@@ -176,6 +176,15 @@ impl Follower {
         self.stop.is_asked()
     }
 
+    /// Whether it was asked to end, or nothing more becomes durable.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.stop.is_asked()
+            || match &self.durability {
+                Durable::Watermark(durable) => durable.is_poisoned(),
+                Durable::Head { .. } => false,
+            }
+    }
+
     /// The next entry if there is one now, without waiting.
     pub fn try_next(&mut self) -> Result<Option<Entry>, ReadError> {
         loop {
@@ -265,7 +274,7 @@ impl Follower {
     }
 
     /// Waits until there may be more; false if the follower has to end.
-    fn wait(&mut self) -> bool {
+    pub(crate) fn wait(&mut self) -> bool {
         let next = self.reader.next_sequence();
         match &self.durability {
             Durable::Watermark(_) if self.rested != next => {
@@ -286,11 +295,7 @@ impl Follower {
 
     /// Waits for a time; false if the follower has to end.
     pub(crate) fn pause(&self, time: Duration) -> bool {
-        let ends = || match &self.durability {
-            Durable::Watermark(durable) => durable.is_poisoned() || self.stop.is_asked(),
-            Durable::Head { .. } => self.stop.is_asked(),
-        };
-        self.stop.bell.wait_at_most(Idle::Park, time, || ends().then_some(())).is_none()
+        self.stop.bell.wait_at_most(Idle::Park, time, || self.is_ending().then_some(())).is_none()
     }
 
     fn next_or_wait(&mut self) -> Result<Option<Entry>, ReadError> {

@@ -43,6 +43,7 @@ use ring::{Idle, Poisoned, Watermark};
 
 use crate::checksum::{ChainHash, crc32c};
 use crate::error::HeadFault;
+use crate::journal::Labour;
 use crate::layout::{FORMAT_VERSION, RECORD_PREFIX_BYTES};
 use crate::mapping::SharedWords;
 use crate::record::{RecordBytes, RecordKind, RecordView, record_bytes_from_prefix};
@@ -284,12 +285,29 @@ pub(crate) struct HeadAppender<M: Memory = HeadFile> {
     published: u64,
     /// As last read; the truth may be further on.
     freed: u64,
+    labour: Labour,
 }
 
 impl<M: Memory> HeadAppender<M> {
     /// For one thread; a second one on the same head would be a bug.
     pub(crate) fn new(head: Arc<Head<M>>) -> Self {
-        Self { head, appended: 0, published: 0, freed: 0 }
+        Self::with_labour(head, Labour::Threads)
+    }
+
+    /// For the thread that also drains it, and that nobody else wakes.
+    pub(crate) fn in_turns(head: Arc<Head<M>>) -> Self {
+        Self::with_labour(head, Labour::Turns)
+    }
+
+    fn with_labour(head: Arc<Head<M>>, labour: Labour) -> Self {
+        Self { head, appended: 0, published: 0, freed: 0, labour }
+    }
+
+    /// Whether so many bytes of records are appended without waiting. They are refused without waiting once the writer
+    /// has stopped.
+    pub(crate) fn has_room_for(&self, bytes: u64) -> bool {
+        let freed = &self.head.freed;
+        freed.is_poisoned() || (self.appended - freed.get()).saturating_add(bytes) <= self.head.ring_bytes
     }
 
     /// Appends a record; waits for the writer while the ring is full.
@@ -325,6 +343,7 @@ impl<M: Memory> HeadAppender<M> {
         self.freed = self.head.freed.get();
         if end - self.freed > self.head.ring_bytes {
             self.publish()?;
+            assert!(self.labour == Labour::Threads, "in turns the head is asked for room before anything is appended");
             self.freed = self.head.freed.wait_for(end - self.head.ring_bytes)?;
         }
         Ok(())
@@ -336,6 +355,16 @@ impl<M: Memory> Drop for HeadAppender<M> {
     fn drop(&mut self) {
         self.head.published.poison();
     }
+}
+
+/// What the writer finds in the head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum There {
+    Records,
+    /// Nothing yet.
+    Nothing,
+    /// Nothing any more.
+    End,
 }
 
 /// The writer's end: takes records, and frees them once they are durable.
@@ -355,6 +384,17 @@ impl<M: Memory> HeadDrain<M> {
     /// Waits until there is something to take; an error once there never will be.
     pub(crate) fn wait(&self) -> Result<(), Poisoned> {
         self.head.published.wait_for(self.drained + 1).map(drop)
+    }
+
+    /// Whether there is something to take, now or ever.
+    pub(crate) fn look(&self) -> There {
+        // Before the records are looked at: behind the end none come.
+        let has_ended = self.head.published.is_poisoned();
+        match (self.is_empty(), has_ended) {
+            (false, _) => There::Records,
+            (true, false) => There::Nothing,
+            (true, true) => There::End,
+        }
     }
 
     /// Whether everything that is there was taken.

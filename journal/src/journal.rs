@@ -32,6 +32,17 @@ pub enum Durability {
     Synced,
 }
 
+/// Who writes, makes spare segments and hashes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Labour {
+    /// A thread for each.
+    #[default]
+    Threads,
+    /// Nobody until the caller says so, a step at a time: the journal starts no thread, and its appender has
+    /// [`Hands`](crate::Hands). For simulations that have to repeat.
+    Turns,
+}
+
 /// How a journal is opened.
 #[derive(Clone)]
 pub struct Options {
@@ -47,6 +58,8 @@ pub struct Options {
     pub durability: Durability,
     /// How threads around the journal wait. Default: they park.
     pub idle: Idle,
+    /// Who does the work. Default: threads.
+    pub labour: Labour,
     /// Bytes of a new segment, a multiple of 4,096 and at least four times that. Default 64 MiB: large enough that
     /// changing segments is rare, small enough to be zeroed ahead within a second.
     pub segment_bytes: u64,
@@ -84,6 +97,7 @@ impl Options {
             capacity,
             durability: Durability::default(),
             idle: Idle::default(),
+            labour: Labour::default(),
             segment_bytes: 64 << 20,
             head_bytes: 16 << 20,
             head_directory: None,
@@ -132,7 +146,8 @@ pub struct Opened {
     pub recovery: Recovery,
 }
 
-/// A journal that is open for writing. The process holds its lock until the [`Appender`] is dropped.
+/// A journal that is open for writing. The process holds its lock until the [`Appender`] is dropped, or in turns until the
+/// [`Hands`](crate::Hands) have ended or are dropped.
 pub struct Journal {
     pub(crate) shared: Arc<Shared>,
     pub(crate) durability: Durability,
@@ -143,7 +158,8 @@ pub struct Journal {
 impl Journal {
     /// Opens or makes the journal of the data folder `directory`, and recovers what an earlier process left.
     ///
-    /// When this returns, everything that was recovered is durable and can be read, and the writer runs.
+    /// When this returns, everything that was recovered is durable and can be read, and the writer runs, or can be driven
+    /// [in turns](Labour::Turns).
     pub fn open(directory: &Path, options: &Options) -> Result<Opened, OpenError> {
         options.check()?;
         recovery::open(directory, options)
@@ -160,7 +176,8 @@ impl Journal {
         &self.shared.durable
     }
 
-    /// Waits until `sequence`, which was submitted, may be acknowledged.
+    /// Waits until `sequence`, which was submitted, may be acknowledged. In turns nobody would end the wait: there the
+    /// [watermark](Self::durable) is looked at.
     pub fn wait_released(&self, sequence: Sequence) -> Result<(), AppendError> {
         let reached = match self.durability {
             Durability::Buffered => self.shared.durable.get() >= sequence.0 || self.failure().is_none(),
@@ -210,13 +227,25 @@ impl Journal {
     ///
     /// # Panics
     ///
-    /// If the appender is another journal's.
+    /// If the appender is another journal's, or the work is done in turns: then it is [`begin_close`](Self::begin_close).
     pub fn close(self, appender: Appender, event_digest: Digest) -> Result<(), Arc<WriteError>> {
+        assert!(appender.has_thread(), "in turns a journal is closed by its hands");
+        self.begin_close(appender, event_digest);
+        self.failure().map_or(Ok(()), Err)
+    }
+
+    /// Begins to shut down in order. In turns the [`Hands`](crate::Hands) do the rest: they make everything durable, write
+    /// the seal and remove the head. Threads are waited for.
+    ///
+    /// # Panics
+    ///
+    /// If the appender is another journal's, or still has its hands.
+    pub fn begin_close(&self, appender: Appender, event_digest: Digest) {
         assert!(appender.belongs_to(&self.shared), "the appender is another journal's");
-        // Set once: `close` takes the journal.
+        assert!(!appender.has_hands(), "somebody has to write what is left");
+        // Set once: there is one appender.
         let _ = self.shared.seal.set(event_digest);
         drop(appender);
-        self.failure().map_or(Ok(()), Err)
     }
 }
 

@@ -8,7 +8,7 @@
 //!
 //! [`layout`] draws the bytes, [`Journal::open`] recovers and starts the writer, [`Sequencer`] is the core's step,
 //! [`Reader`] reads and verifies without a lock, from the beginning or from a [`Seek`] on, [`Follower`] goes on reading as
-//! the journal grows, [`replay()`] rebuilds and compares.
+//! the journal grows, [`replay()`] rebuilds and compares. [`Hands`] do in turns what threads do else.
 
 pub mod audit;
 mod batch;
@@ -21,6 +21,7 @@ pub mod decision;
 pub mod digest;
 pub mod error;
 pub mod follow;
+pub mod hands;
 mod hasher;
 mod head;
 pub mod history;
@@ -53,10 +54,11 @@ pub use decision::{Action, Decision, State};
 pub use digest::{Block, BlockDigest, Digest, EventDigest, HashSink, book_digest, state_digest};
 pub use error::{AppendError, Fault, HeadFault, OpenError, ReadError, ReplayError, SnapshotFault, WriteError};
 pub use follow::{Follower, Polling, StopFollowing};
+pub use hands::{Hands, Made, Wrote};
 pub use history::{
     Direction, Events, HISTORY_FOLDER, History, HistoryError, HistoryOptions, HistoryWriter, Key, Query, Retention,
 };
-pub use journal::{Durability, Journal, JournalSource, Known, Opened, Options};
+pub use journal::{Durability, Journal, JournalSource, Known, Labour, Opened, Options};
 pub use reader::{Cut, JOURNAL_FOLDER, Position, Reader, Verified};
 pub use record::{Entry, Seal};
 pub use recovery::{FolderLock, HeadOutcome, Recovery};
@@ -64,10 +66,10 @@ pub use replay::{Blocks, Both, ReplaySummary, Replayed, rebuild, replay};
 pub use seek::Seek;
 pub use segment::{Identity, JournalId, SegmentHeader, SegmentNumber};
 pub use sequencer::{Append, Apply, BEFORE_FIRST, Discard, Discontinuity, Sequencer};
-pub use shadow::{Shadow, ShadowError, ShadowEvent, SnapshotPolicy, SnapshotRequest, Taken};
+pub use shadow::{Followed, Shadow, ShadowError, ShadowEvent, SnapshotPolicy, SnapshotRequest, Taken};
 pub use snapshot::{Keep, Loaded, PassedOver, Published, SNAPSHOT_FOLDER, SnapshotError, SnapshotStore};
 pub use space::Space;
 pub use start::{Start, StartError, start_locked};
 pub use storage::{DirectoryStorage, Storage, StorageFile};
-pub use travel::{AsOf, Past, events_between, sequence_at, state_at};
+pub use travel::{AsOf, Past, PastSource, events_between, sequence_at, state_at};
 pub use writer::{Appender, DigestQueue};

@@ -20,15 +20,16 @@ use crate::batch::BatchBuilder;
 use crate::checkpoint::Link;
 use crate::decision::State;
 use crate::error::{HeadFault, OpenError, ReadError, SnapshotFault, WriteError};
+use crate::hands::Hands;
 use crate::head::{self, Found, Head, HeadImage, HeadLock};
-use crate::journal::{Journal, Known, Opened, Options};
+use crate::journal::{Journal, Known, Labour, Opened, Options};
 use crate::layout::{RECORD_BYTES_MAX, RECORD_PREFIX_BYTES};
 use crate::reader::{Cut, JOURNAL_FOLDER, Reader, Verified, from_segment, segment_numbers};
 use crate::record::{RecordKind, RecordView};
 use crate::segment::{CUT_SUFFIX, Identity, JournalId, SPARE_SUFFIX, SegmentNumber};
 use crate::storage::Storage;
 use crate::tail::{Plan, Tail};
-use crate::writer::{self, DigestQueue, Shared};
+use crate::writer::{Appender, DigestQueue, Shared, Writer};
 
 /// The file that the one writing process holds locked.
 pub const LOCK_FILE: &str = "lock";
@@ -256,8 +257,13 @@ fn start(options: &Options, mut opening: Opening, lock: FolderLock) -> Result<Op
     let head = Head::create(path.clone(), opening.recovery.identity.journal, options.head_bytes, durable, options.idle)
         .map_err(head_error(&path))?;
     drop(opening.claimed);
-    opening.tail.start_hasher().map_err(io_error(&path))?;
-    let space = opening.tail.start_spares().map_err(io_error(&path))?;
+    let (space, filler) = match options.labour {
+        Labour::Threads => (opening.tail.start_helpers().map_err(io_error(&path))?, None),
+        Labour::Turns => {
+            let (space, filler) = opening.tail.work_in_turns();
+            (space, Some(filler))
+        }
+    };
     let shared = Arc::new(Shared {
         durable: Arc::new(Watermark::new(last.0, options.idle.beside_the_core())),
         head,
@@ -267,8 +273,11 @@ fn start(options: &Options, mut opening: Opening, lock: FolderLock) -> Result<Op
         failure: OnceLock::new(),
     });
     let storage = opening.tail.storage().clone();
-    let appender = writer::start(shared.clone(), opening.tail, opening.batch, lock, options.durability);
-    let appender = appender.map_err(io_error(&path))?;
+    let writer = Writer::new(shared.clone(), opening.tail, opening.batch, lock, options.durability);
+    let appender = match filler {
+        None => Appender::start(shared.clone(), writer).map_err(io_error(&path))?,
+        Some(filler) => Appender::in_turns(shared.clone(), Hands::new(writer, filler)),
+    };
     let identity = opening.recovery.identity;
     let journal = Journal { shared, durability: options.durability, storage, identity };
     Ok(Opened { journal, appender, recovery: opening.recovery })
@@ -289,15 +298,21 @@ impl Opening {
         let durable = self.recovery.last;
         while let Some(record) = image.record(self.batch.next_sequence()) {
             if record.len() > self.batch.room() {
-                self.tail.append(&mut self.batch)?;
+                self.append()?;
             }
             self.batch.extend_commands(|payload| payload.extend_from_slice(record));
         }
         if !self.batch.is_empty() {
-            self.tail.append(&mut self.batch)?;
+            self.append()?;
         }
         self.recovery.last = image.last();
         Ok(image.last().0 - durable.0)
+    }
+
+    fn append(&mut self) -> Result<(), WriteError> {
+        let appended = self.tail.append(&mut self.batch)?;
+        assert!(appended, "no spare is waited for while a journal is being opened");
+        Ok(())
     }
 }
 

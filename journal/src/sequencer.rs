@@ -9,6 +9,7 @@ use engine::command::AdvanceTime;
 use engine::{Command, CommandKind, Engine, EventSink, Sequence, Sequenced, Stamp, Timestamp};
 
 use crate::error::AppendError;
+use crate::writer::Appender;
 
 /// Takes stamped commands before they are applied.
 pub trait Append {
@@ -162,6 +163,15 @@ impl<A: Append> Sequencer<A> {
             self.append.append(command)?;
         }
         self.append.publish()
+    }
+}
+
+impl Sequencer<Appender> {
+    /// Whether so many commands can be submitted together, or [`tick`](Self::tick) be called, without waiting for the
+    /// journal: for [turns](crate::Labour::Turns), in which nobody ends a wait. Before each command there may be an
+    /// [`AdvanceTime`].
+    pub fn has_room_for(&self, commands: usize) -> bool {
+        self.append.has_room_for(commands.saturating_mul(2).max(1))
     }
 }
 

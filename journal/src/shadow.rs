@@ -110,6 +110,19 @@ pub struct Taken {
     pub publishing: Duration,
 }
 
+/// What a [turn](Shadow::turn) came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Followed {
+    /// Commands are applied, and the history shows their events.
+    Applied,
+    /// Nothing more is durable yet.
+    Nothing,
+    /// The history could not be written. All is kept, and the next turn tries it again before it reads more.
+    HistoryWaits,
+    /// It was asked to end, or the journal has ended and everything is applied.
+    Ended,
+}
+
 /// Asks for a snapshot at the next block's end, from any thread.
 #[derive(Debug, Clone, Default)]
 pub struct SnapshotRequest(Arc<AtomicBool>);
@@ -140,11 +153,31 @@ pub struct Shadow {
     follower: Follower,
     /// Commands that were read and are not applied yet.
     commands: Vec<Sequenced<Command>>,
+    /// The last command that is applied, while the history has not taken it in.
+    unrecorded: Option<Stamp>,
     policy: SnapshotPolicy,
     request: SnapshotRequest,
     last_snapshot: Sequence,
     /// A snapshot that is being restored from and published, beside.
     publishing: Option<JoinHandle<()>>,
+}
+
+/// What there was to do without waiting.
+enum Step {
+    /// Everything up to this command is applied, and recorded.
+    Applied(Sequence),
+    /// Nothing.
+    Nothing,
+    /// What was applied is not recorded.
+    HistoryWaits(HistoryError),
+    /// Nothing, and nothing will be.
+    End,
+}
+
+/// A snapshot that is on the device, and how long that took.
+struct Written {
+    unpublished: Unpublished,
+    writing: Duration,
 }
 
 /// Commands that are applied at once: enough that the archive is told seldom, few enough that it is told soon.
@@ -181,6 +214,7 @@ impl Shadow {
             identity: *journal.identity(),
             follower,
             commands: Vec::with_capacity(RUN_COMMANDS),
+            unrecorded: None,
             policy,
             request,
             last_snapshot,
@@ -204,6 +238,31 @@ impl Shadow {
         outcome
     }
 
+    /// A part of the same that waits for nothing, and starts no thread: takes what there is, up to a few hundred commands,
+    /// applies it, and lets the history take it in. Where a snapshot is due behind that, it is taken and published. `tell` is
+    /// told of what happens.
+    ///
+    /// # Errors
+    /// Why it cannot go on.
+    pub fn turn(&mut self, mut tell: impl FnMut(ShadowEvent)) -> Result<Followed, ShadowError> {
+        match self.step()? {
+            Step::Applied(last) => {
+                tell(ShadowEvent::Applied(last));
+                if self.is_due(last) {
+                    let written = self.write_snapshot()?;
+                    tell(written.map_or_else(ShadowEvent::SnapshotFailed, |written| publish(&self.policy, written)));
+                }
+                Ok(Followed::Applied)
+            }
+            Step::HistoryWaits(error) => {
+                tell(ShadowEvent::HistoryWaits(error));
+                Ok(Followed::HistoryWaits)
+            }
+            Step::Nothing => Ok(Followed::Nothing),
+            Step::End => Ok(Followed::Ended),
+        }
+    }
+
     fn wait_for_publishing(&mut self) {
         if let Some(publishing) = self.publishing.take() {
             publishing.join().expect("publishing does not panic");
@@ -211,68 +270,81 @@ impl Shadow {
     }
 
     fn follow(&mut self, tell: &Arc<impl Tell>) -> Result<(), ShadowError> {
-        while let Some(entry) = self.next_entry(tell)? {
-            match entry {
-                Entry::Command(command) => {
-                    self.commands.push(command);
-                    let ends_block = command.stamp.sequence.0.is_multiple_of(BLOCK_COMMANDS);
-                    if ends_block || self.commands.len() == RUN_COMMANDS {
-                        self.apply(tell)?;
+        loop {
+            match self.step()? {
+                Step::Applied(last) => {
+                    tell(ShadowEvent::Applied(last));
+                    if self.is_due(last) {
+                        self.take_snapshot(tell)?;
                     }
                 }
-                Entry::EventDigest(recorded) => {
-                    self.apply(tell)?;
-                    self.compare(recorded)?;
+                Step::HistoryWaits(error) if self.follower.pause(HISTORY_RETRY) => {
+                    tell(ShadowEvent::HistoryWaits(error));
                 }
-                Entry::Seal(_) => self.apply(tell)?,
+                Step::HistoryWaits(error) => return Err(error.into()),
+                Step::Nothing if self.follower.wait() => {}
+                Step::Nothing | Step::End => return Ok(()),
             }
         }
-        self.apply(tell)
     }
 
-    /// What there is; applies what was read before it waits for more.
-    fn next_entry(&mut self, tell: &Arc<impl Tell>) -> Result<Option<Entry>, ShadowError> {
-        if self.follower.is_asked_to_end() {
-            return Ok(None);
+    /// Reads, applies and records what there is of a run. While the history cannot take it in, nothing more is read.
+    fn step(&mut self) -> Result<Step, ShadowError> {
+        // Before it is looked whether there is more: behind the end nothing comes.
+        let is_ending = self.follower.is_ending();
+        if self.unrecorded.is_none() {
+            self.read_run()?;
+            self.apply()?;
         }
-        if let Some(entry) = self.follower.try_next()? {
-            return Ok(Some(entry));
+        match self.unrecorded {
+            Some(last) => self.record(last),
+            None if is_ending => Ok(Step::End),
+            None => Ok(Step::Nothing),
         }
-        self.apply(tell)?;
-        Ok(self.follower.next().transpose()?)
     }
 
-    fn apply(&mut self, tell: &Arc<impl Tell>) -> Result<(), ShadowError> {
+    fn read_run(&mut self) -> Result<(), ShadowError> {
+        while !self.run_has_ended() && !self.follower.is_asked_to_end() {
+            match self.follower.try_next()? {
+                Some(Entry::Command(command)) => self.commands.push(command),
+                Some(Entry::EventDigest(recorded)) => self.compare(recorded)?,
+                Some(Entry::Seal(_)) => {}
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs end where blocks do, so that a block is recorded before its digest is read, and a snapshot can be taken.
+    fn run_has_ended(&self) -> bool {
+        let ends_block = |command: &Sequenced<Command>| ends_block(command.stamp.sequence);
+        self.commands.len() == RUN_COMMANDS || self.commands.last().is_some_and(ends_block)
+    }
+
+    fn apply(&mut self) -> Result<(), ShadowError> {
         if self.commands.is_empty() {
             return Ok(());
         }
         let applied = self.sequencer.replay(&mut self.engine, &self.commands, &mut self.history);
         applied.map_err(|gap| ShadowError::Discontinuity { last: gap.last.sequence, found: gap.found.sequence })?;
         self.commands.clear();
-        let last = self.sequencer.last();
-        self.record(last, tell)?;
-        tell(ShadowEvent::Applied(last.sequence));
-        if last.sequence.0.is_multiple_of(BLOCK_COMMANDS) && self.is_due(last.sequence) {
-            self.take_snapshot(tell)?;
-        }
+        self.unrecorded = Some(self.sequencer.last());
         Ok(())
     }
 
-    /// Lets the history take in what was applied. While it cannot, nothing more is applied.
-    fn record(&mut self, last: Stamp, tell: &Arc<impl Tell>) -> Result<(), ShadowError> {
-        while let Err(error) = self.history.applied(last) {
-            if !error.may_pass() || !self.follower.pause(HISTORY_RETRY) {
-                return Err(error.into());
-            }
-            tell(ShadowEvent::HistoryWaits(error));
+    fn record(&mut self, last: Stamp) -> Result<Step, ShadowError> {
+        match self.history.applied(last) {
+            Err(error) if error.may_pass() => return Ok(Step::HistoryWaits(error)),
+            outcome => outcome?,
         }
+        self.unrecorded = None;
         self.unsaid.extend(self.history.completed());
         let superfluous = self.unsaid.len().saturating_sub(UNSAID_MAX);
         self.unsaid.drain(..superfluous);
-        Ok(())
+        Ok(Step::Applied(last.sequence))
     }
 
-    /// A block whose digest is said ended before it is said; it is not remembered if it ended before the shadow began.
+    /// A block whose digest is said is recorded before that; it is not remembered if it ended before the shadow began.
     fn compare(&mut self, recorded: BlockDigest) -> Result<(), ShadowError> {
         while let Some(&computed) = self.unsaid.front().filter(|computed| computed.block <= recorded.block) {
             self.unsaid.pop_front();
@@ -286,11 +358,21 @@ impl Shadow {
 
     fn is_due(&self, last: Sequence) -> bool {
         let scheduled = self.policy.every.is_some_and(|every| last.0 >= self.last_snapshot.0.saturating_add(every));
-        last > self.last_snapshot && (scheduled || self.request.is_asked())
+        ends_block(last) && last > self.last_snapshot && (scheduled || self.request.is_asked())
     }
 
+    /// Takes a snapshot, which is published beside.
     fn take_snapshot(&mut self, tell: &Arc<impl Tell>) -> Result<(), ShadowError> {
         self.wait_for_publishing();
+        match self.write_snapshot()?.and_then(|written| self.start_publishing(written, tell.clone())) {
+            Ok(publishing) => self.publishing = Some(publishing),
+            Err(error) => tell(ShadowEvent::SnapshotFailed(error)),
+        }
+        Ok(())
+    }
+
+    /// Brings a snapshot to the device.
+    fn write_snapshot(&mut self) -> Result<Result<Written, SnapshotError>, ShadowError> {
         self.history.sync()?;
         let Stamp { sequence, time } = self.engine.last();
         let checkpoint = Checkpoint {
@@ -309,34 +391,28 @@ impl Shadow {
         self.request.clear();
         let begin = Instant::now();
         let written = self.policy.store.write(&self.engine, checkpoint, &self.policy.key);
-        let writing = begin.elapsed();
-        match written.and_then(|unpublished| self.start_publishing(unpublished, writing, tell.clone())) {
-            Ok(publishing) => self.publishing = Some(publishing),
-            Err(error) => tell(ShadowEvent::SnapshotFailed(error)),
-        }
-        Ok(())
+        Ok(written.map(|unpublished| Written { unpublished, writing: begin.elapsed() }))
     }
 
-    fn start_publishing(
-        &self,
-        unpublished: Unpublished,
-        writing: Duration,
-        tell: Arc<impl Tell>,
-    ) -> Result<JoinHandle<()>, SnapshotError> {
-        let SnapshotPolicy { store, keep, .. } = self.policy.clone();
-        let publish = move || {
-            let begin = Instant::now();
-            tell(match store.publish(unpublished, keep) {
-                Ok(published) => {
-                    let publishing = begin.elapsed();
-                    ShadowEvent::Snapshot(Box::new(Taken { published, writing, publishing }))
-                }
-                Err(error) => ShadowEvent::SnapshotFailed(error),
-            });
-        };
-        let thread = Builder::new().name("snapshot-publish".to_owned()).spawn(publish);
+    fn start_publishing(&self, written: Written, tell: Arc<impl Tell>) -> Result<JoinHandle<()>, SnapshotError> {
+        let policy = self.policy.clone();
+        let thread = Builder::new().name("snapshot-publish".to_owned()).spawn(move || tell(publish(&policy, written)));
         thread.map_err(|source| SnapshotError::Io { file: self.policy.store.folder().to_owned(), source })
     }
+}
+
+/// What came of publishing a snapshot.
+fn publish(policy: &SnapshotPolicy, Written { unpublished, writing }: Written) -> ShadowEvent {
+    let begin = Instant::now();
+    match policy.store.publish(unpublished, policy.keep) {
+        Ok(published) => ShadowEvent::Snapshot(Box::new(Taken { published, writing, publishing: begin.elapsed() })),
+        Err(error) => ShadowEvent::SnapshotFailed(error),
+    }
+}
+
+/// Whether a command is the last of its block.
+fn ends_block(sequence: Sequence) -> bool {
+    sequence.0.is_multiple_of(BLOCK_COMMANDS)
 }
 
 /// Where the shadow begins: no snapshot counts that says something else than the history.

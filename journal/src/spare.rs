@@ -1,5 +1,5 @@
-//! Spare segments: two are allocated and zeroed ahead of need by a helper thread, so that the writer never waits for
-//! either.
+//! Spare segments: two are allocated and zeroed ahead of need by a helper, so that the writer never waits for either. The
+//! helper is a thread, or whoever works [in turns](crate::Hands).
 //!
 //! Failing to allocate is not failing to write: the helper tries again, and meanwhile less is let in.
 //!
@@ -24,6 +24,7 @@ use std::time::Duration;
 use ring::{Admission, SharedAdmission};
 
 use crate::error::WriteError;
+use crate::hands::Made;
 use crate::segment::SegmentNumber;
 use crate::space::SPARES_MAX;
 use crate::storage::{Storage, StorageFile};
@@ -44,9 +45,10 @@ impl Spare {
     }
 }
 
-/// The helper thread, and what it shares with the writer. Dropping it ends the thread and removes the spares.
+/// What the writer takes spares from, and the helper thread. Dropping it ends the thread, which removes the spares.
 pub(crate) struct Spares {
     shelf: Arc<Shelf>,
+    /// Nothing in turns, and once the thread is being ended.
     helper: Option<JoinHandle<()>>,
 }
 
@@ -82,12 +84,16 @@ enum Intent {
 }
 
 impl Spares {
-    /// Starts the helper; it first makes the segment `first`.
-    pub(crate) fn start(storage: Arc<dyn Storage>, first: SegmentNumber, segment_bytes: u64) -> io::Result<Self> {
-        let shelf = Arc::new(Shelf::default());
-        let filler = Filler { storage, shelf: shelf.clone(), next: first, segment_bytes };
+    /// Starts a thread that fills the shelf.
+    pub(crate) fn start(filler: Filler) -> io::Result<Self> {
+        let shelf = filler.shelf.clone();
         let helper = std::thread::Builder::new().name("journal-spare".to_owned()).spawn(move || filler.run())?;
         Ok(Self { shelf, helper: Some(helper) })
+    }
+
+    /// Somebody else works with `filler`.
+    pub(crate) fn in_turns(filler: &Filler) -> Self {
+        Self { shelf: filler.shelf.clone(), helper: None }
     }
 
     /// What the helper leaves its spares on.
@@ -95,17 +101,25 @@ impl Spares {
         &self.shelf
     }
 
-    /// The next spare; waits for it.
-    pub(crate) fn take(&self, storage: &dyn Storage) -> Result<Spare, WriteError> {
+    /// The next spare, if there is one now.
+    pub(crate) fn take(&self, storage: &dyn Storage) -> Result<Option<Spare>, WriteError> {
         let mut state = self.shelf.lock();
-        loop {
-            if let Some(spare) = state.ready.pop_front() {
-                self.shelf.announce(&state);
-                return Ok(spare);
+        if let Some(spare) = state.ready.pop_front() {
+            self.shelf.announce(&state);
+            return Ok(Some(spare));
+        }
+        match state.gives_up() {
+            Some(reason) => {
+                Err(WriteError::NoSpare { directory: storage.path().to_owned(), reason: reason.to_owned() })
             }
-            if let (Some(reason), true) = (&state.failure, state.intent >= Intent::Finish) {
-                return Err(WriteError::NoSpare { directory: storage.path().to_owned(), reason: reason.clone() });
-            }
+            None => Ok(None),
+        }
+    }
+
+    /// Waits until there is one, or there is to be none.
+    pub(crate) fn wait(&self) {
+        let mut state = self.shelf.lock();
+        while state.ready.is_empty() && state.gives_up().is_none() {
             state = self.shelf.wait(state);
         }
     }
@@ -182,9 +196,19 @@ impl ShelfState {
             (Some(_), 0) => Admission::Nothing,
         }
     }
+
+    fn is_full(&self) -> bool {
+        self.ready.len() >= SPARES_MAX
+    }
+
+    /// Why nobody shall wait for a spare: none can be made, and the venue stops.
+    fn gives_up(&self) -> Option<&str> {
+        self.failure.as_deref().filter(|_| self.intent >= Intent::Finish)
+    }
 }
 
-struct Filler {
+/// Makes the spares.
+pub(crate) struct Filler {
     storage: Arc<dyn Storage>,
     shelf: Arc<Shelf>,
     next: SegmentNumber,
@@ -192,47 +216,68 @@ struct Filler {
 }
 
 impl Filler {
+    /// For an empty shelf; it first makes the segment `first`.
+    pub(crate) fn new(storage: Arc<dyn Storage>, first: SegmentNumber, segment_bytes: u64) -> Self {
+        Self { storage, shelf: Arc::default(), next: first, segment_bytes }
+    }
+
+    /// Makes a spare if one is wanted.
+    pub(crate) fn step(&mut self) -> Made {
+        if self.shelf.lock().is_full() {
+            return Made::Nothing;
+        }
+        match Spare::create(self.storage.as_ref(), self.next, self.segment_bytes) {
+            Ok(spare) => self.offer(spare),
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    /// What is left behind is removed when the journal is opened next: failing to do it here costs nothing.
+    pub(crate) fn remove_spares(&self) {
+        for spare in self.shelf.lock().ready.drain(..) {
+            let _ = self.storage.remove(&spare.number.spare_name());
+        }
+    }
+
     fn run(mut self) {
-        while self.is_wanted() {
-            match Spare::create(self.storage.as_ref(), self.next, self.segment_bytes) {
-                Ok(spare) => self.offer(spare),
-                Err(error) => self.rest_after(&error),
+        while self.wait_until_wanted() {
+            if self.step() == Made::Failed {
+                self.rest();
             }
         }
         self.remove_spares();
     }
 
-    /// Waits until a spare is wanted; false if none will be again.
-    fn is_wanted(&self) -> bool {
+    /// False if no spare will be wanted again.
+    fn wait_until_wanted(&self) -> bool {
         let mut state = self.shelf.lock();
-        while state.ready.len() >= SPARES_MAX && state.intent < Intent::End {
+        while state.is_full() && state.intent < Intent::End {
             state = self.shelf.wait(state);
         }
         state.intent < Intent::End
     }
 
-    fn offer(&mut self, spare: Spare) {
-        self.next = spare.number.next();
-        let mut state = self.shelf.lock();
-        state.ready.push_back(spare);
-        state.failure = None;
-        self.shelf.announce(&state);
-    }
-
-    fn rest_after(&self, error: &io::Error) {
-        let mut state = self.shelf.lock();
-        state.failure = Some(error.to_string());
-        self.shelf.announce(&state);
+    fn rest(&self) {
+        let state = self.shelf.lock();
         if state.intent < Intent::End {
             // Woken early or late, the helper only tries again.
             let _ = self.shelf.changed.wait_timeout(state, RETRY_INTERVAL);
         }
     }
 
-    /// What is left behind is removed when the journal is opened next: failing to do it here costs nothing.
-    fn remove_spares(&self) {
-        for spare in self.shelf.lock().ready.drain(..) {
-            let _ = self.storage.remove(&spare.number.spare_name());
-        }
+    fn offer(&mut self, spare: Spare) -> Made {
+        self.next = spare.number.next();
+        let mut state = self.shelf.lock();
+        state.ready.push_back(spare);
+        state.failure = None;
+        self.shelf.announce(&state);
+        Made::Spare
+    }
+
+    fn fail(&self, error: &io::Error) -> Made {
+        let mut state = self.shelf.lock();
+        state.failure = Some(error.to_string());
+        self.shelf.announce(&state);
+        Made::Failed
     }
 }

@@ -13,7 +13,7 @@ use crate::hasher::Hasher;
 use crate::layout::{BATCH_HEADER_BYTES, PAYLOAD_BYTES_MAX, RECORD_ALIGNMENT};
 use crate::segment::{Identity, SegmentHeader, SegmentNumber};
 use crate::space::Space;
-use crate::spare::{Spare, Spares};
+use crate::spare::{Filler, Spare, Spares};
 use crate::storage::{Storage, StorageFile};
 
 /// What new segments are made of.
@@ -42,7 +42,7 @@ pub(crate) struct Tail {
     plan: Plan,
     /// Nothing while the journal is being opened: then a segment is made on the spot, and failing ends the opening.
     spares: Option<Spares>,
-    /// Nothing while the journal is being opened.
+    /// Nothing while the journal is being opened, and in turns.
     hasher: Option<Hasher>,
     number: SegmentNumber,
     file: Box<dyn StorageFile>,
@@ -66,20 +66,17 @@ impl Tail {
         Ok(Self { plan, spares: None, hasher: None, number, file, offset, hash })
     }
 
-    /// From now on a helper keeps spares ready; how much room there is.
-    pub(crate) fn start_spares(&mut self) -> io::Result<Space> {
-        let Plan { storage, segment_bytes, .. } = &self.plan;
-        let spares = Spares::start(storage.clone(), self.number.next(), *segment_bytes)?;
-        let shelf = spares.shelf().clone();
-        shelf.set_segment_room(self.room());
-        self.spares = Some(spares);
-        Ok(Space::new(shelf, storage.clone(), *segment_bytes))
+    /// From now on helpers keep spares ready and hash what is being written; how much room there is.
+    pub(crate) fn start_helpers(&mut self) -> io::Result<Space> {
+        self.hasher = Some(Hasher::start()?);
+        let spares = Spares::start(self.filler())?;
+        Ok(self.take_from(spares))
     }
 
-    /// From now on a helper hashes what is being written.
-    pub(crate) fn start_hasher(&mut self) -> io::Result<()> {
-        self.hasher = Some(Hasher::start()?);
-        Ok(())
+    /// From now on somebody keeps spares ready by the filler that is given; how much room there is.
+    pub(crate) fn work_in_turns(&mut self) -> (Space, Filler) {
+        let filler = self.filler();
+        (self.take_from(Spares::in_turns(&filler)), filler)
     }
 
     /// Where the segments are.
@@ -92,11 +89,12 @@ impl Tail {
         self.hash
     }
 
-    /// Makes a batch durable and empties it. Behind a failure nothing may be appended again.
-    pub(crate) fn append(&mut self, batch: &mut BatchBuilder) -> Result<(), WriteError> {
+    /// Makes a batch durable and empties it; false if it needs a spare and none is ready. Behind a failure nothing may be
+    /// appended again.
+    pub(crate) fn append(&mut self, batch: &mut BatchBuilder) -> Result<bool, WriteError> {
         let whole_bytes = batch.whole_bytes(self.plan.alignment()) as u64;
-        if self.offset + whole_bytes > self.file.length() {
-            self.roll(batch.first())?;
+        if self.offset + whole_bytes > self.file.length() && !self.roll(batch.first())? {
+            return Ok(false);
         }
         let link = batch.frame(self.plan.term, self.hash, self.plan.alignment());
         let mut write = || write_and_sync(self.file.as_mut(), link.as_slice(), self.offset);
@@ -111,7 +109,14 @@ impl Tail {
         if let Some(spares) = &self.spares {
             spares.shelf().set_segment_room(self.room());
         }
-        Ok(())
+        Ok(true)
+    }
+
+    /// Waits until a batch that needs a spare may be tried again.
+    pub(crate) fn wait_for_spare(&self) {
+        if let Some(spares) = &self.spares {
+            spares.wait();
+        }
     }
 
     /// Bytes that the segment still takes.
@@ -126,16 +131,31 @@ impl Tail {
         self.file.sync().map_err(|source| self.failed("syncing", source))
     }
 
-    fn roll(&mut self, first: Sequence) -> Result<(), WriteError> {
+    fn filler(&self) -> Filler {
+        let Plan { storage, segment_bytes, .. } = &self.plan;
+        Filler::new(storage.clone(), self.number.next(), *segment_bytes)
+    }
+
+    fn take_from(&mut self, spares: Spares) -> Space {
+        let Plan { storage, segment_bytes, .. } = &self.plan;
+        let shelf = spares.shelf().clone();
+        shelf.set_segment_room(self.room());
+        self.spares = Some(spares);
+        Space::new(shelf, storage.clone(), *segment_bytes)
+    }
+
+    /// Begins the next segment; false if no spare is ready for it.
+    fn roll(&mut self, first: Sequence) -> Result<bool, WriteError> {
         let spare = match &self.spares {
             Some(spares) => spares.take(self.plan.storage.as_ref())?,
-            None => self.make_spare()?,
+            None => Some(self.make_spare()?),
         };
+        let Some(spare) = spare else { return Ok(false) };
         assert!(spare.number == self.number.next(), "spares come in order");
         self.number = spare.number;
         (self.file, self.hash) = begin(&self.plan, spare, first, self.hash)?;
         self.offset = self.plan.identity.alignment.into();
-        Ok(())
+        Ok(true)
     }
 
     /// What the head holds and the disk has no room for stays in the head.

@@ -1,6 +1,6 @@
 //! The state as it was: nearest snapshot, and a replay of what is between.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use engine::{Engine, EventSink, Sequence, Timestamp};
@@ -62,9 +62,10 @@ pub fn sequence_at(directory: &Path, at: AsOf) -> Result<Sequence, ReadError> {
 /// As a replay; snapshots that cannot be used are passed over.
 pub fn state_at(directory: &Path, at: AsOf, mut progress: impl FnMut(Sequence)) -> Result<Past, StartError> {
     let until = sequence_at(directory, at)?;
+    let source = PastSource::open(directory);
     let mut at_most = until;
     loop {
-        let (from, reader) = nearest(directory, at_most)?;
+        let (from, reader) = source.nearest(at_most)?;
         let snapshot = from.snapshot;
         match (from.replay(reader, until, &mut (), &mut progress), snapshot) {
             // It leads elsewhere than the journal says: an older one may not.
@@ -87,8 +88,53 @@ pub fn events_between(
     sink: &mut impl EventSink,
     progress: impl FnMut(Sequence),
 ) -> Result<Past, StartError> {
-    let (from, reader) = nearest(directory, after)?;
-    from.replay(reader, until, &mut Behind { after, sink }, progress)
+    PastSource::open(directory).events_between(after, until, sink, progress)
+}
+
+/// Where a venue's past is: the segments of its journal, and its snapshots.
+#[derive(Clone)]
+pub struct PastSource {
+    /// What is said to hold no journal, if there is none.
+    directory: PathBuf,
+    segments: Arc<dyn Storage>,
+    snapshots: SnapshotStore,
+}
+
+impl PastSource {
+    /// In a data folder.
+    pub fn open(directory: &Path) -> Self {
+        Self {
+            directory: directory.to_owned(),
+            segments: Arc::new(DirectoryStorage::new(directory.join(JOURNAL_FOLDER))),
+            snapshots: SnapshotStore::open(directory),
+        }
+    }
+
+    /// On other disks, such as those of a simulation.
+    pub fn with_storage(segments: Arc<dyn Storage>, snapshots: SnapshotStore) -> Self {
+        Self { directory: segments.path().to_owned(), segments, snapshots }
+    }
+
+    /// See [`events_between`].
+    ///
+    /// # Errors
+    /// As [`state_at`].
+    pub fn events_between(
+        &self,
+        after: Sequence,
+        until: Sequence,
+        sink: &mut impl EventSink,
+        progress: impl FnMut(Sequence),
+    ) -> Result<Past, StartError> {
+        let (from, reader) = self.nearest(after)?;
+        from.replay(reader, until, &mut Behind { after, sink }, progress)
+    }
+
+    /// The newest snapshot at or before a command that can be used, or the beginning; and a reader of what is behind.
+    fn nearest(&self, at_most: Sequence) -> Result<(Origin, Reader), StartError> {
+        nearest_in(&self.segments, &self.snapshots, at_most)?
+            .ok_or_else(|| ReadError::NoJournal { directory: self.directory.clone() }.into())
+    }
 }
 
 /// Where a replay begins.
@@ -115,14 +161,8 @@ impl Origin {
     }
 }
 
-/// The newest snapshot at or before a command that can be used, or the beginning; and a reader of what is behind.
-fn nearest(directory: &Path, at_most: Sequence) -> Result<(Origin, Reader), StartError> {
-    let segments: Arc<dyn Storage> = Arc::new(DirectoryStorage::new(directory.join(JOURNAL_FOLDER)));
-    nearest_in(&segments, &SnapshotStore::open(directory), at_most)?
-        .ok_or_else(|| ReadError::NoJournal { directory: directory.to_owned() }.into())
-}
-
-/// The same; nothing if there are no segments.
+/// The newest snapshot at or before a command that can be used, or the beginning; and a reader of what is behind. Nothing if
+/// there are no segments.
 pub(crate) fn nearest_in(
     segments: &Arc<dyn Storage>,
     store: &SnapshotStore,

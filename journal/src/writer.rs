@@ -1,9 +1,11 @@
-//! The writer thread: drains the head, makes it durable in groups, and moves the durable watermark.
+//! The writer: drains the head, makes it durable in groups, and moves the durable watermark.
 //!
 //! It takes whatever is there, writes it as one batch, syncs, and repeats: the slower the disk, the larger the groups,
-//! and no timer is needed. It stops for good at the first failure.
+//! and no timer is needed. It stops for good at the first failure. A thread takes its steps, or whoever works [in
+//! turns](crate::Hands).
 
 use std::collections::VecDeque;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
@@ -16,9 +18,10 @@ use ring::{Poisoned, REST, Watermark};
 use crate::batch::BatchBuilder;
 use crate::digest::{BlockDigest, Digest};
 use crate::error::{AppendError, WriteError};
-use crate::head::{Head, HeadAppender, HeadDrain};
+use crate::hands::{Hands, Wrote};
+use crate::head::{Head, HeadAppender, HeadDrain, There};
 use crate::journal::Durability;
-use crate::layout::{DIGEST_VALUE_BYTES, record_bytes};
+use crate::layout::{DIGEST_VALUE_BYTES, RECORD_BYTES_MAX, record_bytes};
 use crate::record::Seal;
 use crate::recovery::FolderLock;
 use crate::sequencer::Append;
@@ -60,15 +63,53 @@ impl DigestQueue {
 /// The core's end of the journal: appends commands to the head.
 ///
 /// Dropping it ends the journal: the writer makes durable what was published, then stops, and the drop waits for that.
-/// Only [`Journal::close`](crate::Journal::close) writes a seal.
+/// Only [`Journal::close`](crate::Journal::close) writes a seal. In turns nobody is waited for: what was published is then
+/// for the [`Hands`] to write.
 pub struct Appender {
     shared: Arc<Shared>,
     /// Nothing once the appender is being dropped.
     head: Option<HeadAppender>,
+    /// Nothing in turns.
     writer: Option<JoinHandle<()>>,
+    /// In turns, until they are taken.
+    hands: Option<Hands>,
 }
 
 impl Appender {
+    /// Starts the writer's thread, which keeps the folder's lock until it ends.
+    pub(crate) fn start(shared: Arc<Shared>, writer: Writer) -> io::Result<Self> {
+        let writer = std::thread::Builder::new().name("journal-writer".to_owned()).spawn(move || writer.run())?;
+        let head = HeadAppender::new(shared.head.clone());
+        Ok(Self { shared, head: Some(head), writer: Some(writer), hands: None })
+    }
+
+    /// The caller works.
+    pub(crate) fn in_turns(shared: Arc<Shared>, hands: Hands) -> Self {
+        let head = HeadAppender::in_turns(shared.head.clone());
+        Self { shared, head: Some(head), writer: None, hands: Some(hands) }
+    }
+
+    /// What the journal's work is done with in [turns](crate::Labour::Turns), the first time; nothing if threads do it.
+    /// Hands that nobody takes go with the appender.
+    pub fn take_hands(&mut self) -> Option<Hands> {
+        self.hands.take()
+    }
+
+    /// Whether so many commands, of whichever kind, can be appended without waiting. So they can once the writer has
+    /// stopped: then they are refused.
+    pub fn has_room_for(&self, commands: usize) -> bool {
+        let bytes = (commands as u64).saturating_mul(RECORD_BYTES_MAX as u64);
+        self.head.as_ref().is_some_and(|head| head.has_room_for(bytes))
+    }
+
+    pub(crate) fn has_thread(&self) -> bool {
+        self.writer.is_some()
+    }
+
+    pub(crate) fn has_hands(&self) -> bool {
+        self.hands.is_some()
+    }
+
     pub(crate) fn belongs_to(&self, shared: &Arc<Shared>) -> bool {
         Arc::ptr_eq(&self.shared, shared)
     }
@@ -104,28 +145,8 @@ impl Drop for Appender {
     }
 }
 
-/// Starts the writer thread, which keeps `lock` until it ends; gives the core's end.
-pub(crate) fn start(
-    shared: Arc<Shared>,
-    tail: Tail,
-    batch: BatchBuilder,
-    lock: FolderLock,
-    durability: Durability,
-) -> std::io::Result<Appender> {
-    let writer = Writer {
-        rest: (durability == Durability::Buffered).then_some(REST),
-        drain: HeadDrain::new(shared.head.clone()),
-        tail,
-        batch,
-        digests: VecDeque::new(),
-        shared: shared.clone(),
-        _lock: lock,
-    };
-    let writer = std::thread::Builder::new().name("journal-writer".to_owned()).spawn(move || writer.run())?;
-    Ok(Appender { head: Some(HeadAppender::new(shared.head.clone())), shared, writer: Some(writer) })
-}
-
-struct Writer {
+/// What drains the head.
+pub(crate) struct Writer {
     /// Between two groups, so that they are few; nothing if somebody waits for what is durable.
     rest: Option<Duration>,
     drain: HeadDrain,
@@ -133,38 +154,81 @@ struct Writer {
     batch: BatchBuilder,
     /// Handed over, but their blocks are not all on disk.
     digests: VecDeque<BlockDigest>,
+    /// Whether the seal is in the batch, or behind it.
+    is_sealed: bool,
     shared: Arc<Shared>,
-    /// One process writes; the lock goes with the thread that does.
+    /// One process writes; the lock goes with the writer.
     _lock: FolderLock,
 }
 
 impl Writer {
-    fn run(mut self) {
-        // A panic here is a bug, and would leave the core waiting for room for ever.
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.write_to_the_end())).unwrap_or(Err(WriteError::Panicked));
+    /// Keeps `lock` until it is dropped.
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        tail: Tail,
+        batch: BatchBuilder,
+        lock: FolderLock,
+        durability: Durability,
+    ) -> Self {
+        Self {
+            rest: (durability == Durability::Buffered).then_some(REST),
+            drain: HeadDrain::new(shared.head.clone()),
+            tail,
+            batch,
+            digests: VecDeque::new(),
+            is_sealed: false,
+            shared,
+            _lock: lock,
+        }
+    }
+
+    /// Writes one group, or a part of the end, without waiting for anything but the disk.
+    pub(crate) fn step(&mut self) -> Result<Wrote, WriteError> {
+        // Else it is the batch that waits for a spare.
+        if self.batch.is_empty() {
+            match (self.drain.look(), self.shared.seal.get()) {
+                (There::Records, _) => self.gather_group(),
+                (There::Nothing, _) => return Ok(Wrote::Nothing),
+                (There::End, Some(&event_digest)) if !self.is_sealed => self.gather_end(event_digest),
+                (There::End, _) => return Ok(Wrote::Ended),
+            }
+        }
+        self.write_batch()
+    }
+
+    /// Says why it has ended, if it has failed. Nothing more becomes durable.
+    pub(crate) fn end(&self, outcome: Result<(), WriteError>) {
         if let Err(failure) = outcome {
-            // Set once: this is the only place.
+            // Set once: a writer ends once.
             let _ = self.shared.failure.set(Arc::new(failure));
         }
         self.shared.head.freed.poison();
         self.shared.durable.poison();
     }
 
+    fn run(mut self) {
+        // A panic here is a bug, and would leave the core waiting for room for ever.
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.write_to_the_end())).unwrap_or(Err(WriteError::Panicked));
+        self.end(outcome);
+    }
+
     fn write_to_the_end(&mut self) -> Result<(), WriteError> {
-        while self.drain.wait().is_ok() {
-            self.write_group()?;
-            if self.drain.is_empty() {
-                self.rest.into_iter().for_each(std::thread::sleep);
+        loop {
+            match self.step()? {
+                Wrote::Group if self.drain.is_empty() => self.rest.into_iter().for_each(std::thread::sleep),
+                Wrote::Group => {}
+                Wrote::Nothing => {
+                    // Whether there is something or never will be: the next step looks.
+                    let _ = self.drain.wait();
+                }
+                Wrote::WaitsForSpare => self.tail.wait_for_spare(),
+                Wrote::Ended => return Ok(()),
             }
-        }
-        match self.shared.seal.get() {
-            Some(&event_digest) => self.write_seal(event_digest),
-            None => Ok(()),
         }
     }
 
     /// One batch of what is there.
-    fn write_group(&mut self) -> Result<(), WriteError> {
+    fn gather_group(&mut self) {
         // Before the commands: what a digest covers was published before it was handed over, so the commands that are
         // taken now, or by a later group, complete its block.
         self.take_digests();
@@ -172,27 +236,31 @@ impl Writer {
         let drain = &mut self.drain;
         self.batch.extend_commands(|payload| drain.take(payload, room));
         self.add_due_digests(DIGEST_ROOM_BYTES);
-        self.write_batch()
     }
 
-    fn write_batch(&mut self) -> Result<(), WriteError> {
+    /// Behind the last command: the digests that are left, and then the seal.
+    fn gather_end(&mut self, event_digest: Digest) {
+        self.take_digests();
+        self.add_due_digests(DIGEST_ROOM_BYTES);
+        if self.batch.is_empty() {
+            let last = Sequence(self.batch.next_sequence().0 - 1);
+            self.batch.add_seal(&Seal { last, event_digest });
+            self.is_sealed = true;
+        }
+    }
+
+    fn write_batch(&mut self) -> Result<Wrote, WriteError> {
         let last = Sequence(self.batch.next_sequence().0 - 1);
-        self.tail.append(&mut self.batch)?;
+        if !self.tail.append(&mut self.batch)? {
+            return Ok(Wrote::WaitsForSpare);
+        }
         self.drain.mark_durable(last, self.tail.hash());
         self.shared.durable.advance(last.0);
-        Ok(())
+        if self.is_sealed { self.remove_head().map(|()| Wrote::Ended) } else { Ok(Wrote::Group) }
     }
 
-    /// The digests that are left, the seal, and then the head is not needed any more.
-    fn write_seal(&mut self, event_digest: Digest) -> Result<(), WriteError> {
-        self.take_digests();
-        while self.digests.front().is_some_and(|digest| self.is_due(digest)) {
-            self.add_due_digests(DIGEST_ROOM_BYTES);
-            self.write_batch()?;
-        }
-        let last = Sequence(self.batch.next_sequence().0 - 1);
-        self.batch.add_seal(&Seal { last, event_digest });
-        self.write_batch()?;
+    /// Behind the seal it is not needed any more.
+    fn remove_head(&self) -> Result<(), WriteError> {
         let head = self.drain.head();
         head.remove().map_err(|source| WriteError::Failed {
             file: head.path().to_owned(),
@@ -214,10 +282,6 @@ impl Writer {
             self.batch.add_event_digest(&digest);
             left -= 1;
         }
-    }
-
-    fn is_due(&self, digest: &BlockDigest) -> bool {
-        is_due(digest, &self.batch)
     }
 }
 

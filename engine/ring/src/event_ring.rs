@@ -259,6 +259,11 @@ impl Publisher {
         EventCount(self.place)
     }
 
+    /// How many more events can be published without waiting for a gating reader.
+    pub fn room(&self) -> u64 {
+        self.ring.room_until().saturating_sub(self.place)
+    }
+
     /// Makes the readers look: there is something to see beside events. Unless the core parks, they look by themselves.
     pub fn wake_readers(&self) {
         if self.ring.idle == Idle::Park {

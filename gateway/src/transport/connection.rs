@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use engine::{SessionSequence, Timestamp};
-use mio::net::TcpStream;
 use rustls::{ProtocolVersion, ServerConnection};
 use wire::frame::SESSION_FRAME_MAX;
 use wire::{Flat, FrameDecoder};
@@ -24,13 +23,13 @@ const WRITE_AHEAD_MAX: usize = 64 << 10;
 const WRITTEN_MAX: usize = 64 << 10;
 
 /// A connection.
-pub(crate) struct Connection {
+pub(crate) struct Connection<S> {
     pub(crate) id: ConnectionId,
     pub(crate) origin: Origin,
     pub(crate) session: Session,
     pub(crate) decoder: FrameDecoder<SESSION_FRAME_MAX>,
     /// None: the socket is closed, and only the core's answer is waited for.
-    socket: Option<Socket>,
+    socket: Option<Socket<S>>,
     /// When a frame began that is not complete; never: there is none.
     pub(crate) frame_begun: Timestamp,
     out: Vec<u8>,
@@ -58,15 +57,15 @@ pub(crate) struct Connection {
     pub(crate) closing: Option<Timestamp>,
 }
 
-struct Socket {
-    stream: TcpStream,
+struct Socket<S> {
+    stream: S,
     tls: Option<Box<ServerConnection>>,
     /// The peer's certificate was looked for behind the handshake.
     is_identified: bool,
     said_goodbye: bool,
 }
 
-impl Socket {
+impl<S> Socket<S> {
     /// The peer's certificate, once, as soon as it has proved to have its key.
     fn identify(&mut self) -> Option<Fingerprint> {
         let tls = self.tls.as_ref().filter(|tls| !self.is_identified && !tls.is_handshaking())?;
@@ -88,12 +87,12 @@ pub(crate) enum Reading {
 
 /// A socket that is read, and whether it gave less than there was room for: then it holds nothing more, and the network's
 /// poll will say when it does.
-struct Reader<'a> {
-    stream: &'a mut TcpStream,
+struct Reader<'a, S> {
+    stream: &'a mut S,
     is_drained: bool,
 }
 
-impl Read for Reader<'_> {
+impl<S: Read> Read for Reader<'_, S> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         let count = self.stream.read(bytes)?;
         self.is_drained = count < bytes.len();
@@ -101,11 +100,11 @@ impl Read for Reader<'_> {
     }
 }
 
-impl Connection {
+impl<S: Read + Write> Connection<S> {
     /// A connection that was made just now, from an address.
     pub(crate) fn new(
         id: ConnectionId,
-        stream: TcpStream,
+        stream: S,
         address: IpAddr,
         security: &Security,
         limits: SessionLimits,
@@ -281,7 +280,7 @@ impl Connection {
     }
 
     /// Lets go of the socket.
-    pub(crate) fn close(&mut self) -> Option<TcpStream> {
+    pub(crate) fn close(&mut self) -> Option<S> {
         (self.out, self.written) = (Vec::new(), 0);
         self.socket.take().map(|socket| socket.stream)
     }
@@ -292,7 +291,11 @@ impl Connection {
 }
 
 /// What the peer says behind a handshake; nothing older than TLS 1.3 is listened to.
-fn read_tls(tls: &mut ServerConnection, socket: &mut Reader<'_>, bytes: &mut [u8]) -> io::Result<usize> {
+fn read_tls<S: Read + Write>(
+    tls: &mut ServerConnection,
+    socket: &mut Reader<'_, S>,
+    bytes: &mut [u8],
+) -> io::Result<usize> {
     match tls.reader().read(bytes) {
         Err(error) if error.kind() == ErrorKind::WouldBlock => {}
         done => return done,
@@ -315,7 +318,7 @@ fn read_tls(tls: &mut ServerConnection, socket: &mut Reader<'_>, bytes: &mut [u8
     }
 }
 
-fn write_tls(tls: &mut ServerConnection, stream: &mut TcpStream, out: &[u8], written: &mut usize) -> io::Result<()> {
+fn write_tls(tls: &mut ServerConnection, stream: &mut impl Write, out: &[u8], written: &mut usize) -> io::Result<()> {
     loop {
         let before = *written;
         *written += tls.writer().write(&out[before..])?;

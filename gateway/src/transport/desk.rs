@@ -173,16 +173,22 @@ impl Logins {
     pub(crate) fn recipients(&self, recipient: Recipient, rights: &Rights, mut each: impl FnMut(ConnectionId)) {
         match recipient {
             Recipient::Session(session) => self.open.get(&session).into_iter().for_each(|login| each(login.connection)),
-            Recipient::Key(key) => {
-                self.open.values().filter(|login| login.key == key).for_each(|login| each(login.connection));
-            }
-            Recipient::Everybody => self.open.values().for_each(|login| each(login.connection)),
+            Recipient::Key(key) => self.in_order(|login| login.key == key).for_each(each),
+            Recipient::Everybody => self.in_order(|_| true).for_each(each),
             Recipient::Readers(account) => {
-                let may_read = |login: &&Login| rights.key(login.key).is_some_and(|key| key.may_read(account));
-                self.open.values().filter(may_read).for_each(|login| each(login.connection));
+                let may_read = |login: &Login| rights.key(login.key).is_some_and(|key| key.may_read(account));
+                self.in_order(may_read).for_each(each);
             }
             Recipient::Copies(account, _) => self.copies.readers(account).for_each(each),
         }
+    }
+
+    /// Those of the open sessions that are meant, in the order of sessions: the same whenever the same has happened.
+    fn in_order(&self, is_meant: impl Fn(&Login) -> bool) -> impl Iterator<Item = ConnectionId> {
+        let meant = self.open.iter().filter(|(_, login)| is_meant(login));
+        let mut meant: Vec<_> = meant.map(|(&session, login)| (session, login.connection)).collect();
+        meant.sort_unstable();
+        meant.into_iter().map(|(_, connection)| connection)
     }
 
     /// Whether anybody reads copies of an account's reports.
@@ -227,7 +233,9 @@ impl Logins {
 
     /// A key's rights have changed.
     fn give_again(&mut self, key: KeyId, rights: &Rights) {
-        for login in self.open.values_mut().filter(|login| login.key == key) {
+        let mut of_key: Vec<_> = self.open.iter_mut().filter(|(_, login)| login.key == key).collect();
+        of_key.sort_unstable_by_key(|&(session, _)| session);
+        for (_, login) in of_key {
             self.copies.give(login, rights.key(key));
         }
     }

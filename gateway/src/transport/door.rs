@@ -1,9 +1,12 @@
-//! The thread that holds all sockets and reads the events: bytes to commands, and events to bytes, in turns.
+//! What holds all connections and reads the events: bytes to commands, and events to bytes, in turns.
 //!
 //! ```text
-//!   turn    sockets ─► sessions ─► CommandRing,   EventReader ─► view, egress ─► connections ─► sockets
-//!   sleep   in the network's poll; the core wakes it by the event ring's bell, a search by its answer
+//!   turn    network ─► sessions ─► CommandRing,   EventReader ─► view, egress ─► connections ─► network
+//!   sleep   in the network's poll; the core wakes it by the event ring's bell, a search by its answer; see `thread`
 //! ```
+//!
+//! A turn neither waits nor looks at anything but what the door was made of. So whoever brings a network, a clock, a core
+//! and workers of their own has the same turns again for the same inputs.
 //!
 //! Questions are answered from the view, between two events. What has many parts is told a part at a time, the next when
 //! the one before is written. The core alone knows balances: it is asked, and its answer waits for its place among the
@@ -13,37 +16,36 @@
 //! with its connection, and too much of it ends that.
 
 mod questions;
+mod thread;
 
 use std::collections::VecDeque;
-use std::io;
-use std::net::{IpAddr, Shutdown};
+use std::io::{self, Read, Write};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use engine::command::{Disconnect, DisconnectReason};
 use engine::{AccountId, Command, CommandBody, Nanoseconds, SessionSequence, SessionVersion, Timestamp};
-use mio::event::Source;
-use mio::net::TcpListener;
-use mio::{Events, Interest, Poll, Registry, Token, Waker};
-use ring::{Admission, CommandRing, EventReader, Idle, Polled, Wake};
+use ring::{Admission, CommandRing, EventReader, Polled};
 use slab::Slab;
 use wire::{EdgeReason, Flat, Indicator, TerminationCode};
 
 use crate::copies::CopyRange;
 use crate::egress::{self, CopiesAgain, FrameBytes, Outgoing, Outlet, Recipient, Sending};
-use crate::history::ReportRange;
-use crate::hops::HopWatch;
+use crate::history::{ReportHistory, ReportRange};
+use crate::hops::{HopWatch, Hops};
 use crate::rights::Rights;
 use crate::session::{Action, Input, State};
 use crate::transport::attendance::{Attendance, Places, Room};
 use crate::transport::balances::Balances;
 use crate::transport::connection::{Connection, Reading};
 use crate::transport::desk::{ConnectionId, Desk, Logins, Mail, Post};
-use crate::transport::searches::{Answer, Searches, Wanted};
+use crate::transport::network::{Found, Network};
+use crate::transport::searches::{Answer, Searches, Wanted, Workers};
 use crate::transport::timers::Timers;
 use crate::transport::{Config, TurnedAway};
 use crate::view::View;
+pub(crate) use thread::DoorThread;
 
 /// Bytes that are read at once.
 const READ_BYTES: usize = 64 << 10;
@@ -63,59 +65,43 @@ const ANSWER_MAX: Nanoseconds = Nanoseconds(60_000_000_000);
 const STOP_MAX: Nanoseconds = Nanoseconds(3_000_000_000);
 /// How long the listener pauses when the system has no more descriptors.
 const ACCEPT_PAUSE: Nanoseconds = Nanoseconds(50_000_000);
-/// How soon a disconnect that the ring had no room for is tried again, and how long the thread sleeps at most where the
-/// core wakes nobody.
-const RETRY: Duration = Duration::from_millis(1);
-/// Where the core wakes nobody: how long behind a command its events are looked for without sleeping.
-const ATTENTION: Nanoseconds = Nanoseconds(1_000_000);
+/// How soon a disconnect that the ring had no room for is tried again.
+const RETRY: Nanoseconds = Nanoseconds(1_000_000);
 
-const LISTENER: Token = Token(usize::MAX - 1);
-const DOORBELL: Token = Token(usize::MAX - 2);
-
-/// Wakes the thread out of the network's poll.
-pub(crate) struct Doorbell(Waker);
-
-impl Doorbell {
-    pub(crate) fn new(registry: &Registry) -> io::Result<Self> {
-        Waker::new(registry, DOORBELL).map(Self)
-    }
+/// What a door is made of.
+pub struct DoorParts<N> {
+    /// How it is served. Where it listens is the network's business.
+    pub config: Config,
+    /// Where its connections come from.
+    pub network: N,
+    /// Where it hands commands to the core.
+    pub commands: Arc<CommandRing>,
+    /// Every event since the view was made.
+    pub events: EventReader,
+    /// What is known of the venue; made before the core took commands.
+    pub view: View,
+    /// Where old reports are found.
+    pub reports: Arc<dyn ReportHistory>,
+    /// Who looks for them.
+    pub workers: Arc<dyn Workers>,
+    /// Set: the next turn begins to stop, which ends every session with `VenueStopped`.
+    pub stop: Arc<AtomicBool>,
+    /// What is needed to tell where the time of a command goes; none: nobody looks.
+    pub hops: Option<Hops>,
 }
 
-impl Wake for Doorbell {
-    fn wake(&self) {
-        // It fails where the system has lost the descriptor, and then so have the sockets.
-        let _ = self.0.wake();
-    }
-}
-
-/// What the thread lives from.
-pub(crate) struct Parts {
-    pub(crate) config: Config,
-    pub(crate) poll: Poll,
-    pub(crate) listener: TcpListener,
-    pub(crate) commands: Arc<CommandRing>,
-    pub(crate) events: EventReader,
-    pub(crate) view: View,
-    pub(crate) searches: Searches,
-    pub(crate) doorbell: Arc<dyn Wake>,
-    pub(crate) stop: Arc<AtomicBool>,
-    pub(crate) hops: HopWatch,
-}
-
-/// The thread.
-pub(crate) struct Door {
+/// The door: all connections, and the thread's work between two sleeps.
+pub struct Door<N: Network> {
     config: Config,
-    poll: Poll,
-    /// None: nobody is let in any more.
-    listener: Option<TcpListener>,
-    /// When the listener is asked again; never: when the system says so.
+    network: N,
+    /// When the listener is asked again; never: when the network says so.
     accept_again: Timestamp,
     commands: Arc<CommandRing>,
     events: EventReader,
     /// The events have come to their end.
     ended: bool,
     desk: Desk,
-    connections: Connections,
+    connections: Connections<N::Stream>,
     attendance: Attendance,
     next_serial: u64,
     timers: Timers,
@@ -123,7 +109,6 @@ pub(crate) struct Door {
     balances: Balances,
     /// Disconnects that did not get into the ring.
     owed: VecDeque<Command>,
-    doorbell: Arc<dyn Wake>,
     stop: Arc<AtomicBool>,
     /// The venue stops; until when that may take.
     stopping: Option<Timestamp>,
@@ -139,9 +124,8 @@ pub(crate) struct Door {
 }
 
 /// All connections.
-#[derive(Default)]
-struct Connections {
-    all: Slab<Connection>,
+struct Connections<S> {
+    all: Slab<Connection<S>>,
     /// Those that have something to write or to end.
     dirty: Vec<usize>,
     /// Those that may have something to read.
@@ -150,8 +134,12 @@ struct Connections {
     listing: VecDeque<ConnectionId>,
 }
 
-impl Connections {
-    fn get(&mut self, id: ConnectionId) -> Option<&mut Connection> {
+impl<S> Connections<S> {
+    fn none() -> Self {
+        Self { all: Slab::new(), dirty: Vec::new(), ready: VecDeque::new(), listing: VecDeque::new() }
+    }
+
+    fn get(&mut self, id: ConnectionId) -> Option<&mut Connection<S>> {
         self.all.get_mut(id.place).filter(|connection| connection.id == id)
     }
 
@@ -162,17 +150,6 @@ impl Connections {
         {
             connection.ready = true;
             self.ready.push_back(connection.id);
-        }
-    }
-
-    /// Its list goes on, if it has one.
-    fn go_on_listing(&mut self, place: usize) {
-        if let Some(connection) = self.all.get_mut(place)
-            && connection.may_list()
-            && !connection.lists
-        {
-            connection.lists = true;
-            self.listing.push_back(connection.id);
         }
     }
 
@@ -187,15 +164,28 @@ impl Connections {
     }
 }
 
+impl<S: Read + Write> Connections<S> {
+    /// Its list goes on, if it has one.
+    fn go_on_listing(&mut self, place: usize) {
+        if let Some(connection) = self.all.get_mut(place)
+            && connection.may_list()
+            && !connection.lists
+        {
+            connection.lists = true;
+            self.listing.push_back(connection.id);
+        }
+    }
+}
+
 /// Where the reports of a turn go.
-struct Delivery<'a> {
+struct Delivery<'a, S> {
     logins: &'a Logins,
     rights: &'a Rights,
-    connections: &'a mut Connections,
+    connections: &'a mut Connections<S>,
     now: Timestamp,
 }
 
-impl Outlet for Delivery<'_> {
+impl<S: Read + Write> Outlet for Delivery<'_, S> {
     fn message<M: Flat>(&mut self, recipient: Recipient, number: Option<SessionSequence>, message: &M) {
         let Self { logins, rights, connections, now } = self;
         logins.recipients(recipient, rights, |id| {
@@ -211,137 +201,97 @@ impl Outlet for Delivery<'_> {
     }
 }
 
-impl Door {
-    pub(crate) fn new(parts: Parts) -> io::Result<Self> {
-        let Parts { config, poll, mut listener, commands, events, view, searches, doorbell, stop, hops } = parts;
-        poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+impl<N: Network> Door<N> {
+    /// A door at which nobody is yet. Sessions that an earlier run left open are disconnected; if there is no room for
+    /// that, it waits until the core has made some.
+    pub fn new(parts: DoorParts<N>) -> Self {
+        let DoorParts { config, network, commands, events, mut view, reports, workers, stop, hops } = parts;
+        let now = config.clock.now();
+        disconnect_left_open(&commands, &mut view, now);
         let places = Places { in_all: config.connections_max, per_address: config.connections_per_address };
-        Ok(Self {
-            now: config.clock.now(),
+        Self {
+            now,
             balances: Balances::new(config.balances.clone()),
             config,
-            poll,
-            listener: Some(listener),
+            network,
             accept_again: Timestamp::NEVER,
             commands,
             events,
             ended: false,
             desk: Desk::new(view),
-            connections: Connections::default(),
+            connections: Connections::none(),
             attendance: Attendance::new(places),
             next_serial: 0,
             timers: Timers::default(),
-            searches,
+            searches: Searches::new(reports, workers),
             owed: VecDeque::new(),
-            doorbell,
             stop,
             stopping: None,
-            hops,
+            hops: HopWatch::new(hops),
             submitted_at: Timestamp::NONE,
             received: 0,
             buffer: vec![0; READ_BYTES],
             actions: Vec::new(),
             post: Post::new(),
-        })
-    }
-
-    /// Serves until it is asked to stop and everybody is gone.
-    pub(crate) fn run(mut self) {
-        let mut found = Events::with_capacity(1_024);
-        while !self.is_done() {
-            self.sleep(&mut found);
-            self.now = self.config.clock.now();
-            found.iter().for_each(|event| self.note(event));
-            self.begin_to_stop();
-            self.accept();
-            self.read();
-            self.answer_searches();
-            self.retry_owed();
-            self.take_in_events();
-            self.go_on_listing();
-            self.look_at_timers();
-            self.flush();
         }
     }
 
-    fn is_done(&self) -> bool {
+    /// Does what there is to do, some of everything, and waits for nothing.
+    pub fn turn(&mut self, found: impl IntoIterator<Item = Found>) {
+        self.now = self.config.clock.now();
+        found.into_iter().for_each(|found| self.note(found));
+        self.begin_to_stop();
+        self.accept();
+        self.read();
+        self.answer_searches();
+        self.retry_owed();
+        self.take_in_events();
+        self.go_on_listing();
+        self.look_at_timers();
+        self.flush();
+    }
+
+    /// Whether it was asked to stop, and everybody is gone or was given the time to go.
+    pub fn is_done(&self) -> bool {
         let patient = self.stopping.is_none_or(|until| self.now < until);
         self.stopping.is_some() && (self.connections.all.is_empty() && self.owed.is_empty() || !patient)
     }
 
-    // Sleeping.
-
-    fn sleep(&mut self, found: &mut Events) {
-        let limit = self.sleep_limit();
-        let outcome = match self.events.idle() {
-            _ if limit.is_zero() || self.answers_soon() => self.poll.poll(found, Some(Duration::ZERO)),
-            Idle::Park if self.ended => self.poll.poll(found, Some(limit)),
-            Idle::Park => match self.events.arm(&self.doorbell) {
-                true => {
-                    // The core rings the same bell behind an answer.
-                    let limit = if self.balances.has_answer() { Duration::ZERO } else { limit };
-                    let outcome = self.poll.poll(found, Some(limit));
-                    self.events.disarm(&self.doorbell);
-                    outcome
-                }
-                false => self.poll.poll(found, Some(Duration::ZERO)),
-            },
-            Idle::Poll | Idle::Spin if self.is_attentive() => {
-                std::thread::yield_now();
-                self.poll.poll(found, Some(Duration::ZERO))
-            }
-            Idle::Poll | Idle::Spin => self.poll.poll(found, Some(limit.min(RETRY))),
-        };
-        if outcome.is_err() {
-            // Interrupted: there is nothing to be seen.
-            found.clear();
+    /// When its next turn is due though nothing is found: at once ([`Timestamp::NONE`]) if it has work already, and never
+    /// if it waits for others alone.
+    pub fn next_deadline(&self) -> Timestamp {
+        if self.has_work() {
+            return Timestamp::NONE;
         }
+        let retry = if self.owed.is_empty() { Timestamp::NEVER } else { self.now.after(RETRY) };
+        retry.min(self.next_timer())
     }
 
-    /// The core may be about to answer. A clock that was set back ends this.
-    fn is_attentive(&self) -> bool {
-        let now = self.config.clock.now();
-        self.submitted_at <= now && now < self.submitted_at.after(ATTENTION)
-    }
-
-    /// No time if there is work already.
-    fn sleep_limit(&self) -> Duration {
-        let has_work = !self.connections.ready.is_empty()
+    fn has_work(&self) -> bool {
+        !self.connections.ready.is_empty()
             || !self.connections.dirty.is_empty()
             || !self.connections.listing.is_empty()
             || self.searches.has_answer()
             || self.balances.has_answer()
-            || self.accept_again <= self.now;
-        if has_work || !self.ended && self.events.has_news() {
-            return Duration::ZERO;
-        }
-        if !self.owed.is_empty() {
-            return RETRY;
-        }
-        let until = self.timers.next().min(self.accept_again).min(self.stopping.unwrap_or(Timestamp::NEVER));
-        Duration::from_nanos(until.0.saturating_sub(self.config.clock.now().0))
+            || self.accept_again <= self.now
+            || !self.ended && self.events.has_news()
     }
 
-    /// A core that need not wait for the disk answers before it would be worth falling asleep.
-    fn answers_soon(&self) -> bool {
-        self.submitted_at == self.now
-            && !self.ended
-            && self.config.durability == wire::Durability::Buffered
-            && self.events.look_a_little()
+    fn next_timer(&self) -> Timestamp {
+        self.timers.next().min(self.accept_again).min(self.stopping.unwrap_or(Timestamp::NEVER))
     }
 
-    // Sockets.
+    // Connections.
 
-    fn note(&mut self, event: &mio::event::Event) {
-        match event.token() {
-            DOORBELL => {}
-            LISTENER => self.accept_again = self.now,
-            Token(place) => {
+    fn note(&mut self, found: Found) {
+        match found {
+            Found::Listener => self.accept_again = self.now,
+            Found::Connection { place, readable, writable, ended } => {
                 let Some(connection) = self.connections.all.get_mut(place) else { return };
-                connection.peer_is_done |= event.is_read_closed() || event.is_error();
-                let is_readable = event.is_readable() || connection.peer_is_done;
+                connection.peer_is_done |= ended;
+                let is_readable = readable || connection.peer_is_done;
                 connection.readable |= is_readable;
-                let is_writable = event.is_writable() && (connection.has_to_write() || connection.is_closing());
+                let is_writable = writable && (connection.has_to_write() || connection.is_closing());
                 if is_readable {
                     self.connections.make_ready(place);
                 }
@@ -354,12 +304,11 @@ impl Door {
 
     fn accept(&mut self) {
         for _ in 0..ACCEPTS_PER_TURN {
-            if self.accept_again > self.now {
+            if self.accept_again > self.now || self.stopping.is_some() {
                 return;
             }
-            let Some(listener) = &self.listener else { return };
-            match listener.accept() {
-                Ok((stream, address)) => self.let_in(stream, address.ip()),
+            match self.network.accept() {
+                Ok((stream, address)) => self.let_in(stream, address),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.accept_again = Timestamp::NEVER,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => self.accept_again = self.now.after(ACCEPT_PAUSE),
@@ -367,15 +316,14 @@ impl Door {
         }
     }
 
-    /// One that is too many, or that the system refuses, is closed as it came.
-    fn let_in(&mut self, mut stream: mio::net::TcpStream, address: IpAddr) {
-        if !self.make_room(address) || stream.set_nodelay(true).is_err() {
+    /// One that is too many, or that the network refuses, is closed as it came.
+    fn let_in(&mut self, mut stream: N::Stream, address: IpAddr) {
+        if !self.make_room(address) {
             return;
         }
         let entry = self.connections.all.vacant_entry();
         let id = ConnectionId { place: entry.key(), serial: self.next_serial };
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        if self.poll.registry().register(&mut stream, Token(id.place), interest).is_err() {
+        if self.network.register(&mut stream, id.place).is_err() {
             return;
         }
         let Config { security, limits, .. } = &self.config;
@@ -520,10 +468,9 @@ impl Door {
         let is_over = connection.closing.is_some_and(|until| until <= self.now);
         if connection.has_socket() && (connection.finish() || is_over) {
             // The peer may be gone, or not read: either way the connection ends here.
-            if let Some(mut stream) = connection.close() {
+            if let Some(stream) = connection.close() {
                 self.attendance.left(id, connection.origin);
-                let _ = stream.shutdown(Shutdown::Write);
-                let _ = stream.deregister(self.poll.registry());
+                self.network.release(stream);
             }
             connection.closing = Some(self.now.after(ANSWER_MAX));
         }
@@ -800,7 +747,7 @@ impl Door {
             return;
         }
         self.stopping = Some(self.now.after(STOP_MAX));
-        self.listener = None;
+        self.network.stop_listening();
         self.accept_again = Timestamp::NEVER;
         let all: Vec<_> = self.connections.all.iter().map(|(_, connection)| connection.id).collect();
         for id in all {
@@ -810,7 +757,7 @@ impl Door {
 }
 
 /// An earlier run was killed: the core still takes these sessions for open. There are few, and nobody else submits yet.
-pub(crate) fn disconnect_left_open(commands: &CommandRing, view: &mut View, now: Timestamp) {
+fn disconnect_left_open(commands: &CommandRing, view: &mut View, now: Timestamp) {
     for open in view.take_left_open() {
         let header = engine::CommandHeader { session: open.session, received_at: now, ..engine::CommandHeader::VENUE };
         let body = Disconnect { version: open.version, reason: DisconnectReason::VenueStopped }.into();

@@ -1,6 +1,7 @@
-//! Searches for old reports, on threads of their own: they may take as long as they do.
+//! Searches for old reports, which workers beside the door do: they may take as long as they do.
 
 use std::collections::VecDeque;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::Builder;
@@ -16,6 +17,40 @@ use crate::transport::desk::ConnectionId;
 
 /// Searches at a time; a history may answer many at once. What is above waits for its turn.
 const AT_ONCE: usize = 64;
+
+/// Who does what takes long, beside the door.
+pub trait Workers: Send + Sync + 'static {
+    /// Has some work done, and a turn of the door taken behind it.
+    ///
+    /// # Errors
+    ///
+    /// If nobody can do it now; it is never done then.
+    fn start(&self, work: Box<dyn FnOnce() + Send>) -> io::Result<()>;
+}
+
+/// A thread for each.
+pub(crate) struct SearchThreads {
+    /// Woken behind the work.
+    doorbell: Arc<dyn Wake>,
+}
+
+impl SearchThreads {
+    pub(crate) fn new(doorbell: Arc<dyn Wake>) -> Self {
+        Self { doorbell }
+    }
+}
+
+impl Workers for SearchThreads {
+    fn start(&self, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+        let doorbell = Arc::clone(&self.doorbell);
+        let search = move || {
+            work();
+            doorbell.wake();
+        };
+        // Nobody waits for it when the venue stops.
+        Builder::new().name("report-search".to_owned()).spawn(search).map(drop)
+    }
+}
 
 /// What a search found, as far as it is kept, or why it found nothing for now.
 pub(crate) type Found = Result<Vec<(EventHeader, Event)>, EdgeReason>;
@@ -46,15 +81,14 @@ struct Search {
 pub(crate) struct Searches {
     reports: Arc<dyn ReportHistory>,
     answers: Arc<SegQueue<Answer>>,
-    /// Woken behind an answer.
-    waker: Arc<dyn Wake>,
+    workers: Arc<dyn Workers>,
     running: usize,
     waiting: VecDeque<Search>,
 }
 
 impl Searches {
-    pub(crate) fn new(reports: Arc<dyn ReportHistory>, waker: Arc<dyn Wake>) -> Self {
-        Self { reports, answers: Arc::default(), waker, running: 0, waiting: VecDeque::new() }
+    pub(crate) fn new(reports: Arc<dyn ReportHistory>, workers: Arc<dyn Workers>) -> Self {
+        Self { reports, answers: Arc::default(), workers, running: 0, waiting: VecDeque::new() }
     }
 
     /// Searches for reports of commands up to `released`.
@@ -81,12 +115,12 @@ impl Searches {
             && let Some(search) = self.waiting.pop_front()
         {
             self.running += 1;
-            self.spawn(search);
+            self.begin(search);
         }
     }
 
-    fn spawn(&self, Search { connection, wanted, released }: Search) {
-        let (reports, answers, waker) = (Arc::clone(&self.reports), Arc::clone(&self.answers), Arc::clone(&self.waker));
+    fn begin(&self, Search { connection, wanted, released }: Search) {
+        let (reports, answers) = (Arc::clone(&self.reports), Arc::clone(&self.answers));
         let search = move || {
             // Whoever asked is answered, come what may.
             let search = AssertUnwindSafe(|| match &wanted {
@@ -95,12 +129,9 @@ impl Searches {
             });
             let found = catch_unwind(search).ok().and_then(Result::ok).ok_or(EdgeReason::Busy);
             answers.push(Answer { connection, wanted, found });
-            waker.wake();
         };
-        // Nobody waits for it when the venue stops.
-        if Builder::new().name("report-search".to_owned()).spawn(search).is_err() {
+        if self.workers.start(Box::new(search)).is_err() {
             self.answers.push(Answer { connection, wanted, found: Err(EdgeReason::Busy) });
-            self.waker.wake();
         }
     }
 }

@@ -145,7 +145,8 @@ impl SharedHistory {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn set(&self, history: Option<History>) {
+    /// From now on it is this one; nothing while there is none.
+    pub fn set(&self, history: Option<History>) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = history;
     }
 }
@@ -306,7 +307,10 @@ impl Keeper {
 }
 
 /// Opens the history. One that is ahead of the journal is of another past: it is removed, and derived.
-fn open_history(
+///
+/// # Errors
+/// As [`HistoryWriter::open`].
+pub fn open_history(
     directory: &Path,
     source: &JournalSource,
     options: &HistoryOptions,

@@ -3,6 +3,7 @@
 //! Nothing here allocates, locks, logs or touches a file once it runs: the journal's head is mapped memory, the rings
 //! are memory, and time comes from the clock without a system call.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -13,7 +14,7 @@ use gateway::hops::{CoreMark, CoreMarks, is_sampled};
 use journal::{AppendError, Appender, Apply, Sequencer};
 use ring::{CommandRing, Publisher};
 
-use crate::clock::{Clock, until};
+use crate::clock::{Clock, MachineTime, TimeSource, until};
 use crate::ticks;
 
 /// Commands that are journalled and applied before the next look at the clock.
@@ -22,19 +23,24 @@ const BATCH_MAX: usize = 256;
 /// The longest sleep of an idle core: it looks at its deadlines at least so often, in case the wall clock was slewed.
 const IDLE_MAX: Duration = Duration::from_millis(100);
 
-/// The core, before and while it runs.
-pub(crate) struct Core {
-    pub(crate) engine: Engine,
-    pub(crate) sequencer: Sequencer<Appender>,
-    pub(crate) clock: Clock,
-    pub(crate) commands: Arc<CommandRing>,
-    pub(crate) publisher: Publisher,
+/// The core, before and while it runs: on a thread of its own, or a turn at a time.
+pub struct Core<S = MachineTime, E = Engine> {
+    /// What commands are applied to, as the sequencer left it.
+    pub engine: E,
+    /// What gives them their places.
+    pub sequencer: Sequencer<Appender>,
+    /// What gives them their times.
+    pub clock: Clock<S>,
+    /// Where they come from.
+    pub commands: Arc<CommandRing>,
+    /// Where events go.
+    pub publisher: Publisher,
     /// Raised once; what is in the ring by then is still applied.
-    pub(crate) stop: Arc<AtomicBool>,
+    pub stop: Arc<AtomicBool>,
     /// Where the marks of sampled commands are left.
-    pub(crate) marks: Arc<CoreMarks>,
+    pub marks: Arc<CoreMarks>,
     /// What the core is asked besides.
-    pub(crate) balances: Arc<BalanceQuestions>,
+    pub balances: Arc<BalanceQuestions>,
 }
 
 /// What is left of a core that has stopped.
@@ -45,7 +51,7 @@ pub(crate) struct Stopped {
     pub(crate) failure: Option<AppendError>,
 }
 
-impl Core {
+impl<S: TimeSource> Core<S> {
     /// Runs until it is asked to stop, or until nothing can be journalled any more.
     pub(crate) fn run(mut self) -> Stopped {
         let failure = self.serve().err();
@@ -57,41 +63,13 @@ impl Core {
         loop {
             // Read before the ring: what was submitted before the stop is then seen.
             let stopping = self.stop.load(Ordering::Acquire);
-            self.commands.take(&mut batch, BATCH_MAX);
-            let before = self.engine.last().sequence;
-            self.step(&batch)?;
-            let last = self.engine.last().sequence;
-            if last != before {
-                self.publisher.complete(last);
-            }
-            let answered = self.answer();
-            if last == before && !answered {
+            if !self.turn(&mut batch, BATCH_MAX)? {
                 if stopping {
                     return Ok(());
                 }
                 self.idle();
             }
-            batch.clear();
         }
-    }
-
-    fn step(&mut self, batch: &[Command]) -> Result<Sequence, AppendError> {
-        let now = self.clock.now();
-        let mut engine = Marking { engine: &mut self.engine, marks: &self.marks, taken: ticks::now() };
-        let stamp = match batch {
-            [] => self.sequencer.tick(&mut engine, now, &mut self.publisher)?,
-            batch => self.sequencer.submit(&mut engine, now, batch, &mut self.publisher)?,
-        };
-        Ok(stamp.sequence)
-    }
-
-    /// Answers what is asked between two batches; whether anything was.
-    fn answer(&mut self) -> bool {
-        let answered = self.balances.are_waiting() && self.balances.answer(&self.engine, self.publisher.published());
-        if answered {
-            self.publisher.wake_readers();
-        }
-        answered
     }
 
     fn idle(&mut self) {
@@ -100,14 +78,60 @@ impl Core {
     }
 }
 
+impl<S: TimeSource, E: Apply + Borrow<Engine>> Core<S, E> {
+    /// Takes at most `count_max` commands from the ring, and what is due, and answers what it is asked; whether there was
+    /// anything to do. `batch` is room for them, empty before and after.
+    ///
+    /// It waits where the journal's head or the event ring has no room.
+    ///
+    /// # Errors
+    /// If nothing can be journalled any more: the core is void then.
+    pub fn turn(&mut self, batch: &mut Vec<Command>, count_max: usize) -> Result<bool, AppendError> {
+        self.commands.take(batch, count_max);
+        let before = self.last();
+        let stepped = self.step(batch);
+        batch.clear();
+        stepped?;
+        let last = self.last();
+        if last != before {
+            self.publisher.complete(last);
+        }
+        Ok(self.answer() || last != before)
+    }
+
+    fn last(&self) -> Sequence {
+        self.engine.borrow().last().sequence
+    }
+
+    fn step(&mut self, batch: &[Command]) -> Result<(), AppendError> {
+        let now = self.clock.now();
+        let mut engine = Marking { engine: &mut self.engine, marks: &self.marks, taken: ticks::now() };
+        match batch {
+            [] => self.sequencer.tick(&mut engine, now, &mut self.publisher)?,
+            batch => self.sequencer.submit(&mut engine, now, batch, &mut self.publisher)?,
+        };
+        Ok(())
+    }
+
+    /// Answers what is asked between two batches; whether anything was.
+    fn answer(&mut self) -> bool {
+        let answered =
+            self.balances.are_waiting() && self.balances.answer(self.engine.borrow(), self.publisher.published());
+        if answered {
+            self.publisher.wake_readers();
+        }
+        answered
+    }
+}
+
 /// The engine, which leaves marks of the sampled commands that it applies.
-struct Marking<'a> {
-    engine: &'a mut Engine,
+struct Marking<'a, E> {
+    engine: &'a mut E,
     marks: &'a CoreMarks,
     taken: u64,
 }
 
-impl Apply for Marking<'_> {
+impl<E: Apply> Apply for Marking<'_, E> {
     fn apply(&mut self, command: &Sequenced<Command>, sink: &mut impl EventSink) {
         self.apply_batch(core::slice::from_ref(command), sink);
     }

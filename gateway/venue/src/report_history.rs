@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 use engine::{Event, EventHeader, EventSink, Sequence};
 use gateway::copies::{CopyCollector, CopyRange};
 use gateway::history::{BackwardCollector, ReportCollector, ReportHistory, ReportRange};
-use journal::{Direction, History, HistoryError, Key, Query, Seek, events_between};
+use journal::{Direction, History, HistoryError, Key, PastSource, Query, Seek};
 use ring::{Idle, Watermark};
 
 use crate::archive::SharedHistory;
@@ -41,7 +41,7 @@ type Found = io::Result<Reports>;
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The reports of a venue that keeps an event history.
-pub(crate) struct HistoryReports {
+pub struct HistoryReports {
     history: SharedHistory,
     /// The last command whose events the history has.
     reached: Arc<Watermark>,
@@ -53,8 +53,15 @@ pub(crate) struct HistoryReports {
 
 impl HistoryReports {
     /// What is in `history` up to `reached`, and the rest by `replay`.
-    pub(crate) fn new(history: SharedHistory, reached: Arc<Watermark>, replay: JournalHistory) -> Self {
+    pub fn new(history: SharedHistory, reached: Arc<Watermark>, replay: JournalHistory) -> Self {
         Self { history, reached, replay, patience: PATIENCE, waiting: Mutex::default() }
+    }
+
+    /// Waits so long for a history that is behind, instead of a second. Zero: not at all, for who drives the history with
+    /// the thread that asks.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// The history as it is, and the last command up to `released` that it reaches; none: there is no history.
@@ -193,14 +200,22 @@ fn forget_index(error: &HistoryError) {
     }
 }
 
-/// The reports of a venue that runs.
-pub(crate) struct JournalHistory {
-    directory: PathBuf,
+/// The reports of a venue that runs, by replaying its journal.
+pub struct JournalHistory {
+    source: PastSource,
     /// The last command that is on the disk.
     durable: Arc<Watermark>,
+    late: Late,
     waiting: Mutex<Vec<Asked>>,
     /// Held by who replays.
     turn: Mutex<()>,
+}
+
+/// What becomes of who asks for what is not on the disk yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Late {
+    Waits,
+    IsRefused,
 }
 
 struct Asked {
@@ -211,8 +226,18 @@ struct Asked {
 
 impl JournalHistory {
     /// The history in the data folder `directory`, whose journal is on disk up to `durable`.
-    pub(crate) fn new(directory: PathBuf, durable: Arc<Watermark>) -> Self {
-        Self { directory, durable, waiting: Mutex::default(), turn: Mutex::default() }
+    pub fn new(directory: PathBuf, durable: Arc<Watermark>) -> Self {
+        Self::with_source(PastSource::open(&directory), durable, Late::Waits)
+    }
+
+    /// The history in `source`, for who asks with the thread that also writes: nothing is waited for, and to ask for what is
+    /// not durable yet is an error.
+    pub fn in_turns(source: PastSource, durable: Arc<Watermark>) -> Self {
+        Self::with_source(source, durable, Late::IsRefused)
+    }
+
+    fn with_source(source: PastSource, durable: Arc<Watermark>, late: Late) -> Self {
+        Self { source, durable, late, waiting: Mutex::default(), turn: Mutex::default() }
     }
 
     fn answer(&self, asked: Vec<Asked>) {
@@ -232,10 +257,19 @@ impl JournalHistory {
     }
 
     fn replay(&self, released: Sequence, pickings: &mut Pickings) -> io::Result<()> {
-        self.durable.wait_for(released.0).map_err(io::Error::other)?;
+        self.reach(released)?;
         let after = pickings.0.iter().map(|picking| picking.after).min().unwrap_or_default();
-        events_between(&self.directory, after, released, pickings, |_| {}).map_err(io::Error::other)?;
+        self.source.events_between(after, released, pickings, |_| {}).map_err(io::Error::other)?;
         Ok(())
+    }
+
+    /// Comes behind the moment at which a command is on the disk.
+    fn reach(&self, released: Sequence) -> io::Result<()> {
+        match self.late {
+            Late::IsRefused if self.durable.get() < released.0 => Err(io::ErrorKind::WouldBlock.into()),
+            Late::IsRefused => Ok(()),
+            Late::Waits => self.durable.wait_for(released.0).map(drop).map_err(io::Error::other),
+        }
     }
 
     fn ask(&self, collector: Collector, after: Sequence, released: Sequence) -> io::Result<Collector> {
@@ -411,6 +445,17 @@ mod tests {
     }
 
     #[test]
+    fn in_turns_nothing_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let last = stopped(folder.path());
+        let durable = Arc::new(Watermark::new(last.0 - 1, Idle::Park));
+        let history = JournalHistory::in_turns(PastSource::open(folder.path()), Arc::clone(&durable));
+        assert!(history.reports(&range(2), last).is_err());
+        durable.advance(last.0);
+        assert_eq!(history.reports(&range(2), last).unwrap().len(), 2);
+    }
+
+    #[test]
     fn who_asks_while_another_replay_runs_gets_an_answer_of_their_own() {
         let folder = tempfile::tempdir().unwrap();
         let last = stopped(folder.path());
@@ -439,7 +484,7 @@ mod tests {
         let journal = journal::Reader::open(directory).unwrap().identity().journal;
         let options = journal::HistoryOptions { reserve_bytes: 0, ..journal::HistoryOptions::default() };
         let mut writer = journal::HistoryWriter::open(directory, journal, &options).unwrap();
-        let past = events_between(directory, Sequence::NONE, last, &mut writer, |_| {}).unwrap();
+        let past = journal::events_between(directory, Sequence::NONE, last, &mut writer, |_| {}).unwrap();
         writer.applied(past.engine.last()).unwrap();
         writer
     }
@@ -514,7 +559,7 @@ mod tests {
             let writer = history_up_to(folder.path(), Sequence(reached));
             let replay = JournalHistory::new(folder.path().to_owned(), Arc::clone(&durable));
             let at = Arc::new(Watermark::new(reached, Idle::Park));
-            let reports = HistoryReports { patience: Duration::ZERO, ..reports_of(&writer, &at, replay) };
+            let reports = reports_of(&writer, &at, replay).with_patience(Duration::ZERO);
             let numbers =
                 |found: Found| -> Vec<u64> { found.unwrap().iter().map(|(header, _)| header.id.sequence.0).collect() };
             let both = [last.0 - 1, last.0];
@@ -532,8 +577,7 @@ mod tests {
         let last = stopped(folder.path());
         let writer = history_of(folder.path());
         let reached = Arc::new(Watermark::new(0, Idle::Park));
-        let reports =
-            HistoryReports { patience: Duration::from_secs(3_600), ..reports_of(&writer, &reached, no_replay()) };
+        let reports = reports_of(&writer, &reached, no_replay()).with_patience(Duration::from_secs(3_600));
         std::thread::scope(|scope| {
             let asking = scope.spawn(|| reports.reports(&range(2), last));
             reached.advance(last.0 - 1);
@@ -550,8 +594,7 @@ mod tests {
         let behind = last.0 - 1;
         let writer = history_up_to(folder.path(), Sequence(behind));
         let reached = Arc::new(Watermark::new(behind, Idle::Park));
-        let patience = Duration::from_secs(3_600);
-        let reports = HistoryReports { patience, ..reports_of(&writer, &reached, no_replay()) };
+        let reports = reports_of(&writer, &reached, no_replay()).with_patience(Duration::from_secs(3_600));
         assert_eq!(reports.reports(&range(1), last).unwrap().len(), 1);
         assert_eq!(reports.copies(&copies(1, 1), last).unwrap().len(), 1);
         reached.poison();
@@ -568,7 +611,7 @@ mod tests {
         let reached = Arc::new(Watermark::new(last.0 - 1, Idle::Park));
         let durable = Arc::new(Watermark::new(last.0, Idle::Park));
         let replay = JournalHistory::new(folder.path().to_owned(), durable);
-        let reports = HistoryReports { patience: Duration::from_millis(20), ..reports_of(&writer, &reached, replay) };
+        let reports = reports_of(&writer, &reached, replay).with_patience(Duration::from_millis(20));
         std::thread::scope(|scope| {
             let asking = [1, 2, 2].map(|count| {
                 let reports = &reports;
@@ -594,7 +637,7 @@ mod tests {
                 reached.poison();
             }
             let replay = JournalHistory::new(folder.path().to_owned(), Arc::clone(&durable));
-            let reports = HistoryReports { patience: Duration::ZERO, ..reports_of(&writer, &reached, replay) };
+            let reports = reports_of(&writer, &reached, replay).with_patience(Duration::ZERO);
             assert_eq!(reports.reports(&range(2), last).unwrap().len(), 2);
         }
     }

@@ -377,22 +377,43 @@ fn start_core(
 
 /// Starts what hashes the events that `reader` gets, and hands the digest of each block to the journal's writer.
 pub fn start_digest(
-    mut reader: EventReader,
-    mut digest: EventDigest,
+    reader: EventReader,
+    digest: EventDigest,
     queue: DigestQueue,
 ) -> io::Result<JoinHandle<EventDigest>> {
+    let mut hashing = Hashing { reader, digest, queue };
     Builder::new().name("event-digest".to_owned()).spawn(move || {
         affinity::go_last();
+        while hashing.turn() {
+            hashing.reader.wait_at_leisure(Duration::from_secs(1));
+        }
+        hashing.digest
+    })
+}
+
+/// Hashes the events that its reader gets, and hands the digest of each block to the journal's writer.
+pub struct Hashing {
+    /// Where events come from.
+    pub reader: EventReader,
+    /// Of all that came.
+    pub digest: EventDigest,
+    /// Where digests go.
+    pub queue: DigestQueue,
+}
+
+impl Hashing {
+    /// Takes what there is, without waiting; false: nothing more will come.
+    pub fn turn(&mut self) -> bool {
         loop {
-            match reader.poll_bytes() {
+            match self.reader.poll_bytes() {
                 Polled::Event(header, bytes) => {
-                    digest.event_bytes(&header, bytes);
-                    digest.completed().for_each(|block| queue.push(block));
+                    self.digest.event_bytes(&header, bytes);
+                    self.digest.completed().for_each(|block| self.queue.push(block));
                 }
-                Polled::Empty => reader.wait_at_leisure(Duration::from_secs(1)),
+                Polled::Empty => return true,
                 Polled::Lapped(_) => unreachable!("the core waits for a gating reader"),
-                Polled::Closed => return digest,
+                Polled::Closed => return false,
             }
         }
-    })
+    }
 }

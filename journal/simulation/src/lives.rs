@@ -625,7 +625,7 @@ fn digest_of(block: Block) -> BlockDigest {
 }
 
 /// In memory, where there is such a place: a life makes folders, locks and heads, and syncs none of them.
-pub(crate) fn temporary_folder() -> TempDir {
+pub fn temporary_folder() -> TempDir {
     let memory = Path::new("/dev/shm");
     let builder = || {
         let mut builder = tempfile::Builder::new();
@@ -643,7 +643,7 @@ fn head_in(heads: &Path) -> Option<PathBuf> {
 
 /// Makes a head that of an earlier run of the machine: its boot id is in bytes 40 to 55, the checksum of bytes 0 to 55
 /// behind it.
-fn age(head: &Path) -> io::Result<()> {
+pub fn age(head: &Path) -> io::Result<()> {
     let mut bytes = fs::read(head)?;
     bytes[40..56].fill(0xFF);
     let checksum = crc32c(&bytes[..56]);

@@ -11,13 +11,14 @@ use crate::balances::{Asked, BalanceAnswer, BalanceQuestion};
 use crate::ingress::Refusal;
 use crate::question::Question;
 use crate::transport::desk::ConnectionId;
+use crate::transport::network::Network;
 
 /// Lists of orders that go on in a turn.
 const LISTS_PER_TURN: usize = 8;
 /// Orders that are looked at for one of them.
 const LOOKS_PER_LIST: usize = 128;
 
-impl Door {
+impl<N: Network> Door<N> {
     /// Answers a question, by and by if it has a long answer.
     pub(super) fn answer(&mut self, id: ConnectionId, question: &Question) {
         let answered = match question {
