@@ -10,11 +10,11 @@
 //! One thread, one seed: desk, room, outbox and subscription are the venue's and the client's own; the link, the sockets'
 //! windows and the clock are simulated.
 
+mod audience;
 mod link;
 mod reader;
 mod witness;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -24,15 +24,14 @@ use engine::{
     AccountId, Amount, Capacity, ClientOrderId, Command, Engine, Event, EventSink, InstrumentId, OnDisconnect,
     OrderFlags, OrderType, Price, Quantity, Sequenced, SessionId, Side, Stamp, TimeInForce, Timestamp,
 };
-use marketdata::{Clock, CloseReason, Desk, Effect, Feed, Limits, OpenDoor, Room, Seat, SubscriberId, Turn, Want};
+use marketdata::{Clock, Feed, Limits};
 use ring::{EventReader, EventRing, Idle, Publisher, Release};
 use serde::Serialize;
 use testkit::random::Random;
 use testkit::stream::References;
 use testkit::workload::{PROFILES, Workload};
 
-use reader::Reader;
-use witness::Witness;
+pub use audience::Audience;
 
 /// What an engine of these streams needs.
 const CAPACITY: Capacity = Capacity { orders: 1 << 12, ..Capacity::SMALL };
@@ -152,14 +151,8 @@ struct World {
     engine: Engine,
     publisher: Publisher,
     events: EventReader,
-    desk: Arc<Desk>,
-    clock: Clock,
-    now: Arc<AtomicU64>,
-    seats: [Seat; 2],
-    room: Room,
-    witness: Witness,
-    readers: Vec<Reader>,
-    by_id: BTreeMap<SubscriberId, usize>,
+    now_ns: Arc<AtomicU64>,
+    audience: Audience,
     /// Whether anything goes wrong.
     has_faults: bool,
     /// Orders of crowds so far.
@@ -171,12 +164,10 @@ impl World {
     fn new(seed: u64, fault: Fault) -> Self {
         let mut random = Random::new(seed ^ 0x5EED_FEED_0000_0001);
         let (publisher, mut readers) = EventRing::open(EVENTS, 1, Idle::Park, Release::AsPublished);
-        let now = Arc::new(AtomicU64::new(1_000_000_000));
-        let time = Arc::clone(&now);
+        let now_ns = Arc::new(AtomicU64::new(1_000_000_000));
+        let time = Arc::clone(&now_ns);
         let clock: Clock = Arc::new(move || wire::Timestamp(time.load(Ordering::Relaxed)));
         let engine = Engine::new(CAPACITY);
-        let desk = Desk::new(Feed::of(&engine), 2, Arc::new(OpenDoor));
-        let seats = desk.seats().try_into().unwrap_or_else(|_| unreachable!("two were asked for"));
         let limits = Limits {
             backlog_bytes_max: random.one_of(&[3_000, 8_000, 60_000]),
             backlog_age_max: Duration::from_millis(random.one_of(&[60, 400])),
@@ -184,20 +175,15 @@ impl World {
             ..Limits::default()
         };
         let readers_count = random.between(2, 6);
-        let subscribers = (0..readers_count).map(|index| Reader::new(index, &mut random, fault)).collect();
+        let mut audience = Audience::new(readers_count, Random::new(random.any()), fault);
+        audience.open(Feed::of(&engine), limits, clock);
         Self {
             random,
             engine,
             publisher,
             events: readers.pop().expect("one was asked for"),
-            desk,
-            clock,
-            now,
-            seats,
-            room: Room::new(limits),
-            witness: Witness::default(),
-            readers: subscribers,
-            by_id: BTreeMap::new(),
+            now_ns,
+            audience,
             has_faults: true,
             crowded: 0,
             tally: Tally { seeds: 1, ..Tally::default() },
@@ -228,7 +214,7 @@ impl World {
         }
         self.settle()?;
         self.tally.commands += u64::from(taken);
-        Ok(self.tally)
+        Ok(self.tally.and(self.audience.tally))
     }
 
     /// Many orders, and one command that ends them: more than a packet has room for.
@@ -274,7 +260,7 @@ impl World {
         self.engine.apply(&Sequenced { stamp, value }, &mut told);
         for (header, event) in &told {
             self.publisher.event(header, event);
-            self.witness.event(event);
+            self.audience.event(event);
         }
         self.publisher.complete(stamp.sequence);
         told.into_iter().map(|(_, event)| event).collect()
@@ -282,97 +268,24 @@ impl World {
 
     /// One step: the desk takes what there is, and everybody moves on.
     fn step(&mut self) -> Result<(), String> {
-        let now = self.now.fetch_add(STEP_NS, Ordering::Relaxed) + STEP_NS;
+        let now_ns = self.now_ns.fetch_add(STEP_NS, Ordering::Relaxed) + STEP_NS;
         // The desk is sometimes late, so that several commands share packets.
         if !self.has_faults || self.random.percent(80) {
-            while self.desk.turn(&mut self.events, &self.clock) == Turn::More {}
-            self.witness.take(&self.seats[1], &self.engine);
-            self.room.route_all(self.seats[0].take(), &OpenDoor);
+            self.audience.take(&mut self.events, &self.engine);
         }
-        if (now / STEP_NS).is_multiple_of(25) {
-            self.room.look_after(wire::Timestamp(now), !self.has_faults);
-        }
-        self.follow_up();
-        for index in 0..self.readers.len() {
-            self.move_on(index)?;
-        }
-        self.follow_up();
-        Ok(())
-    }
-
-    fn move_on(&mut self, index: usize) -> Result<(), String> {
-        let reader = &mut self.readers[index];
-        if let Some(id) = reader.connect(&mut self.random, self.has_faults, &mut self.room) {
-            self.by_id.insert(id, index);
-            self.tally.connections += 1;
-        }
-        if self.has_faults {
-            reader.stall(&mut self.random);
-        }
-        reader.send_requests(&mut self.room, || self.seats[0].instruments())?;
-        reader.fetch(&mut self.random, self.has_faults, &mut self.room);
-        reader.read(&self.witness, &mut self.tally)?;
-        if let Some(id) = reader.leave(&mut self.random, self.has_faults) {
-            self.room.leave(id);
-        }
-        Ok(())
-    }
-
-    /// Does what the room wants done.
-    fn follow_up(&mut self) {
-        loop {
-            let effects = self.room.take_effects();
-            if effects.is_empty() {
-                return;
-            }
-            for effect in effects {
-                self.effect(effect);
-            }
-            self.room.route_all(self.seats[0].take(), &OpenDoor);
-        }
-    }
-
-    fn effect(&mut self, effect: Effect) {
-        let of = |by_id: &BTreeMap<SubscriberId, usize>, id| by_id.get(&id).copied();
-        match effect {
-            // Whoever has something to write looks at every step.
-            Effect::Wake(_) | Effect::WakeLive(_) => {}
-            Effect::Datagram(id, bytes) => {
-                if let Some(index) = of(&self.by_id, id) {
-                    self.readers[index].datagram(id, bytes, &mut self.random, self.has_faults, &mut self.tally);
-                }
-            }
-            Effect::Again(id, packets) => {
-                if let Some(index) = of(&self.by_id, id) {
-                    self.readers[index].again(id, packets, &mut self.random);
-                }
-                self.room.repeated(id);
-            }
-            Effect::Close(id, reason) => {
-                self.tally.closed += u64::from(reason == CloseReason::TooSlow);
-                if let Some(index) = of(&self.by_id, id) {
-                    self.readers[index].closed(id);
-                }
-                self.room.leave(id);
-            }
-            Effect::Want(id, channel_id, request_id) => self.seats[0].want(Want::of(id, channel_id, request_id)),
-            Effect::Unheard(channel_id) => self.seats[0].leave(channel_id),
-        }
+        self.audience.step(now_ns)
     }
 
     /// Nothing goes wrong any more: everybody arrives.
     fn settle(&mut self) -> Result<(), String> {
         self.has_faults = false;
-        self.readers.iter_mut().for_each(Reader::come_back);
+        self.audience.be_good();
         for _ in 0..SETTLING_STEPS {
             self.step()?;
-            if self.readers.iter().all(|reader| reader.has_arrived(&self.witness)) {
+            if self.audience.has_arrived() {
                 break;
             }
         }
-        for reader in &self.readers {
-            self.tally = self.tally.and(reader.end(&self.witness, &self.engine)?);
-        }
-        Ok(())
+        self.audience.end(&self.engine)
     }
 }

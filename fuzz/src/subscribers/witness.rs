@@ -17,22 +17,31 @@ pub(super) struct Witness {
     states: BTreeMap<(ChannelId, FeedSequence), Vec<Line>>,
     trades: BTreeMap<InstrumentId, Vec<TradeId>>,
     /// Trades that stand, and their lots.
-    traded: BTreeMap<InstrumentId, (u64, u64)>,
+    traded: BTreeMap<InstrumentId, BTreeMap<engine::TradeId, u64>>,
 }
 
 impl Witness {
+    /// From now on it sees the instruments that are there already.
+    pub(super) fn begin(&mut self, seat: &Seat) {
+        for book in seat.instruments() {
+            Self::want_all(book, seat);
+        }
+    }
+
+    fn want_all(book: InstrumentId, seat: &Seat) {
+        let want = |level| Want { subscriber: SubscriberId(0), book, level, request_id: None };
+        seat.want(LEVELS.map(want));
+    }
+
     /// Counts what traded.
     pub(super) fn event(&mut self, event: &Event) {
         match event {
             Event::Trade(trade) => {
-                let (count, lots) = self.traded.entry(trade.instrument).or_default();
-                *count += 1;
-                *lots += trade.quantity.0;
+                self.traded.entry(trade.instrument).or_default().insert(trade.trade_id, trade.quantity.0);
             }
+            // One of before it began was never counted.
             Event::TradeBusted(busted) => {
-                let (count, lots) = self.traded.entry(busted.instrument).or_default();
-                *count -= 1;
-                *lots -= busted.quantity.0;
+                self.traded.entry(busted.instrument).or_default().remove(&busted.trade_id);
             }
             _ => {}
         }
@@ -40,7 +49,7 @@ impl Witness {
 
     /// Trades that stand, and their lots.
     pub(super) fn traded(&self, book: InstrumentId) -> (u64, u64) {
-        self.traded.get(&book).copied().unwrap_or_default()
+        self.traded.get(&book).map_or((0, 0), |trades| (trades.len() as u64, trades.values().sum()))
     }
 
     /// Takes what lies at its seat. All events of `engine` have been put out.
@@ -65,8 +74,7 @@ impl Witness {
     fn output(&mut self, output: Output, seat: &Seat) -> Option<ChannelId> {
         match output {
             Output::Listed(book) => {
-                let want = |level| Want { subscriber: SubscriberId(0), book, level, request_id: None };
-                seat.want(LEVELS.map(want));
+                Self::want_all(book, seat);
                 None
             }
             Output::Answer(_, snapshot) => {

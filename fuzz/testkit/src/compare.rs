@@ -8,8 +8,8 @@ use engine::canonical::Code;
 use engine::command::AdvanceTime;
 use engine::event::{Event, EventHeader, EventKind, OrderState};
 use engine::{
-    AccountId, Capacity, Command, Engine, EventId, InstrumentId, OrderId, RejectReason, RestingOrder, Sequence,
-    Sequenced, Side, Stamp, Timestamp,
+    AccountId, Capacity, Command, CommandBody, Engine, EventId, InstrumentId, OrderId, RejectReason, RestingOrder,
+    Sequence, Sequenced, Side, Stamp, Timestamp,
 };
 
 use crate::auditor::Auditor;
@@ -114,6 +114,9 @@ pub fn refusal(event: &Event) -> Option<RejectReason> {
     }
 }
 
+/// What an engine told, with headers, and what a model did.
+type Told = (Vec<(EventHeader, Event)>, Vec<Event>);
+
 /// An engine and a model that were given the same commands.
 #[derive(Debug)]
 pub struct Pair {
@@ -200,28 +203,53 @@ impl Pair {
 
     fn apply(&mut self, time: Timestamp, command: Command, name: u32) -> Result<Vec<Event>, Difference> {
         let stamp = Stamp { sequence: self.last.sequence.next(), time };
-        self.last = stamp;
         let for_engine = Sequenced { stamp, value: self.engine_names.resolve(&command) };
         let for_model = Sequenced { stamp, value: self.model_names.resolve(&command) };
-        let mut told: Vec<(EventHeader, Event)> = Vec::new();
-        self.engine.apply(&for_engine, &mut told);
-        let expected = self.model.apply(&for_model);
-        for (index, (header, _)) in (0..).zip(&told) {
-            let id = EventId { sequence: stamp.sequence, index };
-            let expected = EventHeader { id, time, received_at: command.header.received_at };
-            self.ensure_equal("event header", header, &expected)?;
-        }
+        let (told, expected) = self.apply_both(&for_engine, &for_model)?;
         let events: Vec<Event> = told.into_iter().map(|(_, event)| event).collect();
-        self.compare_events(&events, &expected)?;
-        if let Err(broken) = self.auditor.observe(&for_engine, &events) {
-            return Err(self.difference(&format!("auditor: {}", broken.rule), broken.detail));
-        }
         self.engine_names.learn(name, &events);
         self.model_names.learn(name, &expected);
-        self.tally.commands += 1;
-        *self.tally.kinds.entry(command.body.kind().name()).or_default() += 1;
-        events.iter().for_each(|event| self.tally.count(event));
         Ok(events)
+    }
+
+    /// Gives both a command of a journal, with its stamp and the venue's own names of orders; gives the engine's events.
+    pub fn command(&mut self, command: &Sequenced<Command>) -> Result<Vec<(EventHeader, Event)>, Difference> {
+        let mut for_model = *command;
+        match &mut for_model.value.body {
+            CommandBody::ReplaceOrder(replace) => replace.order_id = self.model_id(replace.order_id),
+            CommandBody::CancelOrder(cancel) => cancel.order_id = self.model_id(cancel.order_id),
+            _ => {}
+        }
+        let (told, _) = self.apply_both(command, &for_model)?;
+        self.steps += 1;
+        Ok(told)
+    }
+
+    /// What both tell of a command, which is the same.
+    fn apply_both(
+        &mut self,
+        for_engine: &Sequenced<Command>,
+        for_model: &Sequenced<Command>,
+    ) -> Result<Told, Difference> {
+        let Sequenced { stamp, value } = for_engine;
+        self.last = *stamp;
+        let mut told: Vec<(EventHeader, Event)> = Vec::new();
+        self.engine.apply(for_engine, &mut told);
+        let expected = self.model.apply(for_model);
+        for (index, (header, _)) in (0..).zip(&told) {
+            let id = EventId { sequence: stamp.sequence, index };
+            let expected = EventHeader { id, time: stamp.time, received_at: value.header.received_at };
+            self.ensure_equal("event header", header, &expected)?;
+        }
+        let events: Vec<Event> = told.iter().map(|(_, event)| *event).collect();
+        self.compare_events(&events, &expected)?;
+        if let Err(broken) = self.auditor.observe(for_engine, &events) {
+            return Err(self.difference(&format!("auditor: {}", broken.rule), broken.detail));
+        }
+        self.tally.commands += 1;
+        *self.tally.kinds.entry(value.body.kind().name()).or_default() += 1;
+        events.iter().for_each(|event| self.tally.count(event));
+        Ok((told, expected))
     }
 
     fn compare_events(&mut self, events: &[Event], expected: &[Event]) -> Result<(), Difference> {
