@@ -169,6 +169,7 @@ impl Truth {
         command: &Sequenced<Command>,
         marks: &mut Marks,
     ) -> Result<Vec<(EventHeader, Event)>, Box<Finding>> {
+        let numbered = self.number_of(command);
         let told = self.pair.command(command).map_err(|it| Finding::new(Promise::Rulebook, it.to_string()))?;
         self.last = command.stamp.sequence;
         for (header, event) in &told {
@@ -181,7 +182,6 @@ impl Truth {
         }
         self.digest.applied(self.last);
         self.digest.completed().for_each(drop);
-        let numbered = self.number_of(command);
         if let Some(numbered) = numbered {
             self.once(numbered, &told)?;
         }
@@ -206,16 +206,20 @@ impl Truth {
         Ok(())
     }
 
+    /// The number under which a command is to have its effect; none: it has no number, or its session is not open.
     fn number_of(&self, command: &Sequenced<Command>) -> Option<Numbered> {
         let header = &command.value.header;
-        let is_numbered = header.client_sequence != SessionSequence::NONE && header.session != SessionId::NONE;
-        let version = self.versions.get(&header.session).copied()?;
         let is_session_state = matches!(
             command.value.body,
             CommandBody::Negotiate(_) | CommandBody::Establish(_) | CommandBody::Disconnect(_)
         );
-        let number = header.client_sequence.0;
-        (is_numbered && !is_session_state).then_some(Numbered { session: header.session, version, number })
+        if is_session_state || header.client_sequence == SessionSequence::NONE {
+            return None;
+        }
+        let session = self.engine().sessions().find(|session| session.session == header.session)?;
+        let is_open = session.state == SessionState::Established && session.key == header.author;
+        let (version, number) = (session.version.0, header.client_sequence.0);
+        is_open.then_some(Numbered { session: header.session, version, number })
     }
 
     fn note(&mut self, event: &Event) {
