@@ -36,6 +36,8 @@
 //!
 //! [FIXP]: https://www.fixtrading.org/standards/fixp/
 
+mod visited;
+
 use std::net::IpAddr;
 
 use ed25519_dalek::{Signature, VerifyingKey};
@@ -66,6 +68,7 @@ use crate::rights::Key;
 use crate::throttle::{Budget, Budgets, Throttle, Throttles, Verdict};
 use crate::transport::tls::Fingerprint;
 use crate::view::View;
+pub use visited::Visited;
 
 /// What a session may do, and how long it may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,6 +137,12 @@ pub enum State {
     Closing,
 }
 
+impl State {
+    /// All states, in the order of the table's columns.
+    pub const ALL: [Self; 6] =
+        [Self::Connected, Self::Negotiating, Self::Negotiated, Self::Establishing, Self::Established, Self::Closing];
+}
+
 /// What may happen to a connection.
 #[derive(Debug)]
 pub enum Input<'a> {
@@ -183,9 +192,30 @@ pub enum Action {
     Close(TerminationCode),
 }
 
-/// An input's kind: the rows of the table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Row {
+/// Declares the rows once, so that none lacks a name or a place among all of them.
+macro_rules! rows {
+    ($($row:ident,)*) => {
+        /// An input's kind: the rows of the table.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        enum Row {
+            $($row,)*
+        }
+
+        impl Row {
+            /// All rows, in the table's order.
+            const ALL: &'static [Self] = &[$(Self::$row,)*];
+
+            /// The row's name, as the table is drawn.
+            const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$row => stringify!($row),)*
+                }
+            }
+        }
+    };
+}
+
+rows! {
     Negotiate,
     Establish,
     Sequence,
@@ -331,6 +361,8 @@ pub struct Session {
     state: State,
     login: Option<Login>,
     streams: Option<Streams>,
+    /// The cells of the table that inputs have met.
+    visited: Visited,
     /// The connection is closing, but the core has still to answer an opening.
     owes_answer: bool,
     connected_at: Timestamp,
@@ -348,6 +380,7 @@ impl Session {
             state: State::Connected,
             login: None,
             streams: None,
+            visited: Visited::default(),
             owes_answer: false,
             connected_at: now,
             heard_at: now,
@@ -385,6 +418,11 @@ impl Session {
         self.owes_answer
     }
 
+    /// The cells of the table that inputs and reports have met.
+    pub fn visited(&self) -> Visited {
+        self.visited
+    }
+
     /// When [`Input::Time`] is due next.
     pub fn next_deadline(&self) -> Timestamp {
         match (self.state, &self.streams) {
@@ -399,7 +437,7 @@ impl Session {
     /// Whether a report, numbered or not, is to be sent at `now`; then it counts as sent.
     #[must_use]
     pub fn report(&mut self, number: Option<SessionSequence>, now: Timestamp) -> bool {
-        if step(self.state, Row::Report) != Step::Send {
+        if self.look_up(Row::Report) != Step::Send {
             return false;
         }
         if let (Some(number), Some(streams)) = (number, &mut self.streams) {
@@ -426,6 +464,12 @@ impl Session {
             Input::Closed => turn.run(Row::Closed, |turn, _| turn.end_silently(TerminationCode::ConnectionLost)),
         }
     }
+
+    /// The cell that an input meets; from now on it counts as visited.
+    fn look_up(&mut self, row: Row) -> Step {
+        self.visited.visit(row, self.state);
+        step(self.state, row)
+    }
 }
 
 /// One input's turn.
@@ -439,7 +483,7 @@ struct Turn<'a> {
 impl Turn<'_> {
     /// Looks the cell up. Cells that are the same in every row are carried out here, the others by `act`.
     fn run(&mut self, row: Row, act: impl FnOnce(&mut Self, Step)) {
-        match step(self.session.state, row) {
+        match self.session.look_up(row) {
             Step::Nothing => {}
             Step::Violation => self.end(TerminationCode::ProtocolViolation),
             Step::Replaced => {

@@ -176,7 +176,7 @@ pub enum ReadError {
     },
     /// Bytes that were acknowledged are not what was written.
     #[error(
-        "{} is damaged at offset {offset}: {fault}: nothing was changed; {}",
+        "{} is damaged at offset {offset}: {fault}: the file is left as it is; {}",
         file.display(),
         State::from(fault).advice()
     )]

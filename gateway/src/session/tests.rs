@@ -179,37 +179,12 @@ fn in_words(action: &Action) -> String {
     }
 }
 
-const STATES: [State; 6] =
-    [State::Connected, State::Negotiating, State::Negotiated, State::Establishing, State::Established, State::Closing];
-
 /// A row of the table: what each state does with the same input.
 fn assert_row(what: &str, expected: [&str; 6], act: impl Fn(&mut Link) -> String) {
-    for (state, expected) in STATES.into_iter().zip(expected) {
+    for (state, expected) in State::ALL.into_iter().zip(expected) {
         assert_eq!(act(&mut Link::at(state)), expected, "{what} in {state:?}");
     }
 }
-
-const ROWS: [Row; 19] = [
-    Row::Negotiate,
-    Row::Establish,
-    Row::Sequence,
-    Row::Application,
-    Row::Question,
-    Row::Retransmit,
-    Row::Terminate,
-    Row::Malformed,
-    Row::Negotiated,
-    Row::Established,
-    Row::Rejected,
-    Row::Disconnected,
-    Row::NotTaken,
-    Row::Report,
-    Row::Recovered,
-    Row::Copied,
-    Row::Time,
-    Row::Ended,
-    Row::Closed,
-];
 
 fn in_the_table(step: Step) -> &'static str {
     match step {
@@ -244,10 +219,10 @@ fn drawn() -> String {
         let cells = cells.map(|cell| format!("{cell:<12}")).concat();
         format!("{name:<13}│ {}\n", cells.trim_end())
     };
-    let mut table = line(String::new(), STATES.map(|state| format!("{state:?}")));
+    let mut table = line(String::new(), State::ALL.map(|state| format!("{state:?}")));
     table += &format!("{}┼{}\n", "─".repeat(13), "─".repeat(72));
-    for row in ROWS {
-        table += &line(format!("{row:?}"), STATES.map(|state| in_the_table(step(state, row)).to_owned()));
+    for &row in Row::ALL {
+        table += &line(row.name().to_owned(), State::ALL.map(|state| in_the_table(step(state, row)).to_owned()));
     }
     table
 }
@@ -261,6 +236,46 @@ fn the_table_is_drawn_as_it_is() {
 }
 
 #[test]
+fn every_cell_is_either_idle_or_not() {
+    let (all, idle) = (Visited::all(), Visited::idle());
+    assert_eq!((all | idle).iter().count(), Row::ALL.len() * State::ALL.len());
+    assert_eq!(all.without(idle), all);
+    assert_eq!((all | idle).without(all), idle);
+    let drawn_idle = drawn().lines().skip(2).map(|line| line.matches('─').count()).sum::<usize>();
+    assert_eq!(idle.iter().count(), drawn_idle);
+}
+
+#[test]
+fn a_conversation_visits_the_cells_that_its_inputs_meet_and_no_others() {
+    let mut link = Link::new();
+    assert_eq!(link.session.visited(), Visited::default());
+    assert!(!link.session.report(None, NOW));
+    link.send(&negotiate());
+    link.hear(Input::Core(&negotiated()), NOW);
+    link.open();
+    assert!(link.session.report(Some(SessionSequence(9)), NOW));
+    link.hear(Input::Time, NOW);
+    // Twice is once.
+    link.hear(Input::Time, NOW);
+    link.send(&Terminate::BLANK);
+    link.hear(Input::Closed, NOW);
+    let expected = [
+        (State::Connected, "Negotiate"),
+        (State::Negotiated, "Establish"),
+        (State::Established, "Terminate"),
+        (State::Negotiating, "Negotiated"),
+        (State::Establishing, "Established"),
+        (State::Connected, "Report"),
+        (State::Established, "Report"),
+        (State::Established, "Time"),
+        (State::Closing, "Closed"),
+    ];
+    assert_eq!(link.session.visited().iter().collect::<Vec<_>>(), expected);
+    let idle = [(State::Connected, "Report"), (State::Closing, "Closed")];
+    assert_eq!(link.session.visited().without(Visited::all()).iter().collect::<Vec<_>>(), idle);
+}
+
+#[test]
 fn every_cell_of_the_table_does_what_is_drawn() {
     const BROKEN: &str = "Terminate, close ProtocolViolation";
     const BROKEN_OPEN: &str = "Disconnect 0, Terminate, close ProtocolViolation";
@@ -268,7 +283,7 @@ fn every_cell_of_the_table_does_what_is_drawn() {
     let violation = [BROKEN, BROKEN, BROKEN, BROKEN, BROKEN_OPEN, ""];
     let with = |state: State, text| {
         let mut row = violation;
-        row[STATES.iter().position(|&at| at == state).unwrap()] = text;
+        row[State::ALL.iter().position(|&at| at == state).unwrap()] = text;
         row
     };
     assert_row("Negotiate", with(State::Connected, "Negotiate 0"), |link| link.send(&negotiate()));

@@ -35,7 +35,7 @@ use crate::egress::{self, CopiesAgain, FrameBytes, Outgoing, Outlet, Recipient, 
 use crate::history::{ReportHistory, ReportRange};
 use crate::hops::{HopWatch, Hops};
 use crate::rights::Rights;
-use crate::session::{Action, Input, State};
+use crate::session::{Action, Input, State, Visited};
 use crate::transport::attendance::{Attendance, Places, Room};
 use crate::transport::balances::Balances;
 use crate::transport::connection::{Connection, Reading};
@@ -132,11 +132,30 @@ struct Connections<S> {
     ready: VecDeque<ConnectionId>,
     /// Those whose lists go on.
     listing: VecDeque<ConnectionId>,
+    /// What the sessions of forgotten connections visited.
+    visited_before: Visited,
 }
 
 impl<S> Connections<S> {
     fn none() -> Self {
-        Self { all: Slab::new(), dirty: Vec::new(), ready: VecDeque::new(), listing: VecDeque::new() }
+        Self {
+            all: Slab::new(),
+            dirty: Vec::new(),
+            ready: VecDeque::new(),
+            listing: VecDeque::new(),
+            visited_before: Visited::default(),
+        }
+    }
+
+    /// What the sessions of all connections visited, also of those that are no more.
+    fn visited(&self) -> Visited {
+        let now = self.all.iter().map(|(_, connection)| connection.session.visited());
+        now.fold(self.visited_before, |before, now| before | now)
+    }
+
+    /// Takes a connection out; what its session visited stays.
+    fn forget(&mut self, place: usize) {
+        self.visited_before |= self.all.remove(place).session.visited();
     }
 
     fn get(&mut self, id: ConnectionId) -> Option<&mut Connection<S>> {
@@ -265,6 +284,11 @@ impl<N: Network> Door<N> {
         }
         let retry = if self.owed.is_empty() { Timestamp::NEVER } else { self.now.after(RETRY) };
         retry.min(self.next_timer())
+    }
+
+    /// The cells of the session's table that were ever met at this door, by connections that are or were.
+    pub fn visited(&self) -> Visited {
+        self.connections.visited()
     }
 
     fn has_work(&self) -> bool {
@@ -486,7 +510,7 @@ impl<N: Network> Door<N> {
         if connection.has_socket() || waits {
             self.set_timer(id);
         } else {
-            self.connections.all.remove(id.place);
+            self.connections.forget(id.place);
         }
     }
 
@@ -764,5 +788,48 @@ fn disconnect_left_open(commands: &CommandRing, view: &mut View, now: Timestamp)
         while commands.submit(Command { header, body }).is_err() {
             std::thread::yield_now();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+    use std::net::Ipv4Addr;
+
+    use super::*;
+    use crate::session::SessionLimits;
+    use crate::transport::Security;
+
+    type Ends = Connections<Cursor<Vec<u8>>>;
+
+    /// One more connection, which hears an input; where it is.
+    fn hears(connections: &mut Ends, input: Input<'_>) -> usize {
+        let entry = connections.all.vacant_entry();
+        let id = ConnectionId { place: entry.key(), serial: 0 };
+        let (stream, address, now) = (Cursor::default(), Ipv4Addr::LOCALHOST.into(), Timestamp::NONE);
+        let connection =
+            Connection::new(id, stream, address, &Security::PlainLoopback, SessionLimits::DEFAULT, now).unwrap();
+        let connection = entry.insert(connection);
+        connection.session.handle(input, now, &mut View::default(), &mut Vec::new());
+        id.place
+    }
+
+    #[test]
+    fn what_a_forgotten_connection_visited_is_not_forgotten() {
+        let mut connections = Ends::none();
+        let visited = |connections: &Ends| connections.visited().iter().collect::<Vec<_>>();
+        assert_eq!(visited(&connections), []);
+        let first = hears(&mut connections, Input::Time);
+        hears(&mut connections, Input::Closed);
+        let both = [(State::Connected, "Time"), (State::Connected, "Closed")];
+        assert_eq!(visited(&connections), both);
+        connections.forget(first);
+        assert_eq!(connections.all.len(), 1);
+        assert_eq!(visited(&connections), both);
+        assert_eq!(hears(&mut connections, Input::NoFrame), first);
+        assert_eq!(
+            visited(&connections),
+            [(State::Connected, "Malformed"), (State::Connected, "Time"), (State::Connected, "Closed")]
+        );
     }
 }
