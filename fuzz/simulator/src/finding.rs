@@ -15,6 +15,8 @@ pub enum Promise {
     EventsAreTrue,
     /// Commands have the effects that the rulebook gives them.
     Rulebook,
+    /// What is due at a time happens before anything later.
+    TimeIsKept,
     /// A command has its effect once, and none where its trader was told so.
     AppliedOnce,
     /// A report's number stands for that report for ever.

@@ -9,13 +9,16 @@
 //! library's sessions and subscribers. What it stands on is simulated: clocks, connections, disks, and the order in which
 //! parts get their turns. So a seed repeats bit for bit, and a world that broke a promise can be shrunk.
 
+pub mod copies;
 pub mod finding;
+pub mod insider;
 pub mod marks;
 pub mod network;
 pub mod orders;
 pub mod plan;
 pub mod plants;
 pub mod process;
+pub mod scale;
 pub mod shrink;
 pub mod strangers;
 pub mod time;

@@ -1,9 +1,7 @@
 //! `simulator`: worlds by their seeds, until one breaks a promise.
 
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
+use fuzz::shares::Row;
 use serde_json::{Map, Value, json};
 use simulator::shrink::{Shrunk, shrink};
 use simulator::{Lived, Marks, Part, Parts, Plan, Plant, Tally, live};
@@ -52,7 +51,7 @@ struct Arguments {
     /// Leaves a world that broke a promise as it is.
     #[arg(long)]
     no_shrink: bool,
-    /// Adds a line to a file of results.
+    /// Adds the result to this file, as one JSON object on one line.
     #[arg(long)]
     record: Option<PathBuf>,
 }
@@ -171,14 +170,14 @@ fn run(arguments: &Arguments, plant: Option<Plant>) -> ExitCode {
     for (seed, lived) in &sums.broken {
         tell(arguments, *seed, lived, plant);
     }
-    let line = summary(seeds.0, end, &sums, wall);
+    let row = Row::now(summary(arguments, seeds.0, end, &sums, wall));
     if arguments.json {
-        println!("{line}");
+        println!("{}", row.json());
     } else {
         say(seeds.0, end, &sums, wall);
     }
     if let Some(file) = &arguments.record
-        && let Err(error) = record(file, &line)
+        && let Err(error) = row.keep(file)
     {
         eprintln!("simulator: {}: {error}", file.display());
         return ExitCode::from(5);
@@ -231,7 +230,7 @@ fn say(first: u64, end: u64, sums: &Sums, wall: Duration) {
     println!("never: {}", never.join(", "));
 }
 
-fn summary(first: u64, end: u64, sums: &Sums, wall: Duration) -> Value {
+fn summary(arguments: &Arguments, first: u64, end: u64, sums: &Sums, wall: Duration) -> Value {
     let seconds = wall.as_secs_f64();
     json!({
         "seeds": [first, end],
@@ -241,6 +240,7 @@ fn summary(first: u64, end: u64, sums: &Sums, wall: Duration) -> Value {
         "starts": sums.tally.starts,
         "refused_starts": sums.tally.refused_starts,
         "simulated_hours": (sums.tally.simulated_ns as f64 / 3.6e12 * 10.0).round() / 10.0,
+        "threads": arguments.threads,
         "wall_seconds": (seconds * 10.0).round() / 10.0,
         "steps_per_second": (sums.tally.steps as f64 / seconds).round(),
         "books_compared": sums.tally.subscribers.compared + sums.tally.subscribers.ended,
@@ -263,10 +263,6 @@ fn marks(marks: &Marks) -> Value {
         group[name.as_str()] = 0.into();
     }
     groups.into()
-}
-
-fn record(file: &Path, line: &Value) -> std::io::Result<()> {
-    writeln!(OpenOptions::new().create(true).append(true).open(file)?, "{line}")
 }
 
 /// Plants every fault, one after the other, and says how many worlds it takes to find it.

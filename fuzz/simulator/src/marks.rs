@@ -8,6 +8,7 @@ use engine::canonical::Code;
 use engine::command::DisconnectReason;
 use engine::event::EventKind;
 use engine::{Event, RejectReason};
+use gateway::session::{State as SessionState, Visited};
 use journal::State;
 use wire::{EdgeReason, TerminationCode};
 
@@ -27,7 +28,9 @@ pub enum Group {
     Disconnect,
     /// Why connections were ended, as traders were told.
     Termination,
-    /// Steps of sessions' table, and of traders' recovery.
+    /// Cells of the session's table.
+    Cell,
+    /// What became of traders' sessions, by their own word.
     Session,
     /// What went wrong on purpose.
     Trouble,
@@ -78,6 +81,11 @@ impl Marks {
         self.hit(Group::Recovery, format!("{state:?}"));
     }
 
+    /// Sessions of a door came so far.
+    pub fn visited(&mut self, visited: Visited) {
+        visited.iter().for_each(|cell| self.hit(Group::Cell, cell_name(cell)));
+    }
+
     /// A session of a trader told something.
     pub fn news(&mut self, news: &News) {
         match news {
@@ -91,7 +99,8 @@ impl Marks {
         }
     }
 
-    fn refused(&mut self, reason: wire::RejectReason) {
+    /// The edge or the core refused something.
+    pub fn refused(&mut self, reason: wire::RejectReason) {
         match EdgeReason::try_from(reason) {
             Ok(reason) => self.hit(Group::Edge, format!("{reason:?}")),
             Err(_) => self.hit(Group::Session, format!("refused {}", reason.name().unwrap_or("?"))),
@@ -113,6 +122,10 @@ impl Marks {
     }
 }
 
+fn cell_name((state, row): (SessionState, &'static str)) -> String {
+    format!("{row} in {state:?}")
+}
+
 /// Every mark of the groups that have an end.
 fn known() -> BTreeSet<(Group, String)> {
     let states = State::ALL.iter().map(|state| (Group::Recovery, format!("{state:?}")));
@@ -122,5 +135,6 @@ fn known() -> BTreeSet<(Group, String)> {
     let disconnects = DisconnectReason::ALL.iter().map(|reason| (Group::Disconnect, reason.name().to_owned()));
     let codes = DisconnectReason::ALL.iter().map(|&reason| TerminationCode::from(reason));
     let terminations = codes.map(|code| (Group::Termination, format!("{code:?}")));
-    states.chain(rejects).chain(edges).chain(events).chain(disconnects).chain(terminations).collect()
+    let cells = Visited::all().iter().map(|cell| (Group::Cell, cell_name(cell)));
+    states.chain(cells).chain(rejects).chain(edges).chain(events).chain(disconnects).chain(terminations).collect()
 }

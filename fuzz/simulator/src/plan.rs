@@ -5,6 +5,8 @@ use std::fmt;
 use testkit::random::Random;
 use testkit::workload::{PROFILES, Profile};
 
+use crate::scale::Scale;
+
 /// Declares the parts of a world that can be left out.
 macro_rules! parts {
     ($($part:ident $name:literal: $doc:literal,)*) => {
@@ -42,6 +44,8 @@ parts! {
     Clocks "clocks": "The clock on the venue's wall is set wrong, and right again.",
     Freezes "freezes": "The venue stands still while time goes on.",
     Deaths "deaths": "Traders' processes end, and go on from what they kept.",
+    Copies "copies": "Damaged copies of the disks are opened beside.",
+    Insiders "insiders": "One who may come in, and abuses the protocol.",
     Liars "liars": "Strangers who guess, garble, and send again what others sent.",
     Floods "floods": "Strangers who open connections and say nothing.",
     Operators "operators": "Halts, kill switches, rights, listings, snapshots, at bad moments.",
@@ -91,6 +95,8 @@ pub struct Plan {
     pub commands: u64,
     /// How long a step takes.
     pub step_ns: u64,
+    /// A unit of the workload's time.
+    pub scale: Scale,
     /// Of a hundred steps, in so many somebody wants something.
     pub busy: u64,
     /// Of a hundred steps, in so many each part of the venue gets a turn: door, core, writer, spares, digest, market data,
@@ -124,12 +130,14 @@ impl Plan {
         };
         let lazy = [30, 60, 90, 100];
         let turns = core::array::from_fn(|_| random.one_of(&lazy));
+        let step_ns = random.one_of(&[50_000, 1_000_000, 1_000_000, 20_000_000]);
         Self {
             seed,
             without,
             profile,
             commands,
-            step_ns: random.one_of(&[50_000, 1_000_000, 1_000_000, 20_000_000]),
+            step_ns,
+            scale: Scale(random.one_of(&[step_ns / 20, step_ns, 5 * step_ns])),
             busy: random.one_of(&[20, 50, 90]),
             turns,
             trouble: random.one_of(&[20, 60, 200]),

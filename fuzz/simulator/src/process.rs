@@ -50,7 +50,7 @@ const COMMAND_SLOTS: usize = 256;
 /// Events that may wait for the slowest reader.
 const EVENT_SLOTS: usize = 8_192;
 /// Events of one command at most: every order ends, and some more.
-const EVENTS_OF_A_COMMAND: u64 = 4_700;
+const EVENTS_OF_A_COMMAND: u64 = CAPACITY.orders as u64 + 600;
 /// Commands that the core takes in a turn.
 const BATCH_MAX: usize = 16;
 /// Bytes of the head's ring.
@@ -93,7 +93,8 @@ impl Machine {
         heads.find(|path| path.extension().is_some_and(|end| end == "head"))
     }
 
-    fn options(&self) -> Options {
+    /// How its journal is opened.
+    pub fn options(&self) -> Options {
         Options {
             durability: Durability::Synced,
             idle: Idle::Park,
@@ -214,7 +215,7 @@ impl Process {
         let start = match journal::start_locked(lock, &options) {
             Ok(start) => start,
             Err(error) => {
-                mark_refusal(&error, marks);
+                state_of(&error).into_iter().for_each(|state| marks.state(state));
                 let is_named = error.to_string().contains("was made to");
                 if machine.failure_count() > failures && is_named {
                     return Ok(None);
@@ -449,6 +450,11 @@ impl Process {
         self.core.engine.engine().last().sequence
     }
 
+    /// The venue's time.
+    pub fn time(&mut self) -> u64 {
+        self.core.clock.now().0
+    }
+
     /// Why the writer has stopped, if it has.
     pub fn writer_failure(&self) -> Option<String> {
         self.journal.failure().map(|failure| failure.to_string())
@@ -515,14 +521,14 @@ fn mark_recovery(start: &Start, marks: &mut Marks) {
     marks.state(if start.snapshot.is_some() { State::SnapshotGood } else { State::SnapshotNone });
 }
 
-fn mark_refusal(error: &StartError, marks: &mut Marks) {
-    let state = match error {
+/// The row of the table that a refused start is.
+pub fn state_of(error: &StartError) -> Option<State> {
+    match error {
         StartError::Open(error) => State::of_open_error(error),
         StartError::Replay(error) => State::of_replay_error(error),
         StartError::Snapshot(_) => Some(State::Unreadable),
         StartError::Changed { .. } => None,
-    };
-    state.into_iter().for_each(|state| marks.state(state));
+    }
 }
 
 /// Makes a head that of an earlier run of the machine.

@@ -6,18 +6,52 @@ use client::session::Session;
 use client::{Credentials, Options, Resume, SigningKey};
 use engine::{KeyId, SessionId};
 use testkit::random::Random;
-use wire::{SessionVersion, Timestamp};
+use wire::frame::SESSION_FRAME_MAX;
+use wire::session::SessionMessage;
+use wire::{Frame, FrameDecoder, SessionVersion, Timestamp};
 
+use crate::marks::{Group, Marks};
 use crate::network::{WireId, Wires};
 use crate::traders::Sent;
 
 /// Connections that a flood has at once.
 const FLOOD_MAX: usize = 60;
 
+/// Hears what a stranger is told.
+#[derive(Default)]
+pub struct Ear(FrameDecoder<SESSION_FRAME_MAX>);
+
+impl Ear {
+    /// Some bytes, whose whole frames are taken.
+    pub fn hear_frames(&mut self, mut bytes: &[u8], mut take: impl FnMut(Frame<'_>)) {
+        while !bytes.is_empty() {
+            let taken = self.0.push(bytes);
+            bytes = &bytes[taken..];
+            while let Ok(Some(frame)) = self.0.next_frame() {
+                take(frame);
+            }
+            if taken == 0 {
+                return;
+            }
+        }
+    }
+
+    /// Some bytes, of which it is noted what they refuse and end.
+    pub fn hear(&mut self, bytes: &[u8], marks: &mut Marks) {
+        self.hear_frames(bytes, |frame| match SessionMessage::try_from(frame) {
+            Ok(SessionMessage::NegotiationReject(reject)) => marks.refused(reject.reject_reason),
+            Ok(SessionMessage::EstablishmentReject(reject)) => marks.refused(reject.reject_reason),
+            Ok(SessionMessage::RetransmitReject(reject)) => marks.refused(reject.reject_reason),
+            Ok(SessionMessage::Terminate(end)) => marks.hit(Group::Termination, format!("{:?}", end.code)),
+            Ok(_) | Err(_) => {}
+        });
+    }
+}
+
 /// All of them.
 pub struct Strangers {
     random: Random,
-    open: Vec<(WireId, Vec<u8>)>,
+    open: Vec<(WireId, Vec<u8>, Ear)>,
     silent: Vec<WireId>,
 }
 
@@ -52,7 +86,7 @@ impl Strangers {
             }
             _ => self.guess(now),
         };
-        self.open.push((wire, bytes));
+        self.open.push((wire, bytes, Ear::default()));
     }
 
     /// A login of somebody else's session with a key that is not theirs.
@@ -86,13 +120,13 @@ impl Strangers {
     }
 
     /// They go on.
-    pub fn turn(&mut self, wires: &Wires) {
+    pub fn turn(&mut self, wires: &Wires, marks: &mut Marks) {
         let mut buffer = [0; 2_048];
-        self.open.retain_mut(|(wire, bytes)| {
+        self.open.retain_mut(|(wire, bytes, ear)| {
             let is_gone = loop {
                 match wires.read(*wire, &mut buffer) {
                     Ok(0) => break true,
-                    Ok(_) => {}
+                    Ok(count) => ear.hear(&buffer[..count], marks),
                     Err(error) => break error.kind() != std::io::ErrorKind::WouldBlock,
                 }
             };
@@ -126,7 +160,7 @@ impl Strangers {
 
     /// All of them go.
     pub fn leave(&mut self, wires: &Wires) {
-        self.open.drain(..).for_each(|(wire, _)| wires.close(wire));
+        self.open.drain(..).for_each(|(wire, _, _)| wires.close(wire));
         self.silent.drain(..).for_each(|wire| wires.close(wire));
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use venue::clock::TimeSource;
 
 /// When the simulated world begins: 2026-01-05 09:00 UTC.
-const BEGIN_NS: u64 = 1_767_603_600_000_000_000;
+pub const BEGIN_NS: u64 = 1_767_603_600_000_000_000;
 
 /// All clocks of one world. Clones are the same clocks.
 #[derive(Debug, Clone, Default)]

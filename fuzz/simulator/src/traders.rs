@@ -169,7 +169,14 @@ impl Trader {
     }
 
     /// Its process ends, and another goes on from what was kept, or from nothing.
-    pub fn die(&mut self, wires: &Wires, sent: &mut Sent, how: Option<Cut>) {
+    pub fn die(&mut self, now: u64, wires: &Wires, sent: &mut Sent, how: Option<Cut>) {
+        if how.is_none() && self.random.percent(30) {
+            // In order: it says goodbye.
+            if let Some(connection) = &mut self.connection {
+                connection.session.terminate(Timestamp(now));
+            }
+            self.write(wires);
+        }
         self.disconnect(wires, sent, how);
         self.deaths += 1;
         let start = match self.kept {
@@ -198,7 +205,7 @@ impl Trader {
     /// What it was told that is not so.
     pub fn turn(&mut self, now: u64, wires: &Wires, truth: &mut Truth, sent: &mut Sent, marks: &mut Marks) -> Checked {
         if self.over.as_ref().is_some_and(|(_, again)| now >= *again) {
-            self.die(wires, sent, None);
+            self.die(now, wires, sent, None);
         }
         if self.connection.is_none() && self.over.is_none() {
             self.connect(now, wires);
@@ -253,7 +260,7 @@ impl Trader {
         if outcome.is_ok() {
             self.send_wanted(now, sent);
         }
-        if outcome.is_err() || !self.write(now, wires) {
+        if outcome.is_err() || !self.write(wires) {
             self.break_off(outcome.err(), now, wires, sent);
         }
         Ok(())
@@ -395,7 +402,7 @@ impl Trader {
     }
 
     /// Writes what the connection takes; false if it is gone.
-    fn write(&mut self, _now: u64, wires: &Wires) -> bool {
+    fn write(&mut self, wires: &Wires) -> bool {
         let Some(connection) = &mut self.connection else { return true };
         let said = connection.session.take_out();
         if connection.sent.len() < HEARD_BYTES {

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use engine::{
     AccountId, Capacity, ClientOrderId, Command, CommandBody, Engine, Event, EventHeader, EventSink, InstrumentId,
-    OrderId, Sequence, Sequenced, SessionId, SessionSequence, SessionState,
+    OrderId, Sequence, Sequenced, SessionId, SessionSequence, SessionState, Timestamp,
 };
 use gateway::egress::{self, Outgoing, Recipient, Sending};
 use gateway::view::View;
@@ -169,6 +169,11 @@ impl Truth {
         command: &Sequenced<Command>,
         marks: &mut Marks,
     ) -> Result<Vec<(EventHeader, Event)>, Box<Finding>> {
+        let (due, at) = (self.engine().next_deadline(), command.stamp.time);
+        if due <= at && due != Timestamp::NEVER && !matches!(command.value.body, CommandBody::AdvanceTime(_)) {
+            let what = format!("something was due at {due:?}, and {} came first, at {at:?}", command.stamp.sequence);
+            return Err(Finding::new(Promise::TimeIsKept, what));
+        }
         let numbered = self.number_of(command);
         let told = self.pair.command(command).map_err(|it| Finding::new(Promise::Rulebook, it.to_string()))?;
         self.last = command.stamp.sequence;

@@ -28,7 +28,9 @@ use testkit::random::Random;
 use testkit::stream::{References, Step};
 use testkit::workload::Workload;
 
+use crate::copies::{self, Copy};
 use crate::finding::{Checked, Finding, Promise};
+use crate::insider::{INSIDER, Insider};
 use crate::marks::{Group, Marks};
 use crate::network::{Cut, Wires};
 use crate::orders;
@@ -118,7 +120,10 @@ struct World {
     tally: Tally,
     traders: Vec<Trader>,
     strangers: Strangers,
+    insider: Insider,
     sent: Sent,
+    /// Disks as they once were.
+    older: Option<Copy>,
     audience: Audience,
     workload: Workload,
     names: References,
@@ -127,6 +132,8 @@ struct World {
     /// What was handed to the core directly, by the time that it says.
     direct: BTreeMap<Timestamp, u32>,
     last_received: u64,
+    /// How far the workload is, by its own time.
+    workload_at: Timestamp,
     wanted: u64,
     /// Who decides what happens when: one for each part, and one for turns.
     random: Random,
@@ -185,13 +192,16 @@ impl World {
             tally: Tally::default(),
             traders,
             strangers: Strangers::new(plan.random(3)),
+            insider: Insider::new(plan.random(6)),
             sent: Sent::default(),
+            older: None,
             audience: Audience::new(subscribers, plan.random(4), lie),
             workload: Workload::new(plan.profile, plan.random(5).any()),
             names: References::default(),
             steps: BTreeMap::new(),
             direct: BTreeMap::new(),
             last_received: 0,
+            workload_at: Timestamp(0),
             wanted: 0,
             random,
             troubles,
@@ -272,7 +282,10 @@ impl World {
         if !self.workload.is_opening() {
             self.let_traders_act()?;
         }
-        self.strangers.turn(&self.wires);
+        self.strangers.turn(&self.wires, &mut self.marks);
+        if self.has_trouble && self.plan.has(Part::Insiders) {
+            self.insider.turn(self.clocks.right_ns(), &self.wires, &mut self.marks);
+        }
         if self.now() >= self.frozen_until {
             self.turn_venue()?;
         }
@@ -359,7 +372,7 @@ impl World {
             if command.value.header.session != SessionId::NONE {
                 name = None;
             }
-            if let Some(numbered) = numbered {
+            if let Some(numbered) = numbered.filter(|it| it.session != INSIDER) {
                 let Some((wanted, request)) = self.sent.commands.get(&numbered) else {
                     let what = format!("{numbered:?} was journalled, and no trader has sent it: {:?}", command.value);
                     return Err(Finding::new(Promise::NobodyGetsIn, what));
@@ -389,9 +402,11 @@ impl World {
     /// Somebody wants the next thing.
     fn want(&mut self) -> Checked {
         let now = self.now();
-        self.workload.wait(Nanoseconds(self.random.between(1, 40)));
+        let units = self.plan.scale.units(self.clocks.elapsed_ns());
+        self.workload.wait(Nanoseconds(units.saturating_sub(self.workload_at.0)));
         let mut step = self.workload.next_step();
-        self.wanted += 1;
+        (self.workload_at, self.wanted) = (step.at, self.wanted + 1);
+        self.plan.scale.apply(&mut step.command.body);
         if let CommandBody::AddKey(add) = &mut step.command.body
             && SESSIONS.iter().any(|(_, key)| *key == add.key)
         {
@@ -500,7 +515,7 @@ impl World {
             let random = &mut self.troubles[Part::Deaths as usize];
             let index = random.below(self.traders.len() as u64) as usize;
             let how = random.one_of(&[None, Some(Cut::Reset), Some(Cut::HalfOpen)]);
-            self.traders[index].die(&self.wires, &mut self.sent, how);
+            self.traders[index].die(self.clocks.right_ns(), &self.wires, &mut self.sent, how);
         }
         if self.strikes(Part::Liars, 10) {
             let now = self.now();
@@ -617,8 +632,7 @@ impl World {
         self.gone(Cut::Reset)?;
         self.machine.segments.end_process();
         self.machine.snapshots.end_process();
-        self.meanwhile();
-        Ok(())
+        self.meanwhile()
     }
 
     /// The machine's power goes and comes back.
@@ -636,13 +650,13 @@ impl World {
             }
         }
         self.tear_history();
-        self.meanwhile();
-        Ok(())
+        self.meanwhile()
     }
 
     fn gone(&mut self, how: Cut) -> Checked {
         self.release()?;
         if let Some(process) = self.process.take() {
+            self.marks.visited(process.door.visited());
             self.wires.host_gone(how);
             process.die();
         }
@@ -658,8 +672,10 @@ impl World {
         self.release()?;
         self.stopping = false;
         let Some(process) = self.process.take() else { return Ok(()) };
+        self.marks.visited(process.door.visited());
         let Self { truth, marks, .. } = self;
-        let is_sealed = process.end(|follower, events| or_the_disk(truth.release(follower, events, marks)).map(drop))?;
+        let is_sealed =
+            process.end(|follower, events| or_the_disk(truth.release(follower, events, marks)).map(drop))?;
         self.note(|| format!("the venue is stopped in order, sealed: {is_sealed}"));
         self.marks.hit(Group::Trouble, if is_sealed { "sealed" } else { "the disk does not let it seal" });
         self.wires.host_gone(Cut::Reset);
@@ -668,16 +684,27 @@ impl World {
         self.full_until = 0;
         self.machine.segments.end_process();
         self.machine.snapshots.end_process();
-        self.meanwhile();
         self.down_until = self.now() + self.random.between(0, 500) * 1_000_000;
-        Ok(())
+        self.meanwhile()
     }
 
     /// While nobody looks, bits rot where there is a second copy.
-    fn meanwhile(&mut self) {
-        if !self.strikes(Part::Rot, 500) {
-            return;
+    fn meanwhile(&mut self) -> Checked {
+        if self.strikes(Part::Copies, 300) {
+            let Self { machine, older, truth, troubles, marks, .. } = self;
+            let random = &mut troubles[Part::Copies as usize];
+            copies::examine(machine, older.as_ref(), truth, random, marks)?;
+            if random.percent(40) {
+                *older = Some(Copy::of(machine));
+            }
         }
+        if self.strikes(Part::Rot, 300) {
+            self.rot();
+        }
+        Ok(())
+    }
+
+    fn rot(&mut self) {
         let random = &mut self.troubles[Part::Rot as usize];
         let names = self.machine.snapshots.names();
         if !names.is_empty() && random.percent(60) {
@@ -749,6 +776,7 @@ impl World {
         self.wires.set_delay_max(1_000_000);
         (self.frozen_until, self.slow_until, self.down_until) = (0, 0, 0);
         self.strangers.leave(&self.wires);
+        self.insider.leave(&self.wires);
         self.audience.be_good();
         for _ in 0..SETTLING_STEPS {
             let commands = self.truth.last();
@@ -774,12 +802,14 @@ impl World {
         Err(Finding::new(Promise::GetsOn, format!("{venue}; {audience}; {}", traders.join("; "))))
     }
 
-    fn is_settled(&self) -> bool {
-        let Some(process) = &self.process else { return false };
+    fn is_settled(&mut self) -> bool {
+        let Some(process) = &mut self.process else { return false };
+        let time = process.time();
         let is_done = process.commands.waiting() == 0
             && process.durable() == process.applied()
             && self.truth.last() == process.applied()
             && process.reached() >= process.durable()
+            && self.truth.engine().next_deadline().0.saturating_add(20 * SETTLING_STEP_NS) >= time
             && !self.stopping;
         is_done
             && self.traders.iter().all(|trader| trader.has_arrived() || self.is_out(trader))
@@ -789,10 +819,13 @@ impl World {
     /// Whether a trader may not come in any more.
     fn is_out(&self, trader: &Trader) -> bool {
         let rights = Rights::of(self.truth.engine());
-        let may_come = rights.key(trader.key()).is_some_and(|key| {
-            key.may_come_from(trader.address()) && Role::ALL.iter().any(|&role| key.acts_as(role))
-        });
-        trader.gave_up().is_some() && !may_come
+        let may_come = rights
+            .key(trader.key())
+            .is_some_and(|key| key.may_come_from(trader.address()) && Role::ALL.iter().any(|&role| key.acts_as(role)));
+        // Sessions that nobody has are anybody's who comes first.
+        let session = self.truth.engine().sessions().find(|session| session.session == trader.session());
+        let is_taken = session.is_some_and(|session| session.key != trader.key());
+        trader.gave_up().is_some() && (is_taken || !may_come)
     }
 
     /// Nobody has anything to do: time goes on to when somebody has.
@@ -821,6 +854,7 @@ impl World {
             self.step(SETTLING_STEP_NS)?;
         }
         let process = self.process.take().ok_or_else(|| Finding::new(Promise::GetsOn, "there is no venue"))?;
+        self.marks.visited(process.door.visited());
         let Self { truth, marks, .. } = self;
         if !process.end(|follower, events| truth.release(follower, events, marks))? {
             return Err(Finding::new(Promise::GetsOn, "the journal is not sealed"));
