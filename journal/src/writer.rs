@@ -72,7 +72,7 @@ pub struct Appender {
     /// Nothing in turns.
     writer: Option<JoinHandle<()>>,
     /// In turns, until they are taken.
-    hands: Option<Hands>,
+    hands: Option<Box<Hands>>,
 }
 
 impl Appender {
@@ -86,13 +86,13 @@ impl Appender {
     /// The caller works.
     pub(crate) fn in_turns(shared: Arc<Shared>, hands: Hands) -> Self {
         let head = HeadAppender::in_turns(shared.head.clone());
-        Self { shared, head: Some(head), writer: None, hands: Some(hands) }
+        Self { shared, head: Some(head), writer: None, hands: Some(Box::new(hands)) }
     }
 
     /// What the journal's work is done with in [turns](crate::Labour::Turns), the first time; nothing if threads do it.
     /// Hands that nobody takes go with the appender.
     pub fn take_hands(&mut self) -> Option<Hands> {
-        self.hands.take()
+        self.hands.take().map(|hands| *hands)
     }
 
     /// Whether so many commands, of whichever kind, can be appended without waiting. So they can once the writer has

@@ -296,9 +296,11 @@ fn is_the_same(damage: Damage, start: &Start, truth: &Truth, marks: &mut Marks) 
         return Err(Finding::new(Promise::ReplayIsIdentical, what));
     }
     let is_cut = recovery.found.as_ref().is_some_and(|found| found.cut.is_some());
-    // An older copy, or one that lacks its last segments, is whole in itself: only who knows more can tell.
-    let is_older =
-        matches!(damage, Damage::OlderDisk | Damage::Remove | Damage::Empty | Damage::CutShort | Damage::Zeros);
+    // An older copy, or one that lacks its last batch or segments, is whole in itself: only who knows more can tell.
+    let is_older = matches!(
+        damage,
+        Damage::OlderDisk | Damage::Remove | Damage::Empty | Damage::CutShort | Damage::Zeros | Damage::Move
+    );
     if last > of_truth || is_cut || is_older {
         return Ok(());
     }

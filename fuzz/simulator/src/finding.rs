@@ -21,6 +21,8 @@ pub enum Promise {
     AppliedOnce,
     /// A report's number stands for that report for ever.
     ReportsStay,
+    /// Who asks for orders and balances is told those of that moment.
+    AnswersAreTrue,
     /// Nobody gets in who does not belong, and nothing that was sent once is taken twice.
     NobodyGetsIn,
     /// Who takes market data has the venue's books, and knows it.

@@ -211,6 +211,11 @@ impl Wires {
         }
     }
 
+    /// Whether a connection is gone without a word.
+    pub fn is_silent(&self, id: WireId) -> bool {
+        self.0.borrow().all.get(&id).is_some_and(|wire| wire.up.silent || wire.down.silent)
+    }
+
     /// The venue's process is gone, and with it its ends of all connections.
     pub fn host_gone(&self, how: Cut) {
         let ids: Vec<WireId> = self.0.borrow().all.keys().copied().collect();

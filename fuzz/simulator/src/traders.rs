@@ -12,7 +12,10 @@ use engine::{AccountId, KeyId, SessionId};
 use testkit::random::Random;
 use wire::frame::SESSION_FRAME_MAX;
 use wire::order_entry::{AccountBalanceRequest, DropCopyRequest, OrderEntryMessage, OrderMassStatusRequest};
-use wire::{CancelOnDisconnect, ExecutionId, FrameDecoder, Milliseconds, OrderCount, RequestId, Timestamp};
+use wire::{
+    CancelOnDisconnect, EdgeReason, ExecutionId, FrameDecoder, Indicator, Milliseconds, OrderCount, RequestId,
+    Timestamp,
+};
 
 use crate::finding::{Checked, Finding, Promise};
 use crate::marks::Marks;
@@ -25,6 +28,18 @@ const PATIENCE_NS: u64 = 10_000_000_000;
 const RESTART_NS: u64 = 5_000_000_000;
 /// Bytes that are kept of what traders sent, for who sends it again.
 const HEARD_BYTES: usize = 64 << 10;
+
+/// The name of a question about everything.
+const ALL: RequestId = RequestId(77_777);
+
+/// What a question about everything is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    /// Open orders.
+    Orders,
+    /// Balances.
+    Balances,
+}
 
 /// Whose orders a trader enters, and by which key.
 pub struct Trader {
@@ -47,6 +62,8 @@ pub struct Trader {
     last_version: u64,
     has_caught_up: bool,
     deaths: u64,
+    /// What came of the last question about everything.
+    answers: Vec<OrderEntryMessage>,
 }
 
 struct Connection {
@@ -96,6 +113,7 @@ impl Trader {
             last_version: 0,
             has_caught_up: false,
             deaths: 0,
+            answers: Vec::new(),
         }
     }
 
@@ -401,6 +419,45 @@ impl Trader {
         }
     }
 
+    /// Asks for all open orders of an account, or for its balances.
+    pub fn ask_all(&mut self, account: AccountId, about: About, now: u64) {
+        self.answers.clear();
+        let Some(connection) = self.connection.as_mut().filter(|connection| connection.is_open) else { return };
+        let (session, time) = (&mut connection.session, Timestamp(now));
+        let (account, request_id) = (wire::AccountId::from(account), Some(ALL));
+        match about {
+            About::Orders => session.ask(&OrderMassStatusRequest { account, request_id, security_id: None }, time),
+            About::Balances => session.ask(&AccountBalanceRequest { account, request_id }, time),
+        }
+    }
+
+    /// All answers to that, once the last of them is there.
+    pub fn answers(&self) -> Option<&[OrderEntryMessage]> {
+        let is_last = |message: &OrderEntryMessage| match message {
+            OrderEntryMessage::ExecutionReport(report) => report.last_report_requested == Some(Indicator::Yes),
+            OrderEntryMessage::AccountBalance(balance) => balance.last_report_requested == Some(Indicator::Yes),
+            _ => true,
+        };
+        self.answers.last().is_some_and(is_last).then_some(self.answers.as_slice())
+    }
+
+    fn note_answer(&mut self, message: &OrderEntryMessage) {
+        let request = match message {
+            OrderEntryMessage::ExecutionReport(report) => report.request_id,
+            OrderEntryMessage::AccountBalance(balance) => balance.request_id,
+            OrderEntryMessage::BusinessMessageReject(reject)
+                if reject.reject_reason == EdgeReason::Throttled.into() =>
+            {
+                Some(ALL)
+            }
+            OrderEntryMessage::BusinessMessageReject(reject) => reject.reference_id,
+            _ => None,
+        };
+        if request == Some(ALL) {
+            self.answers.push(message.clone());
+        }
+    }
+
     /// Writes what the connection takes; false if it is gone.
     fn write(&mut self, wires: &Wires) -> bool {
         let Some(connection) = &mut self.connection else { return true };
@@ -427,9 +484,11 @@ impl Trader {
                 self.last_version = position.version.0;
             }
             marks.trader(&news);
-            let at = |number| Numbered { session: self.session, version: self.last_version, number };
+            let (session, version) = (self.session, self.last_version);
+            let at = |number| Numbered { session, version, number };
             match news {
                 TraderNews::Message(message) => {
+                    self.note_answer(&message);
                     if let Some(number) = report_number(&message) {
                         truth.received(at(number), &message)?;
                     }

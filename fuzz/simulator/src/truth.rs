@@ -12,8 +12,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use engine::{
-    AccountId, Capacity, ClientOrderId, Command, CommandBody, Engine, Event, EventHeader, EventSink, InstrumentId,
-    OrderId, Sequence, Sequenced, SessionId, SessionSequence, SessionState, Timestamp,
+    AccountId, AssetId, Balance, Capacity, ClientOrderId, Command, CommandBody, Engine, Event, EventHeader, EventSink,
+    InstrumentId, OrderId, Sequence, Sequenced, SessionId, SessionSequence, SessionState, Timestamp,
 };
 use gateway::egress::{self, Outgoing, Recipient, Sending};
 use gateway::view::View;
@@ -28,6 +28,7 @@ use wire::{Durability, Flat, Frame, Indicator};
 
 use crate::finding::{Checked, Finding, Promise};
 use crate::marks::Marks;
+use crate::traders::About;
 
 /// A numbered command or report of a session's login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -291,6 +292,36 @@ impl Truth {
         self.pair.compare_states().map_err(|it| Finding::new(Promise::Rulebook, it.to_string()))
     }
 
+    /// Answers to a question about everything of an account, if they are of this moment; whether they were.
+    pub fn answered(&self, account: AccountId, about: About, answers: &[OrderEntryMessage]) -> Checked<bool> {
+        let told: Vec<Told> = answers.iter().filter_map(Told::of).collect();
+        if told.len() < answers.len() || told.iter().any(|it| it.as_of != Some(self.last.into())) {
+            return Ok(false);
+        }
+        let engine = self.engine();
+        let expected: BTreeSet<(u64, u128, u128)> = match about {
+            About::Orders => engine.open_orders(account).map(|it| (it.order_id.0, it.leaves.0.into(), 0)).collect(),
+            About::Balances => {
+                let of =
+                    |(asset, balance): (AssetId, Balance)| (u64::from(asset.0), balance.available.0, balance.held.0);
+                engine.balances(account).map(of).collect()
+            }
+        };
+        let lot = |security: u64| {
+            let listing = engine.listings().find(|listing| u64::from(listing.instrument.0) == security);
+            listing.map_or(1, |listing| u128::from(listing.lot))
+        };
+        let found: BTreeSet<(u64, u128, u128)> = told
+            .iter()
+            .filter_map(|it| it.name.map(|name| (name, it.first / it.security.map_or(1, lot), it.second)))
+            .collect();
+        if found == expected {
+            return Ok(true);
+        }
+        let what = format!("{about:?} of {account} behind {}: told {found:?}, and they are {expected:?}", self.last);
+        Err(Finding::new(Promise::AnswersAreTrue, what))
+    }
+
     /// Sessions that the core takes for open.
     pub fn open_sessions(&self) -> Vec<SessionId> {
         self.engine()
@@ -298,6 +329,40 @@ impl Truth {
             .filter(|session| session.state == SessionState::Established)
             .map(|session| session.session)
             .collect()
+    }
+}
+
+/// What one answer tells.
+struct Told {
+    as_of: Option<wire::JournalSequence>,
+    /// Order or asset; none: there is none.
+    name: Option<u64>,
+    security: Option<u64>,
+    /// Leaves, or what is available.
+    first: u128,
+    /// What is held.
+    second: u128,
+}
+
+impl Told {
+    fn of(message: &OrderEntryMessage) -> Option<Self> {
+        match message {
+            OrderEntryMessage::ExecutionReport(report) => Some(Self {
+                as_of: report.journal_sequence,
+                name: report.order_id.map(|id| id.0),
+                security: Some(report.security_id.0),
+                first: u128::try_from(report.leaves_quantity.0).unwrap_or_default(),
+                second: 0,
+            }),
+            OrderEntryMessage::AccountBalance(balance) => Some(Self {
+                as_of: balance.journal_sequence,
+                name: balance.asset.map(|asset| asset.0),
+                security: None,
+                first: wire::amount::join(balance.available_high, balance.available_low).unwrap_or_default(),
+                second: wire::amount::join(balance.held_high, balance.held_low).unwrap_or_default(),
+            }),
+            _ => None,
+        }
     }
 }
 

@@ -39,7 +39,7 @@ use crate::plants::Plant;
 use crate::process::{self, Machine, Process, Started};
 use crate::strangers::Strangers;
 use crate::time::Clocks;
-use crate::traders::{Sent, Trader, key_of};
+use crate::traders::{About, Sent, Trader, key_of};
 use crate::truth::{Happened, Truth};
 
 /// What an engine of these worlds carries.
@@ -775,6 +775,7 @@ impl World {
         self.machine.snapshots.disarm();
         self.wires.set_delay_max(1_000_000);
         (self.frozen_until, self.slow_until, self.down_until) = (0, 0, 0);
+        self.traders.iter_mut().for_each(|trader| trader.stall(0));
         self.strangers.leave(&self.wires);
         self.insider.leave(&self.wires);
         self.audience.be_good();
@@ -811,7 +812,11 @@ impl World {
             && process.reached() >= process.durable()
             && self.truth.engine().next_deadline().0.saturating_add(20 * SETTLING_STEP_NS) >= time
             && !self.stopping;
+        // Who is not heard has to be missed first.
+        let is_heard = |trader: &Trader| trader.wire().is_none_or(|wire| !self.wires.is_silent(wire));
         is_done
+            && self.left_open().is_none()
+            && self.traders.iter().all(is_heard)
             && self.traders.iter().all(|trader| trader.has_arrived() || self.is_out(trader))
             && self.audience.has_arrived()
     }
@@ -844,6 +849,7 @@ impl World {
         self.truth.compare_states()?;
         self.audience.end(self.truth.engine()).map_err(|it| Finding::new(Promise::BooksAreTrue, it))?;
         self.check_history()?;
+        self.check_answers()?;
         self.process.iter().for_each(Process::ask_to_stop);
         for _ in 0..10_000 {
             let Some(process) = &mut self.process else { break };
@@ -868,6 +874,42 @@ impl World {
     fn left_open(&self) -> Option<SessionId> {
         let speaks = |session| self.traders.iter().any(|trader| trader.session() == session && trader.has_arrived());
         self.truth.open_sessions().into_iter().find(|&session| !speaks(session))
+    }
+
+    /// Traders are told the orders and balances that there are.
+    fn check_answers(&mut self) -> Checked {
+        let accounts: Vec<AccountId> = self.truth.engine().accounts().map(|it| it.account).collect();
+        for index in 0..self.traders.len() {
+            for &account in &accounts {
+                for about in [About::Orders, About::Balances] {
+                    self.check_answer(index, account, about)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_answer(&mut self, index: usize, account: AccountId, about: About) -> Checked {
+        let rights = Rights::of(self.truth.engine());
+        let may_read = rights.key(self.traders[index].key()).is_some_and(|key| key.may_read(account));
+        if !may_read || !self.traders[index].has_arrived() {
+            return Ok(());
+        }
+        // Questions have a budget.
+        self.step(50 * SETTLING_STEP_NS)?;
+        let now = self.now();
+        self.traders[index].ask_all(account, about, now);
+        for _ in 0..500 {
+            self.step(SETTLING_STEP_NS)?;
+            if let Some(answers) = self.traders[index].answers() {
+                let is_of_now = self.truth.answered(account, about, answers)?;
+                self.marks.hit(Group::Session, if is_of_now { "an answer is true" } else { "an answer is of before" });
+                return Ok(());
+            }
+        }
+        let who = self.traders[index].describe();
+        let what = format!("{about:?} of {account} were asked for and not answered; {who}");
+        Err(Finding::new(Promise::GetsOn, what))
     }
 
     /// The history shows every event.

@@ -208,9 +208,13 @@ impl Reader {
         let Some(connection) = self.connection.as_mut().filter(|connection| connection.id == id) else { return };
         if random.percent(weather.loss_percent) {
             tally.lost += 1;
-        } else {
-            connection.link.send(Arrival::Datagram(bytes), weather, random);
+            return;
         }
+        // One in fifty comes twice.
+        if faulty && random.percent(2) {
+            connection.link.send(Arrival::Datagram(bytes.clone()), weather, random);
+        }
+        connection.link.send(Arrival::Datagram(bytes), weather, random);
     }
 
     /// Packets are sent to it again.

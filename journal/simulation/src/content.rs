@@ -112,6 +112,7 @@ impl Content {
                     0..3 => self.device[range.clone()].to_vec(),
                     3..6 => random.choice(versions).expect("written at least once").to_vec(),
                     6 => vec![0; SECTOR_BYTES],
+                    _ if random.bool() => self.misdirected(random),
                     _ => garbage(SECTOR_BYTES, random),
                 };
                 bytes.truncate(range.len());
@@ -123,6 +124,12 @@ impl Content {
             outcome.push((range.start, garbage(range.len(), random)));
         }
         outcome
+    }
+
+    /// What was written to another sector, and not synced.
+    fn misdirected(&self, random: &mut fastrand::Rng) -> Vec<u8> {
+        let versions = random.choice(self.unsynced.values()).expect("there is one that asks");
+        random.choice(versions).expect("written at least once").to_vec()
     }
 
     fn write_back(&mut self, sector: usize) {

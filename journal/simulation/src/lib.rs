@@ -10,8 +10,8 @@
 //!
 //! * Each 512-byte sector remembers every version that was written since its last successful sync. A [power
 //!   loss](SimulatedDisk::lose_power) leaves of each such sector, whatever became of its neighbours, what the device had,
-//!   one of those versions, zeros, or garbage; and now and then garbage in all of the physical sector around it. What was
-//!   synced, and not written since, stays.
+//!   one of those versions, what was written to another such sector of the file, zeros, or garbage; and now and then
+//!   garbage in all of the physical sector around it. What was synced, and not written since, stays.
 //! * Creations, renames and removals take effect at once and are durable behind `sync_directory`. Until then a power loss
 //!   may take them back, but in order: the metadata that survives is a prefix of what was done, as with every journalling
 //!   file system. Syncing a file makes no name durable.
@@ -21,8 +21,8 @@
 //!   stops.
 //! * What is mapped is the file as it was at that moment.
 //!
-//! The model does not rot: bits that were synced are not flipped, and no write goes to another place. Tests that want
-//! that overwrite the files themselves.
+//! The model does not rot: bits that were synced are not flipped, and no write goes to where something was synced. Tests
+//! that want that overwrite the files themselves.
 //!
 //! [`GatedFolder`] is a real folder beside it, for what has to be held and not simulated.
 
