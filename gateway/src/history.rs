@@ -143,7 +143,9 @@ impl BackwardCollector {
                 return ControlFlow::Break(());
             }
         }
-        let numbers = numbers(event).into_iter().filter(|&(session, _)| session == self.range.session);
+        let numbers = numbers(event)
+            .into_iter()
+            .filter(|&(session, number)| session == self.range.session && number != SessionSequence::NONE);
         let (mut is_wanted, mut is_before) = (false, false);
         for (_, number) in numbers {
             is_before |= number < self.range.from;
@@ -252,6 +254,21 @@ mod tests {
             received_at: Timestamp(sequence),
         };
         (1..).map(header).zip(events).collect()
+    }
+
+    /// A report without a number, of a command that came for a login that was over, passed for one from before the range: the
+    /// search ended there, and the trader was told that its reports are no longer kept.
+    #[test]
+    fn a_report_without_a_number_ends_no_search() {
+        let mut events = events([2, 2, 0]);
+        let (header, _) = events[8];
+        events.insert(8, (header, report(SESSION, 0)));
+        let range = ReportRange { session: SESSION, version: SessionVersion(20), from: SessionSequence(1), count: 2 };
+        let mut collector = BackwardCollector::in_login(range);
+        let asked = events[..10].iter().rev();
+        let ended = asked.into_iter().try_for_each(|(header, event)| collector.event(header, event));
+        assert!(ended.is_break() && collector.is_whole(), "{collector:?}");
+        assert_eq!(collector.into_found().len(), 2);
     }
 
     /// A range of reports, the plain way.

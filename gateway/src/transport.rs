@@ -49,8 +49,13 @@ use sockets::Sockets;
 
 /// Tells the venue's time. The crate itself reads no clock.
 pub trait Clock: Send + Sync + 'static {
-    /// The time now.
+    /// The time now; it should never go back, nor jump: whoever is silent for long is missed by it.
     fn now(&self) -> Timestamp;
+
+    /// What a clock on the wall shows, by which traders' timestamps are judged: somebody may set it.
+    fn wall(&self) -> Timestamp {
+        self.now()
+    }
 }
 
 impl<F: Fn() -> Timestamp + Send + Sync + 'static> Clock for F {

@@ -353,7 +353,7 @@ impl Subscription {
         if let Some(from) = expected.filter(|&from| from < next) {
             let count = MessageCount(next.0 - from.0);
             self.gaps.gaps += 1;
-            self.gaps.messages += count.0;
+            self.gaps.messages = self.gaps.messages.saturating_add(count.0);
             self.updates.push(Update::Gap { channel_id, from, count }, origin);
         }
         channel.state = State::Live(next);

@@ -33,7 +33,7 @@ use marketdata::Feed;
 use ring::{CommandRing, EventReader, EventRing, Idle, Release, Watermark};
 use simulation::SimulatedDisk;
 use venue::archive::{SharedHistory, open_history};
-use venue::clock::Clock;
+use venue::clock::{Clock, DoorClock, SharedClock};
 use venue::core_thread::Core;
 use venue::report_history::{HistoryReports, JournalHistory};
 use venue::topology::Hashing;
@@ -267,7 +267,7 @@ impl Process {
             _ => Arc::new(reports),
         };
         let later = Arc::<Later>::default();
-        let time = clocks.clone();
+        let clock_of_door = Clock::with_source(clocks.clone(), engine.last().time);
         let config = Config {
             limits,
             admission: Arc::clone(journal.space().admission()),
@@ -275,9 +275,11 @@ impl Process {
             backlog_bytes: 64 << 10,
             connections_max: 48,
             connections_per_address: 24,
-            ..Config::new(([127, 0, 0, 1], 0).into(), Security::PlainLoopback, move || {
-                engine::Timestamp(time.wall_ns())
-            })
+            ..Config::new(
+                ([127, 0, 0, 1], 0).into(),
+                Security::PlainLoopback,
+                DoorClock(Arc::new(SharedClock::new(clock_of_door))),
+            )
         };
         wires.listen();
         let door = Door::new(DoorParts {

@@ -789,10 +789,6 @@ impl World {
                 self.wait_for_somebody();
             }
         }
-        if let Some(session) = self.left_open() {
-            let what = format!("{session} is open at the core, and nobody speaks for it");
-            return Err(Finding::new(Promise::GetsOn, what));
-        }
         let traders: Vec<String> = self.traders.iter().map(Trader::describe).collect();
         let venue = self.process.as_ref().map_or_else(
             || "there is no venue".to_owned(),
@@ -800,7 +796,9 @@ impl World {
         );
         let audience =
             if self.audience.has_arrived() { "subscribers have arrived" } else { "subscribers have not arrived" };
-        Err(Finding::new(Promise::GetsOn, format!("{venue}; {audience}; {}", traders.join("; "))))
+        let open =
+            self.left_open().map_or_else(String::new, |session| format!("{session} is open and nobody speaks; "));
+        Err(Finding::new(Promise::GetsOn, format!("{venue}; {audience}; {open}{}", traders.join("; "))))
     }
 
     fn is_settled(&mut self) -> bool {

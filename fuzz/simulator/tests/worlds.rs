@@ -43,8 +43,8 @@ fn no_promise_is_broken_on_fresh_seeds() {
 #[test]
 fn every_planted_fault_is_found() {
     for &plant in Plant::ALL {
-        let found = (1..=60).find_map(|seed| live(&plan(seed), Some(plant), false).finding.map(|it| (seed, it)));
-        let (seed, finding) = found.unwrap_or_else(|| panic!("{} is not found in 60 worlds", plant.name()));
+        let found = (1..=200).find_map(|seed| live(&plan(seed), Some(plant), false).finding.map(|it| (seed, it)));
+        let (seed, finding) = found.unwrap_or_else(|| panic!("{} is not found in 200 worlds", plant.name()));
         println!("{:<24} in {seed} worlds: {:?}", plant.name(), finding.promise);
     }
 }

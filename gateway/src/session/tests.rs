@@ -379,6 +379,24 @@ fn a_login_that_is_not_proved_is_refused_and_never_reaches_the_core() {
     }
 }
 
+/// The wall clock had been an hour ahead when a connection was last heard: it was not missed for an hour.
+#[test]
+fn a_wall_clock_that_is_set_judges_timestamps_and_misses_nobody() {
+    let mut link = Link::new();
+    let mut actions = Vec::new();
+    let bytes = egress::frame(&negotiate());
+    let frame = || Input::Frame(Frame::split(&bytes).unwrap().0);
+    let hour = Nanoseconds(3_600_000_000_000);
+    // The venue's time is an hour behind the wall, by which the timestamp is of now.
+    let before = Timestamp(NOW.0 - hour.0);
+    link.session = Session::new(SessionLimits::DEFAULT, ADDRESS, before);
+    link.session.note_wall(NOW);
+    link.session.handle(frame(), before, &mut link.view, &mut actions);
+    assert!(matches!(actions[..], [Action::Submit(_)]), "{actions:?}");
+    let until = before.after(SessionLimits::DEFAULT.login_time_max);
+    assert_eq!(link.session.next_deadline(), until);
+}
+
 fn forged() -> Negotiate {
     Negotiate { session_version: wire::SessionVersion(4), ..negotiate() }
 }

@@ -114,6 +114,8 @@ pub struct Door<N: Network> {
     stopping: Option<Timestamp>,
     hops: HopWatch,
     now: Timestamp,
+    /// What the clock on the wall shows.
+    wall: Timestamp,
     /// When the last command was handed to the core.
     submitted_at: Timestamp,
     /// When what is being heard was read.
@@ -230,6 +232,7 @@ impl<N: Network> Door<N> {
         let places = Places { in_all: config.connections_max, per_address: config.connections_per_address };
         Self {
             now,
+            wall: now,
             balances: Balances::new(config.balances.clone()),
             config,
             network,
@@ -257,7 +260,7 @@ impl<N: Network> Door<N> {
 
     /// Does what there is to do, some of everything, and waits for nothing.
     pub fn turn(&mut self, found: impl IntoIterator<Item = Found>) {
-        self.now = self.config.clock.now();
+        (self.now, self.wall) = (self.config.clock.now(), self.config.clock.wall());
         found.into_iter().for_each(|found| self.note(found));
         self.begin_to_stop();
         self.accept();
@@ -448,6 +451,7 @@ impl<N: Network> Door<N> {
                 Err(_) => Input::NoFrame,
             };
             let mut actions = core::mem::take(&mut self.actions);
+            connection.session.note_wall(self.wall);
             connection.session.handle(input, self.now, &mut self.desk.view, &mut actions);
             self.carry_out(id, &mut actions);
             self.actions = actions;

@@ -12,8 +12,8 @@
 //! is not waited for, which might be for ever: the venue's time goes on from the command's, and that is said. A wall clock
 //! that is ahead looks like a venue that stood still, and is believed.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use engine::Timestamp;
@@ -132,6 +132,48 @@ impl<S: TimeSource> Clock<S> {
         let ahead = i64::try_from(self.slew.wall_ahead_ns);
         let farthest = if self.slew.wall_ahead_ns < 0 { i64::MIN } else { i64::MAX };
         self.watch.wall_ahead_ns.store(ahead.unwrap_or(farthest), Ordering::Relaxed);
+    }
+}
+
+/// The venue's time for threads beside the core: the same rule, by a clock of their own.
+///
+/// Who is silent, who reads too slowly and who is locked out is judged by it: the wall clock may be set, and then nobody was
+/// silent for an hour, or is not missed for one.
+#[derive(Debug)]
+pub struct SharedClock<S = MachineTime>(Mutex<Clock<S>>);
+
+impl<S: TimeSource> SharedClock<S> {
+    /// From now on.
+    pub fn new(clock: Clock<S>) -> Self {
+        Self(Mutex::new(clock))
+    }
+
+    /// The venue's time now.
+    pub fn now(&self) -> Timestamp {
+        self.lock().now()
+    }
+
+    /// What the clock on the wall shows.
+    pub fn wall(&self) -> Timestamp {
+        Timestamp(self.lock().source.wall_ns())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Clock<S>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How the door of order entry tells the time.
+#[derive(Debug, Clone)]
+pub struct DoorClock<S = MachineTime>(pub Arc<SharedClock<S>>);
+
+impl<S: TimeSource + Send + 'static> gateway::transport::Clock for DoorClock<S> {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+
+    fn wall(&self) -> Timestamp {
+        self.0.wall()
     }
 }
 

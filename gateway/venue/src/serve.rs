@@ -42,7 +42,7 @@ use crate::affinity;
 use crate::alarm;
 use crate::archive::ArchivePlan;
 use crate::arguments::ConfigCommand;
-use crate::clock::behind_at_start_line;
+use crate::clock::{Clock, DoorClock, SharedClock, behind_at_start_line};
 use crate::config::{self, ConfigError, DurabilityArgument, OrderEntrySecurity, ServeArguments, Threads};
 use crate::data_folder::{DataFolder, DataFolderError};
 use crate::demo;
@@ -269,6 +269,7 @@ impl Running {
         let mut views = None;
         let mut venue = Venue::start_locked(lock, &topology, |engine| views = Some(Views::of(engine)))?;
         let views = views.expect("a venue that starts shows its engine");
+        let clock = Arc::new(SharedClock::new(Clock::start(views.last)));
         if let (Some(core), Some(error)) = (topology.core, venue.pinning_failure()) {
             eprintln!("rialto: the core could not be pinned to processor {}: {error}; it runs where it is put", core.0);
         }
@@ -293,7 +294,7 @@ impl Running {
             durability: wire_durability(topology.durability),
             admission: Arc::clone(admission),
             balances: Some(Arc::clone(venue.balances())),
-            ..OrderEntryConfig::new(arguments.order_entry, security, wall_clock)
+            ..OrderEntryConfig::new(arguments.order_entry, security, DoorClock(Arc::clone(&clock)))
         };
         let replay = JournalHistory::new(folder.path().to_owned(), Arc::clone(venue.durable()));
         let history = HistoryReports::new(archive.history().clone(), Arc::clone(archive.status().reached()), replay);
@@ -310,14 +311,17 @@ impl Running {
         let market_data_door = MarketDataDoor::new(
             arguments.market_data_allowances(),
             views.rights,
-            Box::new(wall_clock),
+            Box::new({
+                let clock = Arc::clone(&clock);
+                move || clock.now()
+            }),
             Arc::clone(&status.metrics),
         );
         let config = MarketDataConfig {
             listen: arguments.market_data,
             identity,
             client_verifier: Some(client_verifier),
-            clock: Arc::new(|| wall_clock().into()),
+            clock: feed_clock(&clock),
             door: Arc::new(market_data_door),
             limits: market_data_limits(arguments),
             threads: arguments.market_data_threads,
@@ -332,7 +336,7 @@ impl Running {
             }
         };
         status.metrics.watch_crowd(Arc::clone(market_data.crowd()));
-        let opened = Http::start(arguments.http, status.clone(), desk, stream_config(&mut market_data));
+        let opened = Http::start(arguments.http, status.clone(), desk, stream_config(&mut market_data, &clock));
         let http = match opened.map_err(door("HTTP", "http", arguments.http)) {
             Ok(http) => http,
             Err(error) => {
@@ -418,6 +422,8 @@ impl Running {
 
 /// What readers begin with: the venue as it was before its first command.
 struct Views {
+    /// The time of the journal's last command.
+    last: Timestamp,
     order_entry: View,
     feed: Feed,
     rights: Rights,
@@ -427,6 +433,7 @@ struct Views {
 impl Views {
     fn of(engine: &Engine) -> Self {
         Self {
+            last: engine.last().time,
             order_entry: View::of(engine),
             feed: Feed::of(engine),
             rights: Rights::of(engine),
@@ -483,13 +490,19 @@ fn session_limits(arguments: &ServeArguments) -> SessionLimits {
 }
 
 /// What the market data that goes over HTTP is served from.
-fn stream_config(market_data: &mut Publisher) -> StreamConfig {
+fn stream_config(market_data: &mut Publisher, clock: &Arc<SharedClock>) -> StreamConfig {
     StreamConfig {
         seat: market_data.take_seats().pop().expect("it was asked for"),
         crowd: Arc::clone(market_data.crowd()),
-        clock: Arc::new(|| wall_clock().into()),
+        clock: feed_clock(clock),
         limits: stream_limits(),
     }
+}
+
+/// What market data tells the time by.
+fn feed_clock(clock: &Arc<SharedClock>) -> marketdata::Clock {
+    let clock = Arc::clone(clock);
+    Arc::new(move || clock.now().into())
 }
 
 /// What the door stamps with, and who takes the samples.
