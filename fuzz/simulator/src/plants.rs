@@ -203,14 +203,15 @@ impl Relay {
                 (Some(Plant::AppliedTwice), CommandBody::Establish(_)) => {
                     self.fresh.insert(header.session, true);
                 }
-                (Some(Plant::AppliedTwice), _) if header.client_sequence != SessionSequence::NONE => {
-                    if self.fresh.insert(header.session, false) == Some(true) {
-                        let mut again = command;
-                        again.header.client_sequence.0 += 1;
-                        let _ = inner.submit(command);
-                        let _ = inner.submit(again);
-                        continue;
-                    }
+                (Some(Plant::AppliedTwice), _)
+                    if header.client_sequence != SessionSequence::NONE
+                        && self.fresh.insert(header.session, false) == Some(true) =>
+                {
+                    let mut again = command;
+                    again.header.client_sequence.0 += 1;
+                    let _ = inner.submit(command);
+                    let _ = inner.submit(again);
+                    continue;
                 }
                 _ => {}
             }

@@ -334,10 +334,8 @@ impl World {
         match part {
             0 => process.door.turn(wires.found()),
             1 => drop(process.turn_core()),
-            2 if !slow => {
-                if process.turn_writer() == Wrote::WaitsForSpare {
-                    marks.hit(Group::Trouble, "the writer waits for a spare segment");
-                }
+            2 if !slow && process.turn_writer() == Wrote::WaitsForSpare => {
+                marks.hit(Group::Trouble, "the writer waits for a spare segment");
             }
             3 => drop(process.turn_spares()),
             4 => process.turn_hashing(),
