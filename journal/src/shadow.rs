@@ -333,12 +333,14 @@ impl Shadow {
     }
 
     fn record(&mut self, last: Stamp) -> Result<Step, ShadowError> {
-        match self.history.applied(last) {
+        let outcome = self.history.applied(last);
+        // Also of what could not be written: behind the next attempt they are said no more.
+        self.unsaid.extend(self.history.completed());
+        match outcome {
             Err(error) if error.may_pass() => return Ok(Step::HistoryWaits(error)),
             outcome => outcome?,
         }
         self.unrecorded = None;
-        self.unsaid.extend(self.history.completed());
         let superfluous = self.unsaid.len().saturating_sub(UNSAID_MAX);
         self.unsaid.drain(..superfluous);
         Ok(Step::Applied(last.sequence))

@@ -163,7 +163,7 @@ impl core::ops::Add for GapCounters {
     fn add(self, other: Self) -> Self {
         Self {
             gaps: self.gaps + other.gaps,
-            messages: self.messages + other.messages,
+            messages: self.messages.saturating_add(other.messages),
             notices: self.notices + other.notices,
             repeated: self.repeated + other.repeated,
             conflated: self.conflated + other.conflated,

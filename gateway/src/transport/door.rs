@@ -312,6 +312,7 @@ impl<N: Network> Door<N> {
 
     fn note(&mut self, found: Found) {
         match found {
+            Found::Listener if self.stopping.is_some() => {}
             Found::Listener => self.accept_again = self.now,
             Found::Connection { place, readable, writable, ended } => {
                 let Some(connection) = self.connections.all.get_mut(place) else { return };

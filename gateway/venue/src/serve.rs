@@ -286,6 +286,8 @@ impl Running {
         let operator = operator.map_err(system("a thread"))?;
 
         let door_watch = Arc::new(DoorWatch::new(Arc::clone(&status.metrics)));
+        // Of its own: nobody waits for a thread of market data that holds the other.
+        let door_clock = DoorClock(Arc::new(SharedClock::new(Clock::start(views.last))));
         let config = OrderEntryConfig {
             limits: session_limits(arguments),
             connections_max: arguments.connections_max,
@@ -294,7 +296,7 @@ impl Running {
             durability: wire_durability(topology.durability),
             admission: Arc::clone(admission),
             balances: Some(Arc::clone(venue.balances())),
-            ..OrderEntryConfig::new(arguments.order_entry, security, DoorClock(Arc::clone(&clock)))
+            ..OrderEntryConfig::new(arguments.order_entry, security, door_clock)
         };
         let replay = JournalHistory::new(folder.path().to_owned(), Arc::clone(venue.durable()));
         let history = HistoryReports::new(archive.history().clone(), Arc::clone(archive.status().reached()), replay);
