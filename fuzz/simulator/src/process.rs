@@ -48,11 +48,12 @@ use crate::world::CAPACITY;
 /// Commands that may wait for the core.
 const COMMAND_SLOTS: usize = 256;
 /// Events that may wait for the slowest reader.
-const EVENT_SLOTS: usize = 8_192;
-/// Events of one command at most: every order ends, and some more.
-const EVENTS_OF_A_COMMAND: u64 = CAPACITY.orders as u64 + 600;
+const EVENT_SLOTS: usize = 1 << 15;
+/// Events of a turn of the core at most: every order ends, and icebergs are shown again and again. Nobody would end a wait
+/// for room.
+const EVENTS_OF_A_TURN: u64 = 1 << 14;
 /// Commands that the core takes in a turn.
-const BATCH_MAX: usize = 16;
+const BATCH_MAX: usize = 8;
 /// Bytes of the head's ring.
 const HEAD_BYTES: u64 = 64 << 10;
 
@@ -340,8 +341,7 @@ impl Process {
 
     /// The core takes what there is, if there is room for what comes of it; whether it did anything.
     pub fn turn_core(&mut self) -> bool {
-        let has_room = self.core.publisher.room() >= EVENTS_OF_A_COMMAND + BATCH_MAX as u64
-            && self.core.sequencer.has_room_for(BATCH_MAX);
+        let has_room = self.core.publisher.room() >= EVENTS_OF_A_TURN && self.core.sequencer.has_room_for(BATCH_MAX);
         if self.failure.is_some() || !has_room {
             return false;
         }

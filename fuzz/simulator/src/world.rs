@@ -15,7 +15,8 @@ use std::time::Duration;
 use engine::canonical::Code;
 use engine::command::{AddKey, Role};
 use engine::{
-    AccountId, Capacity, Command, CommandBody, CommandHeader, EventSink, KeyId, Nanoseconds, SessionId, Timestamp,
+    AccountId, Capacity, Command, CommandBody, CommandHeader, EventSink, KeyId, Nanoseconds, Quantity, SessionId,
+    Timestamp,
 };
 use fuzz::subscribers::Audience;
 use gateway::rights::Rights;
@@ -405,6 +406,7 @@ impl World {
         let mut step = self.workload.next_step();
         (self.workload_at, self.wanted) = (step.at, self.wanted + 1);
         self.plan.scale.apply(&mut step.command.body);
+        bound_icebergs(&mut step.command.body);
         if let CommandBody::AddKey(add) = &mut step.command.body
             && SESSIONS.iter().any(|(_, key)| *key == add.key)
         {
@@ -947,6 +949,22 @@ impl World {
                 Err(Finding::new(Promise::EventsAreTrue, format!("the seal is {other:?}, and events have {digest}")))
             }
         }
+    }
+}
+
+/// An iceberg is shown eight times at most: how many events a command may cause is bounded in one thread.
+fn bound_icebergs(body: &mut CommandBody) {
+    let at_least = |display: &mut Quantity, quantity: Quantity| {
+        if *display != Quantity::ABSENT && *display != Quantity::ZERO && quantity <= Quantity::MAX {
+            display.0 = display.0.max(quantity.0 / 8);
+        }
+    };
+    match body {
+        CommandBody::NewOrder(order) => at_least(&mut order.display_quantity, order.quantity),
+        CommandBody::ReplaceOrder(replace) if replace.quantity <= Quantity::MAX => {
+            replace.quantity.0 = replace.quantity.0.min(40);
+        }
+        _ => {}
     }
 }
 
