@@ -268,12 +268,12 @@ impl World {
 
     /// One step: the desk takes what there is, and everybody moves on.
     fn step(&mut self) -> Result<(), String> {
-        let now_ns = self.now_ns.fetch_add(STEP_NS, Ordering::Relaxed) + STEP_NS;
+        self.now_ns.fetch_add(STEP_NS, Ordering::Relaxed);
         // The desk is sometimes late, so that several commands share packets.
         if !self.has_faults || self.random.percent(80) {
             self.audience.take(&mut self.events, &self.engine);
         }
-        self.audience.step(now_ns)
+        self.audience.step()
     }
 
     /// Nothing goes wrong any more: everybody arrives.

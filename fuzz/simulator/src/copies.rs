@@ -37,9 +37,22 @@ impl Copy {
     }
 }
 
-/// What is done to a copy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Damage {
+/// Declares what may be done to a copy, once.
+macro_rules! damages {
+    ($($damage:ident,)*) => {
+        /// What is done to a copy.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        enum Damage {
+            $($damage,)*
+        }
+
+        impl Damage {
+            const ALL: &'static [Self] = &[$(Self::$damage,)*];
+        }
+    };
+}
+
+damages! {
     None,
     Flip,
     Zeros,
@@ -63,30 +76,6 @@ enum Damage {
     TwoProcesses,
 }
 
-const DAMAGES: [Damage; 21] = [
-    Damage::None,
-    Damage::Flip,
-    Damage::Zeros,
-    Damage::CutShort,
-    Damage::Remove,
-    Damage::Rename,
-    Damage::Double,
-    Damage::Swap,
-    Damage::Move,
-    Damage::Foreign,
-    Damage::Empty,
-    Damage::OlderDisk,
-    Damage::OlderHead,
-    Damage::OlderSnapshots,
-    Damage::FlipHead,
-    Damage::RemoveSnapshot,
-    Damage::FlipSnapshot,
-    Damage::OtherVenue,
-    Damage::OtherCapacity,
-    Damage::LaterTerm,
-    Damage::TwoProcesses,
-];
-
 /// Damages a copy in one way, and lets it be opened.
 ///
 /// # Errors
@@ -99,7 +88,7 @@ pub fn examine(
     marks: &mut Marks,
 ) -> Checked {
     let mut copy = Copy::of(machine);
-    let damage = random.one_of(&DAMAGES);
+    let damage = random.one_of(Damage::ALL);
     let mut options = machine.options();
     damage_copy(damage, &mut copy, older, &mut options, random);
     marks.hit(Group::Trouble, format!("a copy is damaged: {damage:?}"));

@@ -15,6 +15,8 @@ use engine::{
 use journal::Apply;
 use ring::{CommandRing, Idle};
 
+use crate::process::EVENTS_OF_A_COMMAND;
+
 /// Declares the plants with their names.
 macro_rules! plants {
     ($($plant:ident $name:literal: $doc:literal,)*) => {
@@ -109,6 +111,7 @@ impl Borrow<Engine> for Planted {
 impl Apply for Planted {
     fn apply(&mut self, command: &Sequenced<Command>, sink: &mut impl EventSink) {
         let Self { engine, plant, count, last_order } = self;
+        let sink = &mut Bounded { sink, room: EVENTS_OF_A_COMMAND };
         let Some(plant) = *plant else { return engine.apply(command, sink) };
         let mut command = *command;
         if plant == Plant::KillIgnored && matches!(command.value.body, CommandBody::KillSwitch(_)) {
@@ -119,6 +122,21 @@ impl Apply for Planted {
 
     fn next_deadline(&self) -> Timestamp {
         if self.plant == Some(Plant::ExpiryForgotten) { Timestamp::NEVER } else { self.engine.next_deadline() }
+    }
+}
+
+/// A ring without room would be waited for by the one thread that could make room: this says so instead.
+struct Bounded<'a, S> {
+    sink: &'a mut S,
+    room: u64,
+}
+
+impl<S: EventSink> EventSink for Bounded<'_, S> {
+    fn event(&mut self, header: &EventHeader, event: &Event) {
+        self.room = self.room.checked_sub(1).unwrap_or_else(|| {
+            panic!("{} causes more than {EVENTS_OF_A_COMMAND} events, too many for one thread", header.id.sequence)
+        });
+        self.sink.event(header, event);
     }
 }
 

@@ -21,7 +21,6 @@ use gateway::balances::BalanceQuestions;
 use gateway::copies::CopyRange;
 use gateway::history::{ReportHistory, ReportRange};
 use gateway::hops::CoreMarks;
-use gateway::session::SessionLimits;
 use gateway::transport::{Config, Door, DoorParts, Security, Workers};
 use gateway::view::View;
 use journal::{
@@ -33,7 +32,7 @@ use marketdata::Feed;
 use ring::{CommandRing, EventReader, EventRing, Idle, Release, Watermark};
 use simulation::SimulatedDisk;
 use venue::archive::{SharedHistory, open_history};
-use venue::clock::{Clock, DoorClock, SharedClock};
+use venue::clock::{Clock, SharedClock};
 use venue::core_thread::Core;
 use venue::report_history::{HistoryReports, JournalHistory};
 use venue::topology::Hashing;
@@ -49,11 +48,10 @@ use crate::world::CAPACITY;
 const COMMAND_SLOTS: usize = 256;
 /// Events that may wait for the slowest reader.
 const EVENT_SLOTS: usize = 1 << 15;
-/// Events of a turn of the core at most: every order ends, and icebergs are shown again and again. Nobody would end a wait
-/// for room.
-const EVENTS_OF_A_TURN: u64 = 1 << 14;
+/// Events of one command at most: every order ends, and icebergs are shown again and again.
+pub(crate) const EVENTS_OF_A_COMMAND: u64 = 1 << 12;
 /// Commands that the core takes in a turn.
-const BATCH_MAX: usize = 8;
+const BATCH_MAX: usize = 4;
 /// Bytes of the head's ring.
 const HEAD_BYTES: u64 = 64 << 10;
 
@@ -194,6 +192,8 @@ pub struct Started {
     pub process: Process,
     /// The books as they were.
     pub feed: Feed,
+    /// What market data tells the time by.
+    pub clock: SharedClock<Clocks>,
 }
 
 impl Process {
@@ -205,7 +205,6 @@ impl Process {
         machine: &Machine,
         clocks: &Clocks,
         wires: &Wires,
-        limits: SessionLimits,
         truth: &mut crate::truth::Truth,
         marks: &mut Marks,
     ) -> Checked<Option<Started>> {
@@ -268,19 +267,14 @@ impl Process {
             _ => Arc::new(reports),
         };
         let later = Arc::<Later>::default();
-        let clock_of_door = Clock::with_source(clocks.clone(), engine.last().time);
+        let shared_clock = || SharedClock::new(Clock::with_source(clocks.clone(), engine.last().time));
         let config = Config {
-            limits,
             admission: Arc::clone(journal.space().admission()),
             balances: Some(Arc::clone(&balances)),
             backlog_bytes: 64 << 10,
             connections_max: 48,
             connections_per_address: 24,
-            ..Config::new(
-                ([127, 0, 0, 1], 0).into(),
-                Security::PlainLoopback,
-                DoorClock(Arc::new(SharedClock::new(clock_of_door))),
-            )
+            ..Config::new(([127, 0, 0, 1], 0).into(), Security::PlainLoopback, shared_clock())
         };
         wires.listen();
         let door = Door::new(DoorParts {
@@ -294,6 +288,7 @@ impl Process {
             stop: Arc::clone(&stop),
             hops: None,
         });
+        let clock_of_market_data = shared_clock();
         let core = Core {
             sequencer: Sequencer::new(appender, engine.last()),
             clock,
@@ -324,7 +319,7 @@ impl Process {
             reached,
             failure: None,
         };
-        Ok(Some(Started { process, feed }))
+        Ok(Some(Started { process, feed, clock: clock_of_market_data }))
     }
 
     /// The truth follows from here on, if the disk lets it.
@@ -341,7 +336,8 @@ impl Process {
 
     /// The core takes what there is, if there is room for what comes of it; whether it did anything.
     pub fn turn_core(&mut self) -> bool {
-        let has_room = self.core.publisher.room() >= EVENTS_OF_A_TURN && self.core.sequencer.has_room_for(BATCH_MAX);
+        let has_room = self.core.publisher.room() >= EVENTS_OF_A_COMMAND * BATCH_MAX as u64
+            && self.core.sequencer.has_room_for(BATCH_MAX);
         if self.failure.is_some() || !has_room {
             return false;
         }

@@ -83,16 +83,17 @@ impl Audience {
         room.route_all(seats[0].take(), &OpenDoor);
     }
 
-    /// Everybody moves on by a step, up to `now_ns`.
+    /// Everybody moves on by a step.
     ///
     /// # Errors
     /// What was not as promised.
-    pub fn step(&mut self, now_ns: u64) -> Result<(), String> {
-        if let Some(hall) = &mut self.hall
-            && now_ns >= hall.looked_ns + LOOK_NS
-        {
-            hall.looked_ns = now_ns;
-            hall.room.look_after(wire::Timestamp(now_ns), !self.has_faults);
+    pub fn step(&mut self) -> Result<(), String> {
+        if let Some(hall) = &mut self.hall {
+            let now = (hall.clock)();
+            if now.0 >= hall.looked_ns + LOOK_NS {
+                hall.looked_ns = now.0;
+                hall.room.look_after(now, !self.has_faults);
+            }
         }
         self.follow_up();
         for index in 0..self.readers.len() {

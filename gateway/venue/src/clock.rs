@@ -163,17 +163,13 @@ impl<S: TimeSource> SharedClock<S> {
     }
 }
 
-/// How the door of order entry tells the time.
-#[derive(Debug, Clone)]
-pub struct DoorClock<S = MachineTime>(pub Arc<SharedClock<S>>);
-
-impl<S: TimeSource + Send + 'static> gateway::transport::Clock for DoorClock<S> {
+impl<S: TimeSource + Send + 'static> gateway::transport::Clock for SharedClock<S> {
     fn now(&self) -> Timestamp {
-        self.0.now()
+        self.now()
     }
 
     fn wall(&self) -> Timestamp {
-        self.0.wall()
+        self.wall()
     }
 }
 
@@ -247,6 +243,35 @@ mod tests {
 
     const SECOND: u64 = 1_000_000_000;
     const START: u64 = 10_000 * SECOND;
+
+    /// Somebody sets the clock on the wall.
+    struct Set {
+        monotonic_ns: Arc<AtomicU64>,
+        wall_ns: Arc<AtomicU64>,
+    }
+
+    impl TimeSource for Set {
+        fn monotonic_ns(&mut self) -> u64 {
+            self.monotonic_ns.load(Ordering::Relaxed)
+        }
+
+        fn wall_ns(&mut self) -> u64 {
+            self.wall_ns.load(Ordering::Relaxed)
+        }
+    }
+
+    /// Doors went by the wall clock: who was last heard while it was an hour ahead was not missed for an hour.
+    #[test]
+    fn doors_see_no_step_of_the_wall_clock_and_know_what_it_shows() {
+        let (monotonic_ns, wall_ns) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(START)));
+        let source = Set { monotonic_ns: monotonic_ns.clone(), wall_ns: wall_ns.clone() };
+        let clock = SharedClock::new(Clock::with_source(source, Timestamp(0)));
+        for (second, wall) in [(1, START + 3_600 * SECOND), (2, START + 3_601 * SECOND), (3, START + 3 * SECOND)] {
+            monotonic_ns.store(second * SECOND, Ordering::Relaxed);
+            wall_ns.store(wall, Ordering::Relaxed);
+            assert_eq!((clock.now(), clock.wall()), (Timestamp(START + second * SECOND), Timestamp(wall)));
+        }
+    }
 
     #[test]
     fn it_follows_a_drifting_wall_clock_by_at_most_500_parts_per_million() {

@@ -42,7 +42,7 @@ use crate::affinity;
 use crate::alarm;
 use crate::archive::ArchivePlan;
 use crate::arguments::ConfigCommand;
-use crate::clock::{Clock, DoorClock, SharedClock, behind_at_start_line};
+use crate::clock::{Clock, SharedClock, behind_at_start_line};
 use crate::config::{self, ConfigError, DurabilityArgument, OrderEntrySecurity, ServeArguments, Threads};
 use crate::data_folder::{DataFolder, DataFolderError};
 use crate::demo;
@@ -287,7 +287,7 @@ impl Running {
 
         let door_watch = Arc::new(DoorWatch::new(Arc::clone(&status.metrics)));
         // Of its own: nobody waits for a thread of market data that holds the other.
-        let door_clock = DoorClock(Arc::new(SharedClock::new(Clock::start(views.last))));
+        let door_clock = SharedClock::new(Clock::start(views.last));
         let config = OrderEntryConfig {
             limits: session_limits(arguments),
             connections_max: arguments.connections_max,
