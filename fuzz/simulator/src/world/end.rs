@@ -14,10 +14,15 @@ use crate::marks::Group;
 use crate::process::Process;
 use crate::traders::{About, Trader};
 
-/// Steps in which everybody has to get on.
+/// Steps in which nearly everybody gets on.
 const SETTLING_STEPS: u64 = 30_000;
 /// A step in which nothing goes wrong.
 pub(super) const SETTLING_STEP_NS: u64 = 1_000_000;
+/// Longer steps, in which whoever has failed often gets on: a client waits up to half a minute behind each of its
+/// failures, and a minute where the venue has locked it out.
+const LONG_STEPS: u64 = 30_000;
+/// Such a step.
+const LONG_STEP_NS: u64 = 10_000_000;
 
 impl World {
     /// Nothing goes wrong any more: everybody gets on.
@@ -33,9 +38,10 @@ impl World {
         self.strangers.leave(&self.wires);
         self.insider.leave(&self.wires);
         self.audience.be_good();
-        for _ in 0..SETTLING_STEPS {
+        let steps = (0..SETTLING_STEPS).map(|_| SETTLING_STEP_NS).chain((0..LONG_STEPS).map(|_| LONG_STEP_NS));
+        for step in steps {
             let commands = self.truth.last();
-            self.step(SETTLING_STEP_NS)?;
+            self.step(step)?;
             if self.is_settled() {
                 return Ok(());
             }
