@@ -20,5 +20,7 @@ mod view;
 
 pub use desk::Desk;
 pub(crate) use desk::start;
+pub(crate) use render::event as event_object;
 pub(crate) use routes::{Door, router};
 pub use view::AdminView;
+pub(crate) use view::note_of;

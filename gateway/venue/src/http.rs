@@ -1,10 +1,10 @@
 //! The HTTP port: whether the venue lives, whether it takes orders, what it counts, the operator's door; and for
 //! everybody the market: a page, and the feed over WebSocket.
 //!
-//! It is plain HTTP. So the operator's door is open on a loopback address only.
+//! It is plain HTTP. So the operator's door and the console are open on a loopback address only.
 
-mod listener;
-mod page;
+pub(crate) mod listener;
+pub(crate) mod page;
 mod stream;
 
 use std::io;
@@ -28,6 +28,7 @@ use self::listener::{BoundedListener, Peer};
 use self::stream::Streams;
 pub use self::stream::{StreamConfig, stream_limits};
 use crate::admin::{self, Desk, Door};
+use crate::console::{self, ConsolePlan};
 use crate::metrics::Metrics;
 
 /// What the port tells of.
@@ -59,14 +60,23 @@ pub struct Http {
 
 impl Http {
     /// Opens the port, the feed, and the operator's door to `desk` where that is safe.
-    pub fn start(listen: SocketAddr, status: Status, desk: Arc<Desk>, feed: StreamConfig) -> io::Result<Self> {
+    pub fn start(
+        listen: SocketAddr,
+        status: Status,
+        desk: Arc<Desk>,
+        feed: StreamConfig,
+        plan: ConsolePlan,
+    ) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         let listener = runtime.block_on(TcpListener::bind(listen))?;
         let address = listener.local_addr()?;
         let (market, streams) = stream::start(feed)?;
         let (stop, stopped) = oneshot::channel();
         let thread = Builder::new().name("http".to_owned()).spawn(move || {
-            let router = router(status, address, desk).merge(market).merge(page::router());
+            // What the console does beside its requests runs there too.
+            let entered = runtime.enter();
+            let router = router(status, address, desk, plan).merge(market).merge(page::router());
+            drop(entered);
             if let Err(error) = runtime.block_on(serve(listener, router, stopped)) {
                 eprintln!("rialto: the HTTP port has failed: {error}");
             }
@@ -112,9 +122,12 @@ async fn serve(listener: TcpListener, router: Router, stopped: oneshot::Receiver
     }
 }
 
-fn router(status: Status, address: SocketAddr, desk: Arc<Desk>) -> Router {
+fn router(status: Status, address: SocketAddr, desk: Arc<Desk>, plan: ConsolePlan) -> Router {
     let admin = match admin_is_open(address) {
-        true => admin::router(Door { desk, metrics: Arc::clone(&status.metrics) }),
+        true => {
+            let door = Door { desk, metrics: Arc::clone(&status.metrics) };
+            admin::router(door.clone()).merge(console::router(plan, door, status.clone()))
+        }
         false => Router::new(),
     };
     Router::new()

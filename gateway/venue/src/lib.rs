@@ -11,6 +11,7 @@ pub mod archive;
 pub mod arguments;
 pub mod clock;
 pub mod config;
+pub mod console;
 pub mod core_thread;
 pub mod data_folder;
 pub mod demo;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use venue::arguments::Tool;
 use venue::config::{self, ConfigError};
 use venue::exit::Exit;
-use venue::{admin, history_tool, journal_tools, order, play, record, serve, watch};
+use venue::{admin, console, history_tool, journal_tools, order, play, record, serve, watch};
 
 fn main() -> ExitCode {
     let arguments = match config::parse(std::env::args_os()) {
@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         Tool::Serve(arguments) => serve::run(&arguments),
         Tool::Config(command) => serve::check(&command),
         Tool::Admin(arguments) => admin::tool::run(&arguments),
+        Tool::Console(arguments) => console::tool::run(&arguments),
         Tool::Journal(command) => journal_tools::run(&command),
         Tool::History(command) => history_tool::run(&command),
         Tool::Order(command) => order::run(&command),

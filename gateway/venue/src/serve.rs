@@ -44,6 +44,7 @@ use crate::archive::ArchivePlan;
 use crate::arguments::ConfigCommand;
 use crate::clock::{Clock, SharedClock, behind_at_start_line};
 use crate::config::{self, ConfigError, DurabilityArgument, OrderEntrySecurity, ServeArguments, Threads};
+use crate::console::ConsolePlan;
 use crate::data_folder::{DataFolder, DataFolderError};
 use crate::demo;
 use crate::demo_market::{DemoMarket, DemoMarketError};
@@ -338,7 +339,14 @@ impl Running {
             }
         };
         status.metrics.watch_crowd(Arc::clone(market_data.crowd()));
-        let opened = Http::start(arguments.http, status.clone(), desk, stream_config(&mut market_data, &clock));
+        let plan = ConsolePlan {
+            data: folder.path().to_owned(),
+            order_entry: order_entry.local_addr(),
+            security: arguments.order_entry_security,
+            history: archive.history().clone(),
+        };
+        let feed = stream_config(&mut market_data, &clock);
+        let opened = Http::start(arguments.http, status.clone(), desk, feed, plan);
         let http = match opened.map_err(door("HTTP", "http", arguments.http)) {
             Ok(http) => http,
             Err(error) => {
@@ -393,6 +401,9 @@ impl Running {
         match admin_is_open(*http) {
             true => println!("admin         http://{http}/admin/v1   signed requests: rialto admin show instruments"),
             false => println!("admin         closed: {http} is no loopback address, and this port is without TLS"),
+        }
+        if admin_is_open(*http) {
+            println!("console       http://{http}/console/   get in with: rialto console alice --data {data}");
         }
         println!("data          {data}   journal, certificate.pem, demo keys in keys/");
         println!("try           rialto watch BTC-USD --data {data}");

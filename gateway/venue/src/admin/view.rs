@@ -329,6 +329,12 @@ impl AdminView {
         self.keys.get(&key).is_some_and(|key| !key.is_revoked && key.roles.contains(&administrator))
     }
 
+    /// What a key that signs may act as, and for whom; nothing if it is not known, revoked, or a certificate.
+    pub(crate) fn roles(&self, key: KeyId) -> Option<&[(Role, AccountId)]> {
+        self.public_key(key)?;
+        self.keys.get(&key).map(|key| &key.roles[..])
+    }
+
     /// The instrument that is called so, or has that number: only a name has to be known.
     pub(crate) fn instrument_id(&self, name: &NameOrNumber) -> Option<InstrumentId> {
         let named = || self.instruments.values().find(|instrument| instrument.listing.name.as_str() == name.0);
@@ -354,7 +360,7 @@ impl AdminView {
         self.accounts.contains_key(&account)
     }
 
-    fn asset_name(&self, asset: AssetId) -> Option<&str> {
+    pub(crate) fn asset_name(&self, asset: AssetId) -> Option<&str> {
         self.assets.get(&asset).map(|asset| asset.name.as_str())
     }
 }

@@ -46,19 +46,19 @@ struct Tenure {
 
 /// Who is at the other end of a connection.
 #[derive(Debug, Clone)]
-pub(super) struct Peer {
+pub(crate) struct Peer {
     address: SocketAddr,
     tenure: Arc<Tenure>,
 }
 
 impl Peer {
     /// From where it comes.
-    pub(super) fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// It is counted elsewhere from now on: its place is free, and its connection does not end by itself.
-    pub(super) fn stays(&self) {
+    pub(crate) fn stays(&self) {
         self.tenure.stays.store(true, Ordering::Relaxed);
         self.tenure.leave();
     }
