@@ -60,7 +60,7 @@ export const link = (venue, name) => tool("console", name, "--data", venue.data)
 export async function browser(options = {}) {
   const place = await folder("browser");
   const context = await chromium.launchPersistentContext(place.path, {
-    executablePath: CHROMIUM, headless: true, args: FLAGS, ignoreDefaultArgs: ["--hide-scrollbars"], ...options,
+    executablePath: CHROMIUM, headless: true, args: FLAGS, ...options,
   });
   return {
     context,

@@ -63,6 +63,14 @@ export function dateAndTime(nanoseconds: string): string {
   return `${day.format(milliseconds)} ${clock.format(milliseconds)}`;
 }
 
+const short = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: "UTC" });
+
+/** Times along an axis, seconds since 1970, as short as they can be told apart. */
+export function axisTimes(values: readonly number[]): string[] {
+  const step = (values[1] ?? 60) - (values[0] ?? 0);
+  return values.map((value) => (step < 60 ? clock : short).format(value * 1000));
+}
+
 /** `PriceOffTick` as `Price off tick`. */
 export function words(name: string): string {
   const spaced = name.replace(/([a-z0-9])([A-Z])/g, "$1 $2");

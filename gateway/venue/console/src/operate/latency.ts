@@ -2,7 +2,7 @@
 
 import uPlot from "uplot";
 import { onTheme } from "../chrome";
-import { colour, fill, h } from "../dom";
+import { axisTimes, colour, fill, h } from "../dom";
 import { head } from "../trade/blotter";
 import { nanoseconds, type Hop, type Sample } from "./venue";
 
@@ -75,7 +75,7 @@ export class Latency {
         legend: { show: false },
         padding: [8, 8, 0, 0],
         scales: { y: { distr: 3, range: (_, low, high) => [Math.max(low / 1.5, 1), high * 1.5] } },
-        axes: [{ ...axis, size: 24 }, { ...axis, size: 62, values: (_, values) => values.map((it) => (it === null ? "" : short(it))) }],
+        axes: [{ ...axis, size: 24, space: 80, values: (_, values) => axisTimes(values) }, { ...axis, size: 62, values: (_, values) => values.map((it) => (it === null ? "" : short(it))) }],
         series: [{}, ...LINES.map(([name]) => line(name))],
       },
       data,
@@ -88,5 +88,6 @@ export class Latency {
 }
 
 function short(value: number): string {
-  return /^1(0*)$/.test(String(value)) ? nanoseconds(value).replace(/\.0+ /, " ") : "";
+  const power = Math.round(Math.log10(value));
+  return Math.abs(Math.log10(value) - power) < 1e-6 ? nanoseconds(10 ** power).replace(/\.0+ /, " ") : "";
 }

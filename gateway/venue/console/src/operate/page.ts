@@ -15,6 +15,8 @@ import { bytes, count, nanoseconds, Venue, type AccountRow, type Figure, type In
 const LOOK_EVERY_MS = 2000;
 const VIEWS = ["Overview", "Accounts", "Sessions", "Keys", "Figures", "Audit"] as const;
 type View = (typeof VIEWS)[number];
+/** The venue's own account. */
+const FEES = 1;
 
 export function operatorPage(visitor: Who): Page {
   return new Operating(visitor.operates).page;
@@ -57,11 +59,25 @@ class Operating {
       h("div", { class: "tabs", role: "tablist", "aria-label": "Views" }, ...tabs),
       this.alerts,
       this.tiles.element,
-      panel("instruments", "Overview", "Instruments", ["Instrument", "Phase", "Collar", "Next on the calendar", ""], this.instruments),
-      within(this.latency.element, "Overview"),
-      panel("reasons", "Overview", "Refused and throttled", ["Where", "Reason", "Since start"], this.reasons),
-      panel("journal", "Overview", "Journal, archive, clock", ["", ""], this.journal),
-      panel("feeds", "Overview", "Market data", ["", ""], this.feeds),
+      within(
+        h(
+          "div",
+          { class: "column" },
+          panel("instruments", "Overview", "Instruments", ["Instrument", "Phase", "Collar", "Next on the calendar", ""], this.instruments),
+          this.latency.element,
+        ),
+        "Overview",
+      ),
+      within(
+        h(
+          "div",
+          { class: "column" },
+          panel("reasons", "Overview", "Refused and throttled", ["Where", "Reason", "Since start"], this.reasons),
+          panel("journal", "Overview", "Journal, archive, clock", ["", ""], this.journal),
+          panel("feeds", "Overview", "Market data", ["", ""], this.feeds),
+        ),
+        "Overview",
+      ),
       panel("accounts", "Accounts", "Accounts", ["Account", "State", "Fee tier", "Orders at most", "Prevention", ""], this.accounts),
       panel("sessions", "Sessions", "Sessions", ["Session", "Key", "State", "Ended because", "Logged in, UTC"], this.sessions),
       panel("keys", "Keys", "Keys", ["Key", "Kind", "State", "Roles", "From"], this.keys),
@@ -148,11 +164,11 @@ class Operating {
       "tr",
       { "data-account": account },
       h("td", { class: "number" }, account),
-      h("td", {}, h("span", { class: `tag ${isBlocked ? "warn" : ""}` }, isBlocked ? "Blocked" : "Open")),
+      h("td", {}, account === FEES ? "takes the fees" : h("span", { class: `tag ${isBlocked ? "warn" : ""}` }, isBlocked ? "Blocked" : "Open")),
       h("td", { class: "number" }, row.fee_tier),
       h("td", { class: "number" }, row.open_orders_max === null ? "–" : count(row.open_orders_max)),
       h("td", { class: "quiet" }, String(row["self_trade_prevention"] ?? "as the instrument")),
-      h("td", { class: "action" }, is("Balances", () => balances(account)), ...(this.mayChange ? others : [])),
+      h("td", { class: "action" }, is("Balances", () => balances(account)), ...(this.mayChange && account !== FEES ? others : [])),
     );
   }
 

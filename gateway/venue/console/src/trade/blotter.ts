@@ -94,7 +94,9 @@ function fillRow(fill: Fill): HTMLElement {
   );
 }
 
-const DIGITS_SHOWN = 6;
+/** Digits of an amount that are shown; all of them stand in its title. */
+const DIGITS_SHOWN = 10;
+const PLACES_MIN = 2;
 
 export class Balances {
   readonly element: HTMLElement;
@@ -115,8 +117,12 @@ export class Balances {
 }
 
 function balanceRow(balance: Balance): HTMLElement {
-  const cell = (text: string): HTMLElement => h("td", { class: "number", title: short(text) }, brief(text, DIGITS_SHOWN));
+  const cell = (text: string): HTMLElement => h("td", { class: "number", title: short(text) }, brief(text, Math.max(PLACES_MIN, DIGITS_SHOWN - whole(text))));
   return h("tr", { "data-asset": balance.asset }, h("td", {}, balance.asset), cell(balance.available), cell(balance.held));
+}
+
+function whole(text: string): number {
+  return text.split(".")[0]?.length ?? 0;
 }
 
 export function head(names: readonly string[]): HTMLElement {

@@ -2,7 +2,7 @@
 
 import uPlot from "uplot";
 import { onTheme } from "../chrome";
-import { colour, h } from "../dom";
+import { axisTimes, colour, h } from "../dom";
 import type { Level, Market, Match } from "../feed";
 
 type Candle = { at: number; open: number; high: number; low: number; close: number; volume: number };
@@ -98,7 +98,7 @@ export class Candles {
         },
         v: { range: (_, __, high) => [0, high * 5] },
       },
-      axes: [axis(24), axis(74, { side: 1, space: 34, values: (_, values) => values.map((it) => decimals(values, it)) })],
+      axes: [axis(24, { space: 80, values: (_, values) => axisTimes(values) }), axis(74, { side: 1, space: 34, values: (_, values) => values.map((it) => decimals(values, it)) })],
       series: [{}, { paths: none, points: { show: false } }, { paths: none, points: { show: false } }, { scale: "v", paths: none, points: { show: false } }],
       hooks: { draw: [(plot) => this.paint(plot)] },
     };
@@ -188,13 +188,17 @@ export class Depth {
 
 const DEPTH_LEVELS = 60;
 
-/** Both sides as far from the middle, whichever ends first. */
+/** Both sides as far from the middle. */
 function depth(bids: readonly Level[], asks: readonly Level[]): uPlot.AlignedData | null {
   const [bid, ask] = [bids[0], asks[0]];
   if (bid === undefined && ask === undefined) return null;
   const middle = ((bid ?? ask)!.at + (ask ?? bid)!.at) / 2;
-  const far = (levels: readonly Level[]): number => Math.abs((levels[Math.min(levels.length, DEPTH_LEVELS) - 1]?.at ?? middle) - middle);
-  const reach = Math.min(...[far(bids), far(asks)].filter((it) => it > 0));
+  const far = (levels: readonly Level[]): number => {
+    // A few orders that are far out would leave no room for the others.
+    const near = Math.min(Math.ceil(levels.length * 0.8), DEPTH_LEVELS);
+    return Math.abs((levels[near - 1]?.at ?? middle) - middle);
+  };
+  const reach = Math.max(far(bids), far(asks));
   const within = (levels: readonly Level[]): Level[] => levels.filter((it) => Math.abs(it.at - middle) <= reach * 1.0001);
   const sums = (levels: readonly Level[]): [number, number][] => {
     let sum = 0;

@@ -90,9 +90,8 @@ class Trading {
       this.candles.element,
       this.depth.element,
       this.tape.element,
-      this.ticket.element,
       this.blotter(),
-      this.balances.element,
+      h("div", { class: "side" }, this.ticket.element, this.balances.element),
       h("nav", { class: "views", "aria-label": "Views" }, ...tabs),
     );
     return main;
