@@ -90,10 +90,8 @@ pub struct Lived {
 pub fn live(plan: &Plan, plant: Option<Plant>, logs: bool) -> Lived {
     let mut world = World::new(*plan, plant, logs);
     let outcome = catch_unwind(AssertUnwindSafe(|| world.live()));
-    let finding = outcome.map_or_else(
-        |panic| Some(finding::panicked(&*panic)),
-        |lived| lived.err().map(|finding| *finding),
-    );
+    let finding =
+        outcome.map_or_else(|panic| Some(finding::panicked(&*panic)), |lived| lived.err().map(|finding| *finding));
     Lived { tally: world.sum(), finding, log: world.log }
 }
 
