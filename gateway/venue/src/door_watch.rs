@@ -13,6 +13,7 @@ use crossbeam_queue::ArrayQueue;
 use gateway::session::FailedLogin;
 use gateway::transport::{TurnedAway, Watch};
 use tokio::time::{MissedTickBehavior, interval};
+use wire::{RejectReason, TerminationCode};
 
 use crate::metrics::Metrics;
 
@@ -69,11 +70,15 @@ impl Watch for DoorWatch {
     }
 
     fn turned_away(&self, _: IpAddr, why: TurnedAway) {
-        self.metrics.count_turned_away(match why {
-            TurnedAway::Full => "Full",
-            TurnedAway::FullForAddress => "FullForAddress",
-            TurnedAway::Displaced => "Displaced",
-        });
+        self.metrics.count_turned_away(why);
+    }
+
+    fn refused(&self, reason: RejectReason) {
+        self.metrics.count_edge_refusal(reason.name().unwrap_or("Other"));
+    }
+
+    fn ended(&self, code: TerminationCode) {
+        self.metrics.count_ended(code);
     }
 }
 

@@ -23,7 +23,7 @@ use gateway::rights::Rights;
 use gateway::session::SessionLimits;
 use gateway::throttle::{Budgets, Throttles};
 use gateway::transport::tls::{self, ClientCertificates};
-use gateway::transport::{Config as OrderEntryConfig, Security, Server};
+use gateway::transport::{Config as OrderEntryConfig, DoorCounts, Security, Server};
 use gateway::view::View;
 use journal::{Durability, FolderLock, Keep, Retention};
 use marketdata::Feed;
@@ -53,6 +53,7 @@ use crate::founding::{FoundingError, found};
 use crate::hops::HopTimes;
 use crate::http::{Http, Status, StreamConfig, admin_is_open, stream_limits};
 use crate::market_data_door::MarketDataDoor;
+use crate::metrics::{Rings, Sources};
 use crate::report_history::{HistoryReports, JournalHistory};
 use crate::ticks;
 use crate::topology::{Ended, StartError, StopError, Topology, Venue, journal_options};
@@ -277,6 +278,11 @@ impl Running {
         let mut readers = venue.take_readers();
         let [for_order_entry, for_market_data, for_operator] = [(); 3].map(|()| taken(&mut readers));
         let status = Status::new(venue.space().clone());
+        let rings = rings(&venue, [&for_order_entry, &for_market_data, &for_operator]);
+        venue.watch_groups({
+            let metrics = Arc::clone(&status.metrics);
+            move |group| metrics.count_group(group)
+        });
         status.metrics.watch_clock(Arc::clone(venue.clock_watch()));
         let archive = venue.archive().expect("it was asked for");
         status.metrics.watch_archive(Arc::clone(archive.status()));
@@ -288,6 +294,7 @@ impl Running {
         let door_watch = Arc::new(DoorWatch::new(Arc::clone(&status.metrics)));
         // Of its own: nobody waits for a thread of market data that holds the other.
         let door_clock = SharedClock::new(Clock::start(views.last));
+        let door_counts = Arc::<DoorCounts>::default();
         let config = OrderEntryConfig {
             limits: session_limits(arguments),
             connections_max: arguments.connections_max,
@@ -296,6 +303,7 @@ impl Running {
             durability: wire_durability(topology.durability),
             admission: Arc::clone(admission),
             balances: Some(Arc::clone(venue.balances())),
+            counts: Arc::clone(&door_counts),
             ..OrderEntryConfig::new(arguments.order_entry, security, door_clock)
         };
         let replay = JournalHistory::new(folder.path().to_owned(), Arc::clone(venue.durable()));
@@ -338,6 +346,14 @@ impl Running {
             }
         };
         status.metrics.watch_crowd(Arc::clone(market_data.crowd()));
+        status.metrics.watch(Sources {
+            ready: Arc::clone(&status.ready),
+            space: status.space.clone(),
+            rings,
+            door: door_counts,
+            connections_max: arguments.connections_max,
+            crowd: Arc::clone(market_data.crowd()),
+        });
         let opened = Http::start(arguments.http, status.clone(), desk, stream_config(&mut market_data, &clock));
         let http = match opened.map_err(door("HTTP", "http", arguments.http)) {
             Ok(http) => http,
@@ -499,6 +515,14 @@ fn stream_config(market_data: &mut Publisher, clock: &Arc<SharedClock>) -> Strea
         clock: feed_clock(clock),
         limits: stream_limits(),
     }
+}
+
+/// What shows how full the rings are, and how far each reader and the disk are behind the core.
+fn rings(venue: &Venue, readers: [&EventReader; 3]) -> Rings {
+    let names = ["order-entry", "market-data", "operator"];
+    let gauges = readers.map(|reader| reader.gauge().expect("it is a gating reader"));
+    let readers = names.into_iter().zip(gauges).chain([("event-digest", venue.digest_gauge().clone())]).collect();
+    Rings::new(Arc::clone(venue.commands()), readers, Arc::clone(venue.durable()), venue.durability())
 }
 
 /// What market data tells the time by.
