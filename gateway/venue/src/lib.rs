@@ -18,6 +18,7 @@ pub mod demo_market;
 mod door_watch;
 pub mod exit;
 pub mod founding;
+pub mod health;
 pub mod history_tool;
 pub mod hops;
 pub mod http;

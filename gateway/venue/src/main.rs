@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use venue::arguments::Tool;
 use venue::config::{self, ConfigError};
 use venue::exit::Exit;
-use venue::{admin, history_tool, journal_tools, order, play, record, serve, watch};
+use venue::{admin, health, history_tool, journal_tools, order, play, record, serve, watch};
 
 fn main() -> ExitCode {
     let arguments = match config::parse(std::env::args_os()) {
@@ -19,6 +19,7 @@ fn main() -> ExitCode {
     };
     match arguments.tool {
         Tool::Serve(arguments) => serve::run(&arguments),
+        Tool::Health(arguments) => health::run(&arguments),
         Tool::Config(command) => serve::check(&command),
         Tool::Admin(arguments) => admin::tool::run(&arguments),
         Tool::Journal(command) => journal_tools::run(&command),

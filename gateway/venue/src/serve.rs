@@ -183,7 +183,7 @@ pub fn check(ConfigCommand::Check { file }: &ConfigCommand) -> Exit {
 fn say_options(arguments: &ServeArguments, threads: &Threads) {
     let source = arguments.config.as_ref().map_or(String::new(), |file| format!(" with {}", file.display()));
     println!("options{source}");
-    arguments.effective().iter().for_each(|(name, value)| println!("  {name:<24}{value}"));
+    arguments.effective().iter().for_each(|(name, value)| println!("  {name:<23} {value}"));
     println!("threads       {}", threads.description);
 }
 

@@ -108,7 +108,8 @@ fn rings_sequences_doors_and_groups_are_told_of_a_venue_that_trades() {
     for reader in ["order-entry", "market-data", "operator", "event-digest"] {
         assert!(of(&format!("rialto_event_ring_kept{{reader=\"{reader}\"}}")) <= 16_384.0);
     }
-    let [applied, released, durable] = ["applied", "released", "durable"].map(|it| of(&format!("rialto_{it}_sequence")));
+    let [applied, released, durable] =
+        ["applied", "released", "durable"].map(|it| of(&format!("rialto_{it}_sequence")));
     assert!(applied >= released && released >= durable && durable > 0.0, "{applied} {released} {durable}");
     assert_eq!(of("rialto_durability_lag_commands"), applied - durable);
     assert!(of("rialto_event_ring_published_total") >= of("rialto_events_total"));

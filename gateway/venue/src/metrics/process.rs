@@ -1,13 +1,29 @@
 //! The process as the system sees it, by the names that Prometheus' own exporters use.
 
 use std::fmt;
+use std::sync::LazyLock;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use procfs::ProcResult;
 use procfs::process::LimitValue;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
+use rustix::time::{ClockId, clock_gettime};
 
 use super::sampled::Sheet;
+
+/// When the process began, in seconds since 1970: said once, so that a clock that is set later does not look like another
+/// start.
+static START_SECONDS: LazyLock<f64> = LazyLock::new(|| start_seconds().unwrap_or(0.0));
+
+/// The system says how long it ran when the process began, and how long it has run by now.
+fn start_seconds() -> ProcResult<f64> {
+    let began = procfs::process::Process::myself()?.stat()?.starttime as f64 / procfs::ticks_per_second() as f64;
+    let up = clock_gettime(ClockId::Boottime);
+    let up = Duration::new(up.tv_sec.unsigned_abs(), u32::try_from(up.tv_nsec).unwrap_or(0)).as_secs_f64();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    Ok(now - (up - began))
+}
 
 /// This process.
 #[derive(Debug)]
@@ -40,7 +56,7 @@ impl Usage {
             LimitValue::Unlimited => u64::MAX,
         };
         Ok(Self {
-            start_seconds: procfs::boot_time_secs()? as f64 + stat.starttime as f64 / ticks,
+            start_seconds: *START_SECONDS,
             cpu_seconds: (stat.utime + stat.stime) as f64 / ticks,
             resident_bytes: stat.rss * procfs::page_size(),
             resident_bytes_max: status.vmhwm.unwrap_or(0) << 10,
