@@ -35,6 +35,9 @@ pub enum Tool {
     /// Look at a configuration file.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Look at the clock, the disk, processors and limits that a venue with these options would stand on. Exit code 1: it
+    /// could not run.
+    SelfTest(SelfTestArguments),
     /// Ask a running venue whether it takes orders. Exit code 0: it does, 1: not now, 5: there is no answer.
     Health(HealthArguments),
     /// Ask a running venue, as an administrator.
@@ -54,6 +57,17 @@ pub enum Tool {
     Record(RecordArguments),
     /// Play what was recorded: rebuild every book, prove it, and say how it ended.
     Play(PlayArguments),
+}
+
+/// What would be run, and how to answer.
+#[derive(Debug, Args)]
+pub struct SelfTestArguments {
+    /// The options of `serve`.
+    #[command(flatten)]
+    pub serve: ServeArguments,
+    /// Answer with one JSON object on the last line.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Which venue is asked how it is.

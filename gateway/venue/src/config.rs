@@ -23,6 +23,7 @@ use toml::de::{DeString, DeTable, DeValue};
 
 use crate::affinity::{self, CoreNumber, Placement, PlacementError};
 use crate::arguments::{Arguments, Tool};
+use crate::log::LogFormat;
 use crate::market_data_door::Allowance;
 
 /// How to run a venue.
@@ -110,6 +111,9 @@ pub struct ServeArguments {
     /// Health, metrics and the operator's door, plain HTTP; the door is closed unless the address is loopback. Port 0: any.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7003")]
     pub http: SocketAddr,
+    /// How standard error is written: sentences for people, or JSON, an object a line, for programs.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub log: LogFormat,
     /// Let a simulated market maker and taker trade through the gateway, with the demo keys of those names.
     #[arg(long)]
     pub demo: bool,
@@ -225,11 +229,12 @@ pub fn parse(command_line: impl IntoIterator<Item = OsString>) -> Result<Argumen
     let command_line: Vec<OsString> = command_line.into_iter().collect();
     let matches = Arguments::command().try_get_matches_from(&command_line)?;
     let arguments = Arguments::from_arg_matches(&matches)?;
-    let (Tool::Serve(ServeArguments { config: Some(file), .. }), Some((_, given))) =
-        (&arguments.tool, matches.subcommand())
-    else {
-        return Ok(arguments);
+    let serve = match &arguments.tool {
+        Tool::Serve(serve) => serve,
+        Tool::SelfTest(self_test) => &self_test.serve,
+        _ => return Ok(arguments),
     };
+    let (Some(file), Some((_, given))) = (&serve.config, matches.subcommand()) else { return Ok(arguments) };
     let options = from_file(file)?.into_iter();
     let options = options.filter(|option| given.value_source(&option.id) != Some(ValueSource::CommandLine));
     let whole = command_line.iter().cloned().chain(options.map(|option| option.text.into()));
@@ -356,6 +361,7 @@ impl ServeArguments {
             ("market-data-connections-max", self.market_data_connections_max.to_string()),
             ("market-data-connections-per-address", self.market_data_connections_per_address.to_string()),
             ("http", http.to_string()),
+            ("log", name(&self.log)),
             ("demo", demo.to_string()),
         ]
     }
