@@ -88,7 +88,7 @@ pub trait Watch: Send + Sync + 'static {
     /// A message was refused before it came to the core.
     fn refused(&self, reason: RejectReason);
 
-    /// The last word on a connection was said, and why; not if it was lost.
+    /// A connection has ended, and why.
     fn ended(&self, code: TerminationCode);
 }
 

@@ -654,7 +654,9 @@ mod tests {
             panic!("another message")
         };
         assert_eq!((notice.from_sequence, notice.count), (FeedSequence(6), MessageCount(4)));
-        assert_eq!(outbox.packets(&[packet(10)]), Outcome::Kept);
+        assert_eq!(outbox.take_counts(), OutboxCounts { gaps: 1, conflated: 0 });
+        assert_eq!(outbox.take_counts(), OutboxCounts::default());
+        assert_eq!((outbox.packets(&[packet(10)]), outbox.backlog_bytes()), (Outcome::Kept, 100));
         assert_eq!(outbox.next_group(1_000).len(), 1);
     }
 

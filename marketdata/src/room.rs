@@ -730,3 +730,66 @@ fn datagrams_of(heartbeats: &[(ChannelId, FeedSequence)], sending_time: Timestam
         bytes.into()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+    use crate::packet::Packet;
+
+    const BOOK: InstrumentId = InstrumentId(7);
+
+    fn entered(room: &mut Room, crowd: &Arc<Crowd>, id: SubscriberId) {
+        let address = Ipv4Addr::LOCALHOST.into();
+        let presence = crowd.enter(address).unwrap();
+        let entitlement = Some(Entitlement::everything());
+        room.enter(id, Newcomer { address, entitlement, key: None, datagrams: Datagrams::Taken, presence }).unwrap();
+    }
+
+    fn taken(crowd: &Crowd) -> Vec<(FeedLevel, u64)> {
+        crowd.subscriptions().filter(|&(_, count)| count > 0).collect()
+    }
+
+    #[test]
+    fn rooms_add_up_and_take_back_what_ends() {
+        let limits = Limits::default();
+        let crowd = Arc::new(Crowd::new(&limits));
+        let mut rooms = [Room::new(limits), Room::new(limits)];
+        let (level, one, two) = (FeedLevel::Trades, SubscriberId(1), SubscriberId(2));
+        let channel_id = channel_of(BOOK, level).unwrap();
+        for room in &mut rooms {
+            for id in [one, two] {
+                entered(room, &crowd, id);
+                room.join_channel(id, channel_id, DeliveryMode::Live, RequestId(1)).unwrap();
+            }
+            room.look_after(Timestamp(1), false);
+        }
+        assert_eq!(taken(&crowd), [(level, 4)]);
+        let [first, _] = &mut rooms;
+        let (head, body) = (vec![0; 20].into(), vec![0; 40].into());
+        first.snapshot(one, Snapshot { channel_id, next_sequence: FeedSequence(5), head, body });
+        let (first_sequence, next_sequence) = (FeedSequence(5), FeedSequence(6));
+        let (flags, sent_at, bytes) = (PacketFlags::NONE, Timestamp(1), Bytes::from(vec![0; 100]));
+        first.publish(&[Packet { channel_id, first_sequence, next_sequence, flags, sent_at, bytes }]);
+        first.look_after(Timestamp(2), false);
+        assert_eq!(crowd.backlog_bytes(), 100);
+        first.leave(one);
+        first.leave(two);
+        first.look_after(Timestamp(3), false);
+        assert_eq!((taken(&crowd), crowd.backlog_bytes()), (vec![(level, 2)], 0));
+        assert_eq!((crowd.gaps(), crowd.conflated(), crowd.repeated()), (0, 0, 0));
+    }
+
+    #[test]
+    fn channels_of_somebody_s_own_are_no_levels_of_the_feed() {
+        let limits = Limits::default();
+        let crowd = Arc::new(Crowd::new(&limits));
+        let mut room = Room::without_repeats(limits);
+        entered(&mut room, &crowd, SubscriberId(1));
+        let channel_id = channel_of(BOOK, FeedLevel::Trades).unwrap();
+        room.join_channel(SubscriberId(1), channel_id, DeliveryMode::Live, RequestId(1)).unwrap();
+        room.look_after(Timestamp(1), false);
+        assert_eq!(taken(&crowd), []);
+    }
+}

@@ -221,7 +221,7 @@ impl Default for Metrics {
         metrics.groups.register(registry);
         let help = "Messages that order entry refused before they came to the core, by reason";
         registry.register("order_entry_refused", help, metrics.edge_refusals.clone());
-        let help = "Connections to order entry that ended with a last word, by its reason";
+        let help = "Connections to order entry that ended, by reason";
         registry.register("order_entry_ended", help, metrics.sessions_ended.clone());
         registry.register("build", "What runs: its version, and the commit that it was built from", build());
         registry.register_collector(Box::new(Arc::clone(&metrics.sampled)));
@@ -366,7 +366,7 @@ impl Metrics {
         self.count_reason(&self.edge_refusals, reason);
     }
 
-    /// Counts a connection to order entry that ended with a last word.
+    /// Counts a connection to order entry that ended.
     pub(crate) fn count_ended(&self, code: TerminationCode) {
         let reason = engine::command::DisconnectReason::try_from(code).map_or("Other", Code::name);
         self.count_reason(&self.sessions_ended, reason);
