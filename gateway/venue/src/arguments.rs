@@ -13,7 +13,9 @@ use wire::{DeliveryMode, FeedLevel};
 
 use crate::admin::tool::AdminArguments;
 use crate::admin::value::TimeText;
-pub use crate::config::{DurabilityArgument, IdleArgument, OrderEntrySecurity, ServeArguments, ThrottleArgument};
+pub use crate::config::{
+    CoreArgument, DurabilityArgument, IdleArgument, OrderEntrySecurity, ServeArguments, ThrottleArgument,
+};
 
 /// A trading venue: matching engine, journal, and the tools around them.
 #[derive(Debug, Parser)]
