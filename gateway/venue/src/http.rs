@@ -68,7 +68,7 @@ impl Http {
         let thread = Builder::new().name("http".to_owned()).spawn(move || {
             let router = router(status, address, desk).merge(market).merge(page::router());
             if let Err(error) = runtime.block_on(serve(listener, router, stopped)) {
-                eprintln!("rialto: the HTTP port has failed: {error}");
+                tracing::error!(%error, "the HTTP port has failed: {error}");
             }
         })?;
         Ok(Self { address, stop, thread, streams })
