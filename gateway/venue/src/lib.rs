@@ -9,6 +9,7 @@ pub mod affinity;
 mod alarm;
 pub mod archive;
 pub mod arguments;
+pub mod audit;
 pub mod clock;
 pub mod config;
 pub mod core_thread;

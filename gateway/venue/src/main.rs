@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use venue::arguments::Tool;
 use venue::config::{self, ConfigError};
 use venue::exit::Exit;
-use venue::{admin, history_tool, journal_tools, order, play, record, serve, watch};
+use venue::{admin, audit, history_tool, journal_tools, order, play, record, serve, watch};
 
 fn main() -> ExitCode {
     let arguments = match config::parse(std::env::args_os()) {
@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         Tool::Admin(arguments) => admin::tool::run(&arguments),
         Tool::Journal(command) => journal_tools::run(&command),
         Tool::History(command) => history_tool::run(&command),
+        Tool::Audit(arguments) => audit::run(&arguments),
         Tool::Order(command) => order::run(&command),
         Tool::Watch(arguments) => watch::run(&arguments),
         Tool::Record(arguments) => record::run(&arguments),
