@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -47,6 +48,8 @@ pub enum Tool {
     /// Enter, amend and cancel orders at a running venue.
     #[command(subcommand)]
     Order(OrderCommand),
+    /// Watch how a running venue does: traffic, latency, journal, sessions, refusals, and what is wrong.
+    Top(TopArguments),
     /// Watch an instrument's book and trades at a running venue.
     Watch(WatchArguments),
     /// Write down the market data of a running venue, as it comes, in a file.
@@ -309,6 +312,29 @@ pub struct AuditArguments {
     #[arg(long, value_name = "FILE")]
     pub export: Option<PathBuf>,
     /// Print one JSON object a line for each change, and at the end one for the answer.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which venue to watch over, and how.
+#[derive(Debug, Clone, Args)]
+pub struct TopArguments {
+    /// The data folder of a venue on this machine: says where it listens, and has the administrator's key.
+    #[arg(long, value_name = "DIR", default_value = "rialto-data")]
+    pub data: PathBuf,
+    /// The venue's HTTP address, instead of what the data folder says; without last prices.
+    #[arg(long, value_name = "ADDR")]
+    pub connect: Option<SocketAddr>,
+    /// The key file to read sessions and instruments with; left out: keys/administrator.json in the data folder.
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+    /// How often to ask, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub every: u32,
+    /// Print one page as text, and end. Exit code 5: there is no venue.
+    #[arg(long)]
+    pub once: bool,
+    /// Print one JSON object, and end. Exit code 5: there is no venue.
     #[arg(long)]
     pub json: bool,
 }

@@ -39,5 +39,6 @@ mod records;
 pub mod report_history;
 pub mod serve;
 pub mod ticks;
+pub mod top;
 pub mod topology;
 pub mod watch;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use venue::arguments::Tool;
 use venue::config::{self, ConfigError};
 use venue::exit::Exit;
-use venue::{admin, audit, history_tool, journal_tools, order, play, record, serve, watch};
+use venue::{admin, audit, history_tool, journal_tools, order, play, record, serve, top, watch};
 
 fn main() -> ExitCode {
     let arguments = match config::parse(std::env::args_os()) {
@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         Tool::History(command) => history_tool::run(&command),
         Tool::Audit(arguments) => audit::run(&arguments),
         Tool::Order(command) => order::run(&command),
+        Tool::Top(arguments) => top::run(&arguments),
         Tool::Watch(arguments) => watch::run(&arguments),
         Tool::Record(arguments) => record::run(&arguments),
         Tool::Play(arguments) => play::run(&arguments),
