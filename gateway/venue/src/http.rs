@@ -78,7 +78,7 @@ impl Http {
             let router = router(status, address, desk, plan).merge(market).merge(page::router());
             drop(entered);
             if let Err(error) = runtime.block_on(serve(listener, router, stopped)) {
-                eprintln!("rialto: the HTTP port has failed: {error}");
+                tracing::error!(%error, "the HTTP port has failed: {error}");
             }
         })?;
         Ok(Self { address, stop, thread, streams })

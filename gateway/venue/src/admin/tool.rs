@@ -10,7 +10,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use ed25519_dalek::SigningKey;
 use engine::{IdempotencyKey, KeyId, Timestamp};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::requests::{
     AddAsset, AddKey, AdjustBalance, AllowAddress, BustTrade, Change, DelistInstrument, Deposit, Envelope, GrantRole,
@@ -228,7 +228,7 @@ pub struct NewKey {
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-enum AskError {
+pub(crate) enum AskError {
     #[error("{0}")]
     Usage(String),
     #[error("no venue runs on {}: {source}", file.display())]
@@ -318,6 +318,22 @@ struct Answer {
 }
 
 impl Caller {
+    /// One that only reads.
+    pub(crate) fn reading(data: PathBuf, connect: Option<SocketAddr>, key_file: Option<PathBuf>) -> Self {
+        Self { data, connect, key_file, reason: None, idempotency_key: None, json: false }
+    }
+
+    /// The first rows of a list, or why there are none.
+    pub(crate) fn rows(&self, list: &str) -> Result<Vec<Map<String, Value>>, String> {
+        let answer = self.get(&format!("/admin/v1/{list}")).map_err(|error| error.to_string())?;
+        match answer {
+            Answer { status: OK, body: Value::Array(rows) } => {
+                Ok(rows.iter().filter_map(Value::as_object).cloned().collect())
+            }
+            Answer { body, .. } => Err(refusal(&body)),
+        }
+    }
+
     fn read(&self, Show { list, account }: &Show) -> Result<Answer, AskError> {
         let name = list.to_possible_value().expect("every list has a name").get_name().to_owned();
         match (list, account) {
@@ -386,7 +402,8 @@ impl Caller {
         send(address, path, headers, body)
     }
 
-    fn address(&self) -> Result<SocketAddr, AskError> {
+    /// Where the venue's HTTP port is.
+    pub(crate) fn address(&self) -> Result<SocketAddr, AskError> {
         #[derive(Deserialize)]
         struct Announced {
             http: SocketAddr,

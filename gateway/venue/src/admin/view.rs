@@ -329,6 +329,11 @@ impl AdminView {
         self.keys.get(&key).is_some_and(|key| !key.is_revoked && key.roles.contains(&administrator))
     }
 
+    /// Whether the key runs the venue or a part of it.
+    pub(crate) fn runs_the_venue(&self, key: KeyId) -> bool {
+        self.roles(key).is_some_and(|roles| roles.iter().any(|(role, _)| role.runs_the_venue()))
+    }
+
     /// What a key that signs may act as, and for whom; nothing if it is not known, revoked, or a certificate.
     pub(crate) fn roles(&self, key: KeyId) -> Option<&[(Role, AccountId)]> {
         self.public_key(key)?;

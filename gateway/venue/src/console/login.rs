@@ -126,7 +126,7 @@ pub(super) fn outcome(outcome: Result<Value, Refused>) -> Response {
 pub(super) struct Rights {
     /// The account that it trades for; none: it does not.
     pub(super) trades: Option<AccountId>,
-    /// It runs the venue.
+    /// It runs the venue, or a part of it: which, the engine looks at.
     pub(super) operates: bool,
     /// It sees what there is to run.
     pub(super) reads: bool,
@@ -138,7 +138,7 @@ impl Rights {
         let roles = view.roles(key)?;
         let trades =
             roles.iter().find(|(role, account)| matches!(role, Role::Trader | Role::MarketMaker) && !account.is_none());
-        let operates = roles.contains(&(Role::Administrator, AccountId::NONE));
+        let operates = view.runs_the_venue(key);
         let reads = operates || roles.contains(&(Role::ReadOnly, AccountId::NONE));
         Some(Self { trades: trades.map(|(_, account)| *account), operates, reads })
     }

@@ -16,6 +16,7 @@ const HOPS: Readonly<Record<string, string>> = {
   seen: "to the gateway's thread",
   encoded: "encode the report",
   sent: "hand it to the system",
+  sync: "a write of the journal, until the disk has it",
 };
 const LINES = [["p50", "p50"], ["p99", "p99"], ["p999", "p99.9"]] as const;
 const RECENT = 12;
@@ -37,7 +38,7 @@ export class Latency {
       { class: "panel latency", "aria-label": "Latency" },
       h("div", { class: "title" }, h("h2", {}, "Latency"), legend, this.picker),
       h("div", { class: "canvas" }, this.place, this.empty),
-      h("div", { class: "scroll" }, h("table", { class: "hops" }, head(["Hop, last minute", "p50", "p99", "p99.9", "Timed"]), this.body)),
+      h("div", { class: "scroll" }, h("table", { class: "hops" }, head(["Worst 5 s of a minute", "p50", "p99", "p99.9", "Timed"]), this.body)),
     );
   }
 

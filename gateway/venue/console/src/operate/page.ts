@@ -240,6 +240,7 @@ class Tiles {
 
 const WHERE: readonly (readonly [string, string])[] = [
   ["rejects_total", "venue"],
+  ["order_entry_refused_total", "order entry"],
   ["login_failures_total", "login"],
   ["connections_turned_away_total", "connection"],
   ["market_data_logon_failures_total", "market data"],
@@ -260,6 +261,8 @@ function journal(venue: Venue): string[][] {
   return [
     ["Taken", ADMISSION[venue.figure("journal_admission")] ?? "?"],
     ["Free on the disk", bytes(venue.figure("journal_disk_free_bytes"))],
+    ["Commands not yet durable", count(venue.figure("durability_lag_commands"))],
+    ["Commands that wait for the core", count(venue.figure("command_ring_waiting"))],
     ["Room without a new segment", bytes(venue.figure("journal_room_bytes"))],
     ["Segments ready", count(venue.figure("journal_spares"))],
     ["Damage found", is("journal_damaged")],
@@ -277,7 +280,9 @@ function feeds(venue: Venue): string[][] {
     ["Subscribers", count(venue.figure("market_data_subscribers"))],
     ["Refused as they came", count(venue.figure("market_data_refused"))],
     ["Closed by the venue", count(venue.figure("market_data_closed"))],
-    ["Of those, read too slowly", count(venue.all("market_data_closed").filter((it) => it.labels["reason"] === "SlowReader").reduce((sum, it) => sum + it.value, 0))],
+    ["Messages that wait for them", bytes(venue.figure("market_data_backlog_bytes"))],
+    ["Gaps that they were told of", count(venue.figure("market_data_gaps_total"))],
+    ["Closed, for they read too slowly", count(venue.all("market_data_closed").filter((it) => it.labels["reason"] === "SlowReader").reduce((sum, it) => sum + it.value, 0))],
   ];
 }
 

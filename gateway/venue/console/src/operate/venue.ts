@@ -149,6 +149,7 @@ export class Venue {
     say(this.figure("journal_damaged") > 0, "bad", "The journal is damaged", "What the start had passed over has damage in it: rialto journal verify says where.");
     say(admission === 2, "bad", "The journal's disk is full", "Nothing is taken. Free space on it.");
     say(admission === 1, "bad", "The journal's disk fills", "Only cancels are taken. Free space on it.");
+    say(this.figure("journal_failed") > 0, "bad", "The journal has failed", "A write did not get to the disk. Nothing more is taken; restart the venue once the disk is well.");
     say(this.figure("archive_failing") > 0, "bad", "The archive fails", "Event history or snapshots do not come along.");
     say(admission === 0 && free >= 0 && free < 5 * GIB, "warn", "Little room on the journal's disk", `${bytes(free)} are free.`);
     say(steps > 0, "warn", "The clock was set", `${steps} ${steps === 1 ? "step was" : "steps were"} not followed since the start.`);
