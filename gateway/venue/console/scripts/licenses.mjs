@@ -9,4 +9,4 @@ const texts = Object.keys(dependencies).sort().map((name) => {
   if (file === undefined) throw new Error(`${name} has no licence file`);
   return `${name} ${version}, ${license}\n\n${readFileSync(`${folder}/${file}`, "utf8").trim()}\n`;
 });
-writeFileSync("../assets/console/assets/LICENSES.txt", texts.join("\n----\n\n"));
+writeFileSync(`${process.argv[2]}/assets/LICENSES.txt`, texts.join("\n----\n\n"));

@@ -27,6 +27,7 @@ pub(super) fn router(console: Console) -> Router {
         .route("/console/trader/cancel", post(cancel))
         .route("/console/trader/cancel-all", post(cancel_all))
         .route("/console/trader/fills", get(fills))
+        .route("/console/trader/seat", get(seat))
         .with_state(console)
 }
 
@@ -162,6 +163,11 @@ async fn act<T: DeserializeOwned>(console: &Console, request: Request, wish: imp
         Ok(asked) => venture(&seat, wish(asked)).await,
         Err(refused) => refused.into_response(),
     }
+}
+
+/// Whether the key can trade from here, and if not, why.
+async fn seat(State(console): State<Console>, headers: HeaderMap) -> Response {
+    outcome(console.visitor(&headers).and_then(|visitor| console.seat(visitor)).map(|_| json!({})))
 }
 
 async fn fills(State(console): State<Console>, headers: HeaderMap) -> Response {

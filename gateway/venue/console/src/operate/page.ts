@@ -282,7 +282,7 @@ function feeds(venue: Venue): string[][] {
     ["Closed by the venue", count(venue.figure("market_data_closed"))],
     ["Messages that wait for them", bytes(venue.figure("market_data_backlog_bytes"))],
     ["Gaps that they were told of", count(venue.figure("market_data_gaps_total"))],
-    ["Closed, for they read too slowly", count(venue.all("market_data_closed").filter((it) => it.labels["reason"] === "SlowReader").reduce((sum, it) => sum + it.value, 0))],
+    ["Closed, for they read too slowly", count(venue.all("market_data_closed").filter((it) => it.labels["reason"] === "TooSlow").reduce((sum, it) => sum + it.value, 0))],
   ];
 }
 

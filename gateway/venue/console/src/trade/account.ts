@@ -1,6 +1,6 @@
 // The trader's own account, as the key's seat tells it: what is open, what is there, what happens.
 
-import { who } from "../api";
+import { get, type ApiError } from "../api";
 
 export interface Order {
   readonly order_id: string | null;
@@ -90,12 +90,20 @@ export class Account {
     };
     socket.onmessage = ({ data }) => this.take(JSON.parse(data as string) as Said);
     socket.onclose = () => {
-      this.is("lost", "no connection to the venue");
-      // Whoever is out is told so by this.
-      who().then(undefined, (error: { status?: number }) => error.status === 401 && location.reload());
+      void this.findOut();
       setTimeout(() => this.connect(), this.retryMs * (0.75 + Math.random() / 2));
       this.retryMs = Math.min(this.retryMs * 2, RETRY_MAX_MS);
     };
+  }
+
+  /** Why there is no stream; whoever is out is shown the way in by this. */
+  private async findOut(): Promise<void> {
+    try {
+      await get("trader/seat");
+      this.is("lost", "the stream has ended and is begun again");
+    } catch (error) {
+      this.is("lost", (error as ApiError).message);
+    }
   }
 
   private take(said: Said): void {
