@@ -20,6 +20,20 @@ if (product.count === 0) {
   await tool("order", "new", "--data", venue.data, "--account", "alice", "--instrument", "BTC-USD", "--side", "buy", "--type", "market", "--quantity", "0.05");
 }
 
+/** A question, and a refusal. */
+async function asked(tab, page, size, colorScheme) {
+  if (page === "operate") await tab.click('button[aria-label="Halt ETH-USD"]');
+  else {
+    if (size === "phone") await tab.click('.views button:text-is("Trade")');
+    await tab.fill("#price", "64000.00");
+    await tab.fill("#quantity", "1000000");
+    await tab.click("#submit");
+    await tab.waitForSelector(".result.bad");
+  }
+  await tab.screenshot({ path: `${place}/${page}-asked-${size}-${colorScheme}.png` });
+  if (page === "operate") await tab.click('dialog button:text-is("Back")');
+}
+
 const sizes = { desktop: { width: 1440, height: 900 }, phone: { width: 390, height: 844 } };
 const people = [["alice", "trade", ["Trade", "Chart", "Account"]], ["administrator", "operate", ["Overview", "Accounts", "Sessions", "Audit"]]];
 for (const [name, page, views] of people) {
@@ -39,6 +53,7 @@ for (const [name, page, views] of people) {
         await tab.screenshot({ path: `${place}/${page}-${view.toLowerCase()}-${size}-${colorScheme}.png` });
       }
       if (page === "operate") await tab.click('.operate > .tabs button:text-is("Overview")');
+      await asked(tab, page, size, colorScheme);
     }
   }
   await close();

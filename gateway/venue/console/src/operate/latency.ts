@@ -75,7 +75,7 @@ export class Latency {
         cursor: { drag: { x: false, y: false }, points: { show: false } },
         legend: { show: false },
         padding: [8, 8, 0, 0],
-        scales: { y: { distr: 3, range: (_, low, high) => [Math.max(low / 1.5, 1), high * 1.5] } },
+        scales: { y: { distr: 3, range: (_, low, high) => uPlot.rangeLog(Math.max(low, 1), high * 1.2, 10, false) } },
         axes: [{ ...axis, size: 24, space: 80, values: (_, values) => axisTimes(values) }, { ...axis, size: 62, values: (_, values) => values.map((it) => (it === null ? "" : short(it))) }],
         series: [{}, ...LINES.map(([name]) => line(name))],
       },

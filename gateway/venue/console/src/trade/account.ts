@@ -75,10 +75,12 @@ export class Account {
     this.connect();
   }
 
-  /** Those of before, behind those that have come meanwhile. */
+  /** Those of before, and of orders that other programs entered, among those that have come meanwhile. */
   addPast(fills: Fill[]): void {
     const known = new Set(this.fills.map(name));
-    this.fills = [...this.fills, ...fills.filter((fill) => !known.has(name(fill)))].slice(0, FILLS_MAX);
+    const all = [...this.fills, ...fills.filter((fill) => !known.has(name(fill)))];
+    all.sort((one, other) => Number(BigInt(other.time) - BigInt(one.time)));
+    this.fills = all.slice(0, FILLS_MAX);
     this.changed("fill", null);
   }
 

@@ -95,7 +95,7 @@ function fillRow(fill: Fill): HTMLElement {
 }
 
 /** Digits of an amount that are shown; all of them stand in its title. */
-const DIGITS_SHOWN = 10;
+const DIGITS_SHOWN = 8;
 const PLACES_MIN = 2;
 
 export class Balances {

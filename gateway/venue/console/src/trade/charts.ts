@@ -11,6 +11,8 @@ const CANDLES_MAX = 400;
 const SECONDS = [5, 15, 60, 300] as const;
 const NAMES: Record<number, string> = { 5: "5 s", 15: "15 s", 60: "1 min", 300: "5 min" };
 const MATCHES_MAX = 20_000;
+const BARS_MIN = 36;
+const BARS_MAX = 110;
 
 function axis(size: number, extra: Partial<uPlot.Axis> = {}): uPlot.Axis {
   return {
@@ -89,7 +91,7 @@ export class Candles {
       legend: { show: false },
       padding: [8, 0, 0, 4],
       scales: {
-        x: { range: (_, __, last) => [last - this.seconds * 90, last + this.seconds * 2] },
+        x: { range: (_, first, last) => this.span(first, last) },
         y: {
           range: (_, low, high) => {
             const margin = Math.max((high - low) * 0.08, high * 1e-6);
@@ -102,6 +104,12 @@ export class Candles {
       series: [{}, { paths: none, points: { show: false } }, { paths: none, points: { show: false } }, { scale: "v", paths: none, points: { show: false } }],
       hooks: { draw: [(plot) => this.paint(plot)] },
     };
+  }
+
+  /** As many candles as can be told apart, and room for a few more. */
+  private span(first: number, last: number): [number, number] {
+    const earliest = Math.min(first - this.seconds, last - this.seconds * BARS_MIN);
+    return [Math.max(earliest, last - this.seconds * BARS_MAX), last + this.seconds * 2];
   }
 
   private paint(plot: uPlot): void {
@@ -174,7 +182,7 @@ export class Depth {
     const options = {
       cursor: { drag: { x: false, y: false }, points: { show: false } },
       legend: { show: false },
-      padding: [8, 0, 0, 4] as uPlot.Padding,
+      padding: [8, 0, 0, 20] as uPlot.Padding,
       scales: { x: { time: false }, y: { range: (_: uPlot, __: number, high: number): [number, number] => [0, high * 1.08 || 1] } },
       axes: [
         axis(24, { space: 90, values: (_, values) => values.map((it) => decimals(values, it)) }),

@@ -13,6 +13,7 @@ import { Tape } from "./tape";
 import { sentence, Ticket } from "./ticket";
 
 const DRAW_EVERY_MS = 100;
+const LOOK_BACK_AFTER_MS = 1500;
 
 export interface Page {
   /** For the bar on top. */
@@ -60,6 +61,7 @@ class Trading {
   private known: Product[] = [];
   private isDirty = true;
   private isTapeDirty = true;
+  private looksBack: ReturnType<typeof setTimeout> | null = null;
 
   constructor() {
     const help = h("button", { class: "plain", type: "button", "aria-label": "Help: keys", onclick: () => showHelp() }, "?");
@@ -121,12 +123,21 @@ class Trading {
   }
 
   private async load(): Promise<void> {
-    get<Fill[]>("trader/fills").then((fills) => this.account.addPast(fills), () => undefined);
+    this.lookBack();
     this.known = await products().catch(() => []);
     if (this.known.length === 0) return void setTimeout(() => void this.load(), 2000);
     this.picker.replaceChildren(...this.known.map(({ id }) => h("option", {}, id)));
     const kept = sessionStorage.getItem("rialto-instrument");
     this.choose((this.known.find(({ id }) => id === kept) ?? this.known[0])?.id ?? "");
+  }
+
+  /** Trades as the event history has them, a moment behind the reports. */
+  private lookBack(): void {
+    if (this.looksBack !== null) return;
+    this.looksBack = setTimeout(() => {
+      this.looksBack = null;
+      get<Fill[]>("trader/fills").then((fills) => this.account.addPast(fills), () => undefined);
+    }, LOOK_BACK_AFTER_MS);
   }
 
   private choose(id: string): void {
@@ -165,6 +176,8 @@ class Trading {
     if (what === "balances") {
       this.balances.draw(this.account.balances);
       this.ticket.take(this.account.balances ?? []);
+      // What an order of another program has traded is reported to that program.
+      this.lookBack();
     }
     if (what === "connection") this.showSeat();
     if (said?.fill !== undefined) traded(said.fill);

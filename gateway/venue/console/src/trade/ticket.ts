@@ -1,7 +1,6 @@
 // Order entry. What is written goes to the venue as it is written; only the venue decides what is taken.
 
 import { ApiError, post } from "../api";
-import { note } from "../chrome";
 import { brief, parse, places, short, stepped, times, write } from "../decimal";
 import { h, say, toggle, words } from "../dom";
 import type { Market } from "../feed";
@@ -173,7 +172,6 @@ export class Ticket {
   private refused(error: ApiError): void {
     const name = error.reason === "Malformed" ? "Not sent" : `Refused: ${words(error.reason)}`;
     this.say("bad", `${name}. ${sentence(error.message)}`);
-    note("bad", name, sentence(error.message));
   }
 
   private wants(field: HTMLInputElement, text: string): void {
