@@ -9,10 +9,12 @@
 //! Every change is a journalled command whose author is the administrator's key; its answer is the event that it caused.
 //! There is no password and no shared secret: each request carries a signature over all of itself and the time.
 
+mod authentication;
 mod desk;
 mod render;
 pub mod requests;
 mod routes;
+mod rows;
 pub mod signature;
 pub mod tool;
 pub mod value;
@@ -20,5 +22,5 @@ mod view;
 
 pub use desk::Desk;
 pub(crate) use desk::start;
-pub(crate) use routes::{Door, router};
+pub(crate) use routes::{Door, describe};
 pub use view::AdminView;

@@ -3,7 +3,8 @@
 //!
 //! It is plain HTTP. So the operator's door is open on a loopback address only.
 
-mod listener;
+pub(crate) mod listener;
+pub(crate) mod openapi;
 mod page;
 mod stream;
 
@@ -25,7 +26,8 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use self::listener::{BoundedListener, Peer};
-use self::stream::Streams;
+use self::openapi::{Described, Operation};
+use self::stream::{Entrance, Streams};
 pub use self::stream::{StreamConfig, stream_limits};
 use crate::admin::{self, Desk, Door};
 use crate::metrics::Metrics;
@@ -66,7 +68,12 @@ impl Http {
         let (market, streams) = stream::start(feed)?;
         let (stop, stopped) = oneshot::channel();
         let thread = Builder::new().name("http".to_owned()).spawn(move || {
-            let router = router(status, address, desk).merge(market).merge(page::router());
+            let router = described(status, address, desk, market.clone()).finish();
+            let router = router
+                .merge(stream::router(market))
+                .merge(page::router())
+                .fallback(openapi::not_found)
+                .method_not_allowed_fallback(openapi::method_not_allowed);
             if let Err(error) = runtime.block_on(serve(listener, router, stopped)) {
                 eprintln!("rialto: the HTTP port has failed: {error}");
             }
@@ -112,17 +119,26 @@ async fn serve(listener: TcpListener, router: Router, stopped: oneshot::Receiver
     }
 }
 
-fn router(status: Status, address: SocketAddr, desk: Arc<Desk>) -> Router {
-    let admin = match admin_is_open(address) {
-        true => admin::router(Door { desk, metrics: Arc::clone(&status.metrics) }),
-        false => Router::new(),
-    };
-    Router::new()
-        .route("/health/live", get(|| async { "alive\n" }))
-        .route("/health/ready", get(ready))
-        .route("/metrics", get(metrics))
-        .with_state(status)
-        .merge(admin)
+/// All routes that are described.
+fn described(status: Status, address: SocketAddr, desk: Arc<Desk>, market: Entrance) -> Described {
+    let text = "text/plain; charset=utf-8";
+    let alive = Operation::get("port", "Whether the venue lives.").text(200, "It does.", text);
+    let is_ready = Operation::get("port", "Whether the venue takes orders.").text(200, "It does.", text).text(
+        503,
+        "It does not, or cancels only; in words.",
+        text,
+    );
+    let counted = Operation::get("port", "What the venue counts.").text(200, "OpenMetrics.", METRICS_TYPE);
+    let door = Door { desk, metrics: Arc::clone(&status.metrics), guard: Arc::default() };
+    let described = Described::default()
+        .route("/health/live", alive, get(|| async { "alive\n" }))
+        .route("/health/ready", is_ready, get(ready).with_state(status.clone()))
+        .route("/metrics", counted, get(metrics).with_state(status));
+    let described = stream::describe(described, market);
+    match admin_is_open(address) {
+        true => admin::describe(described, &door),
+        false => described,
+    }
 }
 
 /// Ready is who takes orders.
@@ -139,7 +155,8 @@ async fn ready(State(status): State<Status>) -> impl IntoResponse {
     }
 }
 
+const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
 async fn metrics(State(status): State<Status>) -> impl IntoResponse {
-    let media_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, media_type)], status.metrics.text(&status.space))
+    ([(header::CONTENT_TYPE, METRICS_TYPE)], status.metrics.text(&status.space))
 }

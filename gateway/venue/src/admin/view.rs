@@ -20,8 +20,11 @@ use engine::{
     AccountId, Amount, AssetId, Engine, Event, InstrumentId, KeyId, Nanoseconds, Quantity, SelfTradePrevention,
     SessionId, SessionState, SessionVersion, SessionView, Side, StpGroup, Timestamp,
 };
-use serde_json::{Value, json};
 
+use super::rows::{
+    AccountRow, AssetRow, BalanceRow, CalendarRow, FeesRow, InstrumentRow, KeyRow, LimitsRow, ProtectionRow, RoleRow,
+    SessionRow,
+};
 use super::value::{DistanceText, NameOrNumber, NetworkText, SecondsText, TimeText, decimal, signed_decimal};
 
 /// What the operator sees.
@@ -354,8 +357,8 @@ impl AdminView {
         self.accounts.contains_key(&account)
     }
 
-    fn asset_name(&self, asset: AssetId) -> Option<&str> {
-        self.assets.get(&asset).map(|asset| asset.name.as_str())
+    pub(crate) fn asset_name(&self, asset: AssetId) -> Option<String> {
+        self.assets.get(&asset).map(|asset| asset.name.as_str().to_owned())
     }
 }
 
@@ -363,27 +366,27 @@ impl AdminView {
 pub(crate) const ROWS_MAX: usize = 1_000;
 
 /// The rows of a list behind `after`, in the order of their numbers.
-fn rows<K: Ord + Copy, V>(map: &BTreeMap<K, V>, after: K, row: impl Fn(K, &V) -> Value) -> Value {
+fn rows<K: Ord + Copy, V, R>(map: &BTreeMap<K, V>, after: K, row: impl Fn(K, &V) -> R) -> Vec<R> {
     let behind = map.range((Bound::Excluded(after), Bound::Unbounded));
     behind.take(ROWS_MAX).map(|(key, value)| row(*key, value)).collect()
 }
 
-/// What is read, as JSON: lists in the order of their numbers, [`ROWS_MAX`] rows behind a number at a time.
+/// What is read: lists in the order of their numbers, [`ROWS_MAX`] rows behind a number at a time.
 impl AdminView {
-    pub(crate) fn assets(&self, after: u32) -> Value {
-        rows(
-            &self.assets,
-            AssetId(after),
-            |id, AddAsset { name, decimals, .. }| json!({ "asset": id.0, "name": name.as_str(), "decimals": decimals }),
-        )
+    pub(crate) fn assets(&self, after: u32) -> Vec<AssetRow> {
+        rows(&self.assets, AssetId(after), |id, AddAsset { name, decimals, .. }| AssetRow {
+            asset: id.0,
+            name: name.as_str().to_owned(),
+            decimals: *decimals,
+        })
     }
 
     /// `now` tells which entries of calendars are over.
-    pub(crate) fn instruments(&self, after: u32, now: Timestamp) -> Value {
-        rows(&self.instruments, InstrumentId(after), |_, instrument| self.instrument_json(instrument, now))
+    pub(crate) fn instruments(&self, after: u32, now: Timestamp) -> Vec<InstrumentRow> {
+        rows(&self.instruments, InstrumentId(after), |_, instrument| self.instrument_row(instrument, now))
     }
 
-    fn instrument_json(&self, instrument: &Instrument, now: Timestamp) -> Value {
+    fn instrument_row(&self, instrument: &Instrument, now: Timestamp) -> InstrumentRow {
         let Instrument { listing, phase, limits, protection, calendar, fees, .. } = instrument;
         let price =
             |price: engine::Price| decimal(u128::from(price.0) * u128::from(listing.tick), listing.tick_decimals);
@@ -392,109 +395,106 @@ impl AdminView {
         let rates = |(tier, rates): (usize, &Option<FeeRates>)| {
             let FeeRates { maker, taker } = (*rates)?;
             let basis_points = |rate: i32| signed_decimal(rate.into(), 2);
-            let (maker, taker) = (basis_points(maker), basis_points(taker));
-            Some(json!({ "tier": tier, "maker_basis_points": maker, "taker_basis_points": taker }))
+            let (maker_basis_points, taker_basis_points) = (basis_points(maker), basis_points(taker));
+            Some(FeesRow { tier, maker_basis_points, taker_basis_points })
         };
-        json!({
-            "instrument": listing.instrument.0,
-            "name": listing.name.as_str(),
-            "base": self.asset_name(listing.base),
-            "quote": self.asset_name(listing.quote),
-            "tick": decimal(listing.tick.into(), listing.tick_decimals),
-            "lot": decimal(listing.lot.into(), listing.lot_decimals),
-            "phase": phase.name(),
-            "holds": listing.holds.name(),
-            "fees": fees.iter().enumerate().filter_map(rates).collect::<Vec<_>>(),
-            "limits": {
-                "quantity_min": quantity(limits.quantity_min),
-                "quantity_max": quantity(limits.quantity_max),
-                "price_max": price(limits.price_max),
-                "notional_min": notional(limits.notional_min),
-                "notional_max": notional(limits.notional_max),
+        InstrumentRow {
+            instrument: listing.instrument.0,
+            name: listing.name.as_str().to_owned(),
+            base: self.asset_name(listing.base),
+            quote: self.asset_name(listing.quote),
+            tick: decimal(listing.tick.into(), listing.tick_decimals),
+            lot: decimal(listing.lot.into(), listing.lot_decimals),
+            phase: phase.name(),
+            holds: listing.holds.name(),
+            fees: fees.iter().enumerate().filter_map(rates).collect(),
+            limits: LimitsRow {
+                quantity_min: quantity(limits.quantity_min),
+                quantity_max: quantity(limits.quantity_max),
+                price_max: price(limits.price_max),
+                notional_min: notional(limits.notional_min),
+                notional_max: notional(limits.notional_max),
             },
-            "protection": protection_json(protection),
-            "calendar": calendar.values().filter_map(|entry| entry_json(entry, now)).collect::<Vec<_>>(),
-        })
+            protection: protection_row(protection),
+            calendar: calendar.values().filter_map(|entry| entry_row(entry, now)).collect(),
+        }
     }
 
-    pub(crate) fn accounts(&self, after: u32) -> Value {
+    pub(crate) fn accounts(&self, after: u32) -> Vec<AccountRow> {
         rows(&self.accounts, AccountId(after), |id, account| {
             let AccountLimits { quantity_max, notional_max, open_orders_max, price_deviation } = account.limits;
-            json!({
-                "account": id.0,
-                "kill_switch": account.kill_switch.name(),
-                "fee_tier": account.fee_tier,
-                "stp_group": account.stp_group.0,
-                "self_trade_prevention": account.self_trade_prevention.map(Code::name),
-                "open_orders_max": (open_orders_max != u32::MAX).then_some(open_orders_max),
-                "quantity_max_lots": (!quantity_max.is_absent()).then(|| quantity_max.0.to_string()),
-                "notional_max_units": (!notional_max.is_absent()).then(|| { notional_max.0 }.to_string()),
-                "price_deviation": (price_deviation.unit != DistanceUnit::Unlimited)
+            AccountRow {
+                account: id.0,
+                kill_switch: account.kill_switch.name(),
+                fee_tier: account.fee_tier,
+                stp_group: account.stp_group.0,
+                self_trade_prevention: account.self_trade_prevention.map(Code::name),
+                open_orders_max: (open_orders_max != u32::MAX).then_some(open_orders_max),
+                quantity_max_lots: (!quantity_max.is_absent()).then(|| quantity_max.0.to_string()),
+                notional_max_units: (!notional_max.is_absent()).then(|| { notional_max.0 }.to_string()),
+                price_deviation: (price_deviation.unit != DistanceUnit::Unlimited)
                     .then(|| format!("{} {}", price_deviation.value, price_deviation.unit)),
-            })
+            }
         })
     }
 
     /// What an account has.
-    pub(crate) fn balances(&self, of: AccountId) -> Value {
+    pub(crate) fn balances(&self, of: AccountId) -> Vec<BalanceRow> {
         let balance = |(&(account, asset), has): (&(AccountId, AssetId), &i128)| {
             if *has == 0 {
                 return None;
             }
-            let decimals = self.decimals(asset)?;
-            let total = signed_decimal(*has, decimals);
-            Some(json!({ "account": account.0, "asset": self.asset_name(asset), "total": total }))
+            let total = signed_decimal(*has, self.decimals(asset)?);
+            Some(BalanceRow { account: account.0, asset: self.asset_name(asset), total })
         };
         self.balances.range((of, AssetId(0))..=(of, AssetId(u32::MAX))).filter_map(balance).collect()
     }
 
-    pub(crate) fn keys(&self, after: u32) -> Value {
+    pub(crate) fn keys(&self, after: u32) -> Vec<KeyRow> {
         rows(&self.keys, KeyId(after), |id, key| {
             let role = |(role, account): &(Role, AccountId)| {
                 let account = (!account.is_none()).then_some(account.0);
-                json!({ "role": role.name(), "account": account })
+                RoleRow { role: role.name(), account }
             };
-            json!({
-                "key": id.0,
-                "kind": key.kind.name(),
-                "state": if key.is_revoked { "Revoked" } else { "Valid" },
-                "roles": key.roles.iter().map(role).collect::<Vec<_>>(),
-                "networks": key.networks,
-                "public_key": key.public_key.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
-            })
+            KeyRow {
+                key: id.0,
+                kind: key.kind.name(),
+                state: if key.is_revoked { "Revoked" } else { "Valid" },
+                roles: key.roles.iter().map(role).collect(),
+                networks: key.networks.iter().copied().collect(),
+                public_key: key.public_key.iter().map(|byte| format!("{byte:02x}")).collect(),
+            }
         })
     }
 
-    pub(crate) fn sessions(&self, after: u32) -> Value {
-        rows(&self.sessions, SessionId(after), |id, session| {
-            json!({
-                "session": id.0,
-                "key": session.key.0,
-                "state": session.state.name(),
-                "ended": session.ended.map(Code::name),
-                "login": session.version.0,
-            })
+    pub(crate) fn sessions(&self, after: u32) -> Vec<SessionRow> {
+        rows(&self.sessions, SessionId(after), |id, session| SessionRow {
+            session: id.0,
+            key: session.key.0,
+            state: session.state.name(),
+            ended: session.ended.map(Code::name),
+            login: session.version.0,
         })
     }
 }
 
 /// As `instrument protect` takes it.
-fn protection_json(protection: &PriceProtection) -> Value {
+fn protection_row(protection: &PriceProtection) -> ProtectionRow {
     let PriceProtection { collar_action, reference_source, call_duration, call_random_end, .. } = *protection;
-    json!({
-        "entry_band": DistanceText(protection.entry_band).to_string(),
-        "collar": DistanceText(protection.collar).to_string(),
-        "market": DistanceText(protection.market).to_string(),
-        "auction": DistanceText(protection.auction).to_string(),
-        "collar_action": collar_action.name(),
-        "reference_source": reference_source.name(),
-        "call_duration_seconds": SecondsText(call_duration).to_string(),
-        "call_random_end_seconds": SecondsText(call_random_end).to_string(),
-    })
+    ProtectionRow {
+        entry_band: DistanceText(protection.entry_band).to_string(),
+        collar: DistanceText(protection.collar).to_string(),
+        market: DistanceText(protection.market).to_string(),
+        auction: DistanceText(protection.auction).to_string(),
+        collar_action: collar_action.name(),
+        reference_source: reference_source.name(),
+        call_duration_seconds: SecondsText(call_duration).to_string(),
+        call_random_end_seconds: SecondsText(call_random_end).to_string(),
+    }
 }
 
 /// An entry as `instrument calendar set` takes it, with the time when it is due next; nothing if it is over.
-fn entry_json(entry: &SetCalendarEntry, now: Timestamp) -> Option<Value> {
+fn entry_row(entry: &SetCalendarEntry, now: Timestamp) -> Option<CalendarRow> {
     let SetCalendarEntry { entry: number, phase, repeat, random_end, .. } = *entry;
     let missed = (now.0.saturating_sub(entry.at.0)).checked_div(repeat.0);
     let at = match missed {
@@ -503,13 +503,13 @@ fn entry_json(entry: &SetCalendarEntry, now: Timestamp) -> Option<Value> {
         Some(_) | None => entry.at.0,
     };
     let seconds = |duration: Nanoseconds| (!duration.is_none()).then(|| SecondsText(duration).to_string());
-    Some(json!({
-        "entry": number,
-        "at": TimeText(Timestamp(at)).to_string(),
-        "phase": phase.map(Code::name),
-        "repeat_seconds": seconds(repeat),
-        "random_end_seconds": seconds(random_end),
-    }))
+    Some(CalendarRow {
+        entry: number,
+        at: TimeText(Timestamp(at)).to_string(),
+        phase: phase.map(Code::name),
+        repeat_seconds: seconds(repeat),
+        random_end_seconds: seconds(random_end),
+    })
 }
 
 /// What an administrator did is answered by the event that says so.
@@ -618,8 +618,7 @@ mod tests {
             note: AdminNote::NONE,
         };
         let shown = |entry: &SetCalendarEntry, seconds: u64| {
-            let row = entry_json(entry, Timestamp(seconds * 1_000_000_000))?;
-            row["at"].as_str().map(str::to_owned)
+            entry_row(entry, Timestamp(seconds * 1_000_000_000)).map(|row| row.at)
         };
         let at = |text: &str| Some(format!("1970-01-01T00:00:{text}Z"));
         // It may be due up to five seconds later.
@@ -650,9 +649,9 @@ mod tests {
         assert!(world.trades > 500, "{} trades", world.trades);
         let restarted = AdminView::of(&world.engine);
         let lists = |view: &AdminView| {
-            let balances = (1..2 + ACCOUNTS).map(|account| view.balances(AccountId(account)));
-            let lists = [view.assets(0), view.instruments(0, Timestamp(1)), view.accounts(0), view.keys(0)];
-            lists.into_iter().chain(balances).collect::<Vec<_>>()
+            let balances: Vec<_> = (1..2 + ACCOUNTS).map(|account| view.balances(AccountId(account))).collect();
+            let lists = (view.assets(0), view.instruments(0, Timestamp(1)), view.accounts(0), view.keys(0), balances);
+            serde_json::to_value(lists).unwrap()
         };
         assert_eq!(lists(&restarted), lists(&world.view), "behind a restart");
         for account in (1..2 + ACCOUNTS).map(AccountId) {

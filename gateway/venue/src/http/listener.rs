@@ -46,14 +46,14 @@ struct Tenure {
 
 /// Who is at the other end of a connection.
 #[derive(Debug, Clone)]
-pub(super) struct Peer {
+pub(crate) struct Peer {
     address: SocketAddr,
     tenure: Arc<Tenure>,
 }
 
 impl Peer {
     /// From where it comes.
-    pub(super) fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
