@@ -5,12 +5,12 @@ use crate::accounts::{Account, Asset, LimitsInInstrument};
 use crate::book::arena::Slot;
 use crate::book::level::Chain;
 use crate::call::{Call, Change};
+use crate::command::CommandBody;
 use crate::command::{
     AccountLimits, AddAsset, AddKey, AdjustBalance, AdminNote, AllowAddress, CommandKind, DelistInstrument, Deposit,
     Direction, GrantRole, ListInstrument, ModifyAccount, OpenAccount, RevokeKey, RevokeRole, SetAccountLimits,
     SetBehaviour, SetFees, SetInstrumentLimits, SetPhase, SetPriceProtection, SetRandomSeed, Withdraw,
 };
-use crate::command::CommandBody;
 use crate::directory::{Grant, Key, KeyState, Network, Right};
 use crate::engine::Engine;
 use crate::event::{

@@ -89,10 +89,8 @@ impl Model {
             CommandBody::GrantRole(command) => {
                 self.roles_account(command.account)?;
                 self.known_key(command.key)?;
-                let venue_only = !matches!(
-                    command.role,
-                    Role::Trader | Role::MarketMaker | Role::DropCopy | Role::ReadOnly
-                );
+                let venue_only =
+                    !matches!(command.role, Role::Trader | Role::MarketMaker | Role::DropCopy | Role::ReadOnly);
                 ensure(!venue_only || command.account.is_none(), RejectReason::RoleNeedsVenue)?;
                 let grant = (command.key, command.account, command.role);
                 let has_room = (self.keys.grants.len() as u64) < self.capacity.grants.into();

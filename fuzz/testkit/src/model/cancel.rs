@@ -147,11 +147,8 @@ impl Model {
         use RejectReason::*;
         let header = self.turn.header;
         let own_session = self.turn.in_session && cancel.entered_by == header.session && self.keys.acts(header.author);
-        let allowed = if cancel.account.is_none() {
-            own_session || self.may_contain()
-        } else {
-            self.may_cancel(cancel.account)
-        };
+        let allowed =
+            if cancel.account.is_none() { own_session || self.may_contain() } else { self.may_cancel(cancel.account) };
         ensure(allowed, NotEntitled)?;
         ensure(!self.is_repeated(cancel.note), DuplicateRequest)?;
         let instrument = cancel.instrument.is_none() || self.instruments.contains_key(&cancel.instrument);

@@ -1,7 +1,7 @@
 //! Who asks: a signature over all of the request, by a key that the venue knows, at about the venue's time.
 //!
 //! Whoever guesses is locked out as at order entry: by address, and by key and address. A request that is signed rightly and
-//! comes too late is no guess, and neither is one without the headers, which a browser sends.
+//! comes too late, or with a key that was revoked, is no guess, and neither is one without the headers, which a browser sends.
 
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -88,12 +88,12 @@ impl Guard {
         from: IpAddr,
         now: Timestamp,
     ) -> Result<(), Unproven> {
-        let public_key = desk.look(|view| view.public_key(claim.key).copied());
-        if !public_key.is_some_and(|public_key| request.is_signed_by(&public_key, claim.signature)) {
+        let key = desk.look(|view| view.signing_key(claim.key));
+        let Some(key) = key.filter(|key| request.is_signed_by(&key.public_key, claim.signature)) else {
             self.lockouts().guessed(Some(claim.key), from.into(), now);
             return Err(Unproven::NotAuthenticated);
-        }
-        if claim.time.0.abs_diff(now.0) > TIME_TOLERANCE_NS {
+        };
+        if key.is_revoked || claim.time.0.abs_diff(now.0) > TIME_TOLERANCE_NS {
             return Err(Unproven::NotAuthenticated);
         }
         self.lockouts().opened(claim.key, from.into());

@@ -4,7 +4,7 @@
 //! counts: ticks, lots, units.
 
 use engine::canonical::{FieldValue, Fields};
-use engine::{Amount, AssetId, Event, EventHeader, InstrumentId, Price, Quantity};
+use engine::{Amount, AssetId, CommandBody, Event, EventHeader, InstrumentId, Price, Quantity};
 use serde_json::{Map, Value, json};
 
 use super::value::{decimal, signed_decimal};
@@ -17,6 +17,13 @@ pub(crate) fn event(view: &AdminView, header: &EventHeader, event: &Event) -> Va
     object.insert("time".to_owned(), json!(header.time.0));
     object.insert("event".to_owned(), json!(name(event)));
     Units::of(view, event).record(&mut object, event.record());
+    Value::Object(object)
+}
+
+/// What a command would be.
+pub(crate) fn command(view: &AdminView, command: &CommandBody) -> Value {
+    let mut object = Map::new();
+    Units::of_command(view, command).record(&mut object, command.record());
     Value::Object(object)
 }
 
@@ -36,22 +43,38 @@ struct Units {
 
 impl Units {
     fn of(view: &AdminView, event: &Event) -> Self {
-        let of_instrument = |id: InstrumentId| {
-            let listing = view.instrument(id).map(|instrument| &instrument.listing);
-            listing.map_or_else(Self::default, |listing| Self {
-                tick: Some((listing.tick, listing.tick_decimals)),
-                lot: Some((listing.lot, listing.lot_decimals)),
-                amount: view.decimals(listing.quote),
-            })
-        };
-        let of_asset = |id: AssetId| Self { amount: view.decimals(id), ..Self::default() };
         match event {
-            Event::BalanceChanged(event) => of_asset(event.asset),
-            Event::InstrumentListed(event) => Self { tick: None, lot: None, ..of_instrument(event.command.instrument) },
-            Event::InstrumentLimitsSet(event) => of_instrument(event.command.instrument),
-            Event::TradeBusted(event) => of_instrument(event.instrument),
+            Event::BalanceChanged(event) => Self::of_asset(view, event.asset),
+            Event::InstrumentListed(event) => {
+                Self { tick: None, lot: None, ..Self::of_instrument(view, event.command.instrument) }
+            }
+            Event::InstrumentLimitsSet(event) => Self::of_instrument(view, event.command.instrument),
+            Event::TradeBusted(event) => Self::of_instrument(view, event.instrument),
             _ => Self::default(),
         }
+    }
+
+    fn of_command(view: &AdminView, command: &CommandBody) -> Self {
+        match command {
+            CommandBody::Deposit(command) => Self::of_asset(view, command.asset),
+            CommandBody::Withdraw(command) => Self::of_asset(view, command.asset),
+            CommandBody::AdjustBalance(command) => Self::of_asset(view, command.asset),
+            CommandBody::SetInstrumentLimits(command) => Self::of_instrument(view, command.instrument),
+            _ => Self::default(),
+        }
+    }
+
+    fn of_instrument(view: &AdminView, id: InstrumentId) -> Self {
+        let listing = view.instrument(id).map(|instrument| &instrument.listing);
+        listing.map_or_else(Self::default, |listing| Self {
+            tick: Some((listing.tick, listing.tick_decimals)),
+            lot: Some((listing.lot, listing.lot_decimals)),
+            amount: view.decimals(listing.quote),
+        })
+    }
+
+    fn of_asset(view: &AdminView, id: AssetId) -> Self {
+        Self { amount: view.decimals(id), ..Self::default() }
     }
 
     fn record(&self, object: &mut Map<String, Value>, record: &dyn Fields) {

@@ -4,7 +4,7 @@
 //! released yet. Why a session ended is known of those alone that ended since. What open orders hold of a balance is the engine's rule and is not
 //! repeated here: a balance is what the account has, held or not.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 
 use engine::canonical::Code;
@@ -17,8 +17,8 @@ use engine::instrument::{DistanceUnit, FeeRates, Holds, InstrumentLimits, Phase,
 use engine::limits::FEE_TIERS;
 use engine::settings::{AccountSettings, InstrumentSettings, KeySettings};
 use engine::{
-    AccountId, Amount, AssetId, Engine, Event, InstrumentId, KeyId, Nanoseconds, Quantity, SelfTradePrevention,
-    SessionId, SessionState, SessionVersion, SessionView, Side, StpGroup, Timestamp,
+    AccountId, Amount, AssetId, CommandBody, Engine, Event, InstrumentId, KeyId, Nanoseconds, Price, Quantity,
+    SelfTradePrevention, SessionId, SessionState, SessionVersion, SessionView, Side, StpGroup, Timestamp, TradeId,
 };
 
 use super::rows::{
@@ -37,6 +37,21 @@ pub struct AdminView {
     balances: BTreeMap<(AccountId, AssetId), i128>,
     keys: BTreeMap<KeyId, Key>,
     sessions: BTreeMap<SessionId, Session>,
+    /// The last trades since the start, of all instruments.
+    trades: VecDeque<KnownTrade>,
+}
+
+/// Trades that are remembered.
+const TRADES_MAX: usize = 4_096;
+
+/// A trade, as far as a bust concerns it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KnownTrade {
+    pub(crate) instrument: InstrumentId,
+    pub(crate) trade_id: TradeId,
+    pub(crate) price: Price,
+    pub(crate) quantity: Quantity,
+    pub(crate) accounts: [AccountId; 2],
 }
 
 /// An instrument, with what turns decimals into ticks, lots and smallest units.
@@ -70,6 +85,13 @@ struct Key {
     roles: Vec<(Role, AccountId)>,
     /// Where it may log in from; none: from anywhere.
     networks: BTreeSet<NetworkText>,
+}
+
+/// What a key's signatures are checked with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SigningKey {
+    pub(crate) public_key: [u8; 32],
+    pub(crate) is_revoked: bool,
 }
 
 #[derive(Debug)]
@@ -111,6 +133,7 @@ impl Default for AdminView {
             balances: BTreeMap::new(),
             keys: BTreeMap::new(),
             sessions: BTreeMap::new(),
+            trades: VecDeque::new(),
         }
     }
 }
@@ -292,7 +315,17 @@ impl AdminView {
         }
     }
 
+    fn remember_trade(&mut self, trade: &Trade) {
+        if self.trades.len() >= TRADES_MAX {
+            self.trades.pop_front();
+        }
+        let &Trade { instrument, trade_id, price, quantity, maker, taker, .. } = trade;
+        let accounts = [maker.report.account, taker.report.account];
+        self.trades.push_back(KnownTrade { instrument, trade_id, price, quantity, accounts });
+    }
+
     fn trade(&mut self, trade: &Trade) {
+        self.remember_trade(trade);
         let Some(instrument) = self.instruments.get(&trade.instrument) else { return };
         if instrument.listing.holds == Holds::Off {
             return;
@@ -320,16 +353,26 @@ impl AdminView {
 
 /// What requests and their answers look up.
 impl AdminView {
-    /// A key's public half; none if the key is not known, revoked, or a certificate.
-    pub(crate) fn public_key(&self, key: KeyId) -> Option<&[u8; 32]> {
-        let signs = |key: &&Key| !key.is_revoked && key.kind == KeyKind::Ed25519;
-        self.keys.get(&key).filter(signs).map(|key| &key.public_key)
+    /// What a key's signatures are checked with, and whether they count; none if it is not known, or a certificate.
+    pub(crate) fn signing_key(&self, key: KeyId) -> Option<SigningKey> {
+        let key = self.keys.get(&key).filter(|key| key.kind == KeyKind::Ed25519)?;
+        Some(SigningKey { public_key: key.public_key, is_revoked: key.is_revoked })
     }
 
-    /// Whether the key runs the venue.
-    pub(crate) fn is_administrator(&self, key: KeyId) -> bool {
-        let administrator = (Role::Administrator, AccountId::NONE);
-        self.keys.get(&key).is_some_and(|key| !key.is_revoked && key.roles.contains(&administrator))
+    /// What a key is for the whole venue; nothing if it is revoked or not known.
+    fn roles(&self, key: KeyId) -> impl Iterator<Item = Role> {
+        let valid = self.keys.get(&key).filter(|key| !key.is_revoked).into_iter();
+        valid.flat_map(|key| &key.roles).filter(|(_, account)| account.is_none()).map(|(role, _)| *role)
+    }
+
+    /// Whether a key may look at everything: it runs the venue or a part of it, or is the auditor's.
+    pub(crate) fn may_read(&self, key: KeyId) -> bool {
+        self.roles(key).any(|role| role.runs_the_venue() || role == Role::ReadOnly)
+    }
+
+    /// Whether a key may give a command, as far as roles alone tell; the engine decides.
+    pub(crate) fn may_give(&self, key: KeyId, command: &CommandBody) -> bool {
+        self.roles(key).any(|role| role.may_give(command))
     }
 
     /// The instrument that is called so, or has that number: only a name has to be known.
@@ -351,6 +394,37 @@ impl AdminView {
     /// Digits behind the point of an asset's smallest unit.
     pub(crate) fn decimals(&self, asset: AssetId) -> Option<u8> {
         self.assets.get(&asset).map(|asset| asset.decimals)
+    }
+
+    /// What is known of an account.
+    pub(crate) fn account_row(&self, account: AccountId) -> Option<AccountRow> {
+        self.accounts.get(&account).map(|found| account_row(account, found))
+    }
+
+    /// What is known of a key.
+    pub(crate) fn key_row(&self, key: KeyId) -> Option<KeyRow> {
+        self.keys.get(&key).map(|found| key_row(key, found))
+    }
+
+    /// What is known of an instrument.
+    pub(crate) fn known_instrument(&self, instrument: InstrumentId, now: Timestamp) -> Option<InstrumentRow> {
+        self.instruments.get(&instrument).map(|instrument| self.instrument_row(instrument, now))
+    }
+
+    /// What an account has of an asset, held or not.
+    pub(crate) fn total(&self, account: AccountId, asset: AssetId) -> i128 {
+        self.balances.get(&(account, asset)).copied().unwrap_or_default()
+    }
+
+    /// A trade, if it was one of the last.
+    pub(crate) fn known_trade(&self, instrument: InstrumentId, trade: TradeId) -> Option<&KnownTrade> {
+        self.trades.iter().rev().find(|known| (known.instrument, known.trade_id) == (instrument, trade))
+    }
+
+    /// How many sessions of a key are open.
+    pub(crate) fn open_session_count(&self, key: KeyId) -> usize {
+        let is_open = |session: &&Session| session.key == key && session.state == SessionState::Established;
+        self.sessions.values().filter(is_open).count()
     }
 
     pub(crate) fn knows_account(&self, account: AccountId) -> bool {
@@ -421,21 +495,7 @@ impl AdminView {
     }
 
     pub(crate) fn accounts(&self, after: u32) -> Vec<AccountRow> {
-        rows(&self.accounts, AccountId(after), |id, account| {
-            let AccountLimits { quantity_max, notional_max, open_orders_max, price_deviation } = account.limits;
-            AccountRow {
-                account: id.0,
-                kill_switch: account.kill_switch.name(),
-                fee_tier: account.fee_tier,
-                stp_group: account.stp_group.0,
-                self_trade_prevention: account.self_trade_prevention.map(Code::name),
-                open_orders_max: (open_orders_max != u32::MAX).then_some(open_orders_max),
-                quantity_max_lots: (!quantity_max.is_absent()).then(|| quantity_max.0.to_string()),
-                notional_max_units: (!notional_max.is_absent()).then(|| { notional_max.0 }.to_string()),
-                price_deviation: (price_deviation.unit != DistanceUnit::Unlimited)
-                    .then(|| format!("{} {}", price_deviation.value, price_deviation.unit)),
-            }
-        })
+        rows(&self.accounts, AccountId(after), account_row)
     }
 
     /// What an account has.
@@ -451,20 +511,7 @@ impl AdminView {
     }
 
     pub(crate) fn keys(&self, after: u32) -> Vec<KeyRow> {
-        rows(&self.keys, KeyId(after), |id, key| {
-            let role = |(role, account): &(Role, AccountId)| {
-                let account = (!account.is_none()).then_some(account.0);
-                RoleRow { role: role.name(), account }
-            };
-            KeyRow {
-                key: id.0,
-                kind: key.kind.name(),
-                state: if key.is_revoked { "Revoked" } else { "Valid" },
-                roles: key.roles.iter().map(role).collect(),
-                networks: key.networks.iter().copied().collect(),
-                public_key: key.public_key.iter().map(|byte| format!("{byte:02x}")).collect(),
-            }
-        })
+        rows(&self.keys, KeyId(after), key_row)
     }
 
     pub(crate) fn sessions(&self, after: u32) -> Vec<SessionRow> {
@@ -475,6 +522,37 @@ impl AdminView {
             ended: session.ended.map(Code::name),
             login: session.version.0,
         })
+    }
+}
+
+fn account_row(id: AccountId, account: &Account) -> AccountRow {
+    let AccountLimits { quantity_max, notional_max, open_orders_max, price_deviation } = account.limits;
+    AccountRow {
+        account: id.0,
+        kill_switch: account.kill_switch.name(),
+        fee_tier: account.fee_tier,
+        stp_group: account.stp_group.0,
+        self_trade_prevention: account.self_trade_prevention.map(Code::name),
+        open_orders_max: (open_orders_max != u32::MAX).then_some(open_orders_max),
+        quantity_max_lots: (!quantity_max.is_absent()).then(|| quantity_max.0.to_string()),
+        notional_max_units: (!notional_max.is_absent()).then(|| { notional_max.0 }.to_string()),
+        price_deviation: (price_deviation.unit != DistanceUnit::Unlimited)
+            .then(|| format!("{} {}", price_deviation.value, price_deviation.unit)),
+    }
+}
+
+fn key_row(id: KeyId, key: &Key) -> KeyRow {
+    let role = |(role, account): &(Role, AccountId)| {
+        let account = (!account.is_none()).then_some(account.0);
+        RoleRow { role: role.name(), account }
+    };
+    KeyRow {
+        key: id.0,
+        kind: key.kind.name(),
+        state: if key.is_revoked { "Revoked" } else { "Valid" },
+        roles: key.roles.iter().map(role).collect(),
+        networks: key.networks.iter().copied().collect(),
+        public_key: key.public_key.iter().map(|byte| format!("{byte:02x}")).collect(),
     }
 }
 
@@ -545,11 +623,12 @@ pub(crate) fn note_of(event: &Event) -> Option<(KeyId, AdminNote)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::open_orders::OpenOrders;
     use crate::data_folder::DataFolder;
     use crate::demo;
-    use engine::command::{CalendarAction, CommandBody, Deposit, NewOrder, Withdraw};
+    use engine::command::{CalendarAction, Deposit, NewOrder, Withdraw};
     use engine::{
-        Capacity, ClientOrderId, Command, EventHeader, EventSink, OnDisconnect, OrderFlags, OrderType, Price, Sequence,
+        Capacity, ClientOrderId, Command, EventHeader, EventSink, OnDisconnect, OrderFlags, OrderType, Sequence,
         Sequenced, Stamp, TimeInForce,
     };
 
@@ -559,6 +638,7 @@ mod tests {
     struct World {
         engine: Engine,
         view: AdminView,
+        open: OpenOrders,
         trades: u64,
     }
 
@@ -567,6 +647,7 @@ mod tests {
             self.trades += u64::from(matches!(event, Event::Trade(_)));
             let _ = header;
             self.view.apply(event);
+            self.open.apply(event);
         }
     }
 
@@ -633,7 +714,12 @@ mod tests {
     fn balances_are_the_engines_and_all_is_the_same_behind_a_restart() {
         let place = tempfile::tempdir().unwrap();
         let folder = DataFolder::open(place.path()).unwrap();
-        let mut world = World { engine: Engine::new(Capacity::DEFAULT), view: AdminView::default(), trades: 0 };
+        let mut world = World {
+            engine: Engine::new(Capacity::DEFAULT),
+            view: AdminView::default(),
+            open: OpenOrders::default(),
+            trades: 0,
+        };
         demo::commands(&folder).unwrap().into_iter().for_each(|body| world.apply(body));
         let mut seed = 20_261_124;
         println!("seed {seed}");
@@ -660,6 +746,9 @@ mod tests {
                 let has = world.view.balances.get(&(account, asset)).copied().unwrap_or_default();
                 assert_eq!(u128::try_from(has), Ok(balance.available.0 + balance.held.0), "{account} {asset}");
             }
+            let open = world.engine.open_orders(account).count() as u64;
+            assert_eq!(world.open.count(Some(account), None), open, "{account}");
+            assert_eq!(OpenOrders::of(&world.engine).count(Some(account), None), open, "{account}, behind a restart");
         }
     }
 }

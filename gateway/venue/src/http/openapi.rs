@@ -10,8 +10,8 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 use utoipa::openapi::{RefOr, Schema};
-use utoipa::{PartialSchema, ToSchema};
 
 /// Where the document is.
 pub(crate) const PATH: &str = "/openapi.json";
@@ -261,11 +261,4 @@ pub(super) async fn not_found() -> Response {
 /// Not with this method. Which there are is in the header allow.
 pub(super) async fn method_not_allowed() -> Response {
     error(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", "the path has not this method")
-}
-
-/// A schema that is written where it is used.
-pub(crate) fn inline<T: PartialSchema>() -> Value {
-    let mut schema = serde_json::to_value(T::schema()).expect("a schema is plain JSON");
-    bound(&mut schema);
-    schema
 }
