@@ -355,8 +355,11 @@ pub struct TopArguments {
     #[arg(long, value_name = "DIR", default_value = "rialto-data")]
     pub data: PathBuf,
     /// The venue's HTTP address, instead of what the data folder says; without last prices.
-    #[arg(long, value_name = "ADDR")]
-    pub connect: Option<SocketAddr>,
+    #[arg(long, value_name = "HOST:PORT")]
+    pub connect: Option<String>,
+    /// The venue's certificate, PEM, where its HTTP speaks TLS and the data folder is not here.
+    #[arg(long, value_name = "FILE")]
+    pub certificate: Option<PathBuf>,
     /// The key file to read sessions and instruments with; left out: keys/administrator.json in the data folder.
     #[arg(long, value_name = "FILE")]
     pub key: Option<PathBuf>,
