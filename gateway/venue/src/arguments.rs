@@ -68,7 +68,7 @@ pub enum Tool {
 }
 
 /// Who gets into the console, and of which venue.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct ConsoleArguments {
     /// Who: the name of a key in the data folder, such as alice or administrator.
     #[arg(value_name = "NAME", required_unless_present = "key")]
@@ -80,8 +80,11 @@ pub struct ConsoleArguments {
     #[arg(long, value_name = "DIR", default_value = "rialto-data")]
     pub data: PathBuf,
     /// The venue's HTTP address, instead of what the data folder says.
-    #[arg(long, value_name = "ADDR")]
-    pub connect: Option<SocketAddr>,
+    #[arg(long, value_name = "HOST:PORT")]
+    pub connect: Option<String>,
+    /// The venue's certificate, PEM: the address speaks TLS. Left out: that of the data folder if its venue's HTTP does.
+    #[arg(long, value_name = "FILE")]
+    pub certificate: Option<PathBuf>,
 }
 
 /// What would be run, and how to answer.
@@ -374,8 +377,11 @@ pub struct TopArguments {
     #[arg(long, value_name = "DIR", default_value = "rialto-data")]
     pub data: PathBuf,
     /// The venue's HTTP address, instead of what the data folder says; without last prices.
-    #[arg(long, value_name = "ADDR")]
-    pub connect: Option<SocketAddr>,
+    #[arg(long, value_name = "HOST:PORT")]
+    pub connect: Option<String>,
+    /// The venue's certificate, PEM, where its HTTP speaks TLS and the data folder is not here.
+    #[arg(long, value_name = "FILE")]
+    pub certificate: Option<PathBuf>,
     /// The key file to read sessions and instruments with; left out: keys/administrator.json in the data folder.
     #[arg(long, value_name = "FILE")]
     pub key: Option<PathBuf>,

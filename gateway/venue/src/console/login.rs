@@ -8,8 +8,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use engine::command::Role;
-use engine::{AccountId, IdempotencyKey, KeyId, Timestamp};
+use engine::{AccountId, IdempotencyKey, KeyId};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -17,14 +16,11 @@ use serde_json::{Value, json};
 use super::gate::{Denied, Hash, IDLE_MAX, LIFE_MAX, Secret};
 use super::{Console, Shared};
 use crate::admin::AdminView;
-use crate::admin::signature::{
-    KEY_HEADER, REQUEST_HEADER, SIGNATURE_HEADER, SignedRequest, TIME_HEADER, TIME_TOLERANCE_NS, bytes,
-};
+use crate::admin::signature::{REQUEST_HEADER, bytes};
 use crate::data_folder::{hexadecimal, random};
-use crate::reach;
 
 /// Where a signed request gets a ticket.
-pub(super) const TICKET_PATH: &str = "/console/ticket";
+pub(crate) const TICKET_PATH: &str = "/console/ticket";
 /// What every request has that changes something: no form and no link can send it.
 const CONSOLE_HEADER: &str = "rialto-console";
 /// What a browser says of where a request comes from.
@@ -49,8 +45,6 @@ pub(super) enum Refused {
     NotLoggedIn,
     /// The ticket does not hold.
     NoTicket,
-    /// A signature does not hold.
-    NotAuthenticated,
     /// It does not come from the console's own page.
     ForeignOrigin,
     /// The key may not.
@@ -81,11 +75,6 @@ impl IntoResponse for Refused {
                 StatusCode::UNAUTHORIZED,
                 "NoTicket",
                 "the link was used before, or is older than a minute: get another with rialto console NAME".to_owned(),
-            ),
-            Self::NotAuthenticated => (
-                StatusCode::UNAUTHORIZED,
-                "NotAuthenticated",
-                "key, time or signature are missing or do not hold".to_owned(),
             ),
             Self::ForeignOrigin => (
                 StatusCode::FORBIDDEN,
@@ -136,12 +125,9 @@ pub(super) struct Rights {
 impl Rights {
     /// What the key's roles allow; nothing if the key is no good.
     fn of(view: &AdminView, key: KeyId) -> Option<Self> {
-        let roles = view.roles(key)?;
-        let trades =
-            roles.iter().find(|(role, account)| matches!(role, Role::Trader | Role::MarketMaker) && !account.is_none());
-        let operates = view.runs_the_venue(key);
-        let reads = operates || roles.contains(&(Role::ReadOnly, AccountId::NONE));
-        Some(Self { trades: trades.map(|(_, account)| *account), operates, reads })
+        view.public_key(key)?;
+        let (operates, reads) = (view.runs_the_venue(key), view.may_read(key));
+        Some(Self { trades: view.trades_for(key), operates, reads })
     }
 }
 
@@ -192,7 +178,7 @@ impl Shared {
     /// Who is in with a session, if anybody still is.
     pub(super) fn stays(&self, session: Hash) -> Option<Visitor> {
         let key = self.gate().session(session, self.now())?;
-        match self.door.desk.look(|view| Rights::of(view, key)) {
+        match self.door.desk().look(|view| Rights::of(view, key)) {
             Some(rights) => Some(Visitor { key, session, rights }),
             None => {
                 self.gate().expel(key);
@@ -218,33 +204,22 @@ impl Shared {
         refused
     }
 
-    async fn issue(&self, request: Request) -> Result<Value, Refused> {
-        self.may_try()?;
-        let (parts, body) = request.into_parts();
-        let body = arrived(body).await?;
-        let (key, request) =
-            self.signer(&parts.headers, &body).ok_or_else(|| self.failed(Refused::NotAuthenticated))?;
-        if self.door.desk.look(|view| Rights::of(view, key).is_none()) {
-            return Err(self.failed(Refused::NotAuthenticated));
+    /// A ticket for who has signed for it: as much as the operator's door asks for, and what fails is counted there.
+    async fn issue(&self, request: Request) -> Response {
+        let asked = match self.door.prove(request).await {
+            Ok(asked) => asked,
+            Err(refusal) => return self.door.answered(Err(refusal)),
+        };
+        outcome(self.issue_to(asked.key, asked.idempotency_key))
+    }
+
+    fn issue_to(&self, key: KeyId, request: IdempotencyKey) -> Result<Value, Refused> {
+        if request.is_none() {
+            return Err(Refused::Malformed(format!("{REQUEST_HEADER}: a request for a ticket needs a number from 1")));
         }
         let ticket: Secret = random().map_err(|error| Refused::Failed(error.to_string()))?;
         self.gate().issue(key, request, &ticket, self.now()).map_err(denied)?;
         Ok(json!({ "ticket": hexadecimal(&ticket) }))
-    }
-
-    /// Whose signature a request carries, and what it is called.
-    fn signer(&self, headers: &HeaderMap, body: &[u8]) -> Option<(KeyId, IdempotencyKey)> {
-        let number = |name| -> Option<u64> { headers.get(name)?.to_str().ok()?.parse().ok() };
-        let key = KeyId(u32::try_from(number(KEY_HEADER)?).ok()?);
-        let time = Timestamp(number(TIME_HEADER)?);
-        let idempotency_key = IdempotencyKey(number(REQUEST_HEADER)?);
-        let signature = headers.get(SIGNATURE_HEADER)?.to_str().ok()?;
-        let signed = SignedRequest { method: "POST", path: TICKET_PATH, key, time, idempotency_key, body };
-        let public_key = self.door.desk.look(|view| view.public_key(key).copied())?;
-        let holds = time.0.abs_diff(reach::now().0) <= TIME_TOLERANCE_NS
-            && !idempotency_key.is_none()
-            && signed.is_signed_by(&public_key, signature);
-        holds.then_some((key, idempotency_key))
     }
 
     async fn redeem(&self, request: Request) -> Result<Response, Refused> {
@@ -278,7 +253,7 @@ fn denied(denied: Denied) -> Refused {
 }
 
 async fn ticket(State(console): State<Console>, request: Request) -> Response {
-    outcome(console.issue(request).await)
+    console.issue(request).await
 }
 
 async fn enter(State(console): State<Console>, request: Request) -> Response {
