@@ -1,5 +1,6 @@
 //! The web console's door, as a browser meets it: getting in, what keeps others out, trading and running the venue.
 
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -8,6 +9,10 @@ use clap::Parser;
 use engine::{IdempotencyKey, KeyId, Timestamp};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio_tungstenite::tungstenite;
+use tungstenite::client::IntoClientRequest;
+use tungstenite::handshake::HandshakeError;
+use tungstenite::{Message, WebSocket};
 use venue::admin::signature::{KEY_HEADER, REQUEST_HEADER, SIGNATURE_HEADER, SignedRequest, TIME_HEADER};
 use venue::arguments::{Arguments, ServeArguments, Tool};
 use venue::data_folder::KeyFile;
@@ -113,12 +118,12 @@ impl Served {
     fn ask_for_ticket(&self, name: &str, time: u64, number: u64) -> Answer {
         let file = self.key_file(name);
         let (key, time, idempotency_key) = (KeyId(file.key), Timestamp(time), IdempotencyKey(number));
-        let signed = SignedRequest { method: "POST", path: "/console/ticket", key, time, idempotency_key, body: b"" };
+        let signed = SignedRequest { method: "POST", path: "/console/ticket", key, time, idempotency_key, body: b"{}" };
         let signature = signed.sign(&file.signing_key(Path::new("a key file")).unwrap());
         let request = self.browser().agent.post(format!("http://{}/console/ticket", self.host()));
         let request = request.header(KEY_HEADER, key.to_string()).header(TIME_HEADER, time.0.to_string());
         let request = request.header(REQUEST_HEADER, number.to_string()).header(SIGNATURE_HEADER, signature);
-        answer(request.send_empty().unwrap())
+        answer(request.send("{}").unwrap())
     }
 
     fn stop(self) {
@@ -256,7 +261,7 @@ fn a_request_for_a_ticket_is_signed_fresh_and_made_once() {
     assert_eq!(venue.ask_for_ticket("alice", at, 7).status, 200);
     assert_eq!(venue.ask_for_ticket("alice", at, 7).status, 409);
     assert_eq!(venue.ask_for_ticket("alice", now() - 10_000_000_000, 8).status, 401);
-    assert_eq!(venue.ask_for_ticket("alice", now(), 0).status, 401);
+    assert_eq!(venue.ask_for_ticket("alice", now(), 0).status, 400);
     venue.admin(&["key", "revoke", "2"]);
     assert_eq!(venue.ask_for_ticket("alice", now(), 9).status, 401);
     venue.stop();
@@ -348,7 +353,7 @@ fn an_operator_halts_with_a_reason_and_under_the_keys_own_name() {
     assert_eq!((again.status, &again.body["error"]), (409, &json!("DuplicateRequest")));
     let unsigned =
         administrator.post_as("operator/change/key/revoke", &json!({ "reason": "a", "change": { "number": 2 } }), "42");
-    assert_eq!(unsigned.status, 400, "keys are for requests that are signed by themselves: {}", unsigned.body);
+    assert_eq!(unsigned.status, 404, "keys are for requests that are signed by themselves: {}", unsigned.body);
 
     let instruments = administrator.get("operator/list/instruments?after=0").body;
     assert_eq!((&instruments[0]["name"], &instruments[0]["phase"]), (&json!("BTC-USD"), &json!("Halted")));
@@ -389,12 +394,109 @@ fn each_key_does_what_its_roles_allow() {
 }
 
 #[test]
-fn the_console_is_open_on_loopback_addresses_only() {
-    let venue = Served::start_with(&["--http", "0.0.0.0:0"]);
-    let port = venue.running.addresses().http.port();
-    let browser = Browser { host: format!("127.0.0.1:{port}"), ..venue.browser() };
-    for path in ["", "session"] {
-        assert_eq!(browser.get(path).status, 404, "{path}");
+fn a_dry_run_says_what_would_happen_and_changes_nothing() {
+    let venue = Served::start();
+    let (alice, administrator) = (venue.browser_of("alice"), venue.browser_of("administrator"));
+    assert_eq!(alice.trade("trader/order", &order(1, "buy", "64000.00", "1")).status, 200);
+    let path = "operator/change/order/mass-cancel?dry-run=true";
+    let asked = json!({ "reason": "dry run", "change": { "account": 2 } });
+    let would = administrator.post_as(path, &asked, "0");
+    assert_eq!((would.status, &would.body["effect"]["orders_cancelled"]), (200, &json!(1)), "{}", would.body);
+    let cancelled = alice.trade("trader/cancel-all", &json!({}));
+    assert_eq!(cancelled.body["cancelled"], 1, "it was still there");
+    venue.stop();
+}
+
+#[test]
+fn what_needs_a_second_key_waits_for_it() {
+    let venue = Served::start_with(&["--four-eyes", "instrument/halt"]);
+    let administrator = venue.browser_of("administrator");
+    let proposed = administrator.post_as("operator/change/instrument/halt", &halt("news pending"), "41");
+    assert_eq!((proposed.status, &proposed.body["by"]), (202, &json!(1)), "{}", proposed.body);
+    let instruments = administrator.get("operator/list/instruments?after=0").body;
+    assert_eq!(instruments[0]["phase"], "Continuous");
+    venue.stop();
+}
+
+#[test]
+fn over_tls_the_cookie_is_for_tls_alone() {
+    let venue = Served::start_with(&["--http-security", "tls"]);
+    let folder = venue.folder.path().to_str().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rialto"));
+    let output = command.args(["console", "alice", "--connect", &venue.host(), "--certificate"]);
+    let output = output.args([&format!("{folder}/certificate.pem"), "--data", folder]).output().unwrap();
+    let link = String::from_utf8(output.stdout).unwrap();
+    let prefix = format!("https://{}/console/#ticket=", venue.host());
+    let ticket = link.trim().strip_prefix(&prefix).unwrap_or_else(|| panic!("{link} {:?}", output.stderr));
+
+    let pem = std::fs::read(venue.folder.path().join("certificate.pem")).unwrap();
+    let certificate = ureq::tls::Certificate::from_pem(&pem).unwrap();
+    let roots = ureq::tls::RootCerts::Specific(std::sync::Arc::new(vec![certificate]));
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let tls = ureq::tls::TlsConfig::builder().root_certs(roots).unversioned_rustls_crypto_provider(provider).build();
+    let config = ureq::Agent::config_builder().http_status_as_error(false).tls_config(tls).proxy(None).build();
+    let origin = format!("https://{}", venue.host());
+    let request = ureq::Agent::new_with_config(config).post(format!("{origin}/console/session"));
+    let request = request.header("origin", &origin).header("rialto-console", "1");
+    let entered = answer(request.send(json!({ "ticket": ticket }).to_string()).unwrap());
+    assert_eq!(entered.status, 200, "{}", entered.body);
+    let cookie = entered.cookie.unwrap();
+    assert!(cookie.starts_with("__Secure-rialto-console-") && cookie.ends_with("; Secure"), "{cookie}");
+    venue.stop();
+}
+
+/// A page's stream, as a browser of that page opens it.
+fn stream(browser: &Browser) -> Result<WebSocket<TcpStream>, u16> {
+    let mut request = format!("ws://{}/console/stream", browser.host).into_client_request().unwrap();
+    request.headers_mut().insert("cookie", browser.cookie.parse().unwrap());
+    if let Some(origin) = &browser.origin {
+        request.headers_mut().insert("origin", origin.parse().unwrap());
     }
+    let socket = TcpStream::connect(&browser.host).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    match tungstenite::client(request, socket) {
+        Ok((socket, _)) => Ok(socket),
+        Err(HandshakeError::Failure(tungstenite::Error::Http(response))) => Err(response.status().as_u16()),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// The next message of a kind.
+fn next(socket: &mut WebSocket<TcpStream>, kind: &str) -> Value {
+    loop {
+        if let Message::Text(text) = socket.read().unwrap() {
+            let said: Value = serde_json::from_str(&text).unwrap();
+            if said["type"] == kind {
+                return said;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_page_is_told_what_happens_until_its_key_is_revoked() {
+    let venue = Served::start();
+    let alice = venue.browser_of("alice");
+    let foreign = Browser { origin: Some("http://evil.example".to_owned()), ..alice.clone() };
+    assert_eq!(stream(&foreign).err(), Some(403));
+    assert_eq!(stream(&Browser { cookie: String::new(), ..alice.clone() }).err(), Some(401));
+    assert_eq!(stream(&venue.browser_of("administrator")).err(), Some(403));
+
+    let mut socket = stream(&alice).unwrap();
+    while next(&mut socket, "connection")["state"] != "open" {}
+    assert_eq!(next(&mut socket, "orders")["count"], 0);
+    assert_eq!(alice.trade("trader/order", &order(1, "buy", "64000.00", "1")).status, 200);
+    let open = next(&mut socket, "orders");
+    assert_eq!((&open["orders"][0]["price"], &open["orders"][0]["leaves"]), (&json!("64000.00"), &json!("1.00000000")));
+
+    venue.admin(&["key", "revoke", "2"]);
+    let closed = loop {
+        match socket.read() {
+            Ok(Message::Close(frame)) => break frame.unwrap(),
+            Ok(_) => {}
+            Err(error) => panic!("{error}"),
+        }
+    };
+    assert_eq!(u16::from(closed.code), 4001, "{closed:?}");
     venue.stop();
 }
