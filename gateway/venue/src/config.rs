@@ -21,8 +21,10 @@ use ring::Idle;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
+use crate::admin::ChangeName;
 use crate::affinity::{self, CoreNumber, Placement, PlacementError};
 use crate::arguments::{Arguments, Tool};
+use crate::http::HttpSecurity;
 use crate::log::LogFormat;
 use crate::market_data_door::Allowance;
 
@@ -109,12 +111,19 @@ pub struct ServeArguments {
     /// Subscribers at once from one address; further ones are refused as they come.
     #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=65_536))]
     pub market_data_connections_per_address: usize,
-    /// Health, metrics and the operator's door, plain HTTP; the door is closed unless the address is loopback. Port 0: any.
+    /// Health, metrics and the operator's door, HTTP. Port 0: any.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7003")]
     pub http: SocketAddr,
     /// How standard error is written: sentences for people, or JSON, an object a line, for programs.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     pub log: LogFormat,
+    /// How HTTP is protected: TLS with the venue's certificate wherever the address is not loopback, everywhere, or nowhere.
+    #[arg(long, value_enum, default_value_t = HttpSecurity::Auto)]
+    pub http_security: HttpSecurity,
+    /// Changes at the operator's door that wait until a second key has approved of them, by noun and verb, such as
+    /// account/withdraw,trade/bust,key/grant. Default: none.
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub four_eyes: Vec<ChangeName>,
     /// Let a simulated market maker and taker trade through the gateway, with the demo keys of those names.
     #[arg(long)]
     pub demo: bool,
@@ -266,6 +275,9 @@ pub enum ConfigError {
     /// Threads cannot be placed so.
     #[error("--cores: {0}")]
     Cores(#[from] PlacementError),
+    /// Others could listen.
+    #[error("--http-security plain-loopback: {0} is no loopback address; say auto or tls")]
+    PlainHttp(SocketAddr),
     /// The core would spin where others need to run.
     #[error("--idle spin needs --cores: a spinning core wants a processor of its own")]
     SpinWithoutCores,
@@ -383,6 +395,7 @@ impl ServeArguments {
         } = self;
         let kept = |kept: Option<u64>| kept.map_or("all".to_owned(), |kept| kept.to_string());
         let cores: Vec<_> = cores.iter().map(ToString::to_string).collect();
+        let four_eyes: Vec<_> = self.four_eyes.iter().map(ToString::to_string).collect();
         let allowances: Vec<_> = self.market_data_allowances().iter().map(ToString::to_string).collect();
         vec![
             ("data", data.display().to_string()),
@@ -409,6 +422,8 @@ impl ServeArguments {
             ("market-data-connections-per-address", self.market_data_connections_per_address.to_string()),
             ("http", http.to_string()),
             ("log", name(&self.log)),
+            ("http-security", name(&self.http_security)),
+            ("four-eyes", if four_eyes.is_empty() { "none".to_owned() } else { four_eyes.join(",") }),
             ("demo", demo.to_string()),
         ]
     }
@@ -419,6 +434,11 @@ impl ServeArguments {
             [] => Allowance::defaults([self.market_data, self.http]),
             configured => configured.to_vec(),
         }
+    }
+
+    /// Whether HTTP speaks TLS.
+    pub fn http_is_tls(&self) -> Result<bool, ConfigError> {
+        self.http_security.is_tls_at(self.http).ok_or(ConfigError::PlainHttp(self.http))
     }
 
     /// How the venue's threads wait and where they run, on this machine.

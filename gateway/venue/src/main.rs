@@ -6,7 +6,9 @@ use venue::arguments::Tool;
 use venue::config::{self, ConfigError};
 use venue::exit::Exit;
 use venue::log::LogFormat;
-use venue::{admin, health, history_tool, journal_tools, log, order, play, record, self_test, serve, watch};
+use venue::{
+    admin, audit, health, history_tool, journal_tools, log, order, play, record, self_test, serve, top, watch,
+};
 
 fn main() -> ExitCode {
     let arguments = match config::parse(std::env::args_os()) {
@@ -31,7 +33,9 @@ fn main() -> ExitCode {
         Tool::Admin(arguments) => admin::tool::run(&arguments),
         Tool::Journal(command) => journal_tools::run(&command),
         Tool::History(command) => history_tool::run(&command),
+        Tool::Audit(arguments) => audit::run(&arguments),
         Tool::Order(command) => order::run(&command),
+        Tool::Top(arguments) => top::run(&arguments),
         Tool::Watch(arguments) => watch::run(&arguments),
         Tool::Record(arguments) => record::run(&arguments),
         Tool::Play(arguments) => play::run(&arguments),

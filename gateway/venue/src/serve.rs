@@ -38,21 +38,21 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tracing::{error, warn};
 
-use crate::admin::{self, AdminView, Desk};
+use crate::admin::{self, AccessLogError, ChangeName, Desk, Door, Records, Seen};
 use crate::affinity;
 use crate::alarm;
 use crate::archive::ArchivePlan;
 use crate::arguments::ConfigCommand;
 use crate::clock::{Clock, SharedClock, behind_at_start_line};
 use crate::config::{self, ConfigError, DurabilityArgument, OrderEntrySecurity, ServeArguments, Threads};
-use crate::data_folder::{DataFolder, DataFolderError};
+use crate::data_folder::{Certificate, DataFolder, DataFolderError};
 use crate::demo;
 use crate::demo_market::{DemoMarket, DemoMarketError};
 use crate::door_watch::DoorWatch;
 use crate::exit::Exit;
 use crate::founding::{FoundingError, found};
 use crate::hops::HopTimes;
-use crate::http::{Http, Status, StreamConfig, admin_is_open, stream_limits};
+use crate::http::{self, Http, HttpConfig, Protection, Status, StreamConfig, stream_limits};
 use crate::market_data_door::MarketDataDoor;
 use crate::metrics::{Rings, Sources};
 use crate::report_history::{HistoryReports, JournalHistory};
@@ -75,6 +75,9 @@ pub enum ServeError {
     /// The data folder cannot be used.
     #[error(transparent)]
     Folder(#[from] DataFolderError),
+    /// What the operator's door has on record cannot be gone on with.
+    #[error(transparent)]
+    AccessLog(#[from] AccessLogError),
     /// There is no venue, and none could be founded.
     #[error(transparent)]
     Founding(#[from] FoundingError),
@@ -117,10 +120,12 @@ impl ServeError {
             Self::Founding(FoundingError::Open(error)) => error.into(),
             Self::Founding(FoundingError::Start(error)) => error.into(),
             Self::Start(StartError::Start(error)) => error.into(),
+            Self::AccessLog(AccessLogError::Broken { .. }) => Exit::Damaged,
             Self::Founding(_)
             | Self::Start(StartError::Archive(_) | StartError::Thread(_))
             | Self::SelfTest(_)
             | Self::Folder(_)
+            | Self::AccessLog(AccessLogError::Io { .. })
             | Self::DemoMarket(_)
             | Self::Stop(_)
             | Self::Door { .. }
@@ -136,10 +141,20 @@ pub struct Addresses {
     pub order_entry: SocketAddr,
     /// Market data, QUIC over UDP.
     pub market_data: SocketAddr,
-    /// Health and metrics, HTTP.
+    /// Health, metrics and the operator's door, HTTP.
     pub http: SocketAddr,
+    /// Whether that is over TLS.
+    #[serde(default)]
+    pub http_tls: bool,
     /// The data folder.
     pub data: PathBuf,
+}
+
+impl Addresses {
+    /// What every address of the HTTP port begins with.
+    pub fn http_origin(&self) -> String {
+        format!("{}://{}", if self.http_tls { "https" } else { "http" }, self.http)
+    }
 }
 
 /// Serves until it is interrupted; says what happens on standard output and what fails on standard error.
@@ -201,6 +216,9 @@ fn say_options(arguments: &ServeArguments, threads: &Threads) {
 pub fn serve(arguments: &ServeArguments, set_up: impl FnOnce(&DataFolder) -> SetUp) -> Result<Ended, ServeError> {
     say_options(arguments, &arguments.threads()?);
     test_self(arguments)?;
+    if ChangeName::can_be_got_round(&arguments.four_eyes) {
+        eprintln!("rialto: --four-eyes without key/add or key/grant: whoever may do both makes the second key alone");
+    }
     let mut running = Running::start(arguments, set_up)?;
     let attended = attend(&mut running, arguments);
     let ended = running.stop()?;
@@ -265,6 +283,7 @@ impl Running {
     /// Where the core is pinned, the calling thread is kept off the core's processor from then on.
     pub fn start(arguments: &ServeArguments, set_up: impl FnOnce(&DataFolder) -> SetUp) -> Result<Self, ServeError> {
         let threads = arguments.threads()?;
+        let http_tls = arguments.http_is_tls()?;
         let topology = topology(arguments, &threads);
         let folder = DataFolder::open(&arguments.data)?;
         // What two processes on one folder could both make is made under its lock; and whatever may fail for a usual
@@ -285,6 +304,8 @@ impl Running {
         };
         let (certificates, key) = certificate.parse()?;
         let identity = Identity { certificates, key };
+        let protection = http_protection(&certificate, http_tls)?;
+        let records = Records::open(folder.path())?;
         found(&lock, &journal_options(&topology), || set_up(&folder).map_err(ServeError::from))?;
         place(&threads);
         let topology = Topology { archive: Some(archive_plan(arguments, folder.checkpoint_key()?)), ..topology };
@@ -376,7 +397,10 @@ impl Running {
             connections_max: arguments.connections_max,
             crowd: Arc::clone(market_data.crowd()),
         });
-        let opened = Http::start(arguments.http, status.clone(), desk, stream_config(&mut market_data, &clock));
+        let four_eyes = arguments.four_eyes.iter().map(|name| name.as_str()).collect();
+        let operators_door = Door::new(desk, Arc::clone(&status.metrics), records, four_eyes);
+        let config = HttpConfig { listen: arguments.http, protection, door: Some(operators_door) };
+        let opened = Http::start(config, status.clone(), stream_config(&mut market_data, &clock));
         let http = match opened.map_err(door("HTTP", "http", arguments.http)) {
             Ok(http) => http,
             Err(error) => {
@@ -391,6 +415,7 @@ impl Running {
             order_entry: order_entry.local_addr(),
             market_data: market_data.local_addr(),
             http: http.local_addr(),
+            http_tls,
             data: folder.path().to_owned(),
         };
         let security = arguments.order_entry_security;
@@ -415,9 +440,11 @@ impl Running {
     }
 
     fn announce(&self) -> Result<(), ServeError> {
-        let Addresses { order_entry, market_data, http, data } = &self.addresses;
+        let Addresses { order_entry, market_data, data, .. } = &self.addresses;
+        let http = self.addresses.http_origin();
         self.folder.announce(&self.addresses)?;
         let data = data.display();
+        let trust = if self.addresses.http_tls { format!("--cacert {data}/certificate.pem ") } else { String::new() };
         say_recovery(&self.venue);
         let protection = match self.security {
             OrderEntrySecurity::Tls => "over TLS 1.3",
@@ -425,20 +452,17 @@ impl Running {
         };
         println!("order entry   {order_entry}   FIX semantics, SBE {protection}");
         println!("market data   {market_data}   QUIC");
-        println!("market page   http://{http}/   WebSocket at /ws");
-        println!("health        http://{http}/health/ready");
-        println!("metrics       http://{http}/metrics");
-        match admin_is_open(*http) {
-            true => println!("admin         http://{http}/admin/v1   signed requests: rialto admin show instruments"),
-            false => println!("admin         closed: {http} is no loopback address, and this port is without TLS"),
-        }
+        println!("market page   {http}/   WebSocket at /ws");
+        println!("health        {http}/health/ready");
+        println!("metrics       {http}/metrics");
+        println!("admin         {http}/admin/v1   signed requests: rialto admin show instruments");
         println!("data          {data}   journal, certificate.pem, demo keys in keys/");
         println!("try           rialto watch BTC-USD --data {data}");
         println!(
             "              rialto order new --data {data} --account alice --instrument BTC-USD --side buy --price 64000 \
                   --quantity 0.1"
         );
-        println!("              rialto journal verify {data};  curl http://{http}/metrics");
+        println!("              rialto journal verify {data};  curl {trust}{http}/metrics");
         println!("READY {}", serde_json::to_string(&self.addresses).expect("a plain record"));
         io::stdout().flush().map_err(system("standard output"))
     }
@@ -467,7 +491,7 @@ struct Views {
     order_entry: View,
     feed: Feed,
     rights: Rights,
-    operator: AdminView,
+    operator: Seen,
 }
 
 impl Views {
@@ -477,7 +501,7 @@ impl Views {
             order_entry: View::of(engine),
             feed: Feed::of(engine),
             rights: Rights::of(engine),
-            operator: AdminView::of(engine),
+            operator: Seen::of(engine),
         }
     }
 }
@@ -513,6 +537,15 @@ fn client_certificates(authorities: Option<&Path>) -> Result<ClientCertificates,
         return Err(unusable("it holds no certificate".to_owned()));
     }
     Ok(ClientCertificates::Of(Arc::new(roots)))
+}
+
+fn http_protection(certificate: &Certificate, is_tls: bool) -> Result<Protection, ServeError> {
+    if !is_tls {
+        return Ok(Protection::Plain);
+    }
+    let (certificates, key) = certificate.parse()?;
+    let config = http::server_config(certificates, key).map_err(|error| ServeError::Usage(error.to_string()))?;
+    Ok(Protection::Tls(config))
 }
 
 fn market_data_limits(arguments: &ServeArguments) -> Limits {
