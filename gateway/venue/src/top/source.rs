@@ -93,7 +93,7 @@ async fn read_prices(who: &SubscriberArguments, inputs: &mpsc::Sender<Input>) ->
                 let SecurityId(number) = statistics.security_id;
                 let exponent = exponents.iter().find(|(id, _)| *id == statistics.security_id);
                 if let (Some(price), Some((_, exponent))) = (statistics.last_price, exponent)
-                    && inputs.send(Input::Price(number.into(), decimal::text(price.0, *exponent))).await.is_err()
+                    && inputs.send(Input::Price(number, decimal::text(price.0, *exponent))).await.is_err()
                 {
                     return Ok(());
                 }
