@@ -5,9 +5,10 @@ use crate::accounts::{Account, Asset, LimitsInInstrument};
 use crate::book::arena::Slot;
 use crate::book::level::Chain;
 use crate::call::{Call, Change};
+use crate::command::CommandBody;
 use crate::command::{
     AccountLimits, AddAsset, AddKey, AdjustBalance, AdminNote, AllowAddress, CommandKind, DelistInstrument, Deposit,
-    Direction, GrantRole, ListInstrument, ModifyAccount, OpenAccount, RevokeKey, RevokeRole, Role, SetAccountLimits,
+    Direction, GrantRole, ListInstrument, ModifyAccount, OpenAccount, RevokeKey, RevokeRole, SetAccountLimits,
     SetBehaviour, SetFees, SetInstrumentLimits, SetPhase, SetPriceProtection, SetRandomSeed, Withdraw,
 };
 use crate::directory::{Grant, Key, KeyState, Network, Right};
@@ -31,12 +32,12 @@ impl Engine {
     pub(crate) fn administer<S: EventSink>(
         &mut self,
         turn: &mut Turn<'_, S>,
-        command: CommandKind,
+        command: &CommandBody,
         note: &AdminNote,
         action: impl FnOnce(&mut Self, &mut Turn<'_, S>) -> Outcome,
     ) {
         let author = turn.header.author;
-        let outcome = self.check_right(turn, Right::Administer).and_then(|()| {
+        let outcome = self.check_right(turn, Right::Run(command)).and_then(|()| {
             if self.directory.is_repeated(author, note.idempotency_key) {
                 return Err(RejectReason::DuplicateRequest);
             }
@@ -44,7 +45,7 @@ impl Engine {
         });
         match outcome {
             Ok(()) => self.directory.remember(author, note.idempotency_key),
-            Err(reason) => self.reject_command(turn, AccountId::NONE, command, note, reason),
+            Err(reason) => self.reject_command(turn, AccountId::NONE, command.kind(), note, reason),
         }
     }
 
@@ -386,7 +387,7 @@ impl Engine {
             return Err(RejectReason::UnknownAccount);
         }
         self.check_grantee(key)?;
-        if role == Role::Administrator && !account.is_none() {
+        if role.runs_the_venue() && !account.is_none() {
             return Err(RejectReason::RoleNeedsVenue);
         }
         self.directory.grant(Grant { key, account, role }).map_err(|_| RejectReason::CapacityFull)?;

@@ -107,7 +107,7 @@ impl Engine {
         let own_session = !cancel.entered_by.is_none() && cancel.entered_by == turn.header.session;
         match (cancel.account.is_none(), own_session) {
             (false, _) => self.check_right(turn, Right::Cancel(cancel.account))?,
-            (true, false) => self.check_right(turn, Right::Administer)?,
+            (true, false) => self.check_right(turn, Right::Contain)?,
             (true, true) => {
                 self.check_standing(turn)?;
                 if !self.directory.is_valid(turn.header.author) {
@@ -148,9 +148,9 @@ impl Engine {
         turn.emit(KillSwitchSet { report, author, command: *command, cancelled_count });
     }
 
-    /// Only administrators' requests are remembered: a trader's must not push them out.
+    /// Only requests of those who run the venue are remembered: a trader's must not push them out.
     fn remember_request(&mut self, author: KeyId, note: &AdminNote) {
-        if self.directory.allows(author, Right::Administer) {
+        if self.directory.runs_the_venue(author) {
             self.directory.remember(author, note.idempotency_key);
         }
     }
@@ -160,7 +160,7 @@ impl Engine {
             turn,
             match command.switch {
                 Switch::Engaged => Right::Cancel(command.account),
-                Switch::Lifted => Right::Administer,
+                Switch::Lifted => Right::Contain,
             },
         )?;
         if self.directory.is_repeated(turn.header.author, command.note.idempotency_key) {

@@ -201,8 +201,78 @@ code_enum! {
         DropCopy = 3,
         /// Run the venue.
         Administrator = 4,
-        /// See what is public, and an account's state.
+        /// See what is public, and an account's state; for the whole venue: see everything.
         ReadOnly = 5,
+        /// Run the market: phases, calendars, price protection, bounds of orders, trade busts.
+        MarketOperator = 6,
+        /// Run accounts: open and modify them, bring amounts in and take them out.
+        AccountOperator = 7,
+        /// Contain risk: bounds of accounts, kill switches, cancels, halts.
+        RiskOperator = 8,
+        /// Run keys: make them known and forget them, and let them trade and read.
+        KeyOperator = 9,
+    }
+}
+
+impl Role {
+    /// Whether it is for the whole venue only: whoever acts in it runs the venue, or a part of that.
+    pub const fn runs_the_venue(self) -> bool {
+        match self {
+            Self::Administrator
+            | Self::MarketOperator
+            | Self::AccountOperator
+            | Self::RiskOperator
+            | Self::KeyOperator => true,
+            Self::Trader | Self::MarketMaker | Self::DropCopy | Self::ReadOnly => false,
+        }
+    }
+
+    /// Whether a key that acts in it for the whole venue may give a command that no trader gives for itself. An
+    /// administrator may give every one; of others each may give what its part of the venue needs, and none may make
+    /// anybody, itself included, an operator.
+    ///
+    /// A key operator's command about a key that runs the venue is refused besides.
+    pub fn may_give(self, command: &CommandBody) -> bool {
+        match command {
+            CommandBody::SetPhase(command) if command.phase == Phase::Halted && self == Self::RiskOperator => true,
+            CommandBody::SetPhase(_)
+            | CommandBody::SetCalendarEntry(_)
+            | CommandBody::RemoveCalendarEntry(_)
+            | CommandBody::SetPriceProtection(_)
+            | CommandBody::SetInstrumentLimits(_)
+            | CommandBody::BustTrade(_) => self.is(Self::MarketOperator),
+            CommandBody::OpenAccount(_)
+            | CommandBody::ModifyAccount(_)
+            | CommandBody::Deposit(_)
+            | CommandBody::Withdraw(_) => self.is(Self::AccountOperator),
+            CommandBody::SetAccountLimits(_)
+            | CommandBody::CancelOrder(_)
+            | CommandBody::MassCancel(_)
+            | CommandBody::KillSwitch(_) => self.is(Self::RiskOperator),
+            CommandBody::AddKey(_) | CommandBody::RevokeKey(_) | CommandBody::AllowAddress(_) => {
+                self.is(Self::KeyOperator)
+            }
+            CommandBody::GrantRole(GrantRole { role, .. }) | CommandBody::RevokeRole(RevokeRole { role, .. }) => {
+                self.is(Self::KeyOperator) && (self == Self::Administrator || !role.runs_the_venue())
+            }
+            CommandBody::SetRandomSeed(_)
+            | CommandBody::SetBehaviour(_)
+            | CommandBody::AddAsset(_)
+            | CommandBody::ListInstrument(_)
+            | CommandBody::DelistInstrument(_)
+            | CommandBody::SetFees(_)
+            | CommandBody::AdjustBalance(_) => self == Self::Administrator,
+            CommandBody::NewOrder(_)
+            | CommandBody::ReplaceOrder(_)
+            | CommandBody::Negotiate(_)
+            | CommandBody::Establish(_)
+            | CommandBody::Disconnect(_)
+            | CommandBody::AdvanceTime(_) => false,
+        }
+    }
+
+    fn is(self, role: Self) -> bool {
+        self == role || self == Self::Administrator
     }
 }
 

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::Capacity;
 use crate::canonical::code_enum;
-use crate::command::{KeyKind, Role};
+use crate::command::{CommandBody, KeyKind, Role};
 use crate::identity::{AccountId, IdempotencyKey, KeyId};
 use crate::limits::IDEMPOTENCY_KEYS;
 use crate::table::Table;
@@ -54,13 +54,15 @@ pub(crate) struct Network {
 
 /// What an author asks to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Right {
+pub(crate) enum Right<'a> {
     /// Enter and amend the account's orders.
     Trade(AccountId),
     /// Cancel the account's orders.
     Cancel(AccountId),
-    /// Run the venue.
-    Administer,
+    /// Take risk out of the whole venue.
+    Contain,
+    /// Give a command by which the venue is run.
+    Run(&'a CommandBody),
 }
 
 /// A capacity is exhausted.
@@ -93,31 +95,53 @@ impl Directory {
 
     /// Whether the author may do it. The venue itself may do everything.
     #[inline]
-    pub(crate) fn allows(&self, author: KeyId, right: Right) -> bool {
+    pub(crate) fn allows(&self, author: KeyId, right: Right<'_>) -> bool {
         author == KeyId::VENUE || self.is_trader(author, right) || self.allows_key(author, right)
     }
 
     /// Whether it is for a trade on the account that the key may trade on, if there is just one.
     #[inline]
-    fn is_trader(&self, author: KeyId, right: Right) -> bool {
+    fn is_trader(&self, author: KeyId, right: Right<'_>) -> bool {
         let (Right::Trade(account) | Right::Cancel(account)) = right else { return false };
         let is_for = |key: &Key| key.state == KeyState::Valid && key.trades_on == account;
         !account.is_none() && self.keys.get(author.0).is_some_and(is_for)
     }
 
-    fn allows_key(&self, author: KeyId, right: Right) -> bool {
+    fn allows_key(&self, author: KeyId, right: Right<'_>) -> bool {
         if !self.is_valid(author) {
             return false;
         }
         let has = |account, role| self.grants.binary_search(&Grant { key: author, account, role }).is_ok();
         let may_trade =
             |account| [account, AccountId::NONE].iter().any(|&on| has(on, Role::Trader) || has(on, Role::MarketMaker));
-        let may_administer = || has(AccountId::NONE, Role::Administrator);
+        let may_contain = || [Role::RiskOperator, Role::Administrator].iter().any(|&role| has(AccountId::NONE, role));
         match right {
             Right::Trade(account) => may_trade(account),
-            Right::Cancel(account) => may_trade(account) || may_administer(),
-            Right::Administer => may_administer(),
+            Right::Cancel(account) => may_trade(account) || may_contain(),
+            Right::Contain => may_contain(),
+            Right::Run(command) => self.may_run(author, command),
         }
+    }
+
+    fn may_run(&self, author: KeyId, command: &CommandBody) -> bool {
+        let is_guarded = match command {
+            CommandBody::RevokeKey(command) => self.runs_the_venue(command.key),
+            CommandBody::AllowAddress(command) => self.runs_the_venue(command.key),
+            _ => false,
+        };
+        self.grants_of(author).any(|&Grant { account, role, .. }| {
+            account.is_none() && role.may_give(command) && (role == Role::Administrator || !is_guarded)
+        })
+    }
+
+    /// Whether the key runs the venue or a part of it, or is the venue itself.
+    pub(crate) fn runs_the_venue(&self, key: KeyId) -> bool {
+        key == KeyId::VENUE || self.is_valid(key) && self.grants_of(key).any(|grant| grant.role.runs_the_venue())
+    }
+
+    fn grants_of(&self, key: KeyId) -> impl Iterator<Item = &Grant> {
+        let first = self.grants.partition_point(|grant| grant.key < key);
+        self.grants[first..].iter().take_while(move |grant| grant.key == key)
     }
 
     /// Whether the key is known and not revoked.
@@ -127,8 +151,7 @@ impl Directory {
 
     /// Whether the key may act in any role at all.
     pub(crate) fn has_role(&self, key: KeyId) -> bool {
-        let first = self.grants.partition_point(|grant| grant.key < key);
-        self.grants.get(first).is_some_and(|grant| grant.key == key)
+        self.grants_of(key).next().is_some()
     }
 
     /// Adds a grant; one that exists stays.
@@ -140,11 +163,10 @@ impl Directory {
 
     /// Notes the first account that the key may trade on.
     fn note_trading(&mut self, key: KeyId) {
-        let first = self.grants.partition_point(|grant| grant.key < key);
         let trades = |grant: &&Grant| matches!(grant.role, Role::Trader | Role::MarketMaker);
-        let on = self.grants[first..].iter().take_while(|grant| grant.key == key).find(trades);
+        let on = self.grants_of(key).find(trades).map_or(AccountId::NONE, |grant| grant.account);
         if let Some(entry) = self.keys.get_mut(key.0) {
-            entry.trades_on = on.map_or(AccountId::NONE, |grant| grant.account);
+            entry.trades_on = on;
         }
     }
 

@@ -231,7 +231,6 @@ impl Engine {
     /// Everything but the commands of single orders.
     #[cold]
     fn dispatch<S: EventSink>(&mut self, turn: &mut Turn<'_, S>, body: &CommandBody) {
-        let kind = body.kind();
         match body {
             CommandBody::NewOrder(_) | CommandBody::ReplaceOrder(_) | CommandBody::CancelOrder(_) => {
                 unreachable!("these are carried out by apply itself")
@@ -244,38 +243,38 @@ impl Engine {
             CommandBody::Disconnect(c) => self.disconnect(turn, c),
 
             CommandBody::AdvanceTime(_) => self.advance_time(turn),
-            CommandBody::SetRandomSeed(c) => self.administer(turn, kind, &c.note, |e, t| e.set_random_seed(t, c)),
-            CommandBody::SetBehaviour(c) => self.administer(turn, kind, &c.note, |e, t| e.set_behaviour(t, c)),
+            CommandBody::SetRandomSeed(c) => self.administer(turn, body, &c.note, |e, t| e.set_random_seed(t, c)),
+            CommandBody::SetBehaviour(c) => self.administer(turn, body, &c.note, |e, t| e.set_behaviour(t, c)),
 
-            CommandBody::AddAsset(c) => self.administer(turn, kind, &c.note, |e, t| e.add_asset(t, c)),
-            CommandBody::ListInstrument(c) => self.administer(turn, kind, &c.note, |e, t| e.list_instrument(t, c)),
-            CommandBody::DelistInstrument(c) => self.administer(turn, kind, &c.note, |e, t| e.delist_instrument(t, c)),
+            CommandBody::AddAsset(c) => self.administer(turn, body, &c.note, |e, t| e.add_asset(t, c)),
+            CommandBody::ListInstrument(c) => self.administer(turn, body, &c.note, |e, t| e.list_instrument(t, c)),
+            CommandBody::DelistInstrument(c) => self.administer(turn, body, &c.note, |e, t| e.delist_instrument(t, c)),
             CommandBody::SetInstrumentLimits(c) => {
-                self.administer(turn, kind, &c.note, |e, t| e.set_instrument_limits(t, c));
+                self.administer(turn, body, &c.note, |e, t| e.set_instrument_limits(t, c));
             }
             CommandBody::SetPriceProtection(c) => {
-                self.administer(turn, kind, &c.note, |e, t| e.set_price_protection(t, c));
+                self.administer(turn, body, &c.note, |e, t| e.set_price_protection(t, c));
             }
-            CommandBody::SetFees(c) => self.administer(turn, kind, &c.note, |e, t| e.set_fees(t, c)),
-            CommandBody::SetPhase(c) => self.administer(turn, kind, &c.note, |e, t| e.set_phase(t, c)),
-            CommandBody::SetCalendarEntry(c) => self.administer(turn, kind, &c.note, |e, t| e.set_calendar_entry(t, c)),
+            CommandBody::SetFees(c) => self.administer(turn, body, &c.note, |e, t| e.set_fees(t, c)),
+            CommandBody::SetPhase(c) => self.administer(turn, body, &c.note, |e, t| e.set_phase(t, c)),
+            CommandBody::SetCalendarEntry(c) => self.administer(turn, body, &c.note, |e, t| e.set_calendar_entry(t, c)),
             CommandBody::RemoveCalendarEntry(c) => {
-                self.administer(turn, kind, &c.note, |e, t| e.remove_calendar_entry(t, c));
+                self.administer(turn, body, &c.note, |e, t| e.remove_calendar_entry(t, c));
             }
 
-            CommandBody::OpenAccount(c) => self.administer(turn, kind, &c.note, |e, t| e.open_account(t, c)),
-            CommandBody::ModifyAccount(c) => self.administer(turn, kind, &c.note, |e, t| e.modify_account(t, c)),
-            CommandBody::SetAccountLimits(c) => self.administer(turn, kind, &c.note, |e, t| e.set_account_limits(t, c)),
-            CommandBody::Deposit(c) => self.administer(turn, kind, &c.note, |e, t| e.deposit(t, c)),
-            CommandBody::Withdraw(c) => self.administer(turn, kind, &c.note, |e, t| e.withdraw(t, c)),
-            CommandBody::AdjustBalance(c) => self.administer(turn, kind, &c.note, |e, t| e.adjust_balance(t, c)),
-            CommandBody::BustTrade(c) => self.administer(turn, kind, &c.note, |e, t| e.bust_trade(t, c)),
+            CommandBody::OpenAccount(c) => self.administer(turn, body, &c.note, |e, t| e.open_account(t, c)),
+            CommandBody::ModifyAccount(c) => self.administer(turn, body, &c.note, |e, t| e.modify_account(t, c)),
+            CommandBody::SetAccountLimits(c) => self.administer(turn, body, &c.note, |e, t| e.set_account_limits(t, c)),
+            CommandBody::Deposit(c) => self.administer(turn, body, &c.note, |e, t| e.deposit(t, c)),
+            CommandBody::Withdraw(c) => self.administer(turn, body, &c.note, |e, t| e.withdraw(t, c)),
+            CommandBody::AdjustBalance(c) => self.administer(turn, body, &c.note, |e, t| e.adjust_balance(t, c)),
+            CommandBody::BustTrade(c) => self.administer(turn, body, &c.note, |e, t| e.bust_trade(t, c)),
 
-            CommandBody::AddKey(c) => self.administer(turn, kind, &c.note, |e, t| e.add_key(t, c)),
-            CommandBody::RevokeKey(c) => self.administer(turn, kind, &c.note, |e, t| e.revoke_key(t, c)),
-            CommandBody::GrantRole(c) => self.administer(turn, kind, &c.note, |e, t| e.grant_role(t, c)),
-            CommandBody::RevokeRole(c) => self.administer(turn, kind, &c.note, |e, t| e.revoke_role(t, c)),
-            CommandBody::AllowAddress(c) => self.administer(turn, kind, &c.note, |e, t| e.allow_address(t, c)),
+            CommandBody::AddKey(c) => self.administer(turn, body, &c.note, |e, t| e.add_key(t, c)),
+            CommandBody::RevokeKey(c) => self.administer(turn, body, &c.note, |e, t| e.revoke_key(t, c)),
+            CommandBody::GrantRole(c) => self.administer(turn, body, &c.note, |e, t| e.grant_role(t, c)),
+            CommandBody::RevokeRole(c) => self.administer(turn, body, &c.note, |e, t| e.revoke_role(t, c)),
+            CommandBody::AllowAddress(c) => self.administer(turn, body, &c.note, |e, t| e.allow_address(t, c)),
         }
     }
 
@@ -313,7 +312,7 @@ impl Engine {
 
     /// Whether the command's author may do it.
     #[inline(always)]
-    pub(crate) fn check_right<S: EventSink>(&self, turn: &Turn<'_, S>, right: Right) -> Result<(), RejectReason> {
+    pub(crate) fn check_right<S: EventSink>(&self, turn: &Turn<'_, S>, right: Right<'_>) -> Result<(), RejectReason> {
         self.check_standing(turn)?;
         if self.directory.allows(turn.header.author, right) { Ok(()) } else { Err(RejectReason::NotEntitled) }
     }

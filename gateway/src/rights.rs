@@ -54,9 +54,18 @@ impl Key {
         roles.iter().copied().any(granted)
     }
 
-    /// Whether it may be told what an account has and does. An administrator may of every account.
+    /// Whether it may be told what an account has and does. Whoever runs the venue, or accounts, or contains their risk,
+    /// may be of every account.
     pub fn may_read(&self, account: AccountId) -> bool {
-        let readers = [Role::Trader, Role::MarketMaker, Role::DropCopy, Role::ReadOnly, Role::Administrator];
+        let readers = [
+            Role::Trader,
+            Role::MarketMaker,
+            Role::DropCopy,
+            Role::ReadOnly,
+            Role::Administrator,
+            Role::AccountOperator,
+            Role::RiskOperator,
+        ];
         self.has_any(&readers, account)
     }
 

@@ -6,19 +6,32 @@
 //!                                        └─────────── desk ◄── released events ◄──────┘
 //! ```
 //!
+//! What a key may ask is the engine's table of roles ([`engine::command::Role::may_give`]): the door asks the same function early.
 //! Every change is a journalled command whose author is the administrator's key; its answer is the event that it caused.
 //! There is no password and no shared secret: each request carries a signature over all of itself and the time.
 
+pub(crate) mod access_log;
+mod authentication;
 mod desk;
+mod door;
+mod four_eyes;
+mod open_orders;
+mod preview;
+mod proposals;
 mod render;
 pub mod requests;
 mod routes;
+mod rows;
 pub mod signature;
 pub mod tool;
 pub mod value;
 mod view;
 
-pub use desk::Desk;
+pub use access_log::AccessLogError;
 pub(crate) use desk::start;
-pub(crate) use routes::{Door, router};
+pub use desk::{Desk, Seen};
+pub use door::Door;
+pub(crate) use door::Records;
+pub use four_eyes::ChangeName;
+pub(crate) use routes::describe;
 pub use view::AdminView;

@@ -13,7 +13,9 @@ use wire::{DeliveryMode, FeedLevel};
 
 use crate::admin::tool::AdminArguments;
 use crate::admin::value::TimeText;
-pub use crate::config::{DurabilityArgument, IdleArgument, OrderEntrySecurity, ServeArguments, ThrottleArgument};
+pub use crate::config::{
+    CoreArgument, DurabilityArgument, IdleArgument, OrderEntrySecurity, ServeArguments, ThrottleArgument,
+};
 
 /// A trading venue: matching engine, journal, and the tools around them.
 #[derive(Debug, Parser)]
@@ -35,6 +37,11 @@ pub enum Tool {
     /// Look at a configuration file.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Look at the clock, the disk, processors and limits that a venue with these options would stand on. Exit code 1: it
+    /// could not run.
+    SelfTest(SelfTestArguments),
+    /// Ask a running venue whether it takes orders. Exit code 0: it does, 1: not now, 5: there is no answer.
+    Health(HealthArguments),
     /// Ask a running venue, as an administrator.
     Admin(AdminArguments),
     /// Check, replay, copy or export a journal. Takes no lock of it and changes nothing in it.
@@ -56,6 +63,31 @@ pub enum Tool {
     Record(RecordArguments),
     /// Play what was recorded: rebuild every book, prove it, and say how it ended.
     Play(PlayArguments),
+}
+
+/// What would be run, and how to answer.
+#[derive(Debug, Args)]
+pub struct SelfTestArguments {
+    /// The options of `serve`.
+    #[command(flatten)]
+    pub serve: ServeArguments,
+    /// Answer with one JSON object on the last line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which venue is asked how it is.
+#[derive(Debug, Args)]
+pub struct HealthArguments {
+    /// The data folder of a venue on this machine, which says where it listens.
+    #[arg(long, value_name = "DIR", default_value = "rialto-data")]
+    pub data: PathBuf,
+    /// The venue's HTTP address, instead of what the data folder says.
+    #[arg(long, value_name = "ADDR")]
+    pub connect: Option<SocketAddr>,
+    /// Ask only whether the process answers, and not whether orders are taken.
+    #[arg(long)]
+    pub live: bool,
 }
 
 /// What to do with a configuration file.
@@ -323,8 +355,11 @@ pub struct TopArguments {
     #[arg(long, value_name = "DIR", default_value = "rialto-data")]
     pub data: PathBuf,
     /// The venue's HTTP address, instead of what the data folder says; without last prices.
-    #[arg(long, value_name = "ADDR")]
-    pub connect: Option<SocketAddr>,
+    #[arg(long, value_name = "HOST:PORT")]
+    pub connect: Option<String>,
+    /// The venue's certificate, PEM, where its HTTP speaks TLS and the data folder is not here.
+    #[arg(long, value_name = "FILE")]
+    pub certificate: Option<PathBuf>,
     /// The key file to read sessions and instruments with; left out: keys/administrator.json in the data folder.
     #[arg(long, value_name = "FILE")]
     pub key: Option<PathBuf>,

@@ -10,6 +10,7 @@
 //! DIR/snapshots/…        states of the past, and signed checkpoints
 //! DIR/history/…          what has happened, to be looked up; derived from the journal
 //! DIR/keys/NAME.json     a demo key: who it is, what it may act for, its secret
+//! DIR/access.jsonl        what was asked at the operator's door, line by line, each with the hash of the one before
 //! DIR/venue.json         where the venue listens, while it runs
 //! ```
 //!

@@ -1,10 +1,12 @@
 //! The HTTP port: whether the venue lives, whether it takes orders, what it counts, the operator's door; and for
 //! everybody the market: a page, and the feed over WebSocket.
 //!
-//! It is plain HTTP. So the operator's door is open on a loopback address only.
+//! It is plain HTTP on a loopback address and TLS on any other, so that the operator's door may be open on both.
 
-mod listener;
+pub(crate) mod listener;
+pub(crate) mod openapi;
 mod page;
+mod security;
 mod stream;
 
 use std::io;
@@ -17,6 +19,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
+use axum::middleware;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use journal::Space;
@@ -25,9 +28,11 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use self::listener::{BoundedListener, Peer};
-use self::stream::Streams;
+use self::openapi::{Described, Operation};
+pub use self::security::{HttpSecurity, Protection, server_config};
+use self::stream::{Entrance, Streams};
 pub use self::stream::{StreamConfig, stream_limits};
-use crate::admin::{self, Desk, Door};
+use crate::admin::{self, Door};
 use crate::metrics::Metrics;
 
 /// What the port tells of.
@@ -48,6 +53,17 @@ impl Status {
     }
 }
 
+/// Where the port is, and what it lets in.
+#[derive(Debug)]
+pub struct HttpConfig {
+    /// Where it listens. Port 0: any.
+    pub listen: SocketAddr,
+    /// How it is protected.
+    pub protection: Protection,
+    /// The operator's door; none: closed.
+    pub door: Option<Door>,
+}
+
 /// The HTTP port, while it is open.
 #[derive(Debug)]
 pub struct Http {
@@ -58,17 +74,25 @@ pub struct Http {
 }
 
 impl Http {
-    /// Opens the port, the feed, and the operator's door to `desk` where that is safe.
-    pub fn start(listen: SocketAddr, status: Status, desk: Arc<Desk>, feed: StreamConfig) -> io::Result<Self> {
+    /// Opens the port and the feed, and the operator's door if there is one.
+    pub fn start(config: HttpConfig, status: Status, feed: StreamConfig) -> io::Result<Self> {
+        let HttpConfig { listen, protection, door } = config;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         let listener = runtime.block_on(TcpListener::bind(listen))?;
         let address = listener.local_addr()?;
         let (market, streams) = stream::start(feed)?;
         let (stop, stopped) = oneshot::channel();
         let thread = Builder::new().name("http".to_owned()).spawn(move || {
-            let router = router(status, address, desk).merge(market).merge(page::router());
-            if let Err(error) = runtime.block_on(serve(listener, router, stopped)) {
-                eprintln!("rialto: the HTTP port has failed: {error}");
+            let router = described(status, door, market.clone()).finish();
+            let is_tls = matches!(protection, Protection::Tls(_));
+            let router = router
+                .merge(stream::router(market))
+                .merge(page::router())
+                .fallback(openapi::not_found)
+                .method_not_allowed_fallback(openapi::method_not_allowed)
+                .layer(middleware::from_fn(move |request, next| security::headers(is_tls, request, next)));
+            if let Err(error) = runtime.block_on(serve(BoundedListener::new(listener, protection), router, stopped)) {
+                tracing::error!(%error, "the HTTP port has failed: {error}");
             }
         })?;
         Ok(Self { address, stop, thread, streams })
@@ -90,18 +114,13 @@ impl Http {
     }
 }
 
-/// Whether the operator's door is open at an address.
-pub fn admin_is_open(address: SocketAddr) -> bool {
-    address.ip().is_loopback()
-}
-
 /// How long a peer that has begun a request may hold up the stop.
 const STOPS_WITHIN: Duration = Duration::from_secs(2);
 
-async fn serve(listener: TcpListener, router: Router, stopped: oneshot::Receiver<()>) -> io::Result<()> {
+async fn serve(listener: BoundedListener, router: Router, stopped: oneshot::Receiver<()>) -> io::Result<()> {
     let (stop, stopping) = oneshot::channel::<()>();
     let service = router.into_make_service_with_connect_info::<Peer>();
-    let serving = axum::serve(BoundedListener::new(listener), service).with_graceful_shutdown(async move {
+    let serving = axum::serve(listener, service).with_graceful_shutdown(async move {
         // A stop that is dropped is a stop.
         drop(stopped.await);
         drop(stop);
@@ -112,17 +131,25 @@ async fn serve(listener: TcpListener, router: Router, stopped: oneshot::Receiver
     }
 }
 
-fn router(status: Status, address: SocketAddr, desk: Arc<Desk>) -> Router {
-    let admin = match admin_is_open(address) {
-        true => admin::router(Door { desk, metrics: Arc::clone(&status.metrics) }),
-        false => Router::new(),
-    };
-    Router::new()
-        .route("/health/live", get(|| async { "alive\n" }))
-        .route("/health/ready", get(ready))
-        .route("/metrics", get(metrics))
-        .with_state(status)
-        .merge(admin)
+/// All routes that are described.
+fn described(status: Status, door: Option<Door>, market: Entrance) -> Described {
+    let text = "text/plain; charset=utf-8";
+    let alive = Operation::get("port", "Whether the venue lives.").text(200, "It does.", text);
+    let is_ready = Operation::get("port", "Whether the venue takes orders.").text(200, "It does.", text).text(
+        503,
+        "It does not, or cancels only; in words.",
+        text,
+    );
+    let counted = Operation::get("port", "What the venue counts.").text(200, "OpenMetrics.", METRICS_TYPE);
+    let described = Described::default()
+        .route("/health/live", alive, get(|| async { "alive\n" }))
+        .route("/health/ready", is_ready, get(ready).with_state(status.clone()))
+        .route("/metrics", counted, get(metrics).with_state(status));
+    let described = stream::describe(described, market);
+    match door {
+        Some(door) => admin::describe(described, &door),
+        None => described,
+    }
 }
 
 /// Ready is who takes orders.
@@ -139,7 +166,8 @@ async fn ready(State(status): State<Status>) -> impl IntoResponse {
     }
 }
 
+const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
 async fn metrics(State(status): State<Status>) -> impl IntoResponse {
-    let media_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, media_type)], status.metrics.text(&status.space))
+    ([(header::CONTENT_TYPE, METRICS_TYPE)], status.metrics.text(&status.space))
 }

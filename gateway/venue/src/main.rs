@@ -5,7 +5,10 @@ use std::process::ExitCode;
 use venue::arguments::Tool;
 use venue::config::{self, ConfigError};
 use venue::exit::Exit;
-use venue::{admin, audit, history_tool, journal_tools, order, play, record, serve, top, watch};
+use venue::log::LogFormat;
+use venue::{
+    admin, audit, health, history_tool, journal_tools, log, order, play, record, self_test, serve, top, watch,
+};
 
 fn main() -> ExitCode {
     let arguments = match config::parse(std::env::args_os()) {
@@ -17,8 +20,15 @@ fn main() -> ExitCode {
             return Exit::Usage.into();
         }
     };
+    // `serve` may be told otherwise; whoever starts first decides.
+    log::start(match &arguments.tool {
+        Tool::Serve(arguments) => arguments.log,
+        _ => LogFormat::Text,
+    });
     match arguments.tool {
         Tool::Serve(arguments) => serve::run(&arguments),
+        Tool::Health(arguments) => health::run(&arguments),
+        Tool::SelfTest(arguments) => self_test::run(&arguments),
         Tool::Config(command) => serve::check(&command),
         Tool::Admin(arguments) => admin::tool::run(&arguments),
         Tool::Journal(command) => journal_tools::run(&command),

@@ -23,7 +23,7 @@ use gateway::rights::Rights;
 use gateway::session::SessionLimits;
 use gateway::throttle::{Budgets, Throttles};
 use gateway::transport::tls::{self, ClientCertificates};
-use gateway::transport::{Config as OrderEntryConfig, Security, Server};
+use gateway::transport::{Config as OrderEntryConfig, DoorCounts, Security, Server};
 use gateway::view::View;
 use journal::{Durability, FolderLock, Keep, Retention};
 use marketdata::Feed;
@@ -36,24 +36,27 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
+use tracing::{error, warn};
 
-use crate::admin::{self, AdminView, Desk};
+use crate::admin::{self, AccessLogError, ChangeName, Desk, Door, Records, Seen};
 use crate::affinity;
 use crate::alarm;
 use crate::archive::ArchivePlan;
 use crate::arguments::ConfigCommand;
 use crate::clock::{Clock, SharedClock, behind_at_start_line};
 use crate::config::{self, ConfigError, DurabilityArgument, OrderEntrySecurity, ServeArguments, Threads};
-use crate::data_folder::{DataFolder, DataFolderError};
+use crate::data_folder::{Certificate, DataFolder, DataFolderError};
 use crate::demo;
 use crate::demo_market::{DemoMarket, DemoMarketError};
 use crate::door_watch::DoorWatch;
 use crate::exit::Exit;
 use crate::founding::{FoundingError, found};
 use crate::hops::HopTimes;
-use crate::http::{Http, Status, StreamConfig, admin_is_open, stream_limits};
+use crate::http::{self, Http, HttpConfig, Protection, Status, StreamConfig, stream_limits};
 use crate::market_data_door::MarketDataDoor;
+use crate::metrics::{Rings, Sources};
 use crate::report_history::{HistoryReports, JournalHistory};
+use crate::self_test::{self, Finding, Verdict};
 use crate::ticks;
 use crate::topology::{Ended, StartError, StopError, Topology, Venue, journal_options};
 
@@ -66,9 +69,15 @@ pub enum ServeError {
     /// The certificate cannot be used.
     #[error("{0}")]
     Usage(String),
+    /// The venue could not work here.
+    #[error("{}: {}; {}", .0.check, .0.found, .0.advice.unwrap_or_default())]
+    SelfTest(Finding),
     /// The data folder cannot be used.
     #[error(transparent)]
     Folder(#[from] DataFolderError),
+    /// What the operator's door has on record cannot be gone on with.
+    #[error(transparent)]
+    AccessLog(#[from] AccessLogError),
     /// There is no venue, and none could be founded.
     #[error(transparent)]
     Founding(#[from] FoundingError),
@@ -111,9 +120,12 @@ impl ServeError {
             Self::Founding(FoundingError::Open(error)) => error.into(),
             Self::Founding(FoundingError::Start(error)) => error.into(),
             Self::Start(StartError::Start(error)) => error.into(),
+            Self::AccessLog(AccessLogError::Broken { .. }) => Exit::Damaged,
             Self::Founding(_)
             | Self::Start(StartError::Archive(_) | StartError::Thread(_))
+            | Self::SelfTest(_)
             | Self::Folder(_)
+            | Self::AccessLog(AccessLogError::Io { .. })
             | Self::DemoMarket(_)
             | Self::Stop(_)
             | Self::Door { .. }
@@ -129,10 +141,20 @@ pub struct Addresses {
     pub order_entry: SocketAddr,
     /// Market data, QUIC over UDP.
     pub market_data: SocketAddr,
-    /// Health and metrics, HTTP.
+    /// Health, metrics and the operator's door, HTTP.
     pub http: SocketAddr,
+    /// Whether that is over TLS.
+    #[serde(default)]
+    pub http_tls: bool,
     /// The data folder.
     pub data: PathBuf,
+}
+
+impl Addresses {
+    /// What every address of the HTTP port begins with.
+    pub fn http_origin(&self) -> String {
+        format!("{}://{}", if self.http_tls { "https" } else { "http" }, self.http)
+    }
 }
 
 /// Serves until it is interrupted; says what happens on standard output and what fails on standard error.
@@ -141,8 +163,9 @@ pub fn run(arguments: &ServeArguments) -> Exit {
     match serve(arguments, demo::commands) {
         Ok(_) => Exit::Done,
         Err(error) => {
-            eprintln!("rialto: {error}");
-            error.exit()
+            let exit = error.exit();
+            error!(exit_code = exit as u8, "{error}");
+            exit
         }
     }
 }
@@ -158,7 +181,10 @@ fn end_with_its_doors() {
         tell(panic);
         if let Some(door) = std::thread::current().name().filter(|name| DOORS.iter().any(|door| name.starts_with(door)))
         {
-            eprintln!("rialto: ALARM: the thread {door} has panicked: the venue ends here; its journal has everything");
+            error!(
+                thread = door,
+                "ALARM: the thread {door} has panicked: the venue ends here; its journal has everything"
+            );
             std::process::exit((Exit::InputOutput as u8).into());
         }
     }));
@@ -182,18 +208,32 @@ pub fn check(ConfigCommand::Check { file }: &ConfigCommand) -> Exit {
 fn say_options(arguments: &ServeArguments, threads: &Threads) {
     let source = arguments.config.as_ref().map_or(String::new(), |file| format!(" with {}", file.display()));
     println!("options{source}");
-    arguments.effective().iter().for_each(|(name, value)| println!("  {name:<24}{value}"));
+    arguments.effective().iter().for_each(|(name, value)| println!("  {name:<23} {value}"));
     println!("threads       {}", threads.description);
 }
 
 /// Serves until it is interrupted, and says what happens on standard output; what the venue was when it stopped.
 pub fn serve(arguments: &ServeArguments, set_up: impl FnOnce(&DataFolder) -> SetUp) -> Result<Ended, ServeError> {
     say_options(arguments, &arguments.threads()?);
+    test_self(arguments)?;
+    if ChangeName::can_be_got_round(&arguments.four_eyes) {
+        eprintln!("rialto: --four-eyes without key/add or key/grant: whoever may do both makes the second key alone");
+    }
     let mut running = Running::start(arguments, set_up)?;
     let attended = attend(&mut running, arguments);
     let ended = running.stop()?;
     say(&format!("stopped behind command {}", ended.engine.last().sequence.0));
     attended.map(|()| ended)
+}
+
+/// Says what the venue stands on; it does not start where it cannot work.
+fn test_self(arguments: &ServeArguments) -> Result<(), ServeError> {
+    let findings = self_test::look(arguments);
+    findings.iter().for_each(|finding| say(&finding.line()));
+    match findings.iter().find(|finding| finding.verdict == Verdict::Failed) {
+        None => Ok(()),
+        Some(failed) => Err(ServeError::SelfTest(failed.clone())),
+    }
 }
 
 /// What happens between start and stop. Whatever fails here, the venue is stopped in order.
@@ -202,13 +242,13 @@ fn attend(running: &mut Running, arguments: &ServeArguments) -> Result<(), Serve
     // Before anybody is told that there is something to stop.
     let signals = Signals::listen()?;
     running.announce()?;
-    let alarm = alarm::watch(running.venue.space().clone(), |line| eprintln!("rialto: {line}"));
+    let alarm = alarm::watch(running.venue.space().clone());
     let door_watch = Arc::clone(&running.door_watch);
-    let failed_logins = door_watch.say(|line| eprintln!("rialto: {line}"));
+    let failed_logins = door_watch.say();
     let meanwhile = async { tokio::join!(alarm, failed_logins).0 };
     match signals.wait(running.venue.take_end(), meanwhile) {
         Cause::Asked => {}
-        Cause::CoreEnded => eprintln!("rialto: the core has ended by itself: nothing can be journalled any more"),
+        Cause::CoreEnded => error!("the core has ended by itself: nothing can be journalled any more"),
     }
     say("stopping: letting nobody in, applying what came in, sealing the journal");
     demo_market.into_iter().for_each(DemoMarket::stop);
@@ -243,6 +283,7 @@ impl Running {
     /// Where the core is pinned, the calling thread is kept off the core's processor from then on.
     pub fn start(arguments: &ServeArguments, set_up: impl FnOnce(&DataFolder) -> SetUp) -> Result<Self, ServeError> {
         let threads = arguments.threads()?;
+        let http_tls = arguments.http_is_tls()?;
         let topology = topology(arguments, &threads);
         let folder = DataFolder::open(&arguments.data)?;
         // What two processes on one folder could both make is made under its lock; and whatever may fail for a usual
@@ -263,6 +304,8 @@ impl Running {
         };
         let (certificates, key) = certificate.parse()?;
         let identity = Identity { certificates, key };
+        let protection = http_protection(&certificate, http_tls)?;
+        let records = Records::open(folder.path())?;
         found(&lock, &journal_options(&topology), || set_up(&folder).map_err(ServeError::from))?;
         place(&threads);
         let topology = Topology { archive: Some(archive_plan(arguments, folder.checkpoint_key()?)), ..topology };
@@ -271,12 +314,18 @@ impl Running {
         let views = views.expect("a venue that starts shows its engine");
         let clock = Arc::new(SharedClock::new(Clock::start(views.last)));
         if let (Some(core), Some(error)) = (topology.core, venue.pinning_failure()) {
-            eprintln!("rialto: the core could not be pinned to processor {}: {error}; it runs where it is put", core.0);
+            let core = core.0;
+            warn!(core, %error, "the core could not be pinned to processor {core}: {error}; it runs where it is put");
         }
 
         let mut readers = venue.take_readers();
         let [for_order_entry, for_market_data, for_operator] = [(); 3].map(|()| taken(&mut readers));
         let status = Status::new(venue.space().clone());
+        let rings = rings(&venue, [&for_order_entry, &for_market_data, &for_operator]);
+        venue.watch_groups({
+            let metrics = Arc::clone(&status.metrics);
+            move |group| metrics.count_group(group)
+        });
         status.metrics.watch_clock(Arc::clone(venue.clock_watch()));
         let archive = venue.archive().expect("it was asked for");
         status.metrics.watch_archive(Arc::clone(archive.status()));
@@ -288,6 +337,7 @@ impl Running {
         let door_watch = Arc::new(DoorWatch::new(Arc::clone(&status.metrics)));
         // Of its own: nobody waits for a thread of market data that holds the other.
         let door_clock = SharedClock::new(Clock::start(views.last));
+        let door_counts = Arc::<DoorCounts>::default();
         let config = OrderEntryConfig {
             limits: session_limits(arguments),
             connections_max: arguments.connections_max,
@@ -296,6 +346,7 @@ impl Running {
             durability: wire_durability(topology.durability),
             admission: Arc::clone(admission),
             balances: Some(Arc::clone(venue.balances())),
+            counts: Arc::clone(&door_counts),
             ..OrderEntryConfig::new(arguments.order_entry, security, door_clock)
         };
         let replay = JournalHistory::new(folder.path().to_owned(), Arc::clone(venue.durable()));
@@ -338,7 +389,18 @@ impl Running {
             }
         };
         status.metrics.watch_crowd(Arc::clone(market_data.crowd()));
-        let opened = Http::start(arguments.http, status.clone(), desk, stream_config(&mut market_data, &clock));
+        status.metrics.watch(Sources {
+            ready: Arc::clone(&status.ready),
+            space: status.space.clone(),
+            rings,
+            door: door_counts,
+            connections_max: arguments.connections_max,
+            crowd: Arc::clone(market_data.crowd()),
+        });
+        let four_eyes = arguments.four_eyes.iter().map(|name| name.as_str()).collect();
+        let operators_door = Door::new(desk, Arc::clone(&status.metrics), records, four_eyes);
+        let config = HttpConfig { listen: arguments.http, protection, door: Some(operators_door) };
+        let opened = Http::start(config, status.clone(), stream_config(&mut market_data, &clock));
         let http = match opened.map_err(door("HTTP", "http", arguments.http)) {
             Ok(http) => http,
             Err(error) => {
@@ -353,6 +415,7 @@ impl Running {
             order_entry: order_entry.local_addr(),
             market_data: market_data.local_addr(),
             http: http.local_addr(),
+            http_tls,
             data: folder.path().to_owned(),
         };
         let security = arguments.order_entry_security;
@@ -377,9 +440,11 @@ impl Running {
     }
 
     fn announce(&self) -> Result<(), ServeError> {
-        let Addresses { order_entry, market_data, http, data } = &self.addresses;
+        let Addresses { order_entry, market_data, data, .. } = &self.addresses;
+        let http = self.addresses.http_origin();
         self.folder.announce(&self.addresses)?;
         let data = data.display();
+        let trust = if self.addresses.http_tls { format!("--cacert {data}/certificate.pem ") } else { String::new() };
         say_recovery(&self.venue);
         let protection = match self.security {
             OrderEntrySecurity::Tls => "over TLS 1.3",
@@ -387,20 +452,17 @@ impl Running {
         };
         println!("order entry   {order_entry}   FIX semantics, SBE {protection}");
         println!("market data   {market_data}   QUIC");
-        println!("market page   http://{http}/   WebSocket at /ws");
-        println!("health        http://{http}/health/ready");
-        println!("metrics       http://{http}/metrics");
-        match admin_is_open(*http) {
-            true => println!("admin         http://{http}/admin/v1   signed requests: rialto admin show instruments"),
-            false => println!("admin         closed: {http} is no loopback address, and this port is without TLS"),
-        }
+        println!("market page   {http}/   WebSocket at /ws");
+        println!("health        {http}/health/ready");
+        println!("metrics       {http}/metrics");
+        println!("admin         {http}/admin/v1   signed requests: rialto admin show instruments");
         println!("data          {data}   journal, certificate.pem, demo keys in keys/");
         println!("try           rialto watch BTC-USD --data {data}");
         println!(
             "              rialto order new --data {data} --account alice --instrument BTC-USD --side buy --price 64000 \
                   --quantity 0.1"
         );
-        println!("              rialto journal verify {data};  curl http://{http}/metrics");
+        println!("              rialto journal verify {data};  curl {trust}{http}/metrics");
         println!("READY {}", serde_json::to_string(&self.addresses).expect("a plain record"));
         io::stdout().flush().map_err(system("standard output"))
     }
@@ -429,7 +491,7 @@ struct Views {
     order_entry: View,
     feed: Feed,
     rights: Rights,
-    operator: AdminView,
+    operator: Seen,
 }
 
 impl Views {
@@ -439,7 +501,7 @@ impl Views {
             order_entry: View::of(engine),
             feed: Feed::of(engine),
             rights: Rights::of(engine),
-            operator: AdminView::of(engine),
+            operator: Seen::of(engine),
         }
     }
 }
@@ -477,6 +539,15 @@ fn client_certificates(authorities: Option<&Path>) -> Result<ClientCertificates,
     Ok(ClientCertificates::Of(Arc::new(roots)))
 }
 
+fn http_protection(certificate: &Certificate, is_tls: bool) -> Result<Protection, ServeError> {
+    if !is_tls {
+        return Ok(Protection::Plain);
+    }
+    let (certificates, key) = certificate.parse()?;
+    let config = http::server_config(certificates, key).map_err(|error| ServeError::Usage(error.to_string()))?;
+    Ok(Protection::Tls(config))
+}
+
 fn market_data_limits(arguments: &ServeArguments) -> Limits {
     Limits {
         subscribers_max: arguments.market_data_connections_max,
@@ -499,6 +570,14 @@ fn stream_config(market_data: &mut Publisher, clock: &Arc<SharedClock>) -> Strea
         clock: feed_clock(clock),
         limits: stream_limits(),
     }
+}
+
+/// What shows how full the rings are, and how far each reader and the disk are behind the core.
+fn rings(venue: &Venue, readers: [&EventReader; 3]) -> Rings {
+    let names = ["order-entry", "market-data", "operator"];
+    let gauges = readers.map(|reader| reader.gauge().expect("it is a gating reader"));
+    let readers = names.into_iter().zip(gauges).chain([("event-digest", venue.digest_gauge().clone())]).collect();
+    Rings::new(Arc::clone(venue.commands()), readers, Arc::clone(venue.durable()), venue.durability())
 }
 
 /// What market data tells the time by.
@@ -539,12 +618,13 @@ fn place(threads: &Threads) {
     if let Some(placement) = &threads.placement
         && let Err(error) = affinity::keep_to(&placement.others)
     {
-        eprintln!("rialto: threads could not be kept off the core's processor {}: {error}", placement.core.0);
+        let core = placement.core.0;
+        warn!(core, %error, "threads could not be kept off the core's processor {core}: {error}");
     }
     if threads.idle == Idle::Spin
         && let Err(error) = affinity::sleep_precisely()
     {
-        eprintln!("rialto: polling threads will sleep longer than 50 µs: {error}");
+        warn!(%error, "polling threads will sleep longer than 50 µs: {error}");
     }
 }
 
@@ -552,7 +632,7 @@ fn place(threads: &Threads) {
 fn say_recovery(venue: &Venue) {
     venue.report().iter().for_each(|line| println!("journal       {line}"));
     if let Some(behind) = venue.clock_behind() {
-        eprintln!("rialto: {}", behind_at_start_line(behind));
+        warn!(behind_seconds = behind.as_secs_f64(), "{}", behind_at_start_line(behind));
     }
 }
 

@@ -74,8 +74,8 @@ pub fn run(arguments: &TopArguments) -> Exit {
 
 fn top(arguments: &TopArguments) -> Result<Exit, ReachError> {
     let is_once = arguments.once || arguments.json;
-    let is_terminal = io::stdout().is_terminal() && io::stdin().is_terminal();
-    if !is_once && !is_terminal {
+    let has_terminal = io::stdout().is_terminal() && io::stdin().is_terminal();
+    if !(is_once || has_terminal) {
         let reason = "a screen needs a terminal; --once prints a page, --json an object".to_owned();
         return Err(ReachError::Usage(reason));
     }

@@ -1,7 +1,7 @@
 //! The operator's door, as an administrator, a trader and a stranger meet it.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -428,7 +428,14 @@ impl Raw {
 
 /// Sends bytes; the status and the body of the answer.
 fn exchange(venue: &Served, bytes: &[u8]) -> (u16, String) {
-    let mut stream = TcpStream::connect(venue.running.addresses().http).unwrap();
+    exchange_from([127, 0, 0, 1], venue, bytes)
+}
+
+fn exchange_from(from: [u8; 4], venue: &Served, bytes: &[u8]) -> (u16, String) {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from((from, 0)).into()).unwrap();
+    socket.connect(&venue.running.addresses().http.into()).unwrap();
+    let mut stream = TcpStream::from(socket);
     // A server that has answered may close before it has read everything.
     let _ = stream.write_all(bytes);
     let mut answer = Vec::new();
@@ -560,8 +567,9 @@ fn what_is_not_in_order_gets_a_clear_answer_and_changes_nothing() {
         (Raw { method: "DELETE", ..good.clone() }, &administrator, 405, ""),
     ];
     let count = cases.len();
-    for (request, key, status, said) in cases {
-        let (found, body) = exchange(&venue, &request.bytes(key));
+    // Each from an address of its own: who guesses is locked out where they are.
+    for (number, (request, key, status, said)) in (2..).zip(cases) {
+        let (found, body) = exchange_from([127, 0, 0, number], &venue, &request.bytes(key));
         assert_eq!(found, status, "{}: {body}", String::from_utf8_lossy(&request.bytes(key)));
         assert!(body.contains(said), "{said}: {body}");
         if status == 401 {
@@ -701,21 +709,6 @@ fn long_lists_come_whole() {
     let accounts = venue.admin(&["show", "accounts"]);
     let numbers: Vec<_> = accounts.as_array().unwrap().iter().map(|row| row["account"].as_u64().unwrap()).collect();
     assert_eq!(numbers, (1..=5).chain(10..1_110).collect::<Vec<_>>());
-    venue.stop();
-}
-
-#[test]
-fn the_door_is_open_on_loopback_only() {
-    let venue = Served::start_with(&["--http", "0.0.0.0:0"]);
-    let port = venue.running.addresses().http.port();
-    let get = |path: &str| {
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: venue\r\nconnection: close\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer[9..12].to_owned()
-    };
-    assert_eq!((get("/health/ready"), get("/admin/v1/keys")), ("200".to_owned(), "404".to_owned()));
     venue.stop();
 }
 

@@ -20,8 +20,7 @@ use tempfile::TempDir;
 use tokio::net::TcpSocket;
 use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
 use tokio_tungstenite::tungstenite::{Message, WebSocket, client};
-use venue::admin::{AdminView, Desk};
-use venue::http::{Http, Status, StreamConfig, stream_limits};
+use venue::http::{Http, HttpConfig, Protection, Status, StreamConfig, stream_limits};
 use venue::topology::{Topology, Venue};
 use wire::FeedLevel;
 
@@ -76,10 +75,10 @@ impl Running {
             ..Topology::default()
         };
         let mut views = None;
-        let seen = |engine: &Engine| views = Some((Feed::of(engine), AdminView::of(engine)));
+        let seen = |engine: &Engine| views = Some(Feed::of(engine));
         let mut venue = Venue::start(folder.path(), &topology, seen).unwrap();
         let events = venue.take_readers().pop().unwrap();
-        let (feed, view) = views.unwrap();
+        let feed = views.unwrap();
         let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let key = PrivateKeyDer::try_from(signed.signing_key.serialize_der()).unwrap();
         let identity = Identity { certificates: vec![signed.cert.der().clone()], key };
@@ -97,10 +96,10 @@ impl Running {
             seats: 1,
         };
         let mut publisher = Publisher::start(config, events, feed).unwrap();
-        let desk = Desk::new(view, Arc::clone(venue.commands()), Arc::clone(venue.space().admission()));
         let seat = publisher.take_seats().pop().unwrap();
         let stream = StreamConfig { seat, crowd: Arc::clone(publisher.crowd()), clock: give_time, limits };
-        let http = Http::start(loopback(), Status::new(venue.space().clone()), Arc::new(desk), stream).unwrap();
+        let config = HttpConfig { listen: loopback(), protection: Protection::Plain, door: None };
+        let http = Http::start(config, Status::new(venue.space().clone()), stream).unwrap();
         let running = Self { venue, publisher, http, clock, _folder: folder };
         for (instrument, name) in PRODUCTS {
             running.submit(listing(instrument, name));

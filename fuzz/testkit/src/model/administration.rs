@@ -25,7 +25,7 @@ impl Model {
     }
 
     fn try_administer(&mut self, body: &CommandBody, note: AdminNote) -> Judged {
-        ensure(self.may_administer(), RejectReason::NotEntitled)?;
+        ensure(self.may_run(body), RejectReason::NotEntitled)?;
         ensure(!self.is_repeated(note), RejectReason::DuplicateRequest)?;
         let author = self.turn.header.author;
         match *body {
@@ -89,7 +89,8 @@ impl Model {
             CommandBody::GrantRole(command) => {
                 self.roles_account(command.account)?;
                 self.known_key(command.key)?;
-                let venue_only = command.role == Role::Administrator;
+                let venue_only =
+                    !matches!(command.role, Role::Trader | Role::MarketMaker | Role::DropCopy | Role::ReadOnly);
                 ensure(!venue_only || command.account.is_none(), RejectReason::RoleNeedsVenue)?;
                 let grant = (command.key, command.account, command.role);
                 let has_room = (self.keys.grants.len() as u64) < self.capacity.grants.into();

@@ -147,11 +147,8 @@ impl Model {
         use RejectReason::*;
         let header = self.turn.header;
         let own_session = self.turn.in_session && cancel.entered_by == header.session && self.keys.acts(header.author);
-        let allowed = if cancel.account.is_none() {
-            own_session || self.may_administer()
-        } else {
-            self.may_cancel(cancel.account)
-        };
+        let allowed =
+            if cancel.account.is_none() { own_session || self.may_contain() } else { self.may_cancel(cancel.account) };
         ensure(allowed, NotEntitled)?;
         ensure(!self.is_repeated(cancel.note), DuplicateRequest)?;
         let instrument = cancel.instrument.is_none() || self.instruments.contains_key(&cancel.instrument);
@@ -182,7 +179,7 @@ impl Model {
         victims.into_iter().map(|order| order.id).collect()
     }
 
-    /// 8.12: whoever may cancel may engage it; only an administrator lifts it.
+    /// 8.12: whoever may cancel may engage it; only who contains risk for the whole venue lifts it.
     pub(super) fn kill_switch(&mut self, kill: &KillSwitch) {
         if let Err(reason) = self.judge_kill_switch(kill) {
             self.reject_command(CommandKind::KillSwitch, kill.note, reason, kill.account);
@@ -209,22 +206,22 @@ impl Model {
         use RejectReason::*;
         let allowed = match kill.switch {
             Switch::Engaged => self.may_cancel(kill.account),
-            Switch::Lifted => self.may_administer(),
+            Switch::Lifted => self.may_contain(),
         };
         ensure(allowed, NotEntitled)?;
         ensure(!self.is_repeated(kill.note), DuplicateRequest)?;
         ensure(self.accounts.contains_key(&kill.account), UnknownAccount)
     }
 
-    /// 10.7: whether an administrator asked so before.
+    /// 10.7: whether an operator asked so before.
     pub(super) fn is_repeated(&self, note: AdminNote) -> bool {
         let request = (self.turn.header.author, note.idempotency_key);
-        self.may_administer() && !note.idempotency_key.is_none() && self.requests.contains(&request)
+        !note.idempotency_key.is_none() && self.requests.contains(&request)
     }
 
-    /// 10.7: the venue's last 4,096, of administrators only.
+    /// 10.7: the venue's last 4,096, of operators only.
     pub(super) fn remember_request(&mut self, note: AdminNote) {
-        if note.idempotency_key.is_none() || !self.may_administer() {
+        if note.idempotency_key.is_none() || !self.author_is_operator() {
             return;
         }
         self.requests.push((self.turn.header.author, note.idempotency_key));

@@ -296,9 +296,9 @@ impl Workload {
 
     fn key(&mut self) -> CommandBody {
         let note = self.note();
-        let keys = [KeyId(1), KeyId(2), KeyId(3), KeyId(4), KeyId(5), KeyId(6), KeyId(17)];
-        let key = self.random.one_of(&keys);
-        let account = if self.random.percent(80) { self.some_account() } else { AccountId::NONE };
+        let keys = [1, 2, 3, 4, 5, 6, 10, 11, 12, 13, 17];
+        let key = KeyId(self.random.one_of(&keys));
+        let account = if self.random.percent(60) { self.some_account() } else { AccountId::NONE };
         let role = self.random.one_of(Role::ALL);
         match self.random.below(12) {
             0 | 1 => {

@@ -16,6 +16,13 @@ const SECOND: KeyId = KeyId(2);
 pub(super) const ADMINISTRATOR: KeyId = KeyId(3);
 /// Only reads.
 const READER: KeyId = KeyId(4);
+/// Run a part of the venue each.
+pub(super) const OPERATORS: [(KeyId, Role); 4] = [
+    (KeyId(10), Role::MarketOperator),
+    (KeyId(11), Role::AccountOperator),
+    (KeyId(12), Role::RiskOperator),
+    (KeyId(13), Role::KeyOperator),
+];
 
 /// One session as its trader sees it.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +46,8 @@ pub(super) fn conversations() -> BTreeMap<SessionId, Conversation> {
 pub(super) fn opening() -> Vec<(CommandHeader, CommandBody)> {
     let note = AdminNote::NONE;
     let mut bodies: Vec<CommandBody> = Vec::new();
-    for key in [FIRST, SECOND, ADMINISTRATOR, READER] {
+    let operators = OPERATORS.map(|(key, _)| key);
+    for key in [FIRST, SECOND, ADMINISTRATOR, READER].into_iter().chain(operators) {
         let public_key = [u8::try_from(key.0).expect("a small key"); 32];
         bodies.push(AddKey { key, kind: KeyKind::Ed25519, public_key, note }.into());
     }
@@ -52,7 +60,8 @@ pub(super) fn opening() -> Vec<(CommandHeader, CommandBody)> {
         (ADMINISTRATOR, Role::Administrator, AccountId::NONE),
         (READER, Role::ReadOnly, AccountId::NONE),
     ];
-    for (key, role, account) in grants {
+    let operators = OPERATORS.map(|(key, role)| (key, role, AccountId::NONE));
+    for (key, role, account) in grants.into_iter().chain(operators) {
         bodies.push(GrantRole { key, role, account, note }.into());
     }
     bodies.into_iter().map(|body| (CommandHeader::VENUE, body)).collect()
@@ -106,6 +115,9 @@ impl Workload {
         if self.random.percent(self.profile.through_session / 2) {
             let key = if self.random.percent(90) { ADMINISTRATOR } else { FIRST };
             return self.through_session_of(key);
+        }
+        if self.profile.through_session > 0 && self.random.percent(self.profile.through_session / 4) {
+            return by_key(self.random.one_of(&OPERATORS).0);
         }
         if self.random.percent(self.profile.wrong_administration / 5) {
             return by_key(self.random.one_of(&[FIRST, ADMINISTRATOR, READER, KeyId(9)]));

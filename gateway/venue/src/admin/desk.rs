@@ -1,8 +1,8 @@
 //! The thread that reads released events for the operator: it counts them, keeps the view, and finds the event that
 //! answers a request.
 //!
-//! It misses nothing, so the core waits for it; it waits for nobody. Events of order flow change nothing here and are
-//! only counted.
+//! It misses nothing, so the core waits for it; it waits for nobody. Events of order flow change nothing here but the
+//! counts of open orders.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -10,10 +10,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use engine::{Command, CommandKind, Event, EventHeader, IdempotencyKey, KeyId, Timestamp};
+use engine::{Command, CommandKind, Engine, Event, EventHeader, IdempotencyKey, KeyId, Timestamp};
 use ring::{Admission, CommandRing, EventReader, Polled, SharedAdmission};
 use tokio::sync::oneshot;
 
+use super::open_orders::OpenOrders;
 use super::signature::TIME_TOLERANCE_NS;
 use super::view::{AdminView, note_of};
 use crate::affinity;
@@ -24,6 +25,20 @@ pub(crate) type Answer = (EventHeader, Event);
 
 /// Mass cancels that are remembered at once: more within a few seconds are refused.
 const MASS_CANCELS_MAX: usize = 1_024;
+
+/// What the operator sees when the venue starts.
+#[derive(Debug, Default)]
+pub struct Seen {
+    view: AdminView,
+    open_orders: OpenOrders,
+}
+
+impl Seen {
+    /// Of an engine that takes no commands yet.
+    pub fn of(engine: &Engine) -> Self {
+        Self { view: AdminView::of(engine), open_orders: OpenOrders::of(engine) }
+    }
+}
 
 /// What the operator sees, and who waits for an answer.
 #[derive(Debug)]
@@ -36,6 +51,7 @@ pub struct Desk {
 #[derive(Debug)]
 struct State {
     view: AdminView,
+    open_orders: OpenOrders,
     waiting: BTreeMap<Request, oneshot::Sender<Answer>>,
     /// Mass cancels of the last seconds: the engine remembers every other request, and these change nothing twice only
     /// if they are not repeated. Older ones are refused for their time.
@@ -71,14 +87,24 @@ pub(crate) enum NotSubmitted {
 impl Desk {
     /// A desk of a venue whose events up to now are in `view`, and whose commands go to `commands` as far as `admission`
     /// lets them in.
-    pub fn new(view: AdminView, commands: Arc<CommandRing>, admission: Arc<SharedAdmission>) -> Self {
+    pub fn new(Seen { view, open_orders }: Seen, commands: Arc<CommandRing>, admission: Arc<SharedAdmission>) -> Self {
         let (waiting, mass_cancels) = (BTreeMap::new(), VecDeque::new());
-        Self { commands, admission, state: Mutex::new(State { view, waiting, mass_cancels, is_open: true }) }
+        Self {
+            commands,
+            admission,
+            state: Mutex::new(State { view, open_orders, waiting, mass_cancels, is_open: true }),
+        }
     }
 
     /// Looks something up.
     pub(crate) fn look<T>(&self, look: impl FnOnce(&AdminView) -> T) -> T {
         look(&self.state().view)
+    }
+
+    /// Looks at what a change would do.
+    pub(crate) fn look_at_orders<T>(&self, look: impl FnOnce(&AdminView, &OpenOrders) -> T) -> T {
+        let state = self.state();
+        look(&state.view, &state.open_orders)
     }
 
     /// Hands a command to the core; where its answer will be.
@@ -127,10 +153,11 @@ impl Desk {
     }
 
     fn event(&self, header: &EventHeader, event: &Event) {
+        let mut state = self.state();
+        state.open_orders.apply(event);
         if !AdminView::concerns(event) {
             return;
         }
-        let mut state = self.state();
         state.view.apply(event);
         if state.waiting.is_empty() {
             return;
@@ -224,7 +251,7 @@ mod tests {
     }
 
     fn desk(commands: Arc<CommandRing>) -> Desk {
-        Desk::new(AdminView::default(), commands, Arc::default())
+        Desk::new(Seen::default(), commands, Arc::default())
     }
 
     fn open() -> Command {
@@ -261,7 +288,7 @@ mod tests {
     fn what_the_journal_has_no_room_for_is_refused_and_its_name_may_be_used_again() {
         let admission = Arc::new(SharedAdmission::default());
         let ring = Arc::new(CommandRing::new(16, Idle::Park));
-        let desk = Desk::new(AdminView::default(), Arc::clone(&ring), Arc::clone(&admission));
+        let desk = Desk::new(Seen::default(), Arc::clone(&ring), Arc::clone(&admission));
         let [one, two] = [1, 2].map(IdempotencyKey);
         admission.set(Admission::Nothing);
         assert_eq!(desk.submit(open(), one).unwrap_err(), NotSubmitted::StorageFull);

@@ -3,7 +3,7 @@
 //! A value whose unit is not known, such as an account's bound that holds in every instrument, says in its name what it
 //! counts: ticks, lots, units.
 
-use engine::{AssetId, Event, EventHeader, InstrumentId};
+use engine::{AssetId, CommandBody, Event, EventHeader, InstrumentId};
 use serde_json::{Map, Value, json};
 
 use super::view::AdminView;
@@ -19,6 +19,13 @@ pub(crate) fn event(view: &AdminView, header: &EventHeader, event: &Event) -> Va
     Value::Object(object)
 }
 
+/// What a command would be.
+pub(crate) fn command(view: &AdminView, command: &CommandBody) -> Value {
+    let mut object = Map::new();
+    scales_of_command(view, command).add(&mut object, command.record());
+    Value::Object(object)
+}
+
 fn name(event: &Event) -> &'static str {
     use engine::canonical::Code;
     event.kind().name()
@@ -26,20 +33,36 @@ fn name(event: &Event) -> &'static str {
 
 /// How an event's numbers are written; what is not known is written as it is.
 fn scales(view: &AdminView, event: &Event) -> Scales {
-    let of_instrument = |id: InstrumentId| {
-        let listing = view.instrument(id).map(|instrument| &instrument.listing);
-        listing.map_or_else(Scales::default, |listing| Scales {
-            tick: Some((listing.tick, listing.tick_decimals)),
-            lot: Some((listing.lot, listing.lot_decimals)),
-            amount: view.decimals(listing.quote),
-        })
-    };
-    let of_asset = |id: AssetId| Scales { amount: view.decimals(id), ..Scales::default() };
     match event {
-        Event::BalanceChanged(event) => of_asset(event.asset),
-        Event::InstrumentListed(event) => Scales { tick: None, lot: None, ..of_instrument(event.command.instrument) },
-        Event::InstrumentLimitsSet(event) => of_instrument(event.command.instrument),
-        Event::TradeBusted(event) => of_instrument(event.instrument),
+        Event::BalanceChanged(event) => of_asset(view, event.asset),
+        Event::InstrumentListed(event) => {
+            Scales { tick: None, lot: None, ..of_instrument(view, event.command.instrument) }
+        }
+        Event::InstrumentLimitsSet(event) => of_instrument(view, event.command.instrument),
+        Event::TradeBusted(event) => of_instrument(view, event.instrument),
         _ => Scales::default(),
     }
+}
+
+fn scales_of_command(view: &AdminView, command: &CommandBody) -> Scales {
+    match command {
+        CommandBody::Deposit(command) => of_asset(view, command.asset),
+        CommandBody::Withdraw(command) => of_asset(view, command.asset),
+        CommandBody::AdjustBalance(command) => of_asset(view, command.asset),
+        CommandBody::SetInstrumentLimits(command) => of_instrument(view, command.instrument),
+        _ => Scales::default(),
+    }
+}
+
+fn of_instrument(view: &AdminView, id: InstrumentId) -> Scales {
+    let listing = view.instrument(id).map(|instrument| &instrument.listing);
+    listing.map_or_else(Scales::default, |listing| Scales {
+        tick: Some((listing.tick, listing.tick_decimals)),
+        lot: Some((listing.lot, listing.lot_decimals)),
+        amount: view.decimals(listing.quote),
+    })
+}
+
+fn of_asset(view: &AdminView, id: AssetId) -> Scales {
+    Scales { amount: view.decimals(id), ..Scales::default() }
 }

@@ -4,21 +4,24 @@
 //! Whether a change may be made is the engine's business. Only what cannot be said in ticks, lots and smallest units is
 //! refused here.
 
+use std::fmt;
+
 use clap::Args;
-use engine::command::{self, AccountLimits, AdminNote, CalendarAction, CommandBody, Direction, KeyKind, Role, Switch};
-use engine::instrument::{
-    CollarAction, Distance, FeeRates, Holds, InstrumentLimits, Phase, PriceProtection, ReferenceSource,
-};
+use engine::command::{self, AccountLimits, AdminNote, CalendarAction, CommandBody, KeyKind, Switch};
+use engine::instrument::{Distance, FeeRates, Holds, InstrumentLimits, Phase, PriceProtection};
 use engine::{
     AccountId, Amount, AssetId, ClientOrderId, InstrumentId, KeyId, Nanoseconds, Price, Quantity, RejectReason,
-    SelfTradePrevention, SessionId, Side, StpGroup, Text, TradeId,
+    SelfTradePrevention, SessionId, StpGroup, Text, TradeId,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
 
 use super::signature::bytes;
 use super::value::{
-    CodeText, DecimalText, DistanceText, FingerprintText, NameOrNumber, NetworkText, Off, SecondsText, TimeText,
+    CollarActionText, DecimalText, DirectionText, DistanceText, FingerprintText, NameOrNumber, NetworkText, Off,
+    PhaseText, PreventionText, ReferenceSourceText, RoleText, SecondsText, SideText, TimeText,
 };
 use super::view::{AdminView, Instrument};
 
@@ -33,12 +36,69 @@ pub struct Envelope<T> {
 }
 
 /// A change that an administrator asks for.
-pub trait Change: Serialize + DeserializeOwned {
+pub trait Change: Serialize + DeserializeOwned + ToSchema + Send + Sync + 'static {
+    /// Noun and verb: what it is called wherever changes are listed.
+    const NAME: &'static str;
     /// Where it is asked for.
     const PATH: &'static str;
+    /// What it does.
+    const SUMMARY: &'static str;
 
     /// The command that it becomes.
     fn command(&self, view: &AdminView, note: AdminNote) -> Result<CommandBody, Invalid>;
+}
+
+/// What a change becomes, once the venue and the note are known.
+pub(crate) type Becomes = Box<dyn Fn(&AdminView, AdminNote) -> Result<CommandBody, Invalid> + Send + Sync>;
+
+/// A body that was read: the reason, and what the change becomes.
+type Read = Result<(String, Becomes), serde_json::Error>;
+
+/// A change as the door lists it: everything that does not depend on its fields.
+#[derive(Clone, Copy)]
+pub(crate) struct ListedChange {
+    /// Noun and verb.
+    pub(crate) name: &'static str,
+    /// Where it is asked for.
+    pub(crate) path: &'static str,
+    /// What it does.
+    pub(crate) summary: &'static str,
+    /// Reads a body: the reason, and what the change becomes.
+    pub(crate) read: fn(&[u8]) -> Read,
+    /// The name of its schema, and all schemas that this one needs.
+    pub(crate) schemas: fn() -> (String, Schemas),
+}
+
+/// Schemas by their names.
+pub(crate) type Schemas = Vec<(String, RefOr<Schema>)>;
+
+impl fmt::Debug for ListedChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl ListedChange {
+    const fn of<T: Change>() -> Self {
+        Self { name: T::NAME, path: T::PATH, summary: T::SUMMARY, read: read::<T>, schemas: schemas::<T> }
+    }
+
+    /// The change of that name.
+    pub(crate) fn named(name: &str) -> Option<&'static Self> {
+        CHANGES.iter().find(|change| change.name == name)
+    }
+}
+
+fn read<T: Change>(body: &[u8]) -> Read {
+    let Envelope { reason, change }: Envelope<T> = serde_json::from_slice(body)?;
+    Ok((reason, Box::new(move |view, note| change.command(view, note))))
+}
+
+fn schemas<T: Change>() -> (String, Schemas) {
+    let name = T::name().into_owned();
+    let mut schemas = vec![(name.clone(), T::schema())];
+    T::schemas(&mut schemas);
+    (name, schemas)
 }
 
 /// Why a request becomes no command.
@@ -62,26 +122,32 @@ fn invalid(field: &'static str, text: impl Into<String>) -> Invalid {
 /// Declares requests: paths and fields.
 macro_rules! changes {
     ($(
-        $(#[$meta:meta])*
+        $(#[doc = $doc:literal])+
         $path:literal $name:ident {
             $($(#[$field_meta:meta])* $field:ident: $type:ty,)*
         }
     )*) => {$(
-        $(#[$meta])*
-        #[derive(Debug, Clone, Args, Serialize, Deserialize)]
+        $(#[doc = $doc])+
+        #[derive(Debug, Clone, Args, Serialize, Deserialize, ToSchema)]
         #[serde(deny_unknown_fields)]
         pub struct $name {
             $($(#[$field_meta])* pub $field: $type,)*
         }
 
         impl Change for $name {
+            const NAME: &'static str = $path;
             const PATH: &'static str = concat!("/admin/v1/", $path);
+            const SUMMARY: &'static str = concat!($($doc,)+);
 
             fn command(&self, view: &AdminView, note: AdminNote) -> Result<CommandBody, Invalid> {
                 $name::command(self, view, note)
             }
         }
-    )*};
+    )*
+
+    /// Every change that there is.
+    pub(crate) static CHANGES: &[ListedChange] = &[$(ListedChange::of::<$name>()),*];
+    };
 }
 
 changes! {
@@ -91,9 +157,11 @@ changes! {
         asset: u32,
         /// Its name: `EUR`, at most 16 characters.
         #[arg(long)]
+        #[schema(pattern = "^[A-Z][A-Z0-9-]{0,15}$")]
         name: String,
         /// Digits behind the point of its smallest unit, at most 18.
         #[arg(long)]
+        #[schema(maximum = 18)]
         decimals: u8,
     }
 
@@ -103,6 +171,7 @@ changes! {
         instrument: u32,
         /// Its name: `BTC-EUR`, at most 16 characters.
         #[arg(long)]
+        #[schema(pattern = "^[A-Z][A-Z0-9-]{0,15}$")]
         name: String,
         /// What is bought and sold, by name or number; left out with quote: nothing is held or settled.
         #[arg(long)]
@@ -125,11 +194,11 @@ changes! {
         /// The first phase; left out: Continuous.
         #[arg(long)]
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        phase: Option<CodeText<Phase>>,
+        phase: Option<PhaseText>,
         /// The mode of self-trade prevention where neither order nor account has one; left out: Allow.
         #[arg(long)]
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        self_trade_prevention: Option<CodeText<SelfTradePrevention>>,
+        self_trade_prevention: Option<PreventionText>,
     }
 
     /// Bound an instrument's orders. A bound that is left out is the engine's own.
@@ -198,11 +267,11 @@ changes! {
         /// What a trade outside the collar does: `CancelRemainder`, which is the default, or `VolatilityCall`.
         #[arg(long)]
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        collar_action: Option<CodeText<CollarAction>>,
+        collar_action: Option<CollarActionText>,
         /// What moves the reference price: `LastTrade`, which is the default, or `LastAuction`.
         #[arg(long)]
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        reference_source: Option<CodeText<ReferenceSource>>,
+        reference_source: Option<ReferenceSourceText>,
         /// How long a volatility call lasts; left out: until the phase is changed.
         #[arg(long)]
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -225,7 +294,7 @@ changes! {
         /// To which phase; left out: the trading day ends.
         #[arg(long)]
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        phase: Option<CodeText<Phase>>,
+        phase: Option<PhaseText>,
         /// How long until it is due again; left out: never.
         #[arg(long)]
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -261,6 +330,7 @@ changes! {
     /// Seed what is drawn at random from now on, such as when a call ends.
     "venue/seed" SetRandomSeed {
         /// 64 hexadecimal digits.
+        #[schema(pattern = "^[0-9a-fA-F]{64}$")]
         seed: String,
     }
 
@@ -270,7 +340,7 @@ changes! {
         instrument: NameOrNumber,
         /// To what: `PreOpen`, `OpeningCall`, `VolatilityCall`, `ClosingCall`, `NoCancel`, `Continuous`, `PostOnly`,
         /// `LimitOnly`, `CancelOnly`, `Halted`, `Closed`.
-        phase: CodeText<Phase>,
+        phase: PhaseText,
     }
 
     /// Halt an instrument: orders may only leave or shrink.
@@ -296,7 +366,7 @@ changes! {
         /// Its mode of self-trade prevention; left out: the instrument's.
         #[arg(long)]
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        self_trade_prevention: Option<CodeText<SelfTradePrevention>>,
+        self_trade_prevention: Option<PreventionText>,
         /// Which fee rates it pays.
         #[arg(long, default_value_t = 0)]
         #[serde(default)]
@@ -314,7 +384,7 @@ changes! {
         /// Its mode of self-trade prevention; left out: the instrument's.
         #[arg(long)]
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        self_trade_prevention: Option<CodeText<SelfTradePrevention>>,
+        self_trade_prevention: Option<PreventionText>,
         /// Which fee rates it pays.
         #[arg(long, default_value_t = 0)]
         #[serde(default)]
@@ -376,7 +446,7 @@ changes! {
         asset: NameOrNumber,
         /// More or less: `credit` or `debit`.
         #[arg(long)]
-        direction: CodeText<Direction>,
+        direction: DirectionText,
         /// By how much, in whole units: `1000.50`.
         #[arg(long)]
         amount: DecimalText,
@@ -407,7 +477,7 @@ changes! {
         /// On this side.
         #[arg(long)]
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        side: Option<CodeText<Side>>,
+        side: Option<SideText>,
         /// Entered through this session.
         #[arg(long)]
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -424,6 +494,7 @@ changes! {
         number: u32,
         /// Its Ed25519 public key, 64 hexadecimal digits.
         #[arg(long, required_unless_present = "certificate", conflicts_with = "certificate")]
+        #[schema(pattern = "^[0-9a-fA-F]{64}$")]
         #[serde(default, skip_serializing_if = "Option::is_none")]
         public_key: Option<String>,
         /// Instead: a PEM file with the TLS client certificate that its holder connects with.
@@ -452,7 +523,7 @@ changes! {
         number: u32,
         /// In what capacity: `Trader`, `Administrator` …
         #[arg(long)]
-        role: CodeText<Role>,
+        role: RoleText,
         /// For this account; left out: for the whole venue.
         #[arg(long)]
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -465,7 +536,7 @@ changes! {
         number: u32,
         /// In what capacity.
         #[arg(long)]
-        role: CodeText<Role>,
+        role: RoleText,
         /// For this account; left out: for the whole venue.
         #[arg(long)]
         #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,337 +1,251 @@
-//! The door itself: requests over HTTP, each authenticated, each answered by what came of it.
+//! The door's routes, each with its description: one table makes both.
 //!
 //! ```text
 //!   GET  /admin/v1/{assets,instruments,accounts,keys,sessions}[?after=N]    200 a list, at most 1,000 rows behind N
 //!   GET  /admin/v1/balances?account=N                                       200 a list
-//!   POST /admin/v1/instrument/halt …                                        200 the event that it caused
-//!
-//!   400 Malformed          a field that is missing, unknown or out of range; nothing happened
-//!   401 NotAuthenticated   any part of the signature; nothing is said of which
-//!   403 NotEntitled        the key does not run the venue
-//!   409 DuplicateRequest   the idempotency key was used before
-//!   413 TooLarge           the body is beyond 16 KiB
-//!   422 Refused            the engine's reason, by name and code
-//!   503 Busy, Stopped, StorageLow, StorageFull     nothing happened
-//!   504 Unknown            no answer in time; asking again with the same key tells
+//!   GET  /admin/v1/proposals[?after=N]                                      200 what waits for a second key
+//!   POST /admin/v1/instrument/halt[?dry-run=true] …                         200 the event that it caused, or what it would do
+//!                                                                           202 it waits for a second key
+//!   POST /admin/v1/proposal/{approve,reject}                                200 the event that it caused, or so
 //! ```
+//!
+//! The errors are those of [`refusals`] and [`changes`].
 
-use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-use axum::Router;
-use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::extract::Request;
 use axum::routing::{get, post};
-use engine::canonical::Code;
-use engine::command::AdminNote;
-use engine::{AccountId, Command, CommandHeader, Event, EventHeader, IdempotencyKey, KeyId, RejectReason, Timestamp};
+use engine::Timestamp;
 use serde_json::{Value, json};
 
-use super::desk::{Answer, Desk, NotSubmitted};
-use super::render;
-use super::requests::{
-    AddAsset, AddKey, AdjustBalance, AllowAddress, BustTrade, Change, DelistInstrument, Deposit, Envelope, GrantRole,
-    Halt, Invalid, Kill, ListInstrument, MassCancel, ModifyAccount, OpenAccount, RemoveCalendarEntry, Resume,
-    RevokeKey, RevokeRole, SetAccountLimits, SetCalendarEntry, SetFees, SetInstrumentLimits, SetPhase,
-    SetPriceProtection, SetRandomSeed, Unblock, Withdraw, text,
-};
-use super::signature::{KEY_HEADER, REQUEST_HEADER, SIGNATURE_HEADER, SignedRequest, TIME_HEADER, TIME_TOLERANCE_NS};
+use super::door::Door;
+use super::proposals::{Decision, Proposal};
+use super::requests::{CHANGES, ListedChange};
+use super::rows::{AccountRow, AssetRow, BalanceRow, InstrumentRow, KeyRow, SessionRow};
+use super::signature::{KEY_HEADER, REQUEST_HEADER, SIGNATURE_HEADER, TIME_HEADER};
 use super::view::AdminView;
-use crate::metrics::Metrics;
+use crate::http::openapi::{Described, Operation, reference};
 
-/// Bytes of the largest request: far more than any change has.
-const BODY_BYTES_MAX: usize = 16 << 10;
-
-/// How long a request may take to arrive.
-const ARRIVES_WITHIN: Duration = Duration::from_secs(5);
-
-/// How long an answer is waited for: a disk that stalls longer is a case for the operator.
-const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
-
-/// What the routes share.
-#[derive(Debug, Clone)]
-pub(crate) struct Door {
-    pub(crate) desk: Arc<Desk>,
-    pub(crate) metrics: Arc<Metrics>,
+/// A list that is read by number.
+pub(crate) struct List {
+    /// What is listed.
+    name: &'static str,
+    /// Its rows behind a number, as of a time.
+    pub(crate) rows: fn(&AdminView, u32, Timestamp) -> Value,
+    /// What a row is.
+    row: fn(&mut Described) -> Value,
 }
 
-/// Everything below `/admin/v1`.
-pub(crate) fn router(door: Door) -> Router {
-    Router::new()
-        .route("/admin/v1/assets", get(assets))
-        .route("/admin/v1/instruments", get(instruments))
-        .route("/admin/v1/accounts", get(accounts))
-        .route("/admin/v1/balances", get(balances))
-        .route("/admin/v1/keys", get(keys))
-        .route("/admin/v1/sessions", get(sessions))
-        .route(AddAsset::PATH, post(change::<AddAsset>))
-        .route(ListInstrument::PATH, post(change::<ListInstrument>))
-        .route(SetInstrumentLimits::PATH, post(change::<SetInstrumentLimits>))
-        .route(SetFees::PATH, post(change::<SetFees>))
-        .route(SetPriceProtection::PATH, post(change::<SetPriceProtection>))
-        .route(SetCalendarEntry::PATH, post(change::<SetCalendarEntry>))
-        .route(RemoveCalendarEntry::PATH, post(change::<RemoveCalendarEntry>))
-        .route(SetPhase::PATH, post(change::<SetPhase>))
-        .route(Halt::PATH, post(change::<Halt>))
-        .route(Resume::PATH, post(change::<Resume>))
-        .route(DelistInstrument::PATH, post(change::<DelistInstrument>))
-        .route(BustTrade::PATH, post(change::<BustTrade>))
-        .route(OpenAccount::PATH, post(change::<OpenAccount>))
-        .route(ModifyAccount::PATH, post(change::<ModifyAccount>))
-        .route(SetAccountLimits::PATH, post(change::<SetAccountLimits>))
-        .route(Deposit::PATH, post(change::<Deposit>))
-        .route(Withdraw::PATH, post(change::<Withdraw>))
-        .route(AdjustBalance::PATH, post(change::<AdjustBalance>))
-        .route(Kill::PATH, post(change::<Kill>))
-        .route(Unblock::PATH, post(change::<Unblock>))
-        .route(MassCancel::PATH, post(change::<MassCancel>))
-        .route(AddKey::PATH, post(change::<AddKey>))
-        .route(RevokeKey::PATH, post(change::<RevokeKey>))
-        .route(AllowAddress::PATH, post(change::<AllowAddress>))
-        .route(GrantRole::PATH, post(change::<GrantRole>))
-        .route(RevokeRole::PATH, post(change::<RevokeRole>))
-        .route(SetRandomSeed::PATH, post(change::<SetRandomSeed>))
-        .with_state(door)
-}
+/// Every list but that of balances, which is of one account.
+const LISTS: &[List] = &[
+    List { name: "assets", rows: |view, after, _| json!(view.assets(after)), row: Described::schema::<AssetRow> },
+    List {
+        name: "instruments",
+        rows: |view, after, now| json!(view.instruments(after, now)),
+        row: Described::schema::<InstrumentRow>,
+    },
+    List { name: "accounts", rows: |view, after, _| json!(view.accounts(after)), row: Described::schema::<AccountRow> },
+    List { name: "keys", rows: |view, after, _| json!(view.keys(after)), row: Described::schema::<KeyRow> },
+    List { name: "sessions", rows: |view, after, _| json!(view.sessions(after)), row: Described::schema::<SessionRow> },
+];
 
-/// Why a request is not answered with what it asked for.
-#[derive(Debug)]
-enum Refusal {
-    NotAuthenticated,
-    NotEntitled,
-    /// Not in time.
-    Slow,
-    TooLarge,
-    Malformed(String),
-    DuplicateRequest(Option<EventHeader>),
-    Refused(Option<EventHeader>, RejectReason),
-    Busy,
-    StorageLow,
-    StorageFull,
-    Stopped,
-    /// It may have been carried out or not.
-    Unknown,
-}
+const TAG: &str = "operator";
 
-impl Refusal {
-    fn parts(&self) -> (StatusCode, Value) {
-        let refused = |header: &Option<EventHeader>, error: &str, reason: RejectReason| {
-            let sequence = header.map(|header| header.id.sequence.0);
-            json!({ "error": error, "reason": reason.name(), "code": reason.code(), "sequence": sequence })
-        };
-        let said = |error: &str, text: &str| json!({ "error": error, "text": text });
-        match self {
-            Self::NotAuthenticated => (
-                StatusCode::UNAUTHORIZED,
-                said("NotAuthenticated", "key, time or signature are missing or do not hold"),
-            ),
-            Self::NotEntitled => (StatusCode::FORBIDDEN, refused(&None, "NotEntitled", RejectReason::NotEntitled)),
-            Self::Slow => (StatusCode::REQUEST_TIMEOUT, said("Slow", "the request did not arrive in time")),
-            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, said("TooLarge", "the body is longer than 16384 bytes")),
-            Self::Malformed(text) => (StatusCode::BAD_REQUEST, said("Malformed", text)),
-            Self::DuplicateRequest(header) => {
-                (StatusCode::CONFLICT, refused(header, "DuplicateRequest", RejectReason::DuplicateRequest))
-            }
-            Self::Refused(header, reason) => (StatusCode::UNPROCESSABLE_ENTITY, refused(header, "Refused", *reason)),
-            Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, said("Busy", "nothing has happened; ask again")),
-            Self::StorageLow => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                said("StorageLow", "the journal's disk fills: only kill and mass-cancel are taken; free space on it"),
-            ),
-            Self::StorageFull => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                said("StorageFull", "the journal's disk is full: nothing is taken; free space on it"),
-            ),
-            Self::Stopped => (StatusCode::SERVICE_UNAVAILABLE, said("Stopped", "the venue takes no commands any more")),
-            Self::Unknown => (
-                StatusCode::GATEWAY_TIMEOUT,
-                said(
-                    "Unknown",
-                    "no answer in time; it may be carried out yet: ask again with the same idempotency key",
-                ),
-            ),
-        }
+/// Everything below `/admin/v1`, with its description.
+pub(crate) fn describe(mut described: Described, door: &Door) -> Described {
+    for list in LISTS {
+        let row = (list.row)(&mut described);
+        let operation = reads(&format!("Lists {} by their numbers, 1,000 at a time.", list.name), row)
+            .parameter(query("after", "Behind this number; left out: from the first.", false));
+        let door = door.clone();
+        let handler = get(move |request: Request| async move { door.answered(door.read(request, list).await) });
+        described = described.route(&format!("/admin/v1/{}", list.name), operation, handler);
     }
-}
-
-impl From<Invalid> for Refusal {
-    fn from(invalid: Invalid) -> Self {
-        match invalid {
-            Invalid::Field { field, text } => Self::Malformed(format!("{field}: {text}")),
-            Invalid::Unknown(reason) => Self::Refused(None, reason),
-        }
+    let row = described.schema::<BalanceRow>();
+    let operation = reads("Lists what an account has, held or not.", row)
+        .parameter(query("account", "Whose.", true))
+        .error(422, "The account is not known.");
+    let balances = {
+        let door = door.clone();
+        get(move |request: Request| async move { door.answered(door.balances(request).await) })
+    };
+    described = described.route("/admin/v1/balances", operation, balances);
+    let waiting = described.schema::<Proposal>();
+    let operation = reads("Lists what waits for a second key.", waiting.clone()).parameter(query(
+        "after",
+        "Behind this number; left out: from the first.",
+        false,
+    ));
+    let proposals = {
+        let door = door.clone();
+        get(move |request: Request| async move { door.answered(door.proposals(request).await) })
+    };
+    described = described.route("/admin/v1/proposals", operation, proposals);
+    let event = described.add_schema("Event", event_schema());
+    let dry_run = described.add_schema("DryRun", dry_run_schema());
+    let answers = Answers { event, dry_run, proposal: waiting };
+    for change in CHANGES {
+        let (name, schemas) = (change.schemas)();
+        described.add_schemas(schemas);
+        let door = door.clone();
+        let handler = post(move |request: Request| async move { door.answered(door.change(request, change).await) });
+        described = described.route(change.path, changes(change, &name, &answers), handler);
     }
-}
-
-impl From<NotSubmitted> for Refusal {
-    fn from(reason: NotSubmitted) -> Self {
-        match reason {
-            NotSubmitted::Repeated => Self::DuplicateRequest(None),
-            NotSubmitted::Busy => Self::Busy,
-            NotSubmitted::StorageLow => Self::StorageLow,
-            NotSubmitted::StorageFull => Self::StorageFull,
-            NotSubmitted::Stopped => Self::Stopped,
-        }
+    for (path, decision, operation) in [
+        ("/admin/v1/proposal/approve", Decision::Approved, approves(&answers)),
+        ("/admin/v1/proposal/reject", Decision::Rejected, rejects()),
+    ] {
+        let door = door.clone();
+        let handler = post(move |request: Request| async move { door.answered(door.decide(request, decision).await) });
+        described = described.route(path, operation, handler);
     }
+    described
 }
 
-/// A request whose signer runs the venue.
-struct Authenticated {
-    key: KeyId,
-    idempotency_key: IdempotencyKey,
-    received_at: Timestamp,
-    query: Option<String>,
-    body: Vec<u8>,
+/// What changes are answered with.
+struct Answers {
+    event: Value,
+    dry_run: Value,
+    proposal: Value,
 }
 
-impl Door {
-    /// The answer, counted by its status.
-    fn answered(&self, outcome: Result<Value, Refusal>) -> Response {
-        let (status, body) = match &outcome {
-            Ok(body) => (StatusCode::OK, body.clone()),
-            Err(refusal) => refusal.parts(),
-        };
-        self.metrics.count_admin_request(status.as_u16());
-        (status, [(header::CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response()
-    }
-
-    async fn authenticate(&self, request: Request) -> Result<Authenticated, Refusal> {
-        let (parts, body) = request.into_parts();
-        let body = arrived(body).await?;
-        let received_at = wall_clock();
-        let number = |name| number(&parts.headers, name);
-        let (key, time) = number(KEY_HEADER).zip(number(TIME_HEADER)).ok_or(Refusal::NotAuthenticated)?;
-        let key = KeyId(u32::try_from(key).map_err(|_| Refusal::NotAuthenticated)?);
-        let idempotency_key = match parts.headers.contains_key(REQUEST_HEADER) {
-            true => IdempotencyKey(number(REQUEST_HEADER).ok_or(Refusal::NotAuthenticated)?),
-            false => IdempotencyKey::NONE,
-        };
-        let signature = parts.headers.get(SIGNATURE_HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let signed = SignedRequest {
-            method: parts.method.as_str(),
-            path: parts.uri.path_and_query().map_or("/", |path| path.as_str()),
-            key,
-            time: Timestamp(time),
-            idempotency_key,
-            body: &body,
-        };
-        let public_key = self.desk.look(|view| view.public_key(key).copied()).ok_or(Refusal::NotAuthenticated)?;
-        if time.abs_diff(received_at.0) > TIME_TOLERANCE_NS || !signed.is_signed_by(&public_key, signature) {
-            return Err(Refusal::NotAuthenticated);
-        }
-        if !self.desk.look(|view| view.is_administrator(key)) {
-            return Err(Refusal::NotEntitled);
-        }
-        let query = parts.uri.query().map(str::to_owned);
-        Ok(Authenticated { key, idempotency_key, received_at, query, body })
-    }
-
-    async fn read(&self, request: Request, read: impl FnOnce(&AdminView, u32) -> Value) -> Result<Value, Refusal> {
-        let query = self.authenticate(request).await?.query;
-        let after = query.map_or(Ok(0), |query| number_of(&query, "after"))?;
-        Ok(self.desk.look(|view| read(view, after)))
-    }
-
-    async fn balances(&self, request: Request) -> Result<Value, Refusal> {
-        let query = self.authenticate(request).await?.query.unwrap_or_default();
-        let account = AccountId(number_of(&query, "account")?);
-        self.desk.look(|view| match view.knows_account(account) {
-            true => Ok(view.balances(account)),
-            false => Err(Refusal::Refused(None, RejectReason::UnknownAccount)),
-        })
-    }
-
-    async fn change<T: Change>(&self, request: Request) -> Result<Value, Refusal> {
-        let request = self.authenticate(request).await?;
-        if request.query.is_some() {
-            return Err(Refusal::Malformed("a change takes no query".to_owned()));
-        }
-        if request.idempotency_key.is_none() {
-            return Err(Refusal::Malformed(format!("{REQUEST_HEADER}: a change needs an idempotency key from 1")));
-        }
-        let Envelope { reason, change }: Envelope<T> =
-            serde_json::from_slice(&request.body).map_err(|error| Refusal::Malformed(error.to_string()))?;
-        let note = AdminNote { idempotency_key: request.idempotency_key, reason: text("reason", &reason)? };
-        if note.reason.is_empty() {
-            return Err(Refusal::Malformed("reason: a change needs one".to_owned()));
-        }
-        let body = self.desk.look(|view| change.command(view, note))?;
-        let header = CommandHeader { author: request.key, received_at: request.received_at, ..CommandHeader::VENUE };
-        let command = Command { header, body };
-        let answer = self.desk.submit(command, note.idempotency_key)?;
-        match tokio::time::timeout(ANSWERED_WITHIN, answer).await {
-            Ok(Ok(answer)) => self.outcome(&answer),
-            Ok(Err(_)) => Err(Refusal::Unknown),
-            Err(_) => {
-                self.desk.give_up(&command, note.idempotency_key);
-                Err(Refusal::Unknown)
-            }
-        }
-    }
-
-    fn outcome(&self, (header, event): &Answer) -> Result<Value, Refusal> {
-        let reason = match event {
-            Event::CommandRejected(rejected) => rejected.reason,
-            Event::MassCancelRejected(rejected) => rejected.reason,
-            event => return Ok(self.desk.look(|view| render::event(view, header, event))),
-        };
-        Err(match reason {
-            RejectReason::DuplicateRequest => Refusal::DuplicateRequest(Some(*header)),
-            reason => Refusal::Refused(Some(*header), reason),
-        })
-    }
+/// What every request at the door may be answered with.
+fn refusals(operation: Operation) -> Operation {
+    operation
+        .error(400, "Malformed: something is missing, unknown or out of range.")
+        .error(401, "NotAuthenticated: key, time or signature are missing or do not hold.")
+        .error(403, "NotEntitled: the key has no role for this.")
+        .error(408, "Slow: the request did not arrive in time.")
+        .error(413, "TooLarge: the body is longer than 16384 bytes.")
+        .error(429, "TooManyGuesses: from this address too many requests proved nothing.")
 }
 
-/// The whole body, if it is short and comes in time.
-async fn arrived(body: Body) -> Result<Vec<u8>, Refusal> {
-    match tokio::time::timeout(ARRIVES_WITHIN, to_bytes(body, BODY_BYTES_MAX)).await {
-        Ok(Ok(body)) => Ok(body.into()),
-        Ok(Err(_)) => Err(Refusal::TooLarge),
-        Err(_) => Err(Refusal::Slow),
-    }
+fn reads(summary: &str, row: Value) -> Operation {
+    let operation = Operation::get(TAG, summary).answer(200, "The rows.", json!({ "type": "array", "items": row }));
+    refusals(operation).signed(signature_headers())
 }
 
-/// The one number that a query gives.
-fn number_of(query: &str, name: &str) -> Result<u32, Refusal> {
-    let number = query.split_once('=').filter(|(found, _)| *found == name).and_then(|(_, number)| number.parse().ok());
-    number.ok_or_else(|| Refusal::Malformed(format!("query {query:?}: it is not {name}=NUMBER")))
+fn changes(change: &ListedChange, schema: &str, answers: &Answers) -> Operation {
+    let body = json!({
+        "type": "object",
+        "required": ["reason", "change"],
+        "additionalProperties": false,
+        "properties": {
+            "reason": { "type": "string", "pattern": "^[ -~]{1,24}$", "description": "Why, for the journal." },
+            "change": reference(schema),
+        },
+    });
+    let either = json!({ "anyOf": [answers.event, answers.dry_run] });
+    let dry_run = json!({ "type": "boolean" });
+    let looks = "Only look at what it would do: nothing is submitted, and the name is not used.";
+    let operation = Operation::post(TAG, change.summary.trim(), body)
+        .answer(200, "The event that it caused; or, of a dry run, what it would do.", either)
+        .answer(202, "It waits for a second key.", answers.proposal.clone())
+        .parameter(
+            json!({ "name": "dry-run", "in": "query", "required": false, "description": looks, "schema": dry_run }),
+        );
+    submits(refusals(operation)).signed(signature_headers().into_iter().chain([request_name(true)]))
 }
 
-/// A header's number as it was signed: one way to write each.
-fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
-    let text = headers.get(name)?.to_str().ok()?;
-    text.parse().ok().filter(|number: &u64| number.to_string() == text)
+fn approves(answers: &Answers) -> Operation {
+    let operation = Operation::post(
+        TAG,
+        "Approve of what another key has proposed, which makes the change.",
+        decision(),
+    )
+    .answer(200, "The event that it caused.", answers.event.clone());
+    submits(refusals(operation))
+        .error(404, "UnknownProposal: none has that number.")
+        .signed(signature_headers().into_iter().chain([request_name(true)]))
 }
 
-fn wall_clock() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    Timestamp(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+fn rejects() -> Operation {
+    let done = json!({
+        "type": "object",
+        "required": ["proposal", "decision"],
+        "properties": { "proposal": { "type": "integer" }, "decision": { "type": "string" } },
+    });
+    let operation = Operation::post(TAG, "Reject what another key has proposed.", decision()).answer(
+        200,
+        "It waits no more.",
+        done,
+    );
+    submits(refusals(operation))
+        .error(404, "UnknownProposal: none has that number.")
+        .signed(signature_headers().into_iter().chain([request_name(false)]))
 }
 
-async fn change<T: Change>(State(door): State<Door>, request: Request) -> Response {
-    let outcome = door.change::<T>(request).await;
-    door.answered(outcome)
+fn decision() -> Value {
+    json!({
+        "type": "object",
+        "required": ["proposal"],
+        "additionalProperties": false,
+        "properties": { "proposal": { "type": "integer", "minimum": 1, "maximum": u32::MAX } },
+    })
 }
 
-async fn balances(State(door): State<Door>, request: Request) -> Response {
-    let outcome = door.balances(request).await;
-    door.answered(outcome)
+/// What whatever ends in a command may be answered with besides.
+fn submits(operation: Operation) -> Operation {
+    operation
+        .error(
+            409,
+            "DuplicateRequest: the name was used before; of proposals also ProposalDecided, ProposerNotEntitled.",
+        )
+        .error(415, "UnsupportedMediaType: the body is no JSON.")
+        .error(422, "Refused, with the venue's reason.")
+        .error(503, "Busy, Stopped, StorageLow, StorageFull, TooManyProposals, LogFailed: nothing has happened.")
+        .error(504, "Unknown: no answer in time; ask again with the same name.")
 }
 
-async fn instruments(State(door): State<Door>, request: Request) -> Response {
-    let outcome = door.read(request, |view, after| view.instruments(after, wall_clock())).await;
-    door.answered(outcome)
+fn request_name(required: bool) -> Value {
+    let parameter =
+        header_parameter(REQUEST_HEADER, "The change's name, from 1: it is made once.", "^[1-9][0-9]{0,17}$");
+    let flag = [("required".to_owned(), json!(required))];
+    Value::Object(parameter.as_object().cloned().unwrap_or_default().into_iter().chain(flag).collect())
 }
 
-/// Declares a handler that reads one list.
-macro_rules! reads {
-    ($($name:ident)*) => {$(
-        async fn $name(State(door): State<Door>, request: Request) -> Response {
-            let outcome = door.read(request, AdminView::$name).await;
-            door.answered(outcome)
-        }
-    )*};
+const WHOLE_NUMBER: &str = "^(0|[1-9][0-9]{0,18})$";
+
+fn signature_headers() -> Vec<Value> {
+    vec![
+        header_parameter(KEY_HEADER, "The key's number.", "^(0|[1-9][0-9]{0,8})$"),
+        header_parameter(TIME_HEADER, "Nanoseconds since 1970, within 5 s of the venue's time.", WHOLE_NUMBER),
+        header_parameter(SIGNATURE_HEADER, "The signature of the request.", "^[0-9a-f]{128}$"),
+    ]
 }
-reads! { assets accounts keys sessions }
+
+fn header_parameter(name: &str, description: &str, pattern: &str) -> Value {
+    let schema = json!({ "type": "string", "pattern": pattern });
+    json!({ "name": name, "in": "header", "required": true, "description": description, "schema": schema })
+}
+
+fn query(name: &str, description: &str, required: bool) -> Value {
+    let schema = json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX });
+    json!({ "name": name, "in": "query", "required": required, "description": description, "schema": schema })
+}
+
+fn dry_run_schema() -> Value {
+    json!({
+        "type": "object",
+        "description": "What a change would do, as far as the door knows.",
+        "required": ["dry_run", "command", "needs_approval", "effect", "fields"],
+        "properties": {
+            "dry_run": { "const": true },
+            "command": { "type": "string", "description": "The command that it would be." },
+            "needs_approval": { "type": "boolean", "description": "It would wait for a second key." },
+            "effect": { "type": "object", "description": "What would be another way than it is." },
+            "fields": { "type": "object", "description": "The command's fields." },
+        },
+    })
+}
+
+fn event_schema() -> Value {
+    json!({
+        "type": "object",
+        "description": "What happened: the event's own fields come behind these.",
+        "required": ["sequence", "time", "event"],
+        "properties": {
+            "sequence": { "type": "integer", "description": "The command." },
+            "time": { "type": "integer", "description": "The venue's time, in nanoseconds since 1970." },
+            "event": { "type": "string", "description": "The event's name." },
+        },
+    })
+}

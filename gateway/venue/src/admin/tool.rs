@@ -2,16 +2,20 @@
 
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Subcommand, ValueEnum};
 use ed25519_dalek::SigningKey;
 use engine::{IdempotencyKey, KeyId, Timestamp};
-use serde::Deserialize;
+use rustls::crypto::ring::default_provider;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::{self, PemObject};
 use serde_json::{Map, Value, json};
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
+use super::access_log::{self, AccessLogError, Checked};
 use super::requests::{
     AddAsset, AddKey, AdjustBalance, AllowAddress, BustTrade, Change, DelistInstrument, Deposit, Envelope, GrantRole,
     Halt, Kill, ListInstrument, MassCancel, ModifyAccount, OpenAccount, RemoveCalendarEntry, Resume, RevokeKey,
@@ -21,6 +25,8 @@ use super::requests::{
 use super::signature::{KEY_HEADER, REQUEST_HEADER, SIGNATURE_HEADER, SignedRequest, TIME_HEADER};
 use crate::data_folder::{DataFolderError, KeyFile, random};
 use crate::exit::Exit;
+use crate::reach::reachable;
+use crate::serve::Addresses;
 
 /// Which venue, who asks, and what.
 #[derive(Debug, Args)]
@@ -40,8 +46,12 @@ pub struct Caller {
     #[arg(long, global = true, value_name = "DIR", default_value = "rialto-data")]
     pub data: PathBuf,
     /// The venue's HTTP address, instead of what the data folder says.
-    #[arg(long, global = true, value_name = "ADDR")]
-    pub connect: Option<SocketAddr>,
+    #[arg(long, global = true, value_name = "HOST:PORT")]
+    pub connect: Option<String>,
+    /// The venue's certificate, PEM, which is then the only one that is trusted: the address speaks TLS. Left out: that of
+    /// the data folder if its venue's HTTP does, and with --connect no TLS.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub certificate: Option<PathBuf>,
     /// The administrator's key file; left out: keys/administrator.json in the data folder.
     #[arg(long = "key", global = true, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
@@ -51,6 +61,9 @@ pub struct Caller {
     /// The change's own number; a change that is asked for again under the same number is made once. Left out: random.
     #[arg(long, global = true, value_name = "NUMBER")]
     pub idempotency_key: Option<u64>,
+    /// Only say what a change would be and do: nothing is submitted.
+    #[arg(long, global = true)]
+    pub dry_run: bool,
     /// Answer with one JSON object, or one array, on the last line.
     #[arg(long, global = true)]
     pub json: bool,
@@ -82,6 +95,35 @@ pub enum AdminCommand {
     /// The venue as a whole.
     #[command(subcommand)]
     Venue(VenueCommand),
+    /// Changes that wait for a second key.
+    #[command(subcommand)]
+    Proposal(ProposalCommand),
+    /// What was asked at the operator's door.
+    #[command(subcommand)]
+    AccessLog(AccessLogCommand),
+}
+
+/// What can be done with changes that wait for a second key.
+#[derive(Debug, Subcommand)]
+pub enum ProposalCommand {
+    /// Approve of what another key has proposed, which makes the change.
+    Approve {
+        /// Its number.
+        proposal: u64,
+    },
+    /// Reject what another key has proposed.
+    Reject {
+        /// Its number.
+        proposal: u64,
+    },
+}
+
+/// What can be done with the record of what was asked.
+#[derive(Debug, Subcommand)]
+pub enum AccessLogCommand {
+    /// Check that every line holds the one in front of it, in the data folder of a venue on this machine, whether it runs or
+    /// not.
+    Verify,
 }
 
 /// Say what there is.
@@ -109,6 +151,8 @@ pub enum List {
     Keys,
     /// Sessions.
     Sessions,
+    /// Changes that wait for a second key.
+    Proposals,
 }
 
 /// What can be done with assets.
@@ -235,19 +279,24 @@ pub(crate) enum AskError {
     NotRunning { file: PathBuf, source: io::Error },
     #[error(transparent)]
     Folder(#[from] DataFolderError),
-    #[error("http://{address}: {source}")]
-    Http { address: SocketAddr, source: ureq::Error },
-    #[error(
-        "http://{address} answered what is no JSON: {text:?}; is it a venue's HTTP address, with the admin door open?"
-    )]
-    NotJson { address: SocketAddr, text: String },
+    #[error("{file}: {source}", file = file.display())]
+    Certificate { file: PathBuf, source: pem::Error },
+    #[error(transparent)]
+    AccessLog(#[from] AccessLogError),
+    #[error("{origin}: {source}; where HTTP is over TLS, --certificate names the venue's")]
+    Http { origin: String, source: ureq::Error },
+    #[error("{origin} answered what is no JSON: {text:?}; is it a venue's HTTP address, with the admin door open?")]
+    NotJson { origin: String, text: String },
 }
 
 impl AskError {
     fn exit(&self) -> Exit {
         match self {
-            Self::Usage(_) | Self::Folder(_) | Self::NotJson { .. } => Exit::Usage,
-            Self::NotRunning { .. } | Self::Http { .. } => Exit::InputOutput,
+            Self::Usage(_) | Self::Folder(_) | Self::Certificate { .. } | Self::NotJson { .. } => Exit::Usage,
+            Self::AccessLog(AccessLogError::Broken { .. }) => Exit::Damaged,
+            Self::NotRunning { .. } | Self::AccessLog(AccessLogError::Io { .. }) | Self::Http { .. } => {
+                Exit::InputOutput
+            }
         }
     }
 }
@@ -289,6 +338,9 @@ fn answer(AdminArguments { caller, command }: &AdminArguments) -> Result<Answer,
         AdminCommand::Order(OrderCommand::MassCancel(change)) => caller.change(change),
         AdminCommand::Trade(TradeCommand::Bust(change)) => caller.change(change),
         AdminCommand::Venue(VenueCommand::Seed(change)) => caller.change(change),
+        AdminCommand::Proposal(ProposalCommand::Approve { proposal }) => caller.decide("approve", *proposal),
+        AdminCommand::Proposal(ProposalCommand::Reject { proposal }) => caller.decide("reject", *proposal),
+        AdminCommand::AccessLog(AccessLogCommand::Verify) => verify(&caller.data),
         AdminCommand::Key(Key::New(new)) => new_key(new),
         AdminCommand::Key(Key::Add(change)) => caller.change(change),
         AdminCommand::Key(Key::Revoke(change)) => caller.change(change),
@@ -308,7 +360,21 @@ fn new_key(NewKey { number, out, session, account }: &NewKey) -> Result<Answer, 
     Ok(Answer { status: OK, body })
 }
 
+fn verify(data: &Path) -> Result<Answer, AskError> {
+    let file = data.join(access_log::FILE);
+    let Checked { lines, last, torn } = access_log::read(&file)?;
+    let body = json!({
+        "file": file.display().to_string(),
+        "lines": lines.len(),
+        "last": last.to_hex().as_str(),
+        "torn_bytes": torn,
+    });
+    Ok(Answer { status: OK, body })
+}
+
 const OK: u16 = 200;
+/// It waits for a second key.
+const ACCEPTED: u16 = 202;
 
 /// What the venue, or this machine, said.
 struct Answer {
@@ -319,8 +385,14 @@ struct Answer {
 
 impl Caller {
     /// One that only reads.
-    pub(crate) fn reading(data: PathBuf, connect: Option<SocketAddr>, key_file: Option<PathBuf>) -> Self {
-        Self { data, connect, key_file, reason: None, idempotency_key: None, json: false }
+    pub(crate) fn reading(
+        data: PathBuf,
+        connect: Option<String>,
+        certificate: Option<PathBuf>,
+        key_file: Option<PathBuf>,
+    ) -> Self {
+        let (reason, idempotency_key, dry_run, json) = (None, None, false, false);
+        Self { data, connect, certificate, key_file, reason, idempotency_key, dry_run, json }
     }
 
     /// The first rows of a list, or why there are none.
@@ -369,14 +441,28 @@ impl Caller {
         let reason = self.reason.clone().ok_or_else(|| {
             AskError::Usage("--reason is missing: every change is journalled with why it is made".to_owned())
         })?;
-        let number = match self.idempotency_key {
+        let envelope = Envelope { reason, change: change.clone() };
+        let body = serde_json::to_string(&envelope).expect("a plain record");
+        match self.dry_run {
+            true => self.ask("POST", &format!("{}?dry-run=true", T::PATH), IdempotencyKey::NONE, Some(body)),
+            false => self.ask("POST", T::PATH, self.number()?, Some(body)),
+        }
+    }
+
+    fn decide(&self, verb: &str, proposal: u64) -> Result<Answer, AskError> {
+        if self.dry_run {
+            return Err(AskError::Usage("--dry-run is for changes: see `rialto admin show proposals`".to_owned()));
+        }
+        let body = json!({ "proposal": proposal }).to_string();
+        self.ask("POST", &format!("/admin/v1/proposal/{verb}"), self.number()?, Some(body))
+    }
+
+    fn number(&self) -> Result<IdempotencyKey, AskError> {
+        Ok(IdempotencyKey(match self.idempotency_key {
             Some(number) => number,
             // Zero names nothing; 53 bits are what every reader of JSON keeps.
             None => (u64::from_le_bytes(random()?) >> 11).max(1),
-        };
-        let envelope = Envelope { reason, change: change.clone() };
-        let body = serde_json::to_string(&envelope).expect("a plain record");
-        self.ask("POST", T::PATH, IdempotencyKey(number), Some(body))
+        }))
     }
 
     fn ask(
@@ -386,7 +472,7 @@ impl Caller {
         idempotency_key: IdempotencyKey,
         body: Option<String>,
     ) -> Result<Answer, AskError> {
-        let address = self.address()?;
+        let place = self.place()?;
         let key_file = self.key_file.clone().unwrap_or_else(|| self.data.join("keys/administrator.json"));
         let file = KeyFile::read(&key_file)?;
         let key: SigningKey = file.signing_key(&key_file)?;
@@ -399,40 +485,75 @@ impl Caller {
             (REQUEST_HEADER, idempotency_key.to_string()),
             (SIGNATURE_HEADER, signed.sign(&key)),
         ];
-        send(address, path, headers, body)
+        send(&place, path, headers, body)
     }
 
-    /// Where the venue's HTTP port is.
-    pub(crate) fn address(&self) -> Result<SocketAddr, AskError> {
-        #[derive(Deserialize)]
-        struct Announced {
-            http: SocketAddr,
-        }
-        if let Some(address) = self.connect {
-            return Ok(address);
+    /// Where the venue's HTTP port is, and how it is reached.
+    pub(crate) fn place(&self) -> Result<Place, AskError> {
+        if let Some(authority) = &self.connect {
+            return Place::new(authority, self.certificate.as_deref());
         }
         let file = self.data.join("venue.json");
         let text =
             fs::read_to_string(&file).map_err(|source| AskError::NotRunning { file: self.data.clone(), source })?;
-        let announced: Announced =
+        let announced: Addresses =
             serde_json::from_str(&text).map_err(|error| AskError::Usage(format!("{}: {error}", file.display())))?;
-        Ok(announced.http)
+        let own = announced.http_tls.then(|| self.data.join("certificate.pem"));
+        Place::new(&reachable(announced.http).to_string(), self.certificate.as_deref().or(own.as_deref()))
     }
+}
+
+/// Where a venue's HTTP is, and how it is reached.
+pub(crate) struct Place {
+    /// What every address there begins with.
+    pub(crate) origin: String,
+    agent: ureq::Agent,
 }
 
 /// How long the venue may take; it answers sooner, if only to say that it does not know.
 const PATIENCE: Duration = Duration::from_secs(15);
 
+impl Place {
+    /// Over TLS with one certificate that is trusted, or without.
+    fn new(authority: &str, certificate: Option<&Path>) -> Result<Self, AskError> {
+        let config = ureq::Agent::config_builder();
+        let config = config.http_status_as_error(false).timeout_global(Some(PATIENCE)).proxy(None);
+        let (scheme, config) = match certificate {
+            None => ("http", config),
+            Some(file) => ("https", config.tls_config(trusting(file)?)),
+        };
+        Ok(Self { origin: format!("{scheme}://{authority}"), agent: config.build().into() })
+    }
+
+    /// What anybody may read there: the status, and the text.
+    pub(crate) fn get(&self, path: &str) -> Result<(u16, String), AskError> {
+        let failed = |source| AskError::Http { origin: self.origin.clone(), source };
+        let mut response = self.agent.get(format!("{}{path}", self.origin)).call().map_err(failed)?;
+        let text = response.body_mut().read_to_string().map_err(failed)?;
+        Ok((response.status().as_u16(), text))
+    }
+}
+
+/// TLS that trusts the certificates of a file, and no others.
+fn trusting(file: &Path) -> Result<TlsConfig, AskError> {
+    let unusable = |source| AskError::Certificate { file: file.to_owned(), source };
+    let certificates = CertificateDer::pem_file_iter(file).map_err(unusable)?.collect::<Result<Vec<_>, _>>();
+    let trusted =
+        certificates.map_err(unusable)?.iter().map(|it| Certificate::from_der(it).to_owned()).collect::<Vec<_>>();
+    Ok(TlsConfig::builder()
+        .root_certs(RootCerts::Specific(Arc::new(trusted)))
+        .unversioned_rustls_crypto_provider(Arc::new(default_provider()))
+        .build())
+}
+
 fn send(
-    address: SocketAddr,
+    Place { origin, agent }: &Place,
     path: &str,
     headers: [(&str, String); 4],
     body: Option<String>,
 ) -> Result<Answer, AskError> {
-    let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).proxy(None);
-    let agent = ureq::Agent::new_with_config(config.build());
-    let url = format!("http://{address}{path}");
-    let failed = |source| AskError::Http { address, source };
+    let url = format!("{origin}{path}");
+    let failed = |source| AskError::Http { origin: origin.clone(), source };
     let mut response = match body {
         None => headers.iter().fold(agent.get(&url), |request, (name, value)| request.header(*name, value)).call(),
         Some(body) => {
@@ -442,7 +563,7 @@ fn send(
     }
     .map_err(failed)?;
     let text = response.body_mut().read_to_string().map_err(failed)?;
-    let body = serde_json::from_str(&text).map_err(|_| AskError::NotJson { address, text })?;
+    let body = serde_json::from_str(&text).map_err(|_| AskError::NotJson { origin: origin.clone(), text })?;
     Ok(Answer { status: response.status().as_u16(), body })
 }
 
@@ -451,7 +572,7 @@ impl Answer {
         match (caller.json, self.status, &self.body) {
             (true, ..) => println!("{}", self.body),
             (false, OK, Value::Array(rows)) => print_rows(rows),
-            (false, OK, body) => print_fields(body),
+            (false, OK | ACCEPTED, body) => print_fields(body),
             (false, _, body) => eprintln!("rialto: {}", refusal(body)),
         }
         self.exit()
@@ -459,9 +580,9 @@ impl Answer {
 
     fn exit(&self) -> Exit {
         match self.status {
-            OK => Exit::Done,
+            OK | ACCEPTED => Exit::Done,
             403 | 409 | 422 => Exit::Differs,
-            400 | 401 | 404 | 413 => Exit::Usage,
+            400 | 401 | 404 | 405 | 413 | 415 => Exit::Usage,
             _ => Exit::InputOutput,
         }
     }

@@ -2,11 +2,13 @@
 
 use core::fmt;
 use core::str::FromStr;
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv6Addr};
 
 use engine::canonical::Code;
-use engine::instrument::{Distance, DistanceUnit};
-use engine::{Nanoseconds, Timestamp};
+use engine::command::{Direction, Role};
+use engine::instrument::{CollarAction, Distance, DistanceUnit, Phase, ReferenceSource};
+use engine::{Nanoseconds, SelfTradePrevention, Side, Timestamp};
 use gateway::rights::in_ipv6;
 use gateway::transport::tls::Fingerprint;
 use rust_decimal::Decimal;
@@ -14,6 +16,9 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::signature::bytes;
 
@@ -268,6 +273,21 @@ impl<T: Code> fmt::Display for CodeText<T> {
     }
 }
 
+/// A phase by its name.
+pub type PhaseText = CodeText<Phase>;
+/// A mode of self-trade prevention by its name.
+pub type PreventionText = CodeText<SelfTradePrevention>;
+/// What a trade outside the collar does, by its name.
+pub type CollarActionText = CodeText<CollarAction>;
+/// What moves the reference price, by its name.
+pub type ReferenceSourceText = CodeText<ReferenceSource>;
+/// More or less, by its name.
+pub type DirectionText = CodeText<Direction>;
+/// A side by its name.
+pub type SideText = CodeText<Side>;
+/// A role by its name.
+pub type RoleText = CodeText<Role>;
+
 /// An instrument or an asset, by its name or by its number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NameOrNumber(pub String);
@@ -320,10 +340,60 @@ text_in_json! {
     FingerprintText;
 }
 
+/// What generators and readers of the port's description are told of such a text.
+macro_rules! described {
+    ($($name:ident, $description:literal, $pattern:literal, $($example:literal),+;)*) => {$(
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                ObjectBuilder::new()
+                    .schema_type(Type::String)
+                    .description(Some($description))
+                    .pattern(Some($pattern))
+                    .examples([$($example),+])
+                    .into()
+            }
+        }
+
+        impl ToSchema for $name {}
+    )*};
+}
+described! {
+    DecimalText, "A decimal of at most 28 digits, in whole units.",
+        "^-?[0-9]{1,12}(\\.[0-9]{1,12})?$", "64000.50", "1", "0.01";
+    DistanceText, "A distance: ticks, per cent, millionths, or none.",
+        "^([0-9]{1,9}t|[0-9]{1,9}ppm|[0-9]{1,3}(\\.[0-9]{1,4})?%|none)$", "5t", "2.5%", "25000ppm", "none";
+    TimeText, "A moment, with its offset from UTC.",
+        "^20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z$",
+        "2100-01-01T09:00:00Z";
+    SecondsText, "Seconds, to the nanosecond.", "^[0-9]{1,9}(\\.[0-9]{1,9})?$", "120", "0.5";
+    NetworkText, "A network: addresses that agree in their leading bits.",
+        "^([0-9]{1,3}\\.){3}[0-9]{1,3}(/[0-9]{1,2})?$|^[0-9a-f:.]{2,45}(/[0-9]{1,3})?$",
+        "10.0.0.0/8", "2001:db8::/32", "192.0.2.7";
+    FingerprintText, "A certificate's SHA-256 fingerprint.",
+        "^[0-9a-fA-F]{64}$", "0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f";
+    NameOrNumber, "A name, or a number.", "^([1-9][0-9]{0,8}|[A-Z][A-Z0-9-]{0,15})$", "BTC-USD", "USD", "1";
+}
+
+impl<T: Code> PartialSchema for CodeText<T> {
+    fn schema() -> RefOr<Schema> {
+        let names = T::ALL.iter().map(|code| code.name());
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some("In any case, and with or without hyphens."))
+            .enum_values(Some(names))
+            .into()
+    }
+}
+
+impl<T: Code> ToSchema for CodeText<T> {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed(T::NAME)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use engine::instrument::Phase;
 
     fn units(text: &str, decimals: u8) -> Result<u128, Off> {
         text.parse::<DecimalText>().unwrap().in_units(decimals)
@@ -421,5 +491,26 @@ mod tests {
         }
         let unknown = "open".parse::<CodeText<Phase>>().unwrap_err();
         assert!(unknown.starts_with("\"open\" is none of PreOpen, OpeningCall"), "{unknown}");
+    }
+
+    #[test]
+    fn what_is_described_is_what_is_read() {
+        fn examples<T: FromStr + PartialSchema>() {
+            let described = serde_json::to_value(T::schema()).unwrap();
+            let examples = described["examples"].as_array().unwrap();
+            assert!(!examples.is_empty(), "{described}");
+            for example in examples {
+                assert!(example.as_str().unwrap().parse::<T>().is_ok(), "{example}");
+            }
+        }
+        examples::<DecimalText>();
+        examples::<DistanceText>();
+        examples::<TimeText>();
+        examples::<SecondsText>();
+        examples::<NetworkText>();
+        examples::<FingerprintText>();
+        examples::<NameOrNumber>();
+        let phases = serde_json::to_value(CodeText::<Phase>::schema()).unwrap();
+        assert_eq!(phases["enum"].as_array().unwrap().len(), Phase::ALL.len());
     }
 }

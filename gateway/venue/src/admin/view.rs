@@ -4,7 +4,7 @@
 //! released yet. Why a session ended is known of those alone that ended since. What open orders hold of a balance is the engine's rule and is not
 //! repeated here: a balance is what the account has, held or not.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 
 use engine::canonical::Code;
@@ -17,11 +17,14 @@ use engine::instrument::{DistanceUnit, FeeRates, Holds, InstrumentLimits, Phase,
 use engine::limits::FEE_TIERS;
 use engine::settings::{AccountSettings, InstrumentSettings, KeySettings};
 use engine::{
-    AccountId, Amount, AssetId, Engine, Event, InstrumentId, KeyId, Nanoseconds, Quantity, SelfTradePrevention,
-    SessionId, SessionState, SessionVersion, SessionView, Side, StpGroup, Timestamp,
+    AccountId, Amount, AssetId, CommandBody, Engine, Event, InstrumentId, KeyId, Nanoseconds, Price, Quantity,
+    SelfTradePrevention, SessionId, SessionState, SessionVersion, SessionView, Side, StpGroup, Timestamp, TradeId,
 };
-use serde_json::{Value, json};
 
+use super::rows::{
+    AccountRow, AssetRow, BalanceRow, CalendarRow, FeesRow, InstrumentRow, KeyRow, LimitsRow, ProtectionRow, RoleRow,
+    SessionRow,
+};
 use super::value::{DistanceText, NameOrNumber, NetworkText, SecondsText, TimeText, decimal, signed_decimal};
 
 /// What the operator sees.
@@ -34,6 +37,21 @@ pub struct AdminView {
     balances: BTreeMap<(AccountId, AssetId), i128>,
     keys: BTreeMap<KeyId, Key>,
     sessions: BTreeMap<SessionId, Session>,
+    /// The last trades since the start, of all instruments.
+    trades: VecDeque<KnownTrade>,
+}
+
+/// Trades that are remembered.
+const TRADES_MAX: usize = 4_096;
+
+/// A trade, as far as a bust concerns it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KnownTrade {
+    pub(crate) instrument: InstrumentId,
+    pub(crate) trade_id: TradeId,
+    pub(crate) price: Price,
+    pub(crate) quantity: Quantity,
+    pub(crate) accounts: [AccountId; 2],
 }
 
 /// An instrument, with what turns decimals into ticks, lots and smallest units.
@@ -67,6 +85,13 @@ struct Key {
     roles: Vec<(Role, AccountId)>,
     /// Where it may log in from; none: from anywhere.
     networks: BTreeSet<NetworkText>,
+}
+
+/// What a key's signatures are checked with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SigningKey {
+    pub(crate) public_key: [u8; 32],
+    pub(crate) is_revoked: bool,
 }
 
 #[derive(Debug)]
@@ -108,6 +133,7 @@ impl Default for AdminView {
             balances: BTreeMap::new(),
             keys: BTreeMap::new(),
             sessions: BTreeMap::new(),
+            trades: VecDeque::new(),
         }
     }
 }
@@ -289,7 +315,17 @@ impl AdminView {
         }
     }
 
+    fn remember_trade(&mut self, trade: &Trade) {
+        if self.trades.len() >= TRADES_MAX {
+            self.trades.pop_front();
+        }
+        let &Trade { instrument, trade_id, price, quantity, maker, taker, .. } = trade;
+        let accounts = [maker.report.account, taker.report.account];
+        self.trades.push_back(KnownTrade { instrument, trade_id, price, quantity, accounts });
+    }
+
     fn trade(&mut self, trade: &Trade) {
+        self.remember_trade(trade);
         let Some(instrument) = self.instruments.get(&trade.instrument) else { return };
         if instrument.listing.holds == Holds::Off {
             return;
@@ -317,16 +353,26 @@ impl AdminView {
 
 /// What requests and their answers look up.
 impl AdminView {
-    /// A key's public half; none if the key is not known, revoked, or a certificate.
-    pub(crate) fn public_key(&self, key: KeyId) -> Option<&[u8; 32]> {
-        let signs = |key: &&Key| !key.is_revoked && key.kind == KeyKind::Ed25519;
-        self.keys.get(&key).filter(signs).map(|key| &key.public_key)
+    /// What a key's signatures are checked with, and whether they count; none if it is not known, or a certificate.
+    pub(crate) fn signing_key(&self, key: KeyId) -> Option<SigningKey> {
+        let key = self.keys.get(&key).filter(|key| key.kind == KeyKind::Ed25519)?;
+        Some(SigningKey { public_key: key.public_key, is_revoked: key.is_revoked })
     }
 
-    /// Whether the key runs the venue.
-    pub(crate) fn is_administrator(&self, key: KeyId) -> bool {
-        let administrator = (Role::Administrator, AccountId::NONE);
-        self.keys.get(&key).is_some_and(|key| !key.is_revoked && key.roles.contains(&administrator))
+    /// What a key is for the whole venue; nothing if it is revoked or not known.
+    fn roles(&self, key: KeyId) -> impl Iterator<Item = Role> {
+        let valid = self.keys.get(&key).filter(|key| !key.is_revoked).into_iter();
+        valid.flat_map(|key| &key.roles).filter(|(_, account)| account.is_none()).map(|(role, _)| *role)
+    }
+
+    /// Whether a key may look at everything: it runs the venue or a part of it, or is the auditor's.
+    pub(crate) fn may_read(&self, key: KeyId) -> bool {
+        self.roles(key).any(|role| role.runs_the_venue() || role == Role::ReadOnly)
+    }
+
+    /// Whether a key may give a command, as far as roles alone tell; the engine decides.
+    pub(crate) fn may_give(&self, key: KeyId, command: &CommandBody) -> bool {
+        self.roles(key).any(|role| role.may_give(command))
     }
 
     /// The instrument that is called so, or has that number: only a name has to be known.
@@ -350,12 +396,43 @@ impl AdminView {
         self.assets.get(&asset).map(|asset| asset.decimals)
     }
 
+    /// What is known of an account.
+    pub(crate) fn account_row(&self, account: AccountId) -> Option<AccountRow> {
+        self.accounts.get(&account).map(|found| account_row(account, found))
+    }
+
+    /// What is known of a key.
+    pub(crate) fn key_row(&self, key: KeyId) -> Option<KeyRow> {
+        self.keys.get(&key).map(|found| key_row(key, found))
+    }
+
+    /// What is known of an instrument.
+    pub(crate) fn known_instrument(&self, instrument: InstrumentId, now: Timestamp) -> Option<InstrumentRow> {
+        self.instruments.get(&instrument).map(|instrument| self.instrument_row(instrument, now))
+    }
+
+    /// What an account has of an asset, held or not.
+    pub(crate) fn total(&self, account: AccountId, asset: AssetId) -> i128 {
+        self.balances.get(&(account, asset)).copied().unwrap_or_default()
+    }
+
+    /// A trade, if it was one of the last.
+    pub(crate) fn known_trade(&self, instrument: InstrumentId, trade: TradeId) -> Option<&KnownTrade> {
+        self.trades.iter().rev().find(|known| (known.instrument, known.trade_id) == (instrument, trade))
+    }
+
+    /// How many sessions of a key are open.
+    pub(crate) fn open_session_count(&self, key: KeyId) -> usize {
+        let is_open = |session: &&Session| session.key == key && session.state == SessionState::Established;
+        self.sessions.values().filter(is_open).count()
+    }
+
     pub(crate) fn knows_account(&self, account: AccountId) -> bool {
         self.accounts.contains_key(&account)
     }
 
-    fn asset_name(&self, asset: AssetId) -> Option<&str> {
-        self.assets.get(&asset).map(|asset| asset.name.as_str())
+    pub(crate) fn asset_name(&self, asset: AssetId) -> Option<String> {
+        self.assets.get(&asset).map(|asset| asset.name.as_str().to_owned())
     }
 }
 
@@ -363,27 +440,27 @@ impl AdminView {
 pub(crate) const ROWS_MAX: usize = 1_000;
 
 /// The rows of a list behind `after`, in the order of their numbers.
-fn rows<K: Ord + Copy, V>(map: &BTreeMap<K, V>, after: K, row: impl Fn(K, &V) -> Value) -> Value {
+fn rows<K: Ord + Copy, V, R>(map: &BTreeMap<K, V>, after: K, row: impl Fn(K, &V) -> R) -> Vec<R> {
     let behind = map.range((Bound::Excluded(after), Bound::Unbounded));
     behind.take(ROWS_MAX).map(|(key, value)| row(*key, value)).collect()
 }
 
-/// What is read, as JSON: lists in the order of their numbers, [`ROWS_MAX`] rows behind a number at a time.
+/// What is read: lists in the order of their numbers, [`ROWS_MAX`] rows behind a number at a time.
 impl AdminView {
-    pub(crate) fn assets(&self, after: u32) -> Value {
-        rows(
-            &self.assets,
-            AssetId(after),
-            |id, AddAsset { name, decimals, .. }| json!({ "asset": id.0, "name": name.as_str(), "decimals": decimals }),
-        )
+    pub(crate) fn assets(&self, after: u32) -> Vec<AssetRow> {
+        rows(&self.assets, AssetId(after), |id, AddAsset { name, decimals, .. }| AssetRow {
+            asset: id.0,
+            name: name.as_str().to_owned(),
+            decimals: *decimals,
+        })
     }
 
     /// `now` tells which entries of calendars are over.
-    pub(crate) fn instruments(&self, after: u32, now: Timestamp) -> Value {
-        rows(&self.instruments, InstrumentId(after), |_, instrument| self.instrument_json(instrument, now))
+    pub(crate) fn instruments(&self, after: u32, now: Timestamp) -> Vec<InstrumentRow> {
+        rows(&self.instruments, InstrumentId(after), |_, instrument| self.instrument_row(instrument, now))
     }
 
-    fn instrument_json(&self, instrument: &Instrument, now: Timestamp) -> Value {
+    fn instrument_row(&self, instrument: &Instrument, now: Timestamp) -> InstrumentRow {
         let Instrument { listing, phase, limits, protection, calendar, fees, .. } = instrument;
         let price =
             |price: engine::Price| decimal(u128::from(price.0) * u128::from(listing.tick), listing.tick_decimals);
@@ -392,109 +469,110 @@ impl AdminView {
         let rates = |(tier, rates): (usize, &Option<FeeRates>)| {
             let FeeRates { maker, taker } = (*rates)?;
             let basis_points = |rate: i32| signed_decimal(rate.into(), 2);
-            let (maker, taker) = (basis_points(maker), basis_points(taker));
-            Some(json!({ "tier": tier, "maker_basis_points": maker, "taker_basis_points": taker }))
+            let (maker_basis_points, taker_basis_points) = (basis_points(maker), basis_points(taker));
+            Some(FeesRow { tier, maker_basis_points, taker_basis_points })
         };
-        json!({
-            "instrument": listing.instrument.0,
-            "name": listing.name.as_str(),
-            "base": self.asset_name(listing.base),
-            "quote": self.asset_name(listing.quote),
-            "tick": decimal(listing.tick.into(), listing.tick_decimals),
-            "lot": decimal(listing.lot.into(), listing.lot_decimals),
-            "phase": phase.name(),
-            "holds": listing.holds.name(),
-            "fees": fees.iter().enumerate().filter_map(rates).collect::<Vec<_>>(),
-            "limits": {
-                "quantity_min": quantity(limits.quantity_min),
-                "quantity_max": quantity(limits.quantity_max),
-                "price_max": price(limits.price_max),
-                "notional_min": notional(limits.notional_min),
-                "notional_max": notional(limits.notional_max),
+        InstrumentRow {
+            instrument: listing.instrument.0,
+            name: listing.name.as_str().to_owned(),
+            base: self.asset_name(listing.base),
+            quote: self.asset_name(listing.quote),
+            tick: decimal(listing.tick.into(), listing.tick_decimals),
+            lot: decimal(listing.lot.into(), listing.lot_decimals),
+            phase: phase.name(),
+            holds: listing.holds.name(),
+            fees: fees.iter().enumerate().filter_map(rates).collect(),
+            limits: LimitsRow {
+                quantity_min: quantity(limits.quantity_min),
+                quantity_max: quantity(limits.quantity_max),
+                price_max: price(limits.price_max),
+                notional_min: notional(limits.notional_min),
+                notional_max: notional(limits.notional_max),
             },
-            "protection": protection_json(protection),
-            "calendar": calendar.values().filter_map(|entry| entry_json(entry, now)).collect::<Vec<_>>(),
-        })
+            protection: protection_row(protection),
+            calendar: calendar.values().filter_map(|entry| entry_row(entry, now)).collect(),
+        }
     }
 
-    pub(crate) fn accounts(&self, after: u32) -> Value {
-        rows(&self.accounts, AccountId(after), |id, account| {
-            let AccountLimits { quantity_max, notional_max, open_orders_max, price_deviation } = account.limits;
-            json!({
-                "account": id.0,
-                "kill_switch": account.kill_switch.name(),
-                "fee_tier": account.fee_tier,
-                "stp_group": account.stp_group.0,
-                "self_trade_prevention": account.self_trade_prevention.map(Code::name),
-                "open_orders_max": (open_orders_max != u32::MAX).then_some(open_orders_max),
-                "quantity_max_lots": (!quantity_max.is_absent()).then(|| quantity_max.0.to_string()),
-                "notional_max_units": (!notional_max.is_absent()).then(|| { notional_max.0 }.to_string()),
-                "price_deviation": (price_deviation.unit != DistanceUnit::Unlimited)
-                    .then(|| format!("{} {}", price_deviation.value, price_deviation.unit)),
-            })
-        })
+    pub(crate) fn accounts(&self, after: u32) -> Vec<AccountRow> {
+        rows(&self.accounts, AccountId(after), account_row)
     }
 
     /// What an account has.
-    pub(crate) fn balances(&self, of: AccountId) -> Value {
+    pub(crate) fn balances(&self, of: AccountId) -> Vec<BalanceRow> {
         let balance = |(&(account, asset), has): (&(AccountId, AssetId), &i128)| {
             if *has == 0 {
                 return None;
             }
-            let decimals = self.decimals(asset)?;
-            let total = signed_decimal(*has, decimals);
-            Some(json!({ "account": account.0, "asset": self.asset_name(asset), "total": total }))
+            let total = signed_decimal(*has, self.decimals(asset)?);
+            Some(BalanceRow { account: account.0, asset: self.asset_name(asset), total })
         };
         self.balances.range((of, AssetId(0))..=(of, AssetId(u32::MAX))).filter_map(balance).collect()
     }
 
-    pub(crate) fn keys(&self, after: u32) -> Value {
-        rows(&self.keys, KeyId(after), |id, key| {
-            let role = |(role, account): &(Role, AccountId)| {
-                let account = (!account.is_none()).then_some(account.0);
-                json!({ "role": role.name(), "account": account })
-            };
-            json!({
-                "key": id.0,
-                "kind": key.kind.name(),
-                "state": if key.is_revoked { "Revoked" } else { "Valid" },
-                "roles": key.roles.iter().map(role).collect::<Vec<_>>(),
-                "networks": key.networks,
-                "public_key": key.public_key.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
-            })
-        })
+    pub(crate) fn keys(&self, after: u32) -> Vec<KeyRow> {
+        rows(&self.keys, KeyId(after), key_row)
     }
 
-    pub(crate) fn sessions(&self, after: u32) -> Value {
-        rows(&self.sessions, SessionId(after), |id, session| {
-            json!({
-                "session": id.0,
-                "key": session.key.0,
-                "state": session.state.name(),
-                "ended": session.ended.map(Code::name),
-                "login": session.version.0,
-            })
+    pub(crate) fn sessions(&self, after: u32) -> Vec<SessionRow> {
+        rows(&self.sessions, SessionId(after), |id, session| SessionRow {
+            session: id.0,
+            key: session.key.0,
+            state: session.state.name(),
+            ended: session.ended.map(Code::name),
+            login: session.version.0,
         })
+    }
+}
+
+fn account_row(id: AccountId, account: &Account) -> AccountRow {
+    let AccountLimits { quantity_max, notional_max, open_orders_max, price_deviation } = account.limits;
+    AccountRow {
+        account: id.0,
+        kill_switch: account.kill_switch.name(),
+        fee_tier: account.fee_tier,
+        stp_group: account.stp_group.0,
+        self_trade_prevention: account.self_trade_prevention.map(Code::name),
+        open_orders_max: (open_orders_max != u32::MAX).then_some(open_orders_max),
+        quantity_max_lots: (!quantity_max.is_absent()).then(|| quantity_max.0.to_string()),
+        notional_max_units: (!notional_max.is_absent()).then(|| { notional_max.0 }.to_string()),
+        price_deviation: (price_deviation.unit != DistanceUnit::Unlimited)
+            .then(|| format!("{} {}", price_deviation.value, price_deviation.unit)),
+    }
+}
+
+fn key_row(id: KeyId, key: &Key) -> KeyRow {
+    let role = |(role, account): &(Role, AccountId)| {
+        let account = (!account.is_none()).then_some(account.0);
+        RoleRow { role: role.name(), account }
+    };
+    KeyRow {
+        key: id.0,
+        kind: key.kind.name(),
+        state: if key.is_revoked { "Revoked" } else { "Valid" },
+        roles: key.roles.iter().map(role).collect(),
+        networks: key.networks.iter().copied().collect(),
+        public_key: key.public_key.iter().map(|byte| format!("{byte:02x}")).collect(),
     }
 }
 
 /// As `instrument protect` takes it.
-fn protection_json(protection: &PriceProtection) -> Value {
+fn protection_row(protection: &PriceProtection) -> ProtectionRow {
     let PriceProtection { collar_action, reference_source, call_duration, call_random_end, .. } = *protection;
-    json!({
-        "entry_band": DistanceText(protection.entry_band).to_string(),
-        "collar": DistanceText(protection.collar).to_string(),
-        "market": DistanceText(protection.market).to_string(),
-        "auction": DistanceText(protection.auction).to_string(),
-        "collar_action": collar_action.name(),
-        "reference_source": reference_source.name(),
-        "call_duration_seconds": SecondsText(call_duration).to_string(),
-        "call_random_end_seconds": SecondsText(call_random_end).to_string(),
-    })
+    ProtectionRow {
+        entry_band: DistanceText(protection.entry_band).to_string(),
+        collar: DistanceText(protection.collar).to_string(),
+        market: DistanceText(protection.market).to_string(),
+        auction: DistanceText(protection.auction).to_string(),
+        collar_action: collar_action.name(),
+        reference_source: reference_source.name(),
+        call_duration_seconds: SecondsText(call_duration).to_string(),
+        call_random_end_seconds: SecondsText(call_random_end).to_string(),
+    }
 }
 
 /// An entry as `instrument calendar set` takes it, with the time when it is due next; nothing if it is over.
-fn entry_json(entry: &SetCalendarEntry, now: Timestamp) -> Option<Value> {
+fn entry_row(entry: &SetCalendarEntry, now: Timestamp) -> Option<CalendarRow> {
     let SetCalendarEntry { entry: number, phase, repeat, random_end, .. } = *entry;
     let missed = (now.0.saturating_sub(entry.at.0)).checked_div(repeat.0);
     let at = match missed {
@@ -503,13 +581,13 @@ fn entry_json(entry: &SetCalendarEntry, now: Timestamp) -> Option<Value> {
         Some(_) | None => entry.at.0,
     };
     let seconds = |duration: Nanoseconds| (!duration.is_none()).then(|| SecondsText(duration).to_string());
-    Some(json!({
-        "entry": number,
-        "at": TimeText(Timestamp(at)).to_string(),
-        "phase": phase.map(Code::name),
-        "repeat_seconds": seconds(repeat),
-        "random_end_seconds": seconds(random_end),
-    }))
+    Some(CalendarRow {
+        entry: number,
+        at: TimeText(Timestamp(at)).to_string(),
+        phase: phase.map(Code::name),
+        repeat_seconds: seconds(repeat),
+        random_end_seconds: seconds(random_end),
+    })
 }
 
 /// What an administrator did is answered by the event that says so.
@@ -545,11 +623,12 @@ pub(crate) fn note_of(event: &Event) -> Option<(KeyId, AdminNote)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::open_orders::OpenOrders;
     use crate::data_folder::DataFolder;
     use crate::demo;
-    use engine::command::{CalendarAction, CommandBody, Deposit, NewOrder, Withdraw};
+    use engine::command::{CalendarAction, Deposit, NewOrder, Withdraw};
     use engine::{
-        Capacity, ClientOrderId, Command, EventHeader, EventSink, OnDisconnect, OrderFlags, OrderType, Price, Sequence,
+        Capacity, ClientOrderId, Command, EventHeader, EventSink, OnDisconnect, OrderFlags, OrderType, Sequence,
         Sequenced, Stamp, TimeInForce,
     };
 
@@ -559,6 +638,7 @@ mod tests {
     struct World {
         engine: Engine,
         view: AdminView,
+        open: OpenOrders,
         trades: u64,
     }
 
@@ -567,6 +647,7 @@ mod tests {
             self.trades += u64::from(matches!(event, Event::Trade(_)));
             let _ = header;
             self.view.apply(event);
+            self.open.apply(event);
         }
     }
 
@@ -618,8 +699,7 @@ mod tests {
             note: AdminNote::NONE,
         };
         let shown = |entry: &SetCalendarEntry, seconds: u64| {
-            let row = entry_json(entry, Timestamp(seconds * 1_000_000_000))?;
-            row["at"].as_str().map(str::to_owned)
+            entry_row(entry, Timestamp(seconds * 1_000_000_000)).map(|row| row.at)
         };
         let at = |text: &str| Some(format!("1970-01-01T00:00:{text}Z"));
         // It may be due up to five seconds later.
@@ -634,7 +714,12 @@ mod tests {
     fn balances_are_the_engines_and_all_is_the_same_behind_a_restart() {
         let place = tempfile::tempdir().unwrap();
         let folder = DataFolder::open(place.path()).unwrap();
-        let mut world = World { engine: Engine::new(Capacity::DEFAULT), view: AdminView::default(), trades: 0 };
+        let mut world = World {
+            engine: Engine::new(Capacity::DEFAULT),
+            view: AdminView::default(),
+            open: OpenOrders::default(),
+            trades: 0,
+        };
         demo::commands(&folder).unwrap().into_iter().for_each(|body| world.apply(body));
         let mut seed = 20_261_124;
         println!("seed {seed}");
@@ -650,9 +735,9 @@ mod tests {
         assert!(world.trades > 500, "{} trades", world.trades);
         let restarted = AdminView::of(&world.engine);
         let lists = |view: &AdminView| {
-            let balances = (1..2 + ACCOUNTS).map(|account| view.balances(AccountId(account)));
-            let lists = [view.assets(0), view.instruments(0, Timestamp(1)), view.accounts(0), view.keys(0)];
-            lists.into_iter().chain(balances).collect::<Vec<_>>()
+            let balances: Vec<_> = (1..2 + ACCOUNTS).map(|account| view.balances(AccountId(account))).collect();
+            let lists = (view.assets(0), view.instruments(0, Timestamp(1)), view.accounts(0), view.keys(0), balances);
+            serde_json::to_value(lists).unwrap()
         };
         assert_eq!(lists(&restarted), lists(&world.view), "behind a restart");
         for account in (1..2 + ACCOUNTS).map(AccountId) {
@@ -661,6 +746,9 @@ mod tests {
                 let has = world.view.balances.get(&(account, asset)).copied().unwrap_or_default();
                 assert_eq!(u128::try_from(has), Ok(balance.available.0 + balance.held.0), "{account} {asset}");
             }
+            let open = world.engine.open_orders(account).count() as u64;
+            assert_eq!(world.open.count(Some(account), None), open, "{account}");
+            assert_eq!(OpenOrders::of(&world.engine).count(Some(account), None), open, "{account}, behind a restart");
         }
     }
 }

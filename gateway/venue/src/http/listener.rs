@@ -14,9 +14,11 @@ use std::time::Duration;
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::security::{Handshakes, Protection, Wire};
 
 /// Connections at once; more wait until one ends.
 const CONNECTIONS_MAX: usize = 64;
@@ -24,15 +26,20 @@ const CONNECTIONS_MAX: usize = 64;
 /// The longest life of a connection. Whoever asks often connects again.
 const LIFE_MAX: Duration = Duration::from_secs(60);
 
+/// How long a TLS handshake may take.
+const SHAKEN_WITHIN: Duration = Duration::from_secs(5);
+
 /// A listener that accepts only so many.
 pub(super) struct BoundedListener {
     listener: TcpListener,
+    protection: Protection,
+    handshakes: Handshakes,
     places: Arc<Semaphore>,
 }
 
 /// A connection that ends by itself.
 pub(super) struct BoundedStream {
-    stream: TcpStream,
+    stream: Wire,
     end: Pin<Box<Sleep>>,
     tenure: Arc<Tenure>,
 }
@@ -46,14 +53,14 @@ struct Tenure {
 
 /// Who is at the other end of a connection.
 #[derive(Debug, Clone)]
-pub(super) struct Peer {
+pub(crate) struct Peer {
     address: SocketAddr,
     tenure: Arc<Tenure>,
 }
 
 impl Peer {
     /// From where it comes.
-    pub(super) fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
@@ -77,8 +84,12 @@ impl Tenure {
 }
 
 impl BoundedListener {
-    pub(super) fn new(listener: TcpListener) -> Self {
-        Self { listener, places: Arc::new(Semaphore::new(CONNECTIONS_MAX)) }
+    pub(super) fn new(listener: TcpListener, protection: Protection) -> Self {
+        Self::of(listener, protection, CONNECTIONS_MAX)
+    }
+
+    fn of(listener: TcpListener, protection: Protection, places: usize) -> Self {
+        Self { listener, protection, handshakes: Handshakes::default(), places: Arc::new(Semaphore::new(places)) }
     }
 }
 
@@ -88,11 +99,17 @@ impl Listener for BoundedListener {
 
     async fn accept(&mut self) -> (BoundedStream, SocketAddr) {
         let place = Arc::clone(&self.places).acquire_owned().await.expect("the semaphore is never closed");
-        let (stream, address) = Listener::accept(&mut self.listener).await;
-        // A connection that is gone already fails when it is read.
-        let _ = stream.set_nodelay(true);
+        let (stream, address) = loop {
+            let (stream, address) = Listener::accept(&mut self.listener).await;
+            // A connection that is gone already fails when it is read.
+            let _ = stream.set_nodelay(true);
+            if let Some(stream) = Wire::new(stream, &self.protection, address.ip(), &self.handshakes) {
+                break (stream, address);
+            }
+        };
         let tenure = Tenure { place: Mutex::new(Some(place)), stays: AtomicBool::new(false) };
-        (BoundedStream { stream, end: Box::pin(sleep(LIFE_MAX)), tenure: Arc::new(tenure) }, address)
+        let life = if stream.is_shaking() { SHAKEN_WITHIN } else { LIFE_MAX };
+        (BoundedStream { stream, end: Box::pin(sleep(life)), tenure: Arc::new(tenure) }, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -110,6 +127,16 @@ impl BoundedStream {
             Poll::Pending => Ok(()),
         }
     }
+
+    /// Does something that may end the handshake: whoever it was with has the rest of a connection's life.
+    fn shaken<T>(&mut self, act: impl FnOnce(&mut Wire) -> T) -> T {
+        let was_shaking = self.stream.is_shaking();
+        let done = act(&mut self.stream);
+        if was_shaking && !self.stream.is_shaking() {
+            self.end.as_mut().reset(Instant::now() + LIFE_MAX);
+        }
+        done
+    }
 }
 
 impl Drop for BoundedStream {
@@ -125,22 +152,22 @@ impl AsyncRead for BoundedStream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.check_end(context)?;
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        self.shaken(|stream| stream.poll_read(context, buffer))
     }
 }
 
 impl AsyncWrite for BoundedStream {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.check_end(context)?;
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        self.shaken(|stream| stream.poll_write(context, bytes))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        self.stream.poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        self.stream.poll_shutdown(context)
     }
 }
 
@@ -148,6 +175,7 @@ impl AsyncWrite for BoundedStream {
 mod tests {
     use super::*;
     use tokio::io::AsyncReadExt;
+    use tokio::net::TcpStream;
 
     #[test]
     fn a_place_is_free_again_when_its_connection_ends() {
@@ -155,7 +183,7 @@ mod tests {
         runtime.block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
-            let mut listener = BoundedListener { listener, places: Arc::new(Semaphore::new(1)) };
+            let mut listener = BoundedListener::of(listener, Protection::Plain, 1);
             let _first = TcpStream::connect(address).await.unwrap();
             let _second = TcpStream::connect(address).await.unwrap();
             let (held, _) = listener.accept().await;
@@ -172,7 +200,7 @@ mod tests {
         runtime.block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
-            let mut listener = BoundedListener { listener, places: Arc::new(Semaphore::new(1)) };
+            let mut listener = BoundedListener::of(listener, Protection::Plain, 1);
             let _peer = TcpStream::connect(address).await.unwrap();
             let (mut stream, address) = listener.accept().await;
             Peer { address, tenure: Arc::clone(&stream.tenure) }.stays();
@@ -190,11 +218,30 @@ mod tests {
         runtime.block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
-            let mut listener = BoundedListener::new(listener);
+            let mut listener = BoundedListener::new(listener, Protection::Plain);
             let _peer = TcpStream::connect(address).await.unwrap();
             let (mut stream, _) = listener.accept().await;
             let error = stream.read_u8().await.unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        });
+    }
+
+    #[test]
+    fn a_handshake_that_is_not_taken_up_ends_sooner() {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_io().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+            let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+            let config = super::super::security::server_config(vec![made.cert.der().clone()], key).unwrap();
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let mut listener = BoundedListener::new(listener, Protection::Tls(config));
+            let _peer = TcpStream::connect(address).await.unwrap();
+            let (mut stream, _) = listener.accept().await;
+            let begun = Instant::now();
+            let error = stream.read_u8().await.unwrap_err();
+            assert_eq!((error.kind(), begun.elapsed().as_secs()), (io::ErrorKind::TimedOut, SHAKEN_WITHIN.as_secs()));
         });
     }
 }

@@ -23,6 +23,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use marketdata::quic::{Clock, Limits};
 use marketdata::{Crowd, Seat};
+use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 use wire::FeedLevel;
 
@@ -30,6 +31,7 @@ use self::hall::{Entries, Visitor};
 use self::message::{Decimal, Product, text};
 use self::request::REQUEST_BYTES_MAX;
 use super::listener::Peer;
+use super::openapi::{Described, Operation};
 
 /// Channels of one connection, counted once for each product.
 const CHANNELS_MAX: usize = 1_024;
@@ -55,7 +57,7 @@ pub fn stream_limits() -> Limits {
 
 /// What the routes share.
 #[derive(Clone)]
-struct Entrance {
+pub(super) struct Entrance {
     seat: Arc<Seat>,
     crowd: Arc<Crowd>,
     visitors: mpsc::Sender<Visitor>,
@@ -79,8 +81,8 @@ impl Streams {
     }
 }
 
-/// Starts the thread, and gives the routes to it.
-pub(super) fn start(config: StreamConfig) -> io::Result<(Router, Streams)> {
+/// Starts the thread, and gives the way to it.
+pub(super) fn start(config: StreamConfig) -> io::Result<(Entrance, Streams)> {
     let StreamConfig { seat, crowd, clock, limits } = config;
     let seat = Arc::new(seat);
     let (visitors, waiting) = mpsc::channel(VISITORS_MAX);
@@ -91,8 +93,23 @@ pub(super) fn start(config: StreamConfig) -> io::Result<(Router, Streams)> {
     let thread = Builder::new()
         .name("market-data-web".to_owned())
         .spawn(move || hall::run(&runtime, seat, crowd, clock, limits, entries))?;
-    let router = Router::new().route("/ws", get(enter)).route("/products", get(products)).with_state(entrance);
-    Ok((router, Streams { stop, thread }))
+    Ok((entrance, Streams { stop, thread }))
+}
+
+/// The feed.
+pub(super) fn router(entrance: Entrance) -> Router {
+    Router::new().route("/ws", get(enter)).with_state(entrance)
+}
+
+/// What there is to subscribe to.
+pub(super) fn describe(mut described: Described, entrance: Entrance) -> Described {
+    let product = described.schema::<Product<'_>>();
+    let operation = Operation::get("market", "The instruments that may be seen.").answer(
+        200,
+        "Every one of them.",
+        json!({ "type": "array", "items": product }),
+    );
+    described.route("/products", operation, get(products).with_state(entrance))
 }
 
 async fn enter(

@@ -16,38 +16,34 @@ use crate::arguments::{SubscriberArguments, TopArguments, VenueArguments};
 use crate::reach::{self, ReachError};
 use crate::{decimal, market_data};
 
-/// How long the venue may take for metrics and health.
-const PATIENCE: Duration = Duration::from_secs(2);
 /// How soon market data is looked for again.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// A venue's HTTP port, as it is found anew each time.
 pub(super) struct Source {
     caller: Caller,
-    agent: ureq::Agent,
     began: Instant,
 }
 
 impl Source {
     pub(super) fn of(arguments: &TopArguments) -> Self {
-        let config =
-            ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).proxy(None);
-        let agent = ureq::Agent::new_with_config(config.build());
-        let TopArguments { data, connect, key, .. } = arguments;
-        Self { caller: Caller::reading(data.clone(), *connect, key.clone()), agent, began: Instant::now() }
+        let TopArguments { data, connect, certificate, key, .. } = arguments;
+        let caller = Caller::reading(data.clone(), connect.clone(), certificate.clone(), key.clone());
+        Self { caller, began: Instant::now() }
     }
 
     /// Where the venue is, or why there is none.
     pub(super) fn address(&self) -> Result<String, String> {
-        self.caller.address().map(|address| address.to_string()).map_err(|error| error.to_string())
+        self.caller.place().map(|place| place.origin).map_err(|error| error.to_string())
     }
 
     /// What the venue says now, or why it says nothing.
     pub(super) fn ask(&self) -> Result<Answer, String> {
-        let address = self.address()?;
-        let (_, metrics) = self.get(&address, "/metrics")?;
+        let place = self.caller.place().map_err(|error| error.to_string())?;
+        let get = |path| place.get(path).map_err(|error| error.to_string());
+        let (_, metrics) = get("/metrics")?;
         let at = self.began.elapsed();
-        let (status, health) = self.get(&address, "/health/ready")?;
+        let (status, health) = get("/health/ready")?;
         Ok(Answer {
             at,
             time: engine::Timestamp(reach::now().0),
@@ -57,13 +53,6 @@ impl Source {
             instruments: self.caller.rows("instruments"),
             sessions: self.caller.rows("sessions"),
         })
-    }
-
-    fn get(&self, address: &str, path: &str) -> Result<(u16, String), String> {
-        let mut response =
-            self.agent.get(format!("http://{address}{path}")).call().map_err(|error| format!("{address}: {error}"))?;
-        let text = response.body_mut().read_to_string().map_err(|error| format!("{address}: {error}"))?;
-        Ok((response.status().as_u16(), text))
     }
 }
 

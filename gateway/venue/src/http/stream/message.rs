@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 use wire::{Checksum, Exponent, OrderId, Side, Timestamp};
 
 use super::channel::Stream;
@@ -158,11 +159,17 @@ pub(super) struct Subscribed<'a> {
 }
 
 /// An instrument, as `/products` lists it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Product<'a> {
+    /// Its name.
     pub(super) id: &'a str,
+    /// The price step.
+    #[schema(value_type = String)]
     pub(super) quote_increment: Decimal,
+    /// The quantity step.
+    #[schema(value_type = String)]
     pub(super) base_increment: Decimal,
+    /// Its phase.
     pub(super) status: String,
 }
 

@@ -1,0 +1,438 @@
+//! Who asked the operator's door for what, on record before anything happens: a line of JSON for each step, and in each the
+//! hash of the line before.
+//!
+//! ```text
+//!   {"number":7,"time":…,"what":"asked","key":1,"from":"127.0.0.1","path":"account/withdraw",…,"before":"5e1f…"}
+//!   {"number":8,"time":…,"what":"answered","of":7,"status":200,"outcome":"BalanceChanged","sequence":41,"before":"90ab…"}
+//! ```
+//!
+//! `before` is the BLAKE3 of the whole line in front, without its line feed; of the first line it is zeros. So no line can be
+//! changed, taken out or put in without every later one being written anew. Nothing guards the last line but a copy of its
+//! hash elsewhere, which `verify` says.
+//!
+//! The file only grows, and its owner alone may read it. After a failure nothing is written any more, and no change is made.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::net::IpAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use blake3::{Hash, hash};
+use engine::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::authentication::wall_clock;
+
+/// The file's name in the data folder.
+pub(crate) const FILE: &str = "access.jsonl";
+
+/// Lines a second about requests that proved nothing; what is beyond is counted.
+const UNPROVEN_MAX: u32 = 10;
+
+const SECOND_NS: u64 = 1_000_000_000;
+
+/// What a line tells of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Step {
+    /// A change is about to be given to the core.
+    Asked,
+    /// What came of the line `of`.
+    Answered,
+    /// A change that did not get as far as the core.
+    Refused,
+    /// What a change would do was looked at.
+    DryRun,
+    /// A change waits for a second key.
+    Proposed,
+    /// A second key approved of it, and it is about to be given to the core.
+    Approved,
+    /// The core took no commands at that moment: it waits again.
+    Returned,
+    /// A second key did not approve of it.
+    Rejected,
+    /// A request proved nothing.
+    Unproven,
+    /// More such requests, that have no line of their own.
+    UnprovenMore,
+    /// The file ended within a line, which was cut.
+    Cut,
+}
+
+/// A line, without what holds it in its place.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Entry {
+    pub(crate) what: Step,
+    /// The line that this one is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) of: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) from: Option<IpAddr>,
+    /// The change's name, or the path where nothing is known of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) path: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<String>,
+    /// The idempotency key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) request: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) proposal: Option<u64>,
+    /// Whose proposal it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) proposer: Option<u32>,
+    /// What is proposed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) change: Option<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) expires_at: Option<u64>,
+    /// As in HTTP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) status: Option<u16>,
+    /// The event, or the error, by its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) outcome: Option<String>,
+    /// The command in the journal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sequence: Option<u64>,
+    /// How many, or how many bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) count: Option<u64>,
+}
+
+impl Entry {
+    /// Nothing but what it tells of.
+    pub(crate) fn new(what: Step) -> Self {
+        Self {
+            what,
+            of: None,
+            key: None,
+            from: None,
+            path: None,
+            reason: None,
+            request: None,
+            proposal: None,
+            proposer: None,
+            change: None,
+            expires_at: None,
+            status: None,
+            outcome: None,
+            sequence: None,
+            count: None,
+        }
+    }
+}
+
+/// A line of the file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Line {
+    /// Its number, from 1 without gaps.
+    pub(crate) number: u64,
+    /// When, in nanoseconds since 1970.
+    pub(crate) time: u64,
+    #[serde(flatten)]
+    pub(crate) entry: Entry,
+    /// The hash of the line in front.
+    before: String,
+}
+
+/// Why the file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessLogError {
+    /// The operating system failed.
+    #[error("{}: {source}", file.display())]
+    Io {
+        /// The file.
+        file: PathBuf,
+        /// What it said.
+        source: io::Error,
+    },
+    /// A line does not hold.
+    #[error("{}, line {line}: {reason}; keep the file, and move it away to have a new one begun", file.display())]
+    Broken {
+        /// The file.
+        file: PathBuf,
+        /// The first that does not, from 1.
+        line: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// The log could not be written: it says nothing more until the venue is started again, and no change is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LogFailed;
+
+/// The file, while it grows.
+#[derive(Debug)]
+pub(crate) struct AccessLog {
+    writer: Mutex<Writer>,
+}
+
+#[derive(Debug)]
+struct Writer {
+    path: PathBuf,
+    file: File,
+    /// Lines so far.
+    count: u64,
+    last: Hash,
+    has_failed: bool,
+    unproven: Unproven,
+}
+
+/// Lines about requests that proved nothing, in the second that began at `since`.
+#[derive(Debug, Default)]
+struct Unproven {
+    since: u64,
+    said: u32,
+    left_out: u64,
+}
+
+impl AccessLog {
+    /// Opens the file in a data folder, made if it is not there, once every line of it holds; all that it says.
+    ///
+    /// A line that a crash left unfinished is cut, and that is said in the file and on standard error.
+    pub(crate) fn open(folder: &Path) -> Result<(Self, Vec<Line>), AccessLogError> {
+        let path = folder.join(FILE);
+        let failed = |source| AccessLogError::Io { file: path.clone(), source };
+        let options = OpenOptions::new().read(true).append(true).create(true).mode(0o600).clone();
+        let file = options.open(&path).map_err(failed)?;
+        let found = read(&path)?;
+        let Checked { lines, last, torn } = found;
+        let count = lines.len() as u64;
+        let unproven = Unproven::default();
+        let writer = Writer { path: path.clone(), file, count, last, has_failed: false, unproven };
+        let log = Self { writer: Mutex::new(writer) };
+        if torn > 0 {
+            let whole = fs::metadata(&path).map_err(failed)?.len() - torn;
+            log.writer().file.set_len(whole).map_err(failed)?;
+            eprintln!("rialto: {}: {torn} bytes of a line that was not finished were cut", path.display());
+            let cut = Entry { count: Some(torn), ..Entry::new(Step::Cut) };
+            log.write(cut).map_err(|LogFailed| failed(io::Error::other("it cannot be written")))?;
+        }
+        Ok((log, lines))
+    }
+
+    /// Writes a line for good; its number. It blocks for as long as the disk takes.
+    pub(crate) fn write(&self, entry: Entry) -> Result<u64, LogFailed> {
+        let mut writer = self.writer();
+        writer.count_left_out(wall_clock().0)?;
+        let number = writer.append(entry)?;
+        writer.sync()?;
+        Ok(number)
+    }
+
+    /// Notes a request that proved nothing: a line, or one more in a count.
+    pub(crate) fn note_unproven(&self, entry: Entry) {
+        let now = wall_clock().0;
+        let mut writer = self.writer();
+        // What fails has been said, and refuses the next change.
+        if writer.count_left_out(now).is_err() {
+            return;
+        }
+        if writer.unproven.said < UNPROVEN_MAX {
+            writer.unproven.said += 1;
+            let _ = writer.append(entry);
+        } else {
+            writer.unproven.left_out += 1;
+        }
+    }
+
+    /// Whether a change may be asked for at all.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.writer().has_failed
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for AccessLog {
+    fn drop(&mut self) {
+        // It has been said if it fails.
+        let _ = self.writer().count_left_out(u64::MAX);
+    }
+}
+
+impl Writer {
+    /// Ends the second of requests that proved nothing, if it is over.
+    fn count_left_out(&mut self, now: u64) -> Result<(), LogFailed> {
+        if now.abs_diff(self.unproven.since) < SECOND_NS {
+            return Ok(());
+        }
+        let left_out = std::mem::replace(&mut self.unproven, Unproven { since: now, ..Unproven::default() }).left_out;
+        if left_out > 0 {
+            self.append(Entry { count: Some(left_out), ..Entry::new(Step::UnprovenMore) })?;
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, entry: Entry) -> Result<u64, LogFailed> {
+        if self.has_failed {
+            return Err(LogFailed);
+        }
+        let (number, Timestamp(time)) = (self.count + 1, wall_clock());
+        let line = Line { number, time, entry, before: self.last.to_hex().to_string() };
+        let mut text = serde_json::to_string(&line).expect("a plain record");
+        let last = hash(text.as_bytes());
+        text.push('\n');
+        self.file.write_all(text.as_bytes()).map_err(|error| self.fail(&error))?;
+        (self.count, self.last) = (number, last);
+        Ok(number)
+    }
+
+    fn sync(&mut self) -> Result<(), LogFailed> {
+        self.file.sync_data().map_err(|error| self.fail(&error))
+    }
+
+    /// What was not written as a whole is cut at the next start.
+    fn fail(&mut self, error: &io::Error) -> LogFailed {
+        self.has_failed = true;
+        let file = self.path.display();
+        eprintln!(
+            "rialto: ALARM: {file}: {error}: no change is made at the operator's door until the venue is started again"
+        );
+        LogFailed
+    }
+}
+
+/// A file whose whole lines hold.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    /// All of them.
+    pub(crate) lines: Vec<Line>,
+    /// The hash of the last one; zeros if there is none.
+    pub(crate) last: Hash,
+    /// Bytes behind the last line feed.
+    pub(crate) torn: u64,
+}
+
+/// Reads a file and checks that each line is the next one and holds the one in front of it.
+pub(crate) fn read(path: &Path) -> Result<Checked, AccessLogError> {
+    let bytes = fs::read(path).map_err(|source| AccessLogError::Io { file: path.to_owned(), source })?;
+    let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
+    let mut checked =
+        Checked { lines: Vec::new(), last: Hash::from_bytes([0; 32]), torn: (bytes.len() - whole) as u64 };
+    for text in bytes[..whole].split_inclusive(|&byte| byte == b'\n').map(|line| &line[..line.len() - 1]) {
+        let expected = checked.lines.len() as u64 + 1;
+        let broken = |reason: String| AccessLogError::Broken { file: path.to_owned(), line: expected, reason };
+        let line: Line =
+            serde_json::from_slice(text).map_err(|error| broken(format!("it is no line of this file: {error}")))?;
+        if line.number != expected {
+            return Err(broken(format!("it has the number {}", line.number)));
+        }
+        if line.before != checked.last.to_hex().as_str() {
+            return Err(broken(
+                "it does not follow the line in front, which was changed, or one of the two was".to_owned(),
+            ));
+        }
+        checked.last = hash(text);
+        checked.lines.push(line);
+    }
+    Ok(checked)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn entry(number: u64) -> Entry {
+        Entry { request: Some(number), reason: Some("a test".to_owned()), ..Entry::new(Step::Asked) }
+    }
+
+    fn written(folder: &Path, count: u64) {
+        let (log, _) = AccessLog::open(folder).unwrap();
+        for number in 0..count {
+            log.write(entry(number)).unwrap();
+        }
+    }
+
+    #[test]
+    fn lines_are_there_again_and_go_on_where_they_ended() {
+        let place = tempfile::tempdir().unwrap();
+        written(place.path(), 3);
+        let (log, lines) = AccessLog::open(place.path()).unwrap();
+        assert_eq!(lines.iter().map(|line| line.number).collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!(log.write(entry(9)), Ok(4));
+        let file = place.path().join(FILE);
+        assert_eq!(read(&file).unwrap().lines.len(), 4);
+        assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn the_first_line_that_does_not_hold_is_named() {
+        let place = tempfile::tempdir().unwrap();
+        written(place.path(), 5);
+        let file = place.path().join(FILE);
+        let text = fs::read_to_string(&file).unwrap();
+        let lines: Vec<_> = text.lines().collect();
+        let changed = lines[1].replace("a test", "a lie!");
+        let cases = [
+            (vec![lines[0], &changed, lines[2], lines[3], lines[4]], 3),
+            (vec![lines[0], lines[2], lines[3], lines[4]], 2),
+            (vec![lines[1], lines[2]], 1),
+            (vec![lines[0], lines[1], lines[0]], 3),
+            (vec![lines[0], "{}", lines[2]], 2),
+            (vec![lines[0], "", lines[1]], 2),
+        ];
+        for (lines, first) in cases {
+            fs::write(&file, lines.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+            let AccessLogError::Broken { line, .. } = read(&file).unwrap_err() else { panic!("it is there") };
+            assert_eq!(line, first, "{lines:?}");
+            assert!(AccessLog::open(place.path()).is_err());
+        }
+    }
+
+    #[test]
+    fn a_line_that_was_not_finished_is_cut_and_that_is_on_record() {
+        let place = tempfile::tempdir().unwrap();
+        written(place.path(), 2);
+        let file = place.path().join(FILE);
+        let whole = fs::read(&file).unwrap();
+        fs::write(&file, [&whole[..], b"{\"number\":3,\"ti"].concat()).unwrap();
+        assert_eq!(read(&file).unwrap().torn, 15);
+        let (log, lines) = AccessLog::open(place.path()).unwrap();
+        assert_eq!(lines.len(), 2);
+        assert_eq!(log.write(entry(4)), Ok(4));
+        let lines = read(&file).unwrap().lines;
+        assert_eq!((lines[2].entry.what, lines[2].entry.count), (Step::Cut, Some(15)));
+    }
+
+    #[test]
+    fn who_proves_nothing_has_ten_lines_and_then_a_count() {
+        let place = tempfile::tempdir().unwrap();
+        let (log, _) = AccessLog::open(place.path()).unwrap();
+        // Fewer than a machine can note in ten seconds, and many more than have lines.
+        for _ in 0..10_000 {
+            log.note_unproven(Entry::new(Step::Unproven));
+        }
+        drop(log);
+        let lines = read(&place.path().join(FILE)).unwrap().lines;
+        assert!(lines.len() < 200, "{}", lines.len());
+        let lines_of_their_own = lines.iter().filter(|line| line.entry.what == Step::Unproven).count() as u64;
+        let counted: u64 = lines.iter().filter_map(|line| line.entry.count).sum();
+        assert_eq!(lines_of_their_own + counted, 10_000);
+    }
+
+    #[test]
+    fn after_a_failure_nothing_is_written_any_more() {
+        let place = tempfile::tempdir().unwrap();
+        written(place.path(), 1);
+        let (log, _) = AccessLog::open(place.path()).unwrap();
+        log.writer().file = File::open(place.path().join(FILE)).unwrap();
+        assert_eq!(log.write(entry(2)), Err(LogFailed));
+        let file = OpenOptions::new().append(true).open(place.path().join(FILE)).unwrap();
+        log.writer().file = file;
+        assert_eq!(log.write(entry(3)), Err(LogFailed));
+        assert!(log.has_failed());
+        assert_eq!(read(&place.path().join(FILE)).unwrap().lines.len(), 1);
+    }
+}

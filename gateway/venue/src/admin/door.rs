@@ -1,0 +1,687 @@
+//! What happens to a request at the operator's door: it is authenticated, held against roles, and given to the core, looked
+//! at only, or put before a second key; and every step of a change is on record before it counts.
+//!
+//! ```text
+//!   change ─► who? ─► role? ─┬─ dry run ──────────► what it would do
+//!                            ├─ needs four eyes ──► 202, waits ─► approved by another key ─┐
+//!                            └─ asked, on record ─────────────────────────────────────────┴─► core ─► event
+//! ```
+//!
+//! Which role may give which command is the engine's to say, by the same function that decides in the end; what is refused
+//! here is refused early, and nothing of it is in the journal.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{ConnectInfo, Request};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use engine::canonical::Code;
+use engine::command::AdminNote;
+use engine::{
+    AccountId, Command, CommandBody, CommandHeader, Event, EventHeader, IdempotencyKey, KeyId, RejectReason, Text,
+    Timestamp,
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::access_log::{AccessLog, AccessLogError, Entry, LogFailed, Step};
+use super::authentication::{Claim, Guard, Unproven, wall_clock};
+use super::desk::{Answer, Desk, NotSubmitted};
+use super::proposals::{Decision, NotProposed, NotWaiting, Proposal, Proposals, WAITS_NS};
+use super::requests::{Becomes, Invalid, ListedChange, text};
+use super::routes::List;
+use super::signature::REQUEST_HEADER;
+use super::{preview, render};
+use crate::http::listener::Peer;
+use crate::metrics::Metrics;
+
+/// Bytes of the largest request: far more than any change has.
+const BODY_BYTES_MAX: usize = 16 << 10;
+
+/// How long a request may take to arrive.
+const ARRIVES_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long an answer is waited for: a disk that stalls longer is a case for the operator.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
+
+/// What the routes share.
+#[derive(Debug, Clone)]
+pub struct Door {
+    desk: Arc<Desk>,
+    metrics: Arc<Metrics>,
+    guard: Arc<Guard>,
+    log: Arc<AccessLog>,
+    proposals: Arc<Mutex<Proposals>>,
+    /// Held while something is put among the proposals: the same is proposed once.
+    proposing: Arc<tokio::sync::Mutex<()>>,
+    /// Changes that need a second key, by noun and verb.
+    four_eyes: Arc<BTreeSet<&'static str>>,
+}
+
+/// What is on record in a data folder, and goes on.
+#[derive(Debug)]
+pub(crate) struct Records {
+    log: AccessLog,
+    proposals: Proposals,
+}
+
+impl Records {
+    /// Of a data folder whose lock is held.
+    pub(crate) fn open(folder: &Path) -> Result<Self, AccessLogError> {
+        let (log, lines) = AccessLog::open(folder)?;
+        Ok(Self { log, proposals: Proposals::of(&lines) })
+    }
+}
+
+/// Why a request is not answered with what it asked for.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    NotAuthenticated,
+    TooManyGuesses,
+    NotEntitled(Option<EventHeader>),
+    /// Nobody decides on what they proposed.
+    OwnProposal,
+    UnknownProposal,
+    ProposalDecided(Decision),
+    /// Who proposed it could not do it any more.
+    ProposerNotEntitled,
+    TooManyProposals,
+    UnsupportedMediaType,
+    /// Not in time.
+    Slow,
+    TooLarge,
+    Malformed(String),
+    DuplicateRequest(Option<EventHeader>),
+    Refused(Option<EventHeader>, RejectReason),
+    Busy,
+    StorageLow,
+    StorageFull,
+    Stopped,
+    LogFailed,
+    /// It may have been carried out or not.
+    Unknown,
+}
+
+impl Refusal {
+    fn parts(&self) -> (StatusCode, Value) {
+        let refused = |header: &Option<EventHeader>, error: &str, reason: RejectReason| {
+            let sequence = header.map(|header| header.id.sequence.0);
+            json!({ "error": error, "reason": reason.name(), "code": reason.code(), "sequence": sequence })
+        };
+        let said = |error: &str, text: &str| json!({ "error": error, "text": text });
+        match self {
+            Self::NotAuthenticated => (
+                StatusCode::UNAUTHORIZED,
+                said("NotAuthenticated", "key, time or signature are missing or do not hold"),
+            ),
+            Self::TooManyGuesses => (
+                StatusCode::TOO_MANY_REQUESTS,
+                said("TooManyGuesses", "too many requests from there proved nothing; wait"),
+            ),
+            Self::UnsupportedMediaType => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                said("UnsupportedMediaType", "the body has to be application/json"),
+            ),
+            Self::NotEntitled(header) => {
+                (StatusCode::FORBIDDEN, refused(header, "NotEntitled", RejectReason::NotEntitled))
+            }
+            Self::OwnProposal => {
+                (StatusCode::FORBIDDEN, said("OwnProposal", "another key than the proposer's has to decide"))
+            }
+            Self::UnknownProposal => (StatusCode::NOT_FOUND, said("UnknownProposal", "no proposal has that number")),
+            Self::ProposalDecided(decision) => (StatusCode::CONFLICT, said("ProposalDecided", decision.text())),
+            Self::ProposerNotEntitled => (
+                StatusCode::CONFLICT,
+                said("ProposerNotEntitled", "the key that proposed it has no role for it any more"),
+            ),
+            Self::TooManyProposals => {
+                (StatusCode::SERVICE_UNAVAILABLE, said("TooManyProposals", "too many proposals wait: decide on some"))
+            }
+            Self::Slow => (StatusCode::REQUEST_TIMEOUT, said("Slow", "the request did not arrive in time")),
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, said("TooLarge", "the body is longer than 16384 bytes")),
+            Self::Malformed(text) => (StatusCode::BAD_REQUEST, said("Malformed", text)),
+            Self::DuplicateRequest(header) => {
+                (StatusCode::CONFLICT, refused(header, "DuplicateRequest", RejectReason::DuplicateRequest))
+            }
+            Self::Refused(header, reason) => (StatusCode::UNPROCESSABLE_ENTITY, refused(header, "Refused", *reason)),
+            Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, said("Busy", "nothing has happened; ask again")),
+            Self::StorageLow => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                said("StorageLow", "the journal's disk fills: only kill and mass-cancel are taken; free space on it"),
+            ),
+            Self::StorageFull => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                said("StorageFull", "the journal's disk is full: nothing is taken; free space on it"),
+            ),
+            Self::Stopped => (StatusCode::SERVICE_UNAVAILABLE, said("Stopped", "the venue takes no commands any more")),
+            Self::LogFailed => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                said("LogFailed", "the access log cannot be written: no change is made until the venue starts again"),
+            ),
+            Self::Unknown => (
+                StatusCode::GATEWAY_TIMEOUT,
+                said(
+                    "Unknown",
+                    "no answer in time; it may be carried out yet: ask again with the same idempotency key",
+                ),
+            ),
+        }
+    }
+
+    /// Status, error and, where it has one, the command in the journal.
+    fn noted(&self, entry: Entry) -> Entry {
+        let (status, body) = self.parts();
+        let outcome = body["reason"].as_str().or(body["error"].as_str()).map(str::to_owned);
+        Entry { status: Some(status.as_u16()), outcome, sequence: body["sequence"].as_u64(), ..entry }
+    }
+}
+
+impl From<Invalid> for Refusal {
+    fn from(invalid: Invalid) -> Self {
+        match invalid {
+            Invalid::Field { field, text } => Self::Malformed(format!("{field}: {text}")),
+            Invalid::Unknown(reason) => Self::Refused(None, reason),
+        }
+    }
+}
+
+impl From<Unproven> for Refusal {
+    fn from(unproven: Unproven) -> Self {
+        match unproven {
+            Unproven::NotAuthenticated => Self::NotAuthenticated,
+            Unproven::TooManyGuesses => Self::TooManyGuesses,
+        }
+    }
+}
+
+impl From<NotSubmitted> for Refusal {
+    fn from(reason: NotSubmitted) -> Self {
+        match reason {
+            NotSubmitted::Repeated => Self::DuplicateRequest(None),
+            NotSubmitted::Busy => Self::Busy,
+            NotSubmitted::StorageLow => Self::StorageLow,
+            NotSubmitted::StorageFull => Self::StorageFull,
+            NotSubmitted::Stopped => Self::Stopped,
+        }
+    }
+}
+
+impl From<NotProposed> for Refusal {
+    fn from(reason: NotProposed) -> Self {
+        match reason {
+            NotProposed::Repeated => Self::DuplicateRequest(None),
+            NotProposed::TooMany => Self::TooManyProposals,
+        }
+    }
+}
+
+impl From<NotWaiting> for Refusal {
+    fn from(reason: NotWaiting) -> Self {
+        match reason {
+            NotWaiting::Unknown => Self::UnknownProposal,
+            NotWaiting::Decided(decision) => Self::ProposalDecided(decision),
+        }
+    }
+}
+
+impl From<LogFailed> for Refusal {
+    fn from(LogFailed: LogFailed) -> Self {
+        Self::LogFailed
+    }
+}
+
+impl Decision {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Approved => "it was approved",
+            Self::Rejected => "it was rejected",
+            Self::Expired => "nobody decided on it in time",
+        }
+    }
+}
+
+/// What a request is answered with.
+#[derive(Debug)]
+pub(crate) enum Done {
+    /// A list, an event, or what a change would do.
+    Answer(Value),
+    /// It waits for a second key.
+    Proposed(Proposal),
+}
+
+/// A request whose signer may look at the venue.
+#[derive(Debug)]
+pub(crate) struct Authenticated {
+    /// Who asks.
+    pub(crate) key: KeyId,
+    from: IpAddr,
+    idempotency_key: IdempotencyKey,
+    received_at: Timestamp,
+    query: Option<String>,
+    /// Its body is JSON, or is not said to be anything.
+    is_json: bool,
+    body: Vec<u8>,
+}
+
+impl Authenticated {
+    fn entry(&self, what: Step, path: &str) -> Entry {
+        let request = (!self.idempotency_key.is_none()).then_some(self.idempotency_key.0);
+        let path = Some(path.to_owned());
+        Entry { key: Some(self.key.0), from: Some(self.from), path, request, ..Entry::new(what) }
+    }
+
+    fn command(&self, body: CommandBody) -> Command {
+        let header = CommandHeader { author: self.key, received_at: self.received_at, ..CommandHeader::VENUE };
+        Command { header, body }
+    }
+
+    fn named(&self) -> Result<IdempotencyKey, Refusal> {
+        match self.idempotency_key.is_none() {
+            true => Err(Refusal::Malformed(format!("{REQUEST_HEADER}: a change needs an idempotency key from 1"))),
+            false => Ok(self.idempotency_key),
+        }
+    }
+
+    /// Whether the change is only looked at.
+    fn is_dry_run(&self) -> Result<bool, Refusal> {
+        match self.query.as_deref() {
+            None | Some("dry-run=false") => Ok(false),
+            Some("dry-run=true") => Ok(true),
+            Some(_) => Err(Refusal::Malformed("a change takes no query but dry-run=true".to_owned())),
+        }
+    }
+}
+
+/// A change that may be made, as far as the door can tell.
+struct Prepared {
+    reason: String,
+    note: AdminNote,
+    body: CommandBody,
+    is_dry_run: bool,
+}
+
+/// Which proposal is decided on.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Decided {
+    proposal: u64,
+}
+
+impl Door {
+    /// A door to `desk`: what is on record goes on, and changes of `four_eyes` need a second key.
+    pub(crate) fn new(
+        desk: Arc<Desk>,
+        metrics: Arc<Metrics>,
+        Records { log, proposals }: Records,
+        four_eyes: BTreeSet<&'static str>,
+    ) -> Self {
+        Self {
+            desk,
+            metrics,
+            guard: Arc::default(),
+            log: Arc::new(log),
+            proposals: Arc::new(Mutex::new(proposals)),
+            proposing: Arc::default(),
+            four_eyes: Arc::new(four_eyes),
+        }
+    }
+
+    /// The answer, counted by its status.
+    pub(crate) fn answered(&self, outcome: Result<Done, Refusal>) -> Response {
+        let (status, body) = match &outcome {
+            Ok(Done::Answer(body)) => (StatusCode::OK, body.clone()),
+            Ok(Done::Proposed(proposal)) => (StatusCode::ACCEPTED, json!(proposal)),
+            Err(refusal) => refusal.parts(),
+        };
+        self.metrics.count_admin_request(status.as_u16());
+        let mut response = (status, [(header::CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response();
+        if status == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Rialto-Signature");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+        }
+        response
+    }
+
+    /// Who asks: a key that may at least look at the venue.
+    pub(crate) async fn authenticate(&self, request: Request) -> Result<Authenticated, Refusal> {
+        let (parts, body) = request.into_parts();
+        let received_at = wall_clock();
+        // Every connection of the port says where it is from.
+        let peer = parts.extensions.get::<ConnectInfo<Peer>>();
+        let from = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.address().ip());
+        let claim = Claim::of(&parts.headers);
+        let proven = async {
+            let claim = claim.ok_or(Refusal::NotAuthenticated)?;
+            self.guard.admits(claim.key, from, received_at)?;
+            let body = arrived(body).await?;
+            let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+            let signed = claim.signed(parts.method.as_str(), path, &body);
+            self.guard.proves(&self.desk, &claim, &signed, from, received_at)?;
+            Ok((claim, body))
+        };
+        let (claim, body) = proven.await.inspect_err(|refusal: &Refusal| {
+            let (key, path) = (claim.map(|claim| claim.key.0), Some(parts.uri.path().chars().take(256).collect()));
+            let entry = Entry { key, from: Some(from), path, ..Entry::new(Step::Unproven) };
+            self.log.note_unproven(refusal.noted(entry));
+        })?;
+        if !self.desk.look(|view| view.may_read(claim.key)) {
+            return Err(Refusal::NotEntitled(None));
+        }
+        Ok(Authenticated {
+            key: claim.key,
+            from,
+            idempotency_key: claim.idempotency_key,
+            received_at,
+            query: parts.uri.query().map(str::to_owned),
+            is_json: parts.headers.get(header::CONTENT_TYPE).is_none_or(is_json),
+            body,
+        })
+    }
+
+    /// A list, by number.
+    pub(crate) async fn read(&self, request: Request, list: &List) -> Result<Done, Refusal> {
+        let query = self.authenticate(request).await?.query;
+        let after = query.map_or(Ok(0), |query| number_of(&query, "after"))?;
+        Ok(Done::Answer(self.desk.look(|view| (list.rows)(view, after, wall_clock()))))
+    }
+
+    /// What an account has.
+    pub(crate) async fn balances(&self, request: Request) -> Result<Done, Refusal> {
+        let query = self.authenticate(request).await?.query.unwrap_or_default();
+        let account = AccountId(number_of(&query, "account")?);
+        self.desk.look(|view| match view.knows_account(account) {
+            true => Ok(Done::Answer(json!(view.balances(account)))),
+            false => Err(Refusal::Refused(None, RejectReason::UnknownAccount)),
+        })
+    }
+
+    /// What waits for a second key.
+    pub(crate) async fn proposals(&self, request: Request) -> Result<Done, Refusal> {
+        let query = self.authenticate(request).await?.query;
+        let after = query.map_or(Ok(0), |query| number_of(&query, "after"))?;
+        Ok(Done::Answer(json!(self.waiting().list(after.into(), wall_clock()))))
+    }
+
+    /// A change: made, looked at, or put before a second key.
+    pub(crate) async fn change(&self, request: Request, change: &ListedChange) -> Result<Done, Refusal> {
+        let asked = self.authenticate(request).await?;
+        let prepared = match self.prepare(&asked, change) {
+            Ok(prepared) => prepared,
+            Err(refusal) => return Err(self.refused(&asked, change.name, None, refusal).await),
+        };
+        if prepared.is_dry_run {
+            return self.look(&asked, change, &prepared).await;
+        }
+        if self.four_eyes.contains(change.name) {
+            return match self.propose(&asked, change, &prepared).await {
+                Err(refusal) => Err(self.refused(&asked, change.name, None, refusal).await),
+                proposed => proposed,
+            };
+        }
+        let reason = Some(prepared.reason);
+        let number = self.log(Entry { reason, ..asked.entry(Step::Asked, change.name) }).await?;
+        self.carry_out(&asked, number, prepared.body).await.map(Done::Answer).map_err(|(refusal, _)| refusal)
+    }
+
+    fn prepare(&self, asked: &Authenticated, change: &ListedChange) -> Result<Prepared, Refusal> {
+        let is_dry_run = asked.is_dry_run()?;
+        if !asked.is_json {
+            return Err(Refusal::UnsupportedMediaType);
+        }
+        if !is_dry_run {
+            asked.named()?;
+        }
+        let (reason, becomes) = read(change, &asked.body)?;
+        let note = note(asked.idempotency_key, &reason)?;
+        let body = self.desk.look(|view| becomes(view, note))?;
+        match self.desk.look(|view| view.may_give(asked.key, &body)) {
+            true => Ok(Prepared { reason, note, body, is_dry_run }),
+            false => Err(Refusal::NotEntitled(None)),
+        }
+    }
+
+    async fn look(&self, asked: &Authenticated, change: &ListedChange, looked: &Prepared) -> Result<Done, Refusal> {
+        let Prepared { reason, body, .. } = looked;
+        let entry = Entry { reason: Some(reason.clone()), ..asked.entry(Step::DryRun, change.name) };
+        if let Some(reason) = self.desk.look(|view| preview::refusal(view, body)) {
+            let refusal = Refusal::Refused(None, reason);
+            self.log(refusal.noted(entry)).await?;
+            return Err(refusal);
+        }
+        self.log(Entry { status: Some(StatusCode::OK.as_u16()), ..entry }).await?;
+        let (fields, effect) = self.desk.look_at_orders(|view, open| {
+            (render::command(view, body), preview::effect(view, open, body, asked.received_at))
+        });
+        Ok(Done::Answer(json!({
+            "dry_run": true,
+            "command": body.kind().name(),
+            "needs_approval": self.four_eyes.contains(change.name),
+            "effect": effect,
+            "fields": fields,
+        })))
+    }
+
+    async fn propose(&self, asked: &Authenticated, change: &ListedChange, made: &Prepared) -> Result<Done, Refusal> {
+        let whole: Value =
+            serde_json::from_slice(&asked.body).map_err(|error| Refusal::Malformed(error.to_string()))?;
+        let (name, path, now) = (made.note.idempotency_key, change.name, asked.received_at);
+        let _proposing = self.proposing.lock().await;
+        let known = self.waiting().repeated(asked.key, name, path, &whole["change"], now)?;
+        if let Some(known) = known {
+            return Ok(Done::Proposed(known));
+        }
+        let proposal = Proposal {
+            id: 0,
+            expires_at: now.0.saturating_add(WAITS_NS),
+            by: asked.key.0,
+            path: path.to_owned(),
+            change: whole["change"].clone(),
+            reason: made.reason.clone(),
+            request: name.0,
+        };
+        let id = self.log(proposal.entry(asked)).await?;
+        let proposal = Proposal { id, ..proposal };
+        self.waiting().insert(proposal.clone());
+        Ok(Done::Proposed(proposal))
+    }
+
+    /// A second key's word on a proposal.
+    pub(crate) async fn decide(&self, request: Request, decision: Decision) -> Result<Done, Refusal> {
+        let asked = self.authenticate(request).await?;
+        let path = if decision == Decision::Approved { "proposal/approve" } else { "proposal/reject" };
+        let named = serde_json::from_slice(&asked.body).map_err(|error| Refusal::Malformed(error.to_string()));
+        let id = named.as_ref().ok().map(|Decided { proposal }| *proposal);
+        let ready = named.and_then(|Decided { proposal }| self.prepare_decision(&asked, proposal, decision));
+        match ready {
+            Err(refusal) => Err(self.refused(&asked, path, id, refusal).await),
+            Ok((proposal, _)) if decision == Decision::Rejected => {
+                self.log(proposal.decided(&asked, Step::Rejected, path)).await?;
+                Ok(Done::Answer(json!({ "proposal": proposal.id, "decision": "rejected" })))
+            }
+            Ok((proposal, body)) => self.approve(&asked, &proposal, body, path).await,
+        }
+    }
+
+    /// The proposal, which waits no more, and the command that it becomes.
+    fn prepare_decision(
+        &self,
+        asked: &Authenticated,
+        id: u64,
+        decision: Decision,
+    ) -> Result<(Proposal, CommandBody), Refusal> {
+        if asked.query.is_some() {
+            return Err(Refusal::Malformed("a decision takes no query".to_owned()));
+        }
+        if !asked.is_json {
+            return Err(Refusal::UnsupportedMediaType);
+        }
+        let name = if decision == Decision::Approved { asked.named()? } else { asked.idempotency_key };
+        let mut waiting = self.waiting();
+        let proposal = waiting.get(id, asked.received_at)?;
+        if proposal.by == asked.key.0 {
+            return Err(Refusal::OwnProposal);
+        }
+        let change = ListedChange::named(&proposal.path).ok_or(Refusal::UnknownProposal)?;
+        let envelope = json!({ "reason": proposal.reason, "change": proposal.change }).to_string();
+        let (reason, becomes) = read(change, envelope.as_bytes())?;
+        let note = note(name, &reason)?;
+        let body = self.desk.look(|view| becomes(view, note))?;
+        let may = |key| self.desk.look(|view| view.may_give(key, &body));
+        if !may(asked.key) {
+            return Err(Refusal::NotEntitled(None));
+        }
+        if decision == Decision::Approved && !may(KeyId(proposal.by)) {
+            return Err(Refusal::ProposerNotEntitled);
+        }
+        if self.log.has_failed() {
+            return Err(Refusal::LogFailed);
+        }
+        // Nobody else decides on it from here on.
+        waiting.decide(id, decision);
+        Ok((proposal, body))
+    }
+
+    async fn approve(
+        &self,
+        asked: &Authenticated,
+        proposal: &Proposal,
+        body: CommandBody,
+        path: &str,
+    ) -> Result<Done, Refusal> {
+        let number = self.log(proposal.decided(asked, Step::Approved, path)).await?;
+        match self.carry_out(asked, number, body).await {
+            Ok(event) => Ok(Done::Answer(event)),
+            Err((refusal, Reached::Core)) => Err(refusal),
+            Err((refusal, Reached::Nothing)) => {
+                self.log(proposal.decided(asked, Step::Returned, path)).await?;
+                self.waiting().return_to_waiting(proposal.id);
+                Err(refusal)
+            }
+        }
+    }
+
+    /// Gives a command to the core, and puts on record what came of line `of`.
+    async fn carry_out(&self, asked: &Authenticated, of: u64, body: CommandBody) -> Result<Value, (Refusal, Reached)> {
+        let outcome = self.submit(&asked.command(body), asked.idempotency_key).await;
+        let entry = Entry { of: Some(of), ..Entry::new(Step::Answered) };
+        let entry = match &outcome {
+            Ok(event) => Entry {
+                status: Some(StatusCode::OK.as_u16()),
+                outcome: event["event"].as_str().map(str::to_owned),
+                sequence: event["sequence"].as_u64(),
+                ..entry
+            },
+            Err((refusal, _)) => refusal.noted(entry),
+        };
+        // What happened has happened: a log that fails here has said so, and refuses the next change.
+        let _ = self.log(entry).await;
+        outcome
+    }
+
+    async fn submit(&self, command: &Command, name: IdempotencyKey) -> Result<Value, (Refusal, Reached)> {
+        let answer = self.desk.submit(*command, name).map_err(|reason| (reason.into(), Reached::Nothing))?;
+        match tokio::time::timeout(ANSWERED_WITHIN, answer).await {
+            Ok(Ok(answer)) => self.outcome(&answer).map_err(|refusal| (refusal, Reached::Core)),
+            Ok(Err(_)) => Err((Refusal::Unknown, Reached::Core)),
+            Err(_) => {
+                self.desk.give_up(command, name);
+                Err((Refusal::Unknown, Reached::Core))
+            }
+        }
+    }
+
+    fn outcome(&self, (header, event): &Answer) -> Result<Value, Refusal> {
+        let reason = match event {
+            Event::CommandRejected(rejected) => rejected.reason,
+            Event::MassCancelRejected(rejected) => rejected.reason,
+            event => return Ok(self.desk.look(|view| render::event(view, header, event))),
+        };
+        Err(match reason {
+            RejectReason::DuplicateRequest => Refusal::DuplicateRequest(Some(*header)),
+            RejectReason::NotEntitled => Refusal::NotEntitled(Some(*header)),
+            reason => Refusal::Refused(Some(*header), reason),
+        })
+    }
+
+    /// Puts on record that a change did not get as far as the core; why.
+    async fn refused(&self, asked: &Authenticated, path: &str, proposal: Option<u64>, refusal: Refusal) -> Refusal {
+        let entry = Entry { proposal, ..asked.entry(Step::Refused, path) };
+        match self.log(refusal.noted(entry)).await {
+            Ok(_) => refusal,
+            Err(failed) => failed.into(),
+        }
+    }
+
+    /// Writes a line, on a thread that may wait for the disk.
+    async fn log(&self, entry: Entry) -> Result<u64, LogFailed> {
+        let log = Arc::clone(&self.log);
+        let written = tokio::task::spawn_blocking(move || log.write(entry)).await;
+        written.unwrap_or(Err(LogFailed))
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Proposals> {
+        self.proposals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How far a change got that was not made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reached {
+    /// It was not given to the core.
+    Nothing,
+    /// It is in the journal, or may be.
+    Core,
+}
+
+impl Proposal {
+    fn entry(&self, asked: &Authenticated) -> Entry {
+        Entry {
+            reason: Some(self.reason.clone()),
+            change: Some(self.change.clone()),
+            expires_at: Some(self.expires_at),
+            status: Some(StatusCode::ACCEPTED.as_u16()),
+            ..asked.entry(Step::Proposed, &self.path)
+        }
+    }
+
+    fn decided(&self, asked: &Authenticated, step: Step, path: &str) -> Entry {
+        Entry { proposal: Some(self.id), proposer: Some(self.by), ..asked.entry(step, path) }
+    }
+}
+
+fn read(change: &ListedChange, body: &[u8]) -> Result<(String, Becomes), Refusal> {
+    (change.read)(body).map_err(|error| Refusal::Malformed(error.to_string()))
+}
+
+fn note(idempotency_key: IdempotencyKey, reason: &str) -> Result<AdminNote, Refusal> {
+    let reason: Text<24> = text("reason", reason)?;
+    match reason.is_empty() {
+        true => Err(Refusal::Malformed("reason: a change needs one".to_owned())),
+        false => Ok(AdminNote { idempotency_key, reason }),
+    }
+}
+
+/// The whole body, if it is short and comes in time.
+async fn arrived(body: Body) -> Result<Vec<u8>, Refusal> {
+    match tokio::time::timeout(ARRIVES_WITHIN, to_bytes(body, BODY_BYTES_MAX)).await {
+        Ok(Ok(body)) => Ok(body.into()),
+        Ok(Err(_)) => Err(Refusal::TooLarge),
+        Err(_) => Err(Refusal::Slow),
+    }
+}
+
+/// The one number that a query gives.
+fn number_of(query: &str, name: &str) -> Result<u32, Refusal> {
+    let number = query.split_once('=').filter(|(found, _)| *found == name).and_then(|(_, number)| number.parse().ok());
+    number.ok_or_else(|| Refusal::Malformed(format!("query {query:?}: it is not {name}=NUMBER")))
+}
+
+fn is_json(media_type: &HeaderValue) -> bool {
+    let essence = media_type.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json")
+}

@@ -1,0 +1,240 @@
+//! Changes that wait for a second key.
+//!
+//! What waits is rebuilt from the access log, where every proposal and every decision is before it counts. There are at most
+//! so many at once, and each waits for a day.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use engine::{IdempotencyKey, KeyId, Timestamp};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::access_log::{Entry, Line, Step};
+
+/// Proposals that wait at once.
+pub(crate) const PROPOSALS_MAX: usize = 256;
+
+/// How long one waits.
+pub(crate) const WAITS_NS: u64 = 24 * 3_600 * 1_000_000_000;
+
+/// Decided proposals that are remembered, so that a request that is repeated is told what became of it.
+const DECIDED_MAX: usize = 4_096;
+
+/// A change that waits.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub(crate) struct Proposal {
+    /// Its number.
+    pub(crate) id: u64,
+    /// Until when it waits, in nanoseconds since 1970.
+    pub(crate) expires_at: u64,
+    /// Whose it is.
+    pub(crate) by: u32,
+    /// The change's noun and verb.
+    pub(crate) path: String,
+    /// What is asked.
+    #[schema(value_type = Object)]
+    pub(crate) change: Value,
+    /// Why.
+    pub(crate) reason: String,
+    /// The name that its proposer gave it.
+    pub(crate) request: u64,
+}
+
+/// What became of a proposal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// A second key approved of it.
+    Approved,
+    /// A second key did not.
+    Rejected,
+    /// Nobody decided in time.
+    Expired,
+}
+
+/// Why a proposal is not to be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotWaiting {
+    /// None has that number, or it was long ago.
+    Unknown,
+    /// It has ended so.
+    Decided(Decision),
+}
+
+/// Why a change cannot be proposed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotProposed {
+    /// Its name was used for another proposal, or for one that is decided.
+    Repeated,
+    /// Too many wait.
+    TooMany,
+}
+
+/// What waits, and what was decided of late.
+#[derive(Debug, Default)]
+pub(crate) struct Proposals {
+    waiting: BTreeMap<u64, Proposal>,
+    decided: VecDeque<(Proposal, Decision)>,
+}
+
+impl Proposals {
+    /// What a log says.
+    pub(crate) fn of(lines: &[Line]) -> Self {
+        let mut proposals = Self::default();
+        for Line { number, entry, .. } in lines {
+            proposals.apply(*number, entry);
+        }
+        proposals
+    }
+
+    fn apply(&mut self, number: u64, entry: &Entry) {
+        match (entry.what, entry.proposal) {
+            (Step::Proposed, _) => {
+                if let Some(proposal) = Proposal::of(number, entry) {
+                    self.waiting.insert(number, proposal);
+                }
+            }
+            (Step::Approved, Some(id)) => self.decide(id, Decision::Approved),
+            (Step::Rejected, Some(id)) => self.decide(id, Decision::Rejected),
+            (Step::Returned, Some(id)) => self.return_to_waiting(id),
+            _ => {}
+        }
+    }
+
+    /// Whether one that was proposed under that name is the same, and waits; nothing if the name is new.
+    pub(crate) fn repeated(
+        &mut self,
+        by: KeyId,
+        request: IdempotencyKey,
+        path: &str,
+        change: &Value,
+        now: Timestamp,
+    ) -> Result<Option<Proposal>, NotProposed> {
+        self.expire(now);
+        let is_of = |proposal: &&Proposal| (proposal.by, proposal.request) == (by.0, request.0);
+        if let Some(known) = self.waiting.values().find(is_of) {
+            let is_same = known.path == path && known.change == *change;
+            return if is_same { Ok(Some(known.clone())) } else { Err(NotProposed::Repeated) };
+        }
+        if self.decided.iter().any(|(proposal, _)| is_of(&proposal)) {
+            return Err(NotProposed::Repeated);
+        }
+        if self.waiting.len() >= PROPOSALS_MAX { Err(NotProposed::TooMany) } else { Ok(None) }
+    }
+
+    /// One more waits; its number is that of its line in the log.
+    pub(crate) fn insert(&mut self, proposal: Proposal) {
+        self.waiting.insert(proposal.id, proposal);
+    }
+
+    /// What waits behind a number.
+    pub(crate) fn list(&mut self, after: u64, now: Timestamp) -> Vec<Proposal> {
+        self.expire(now);
+        self.waiting.range(after.saturating_add(1)..).map(|(_, proposal)| proposal.clone()).collect()
+    }
+
+    /// One that waits.
+    pub(crate) fn get(&mut self, id: u64, now: Timestamp) -> Result<Proposal, NotWaiting> {
+        self.expire(now);
+        if let Some(proposal) = self.waiting.get(&id) {
+            return Ok(proposal.clone());
+        }
+        let decided = self.decided.iter().find(|(proposal, _)| proposal.id == id);
+        Err(decided.map_or(NotWaiting::Unknown, |(_, decision)| NotWaiting::Decided(*decision)))
+    }
+
+    /// It waits no more.
+    pub(crate) fn decide(&mut self, id: u64, decision: Decision) {
+        let Some(proposal) = self.waiting.remove(&id) else { return };
+        if self.decided.len() >= DECIDED_MAX {
+            self.decided.pop_front();
+        }
+        self.decided.push_back((proposal, decision));
+    }
+
+    /// It waits again: nothing came of the decision.
+    pub(crate) fn return_to_waiting(&mut self, id: u64) {
+        if let Some(place) = self.decided.iter().rposition(|(proposal, _)| proposal.id == id)
+            && let Some((proposal, _)) = self.decided.remove(place)
+        {
+            self.waiting.insert(id, proposal);
+        }
+    }
+
+    fn expire(&mut self, now: Timestamp) {
+        let over: Vec<_> = self.waiting.values().filter(|it| it.expires_at <= now.0).map(|it| it.id).collect();
+        over.into_iter().for_each(|id| self.decide(id, Decision::Expired));
+    }
+}
+
+impl Proposal {
+    fn of(number: u64, entry: &Entry) -> Option<Self> {
+        Some(Self {
+            id: number,
+            expires_at: entry.expires_at?,
+            by: entry.key?,
+            path: entry.path.clone()?,
+            change: entry.change.clone()?,
+            reason: entry.reason.clone()?,
+            request: entry.request?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn proposal(id: u64) -> Proposal {
+        Proposal {
+            id,
+            expires_at: 1_000,
+            by: 1,
+            path: "account/withdraw".to_owned(),
+            change: json!({ "account": 2 }),
+            reason: "a test".to_owned(),
+            request: id + 100,
+        }
+    }
+
+    #[test]
+    fn a_proposal_waits_until_it_is_decided_or_its_time_is_over() {
+        let mut proposals = Proposals::default();
+        (1..=3).for_each(|id| proposals.insert(proposal(id)));
+        proposals.decide(1, Decision::Approved);
+        let now = Timestamp(999);
+        assert_eq!(proposals.get(1, now), Err(NotWaiting::Decided(Decision::Approved)));
+        assert_eq!(proposals.get(2, now), Ok(proposal(2)));
+        assert_eq!(proposals.get(9, now), Err(NotWaiting::Unknown));
+        proposals.return_to_waiting(1);
+        assert_eq!(proposals.list(0, now), [proposal(1), proposal(2), proposal(3)]);
+        assert_eq!(proposals.list(2, now), [proposal(3)]);
+        assert_eq!(proposals.get(3, Timestamp(1_000)), Err(NotWaiting::Decided(Decision::Expired)));
+        assert_eq!(proposals.list(0, Timestamp(1_000)), []);
+    }
+
+    #[test]
+    fn a_name_is_used_once_and_there_are_only_so_many() {
+        let mut proposals = Proposals::default();
+        (1..PROPOSALS_MAX as u64).for_each(|id| proposals.insert(proposal(id)));
+        let mut ask = |request: u64, change: Value| {
+            proposals.repeated(KeyId(1), IdempotencyKey(request), "account/withdraw", &change, Timestamp(1))
+        };
+        assert_eq!(ask(101, json!({ "account": 2 })), Ok(Some(proposal(1))));
+        assert_eq!(ask(101, json!({ "account": 3 })), Err(NotProposed::Repeated));
+        assert_eq!(ask(9_999, json!({ "account": 2 })), Ok(None));
+        proposals.insert(proposal(PROPOSALS_MAX as u64));
+        let mut ask = |request: u64| {
+            let change = json!({ "account": 2 });
+            proposals.repeated(KeyId(1), IdempotencyKey(request), "account/withdraw", &change, Timestamp(1))
+        };
+        assert_eq!(ask(9_999), Err(NotProposed::TooMany));
+        assert_eq!(ask(101), Ok(Some(proposal(1))));
+        proposals.decide(1, Decision::Rejected);
+        let change = json!({ "account": 2 });
+        let again = proposals.repeated(KeyId(1), IdempotencyKey(101), "account/withdraw", &change, Timestamp(1));
+        assert_eq!(again, Err(NotProposed::Repeated));
+    }
+}
