@@ -228,7 +228,7 @@ fn dry_run_schema() -> Value {
         "description": "What a change would do, as far as the door knows.",
         "required": ["dry_run", "command", "needs_approval", "effect", "fields"],
         "properties": {
-            "dry_run": { "const": true },
+            "dry_run": { "type": "boolean", "const": true },
             "command": { "type": "string", "description": "The command that it would be." },
             "needs_approval": { "type": "boolean", "description": "It would wait for a second key." },
             "effect": { "type": "object", "description": "What would be another way than it is." },
