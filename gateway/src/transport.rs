@@ -16,6 +16,7 @@
 mod attendance;
 mod balances;
 mod connection;
+mod counts;
 mod desk;
 mod door;
 mod network;
@@ -32,13 +33,14 @@ use std::thread::{Builder, JoinHandle};
 
 use engine::Timestamp;
 use ring::{CommandRing, EventReader, SharedAdmission, Wake};
-use wire::Durability;
+use wire::{Durability, RejectReason, TerminationCode};
 
 use crate::balances::BalanceQuestions;
 use crate::history::ReportHistory;
 use crate::hops::Hops;
 use crate::session::{FailedLogin, SessionLimits};
 use crate::view::View;
+pub use counts::DoorCounts;
 pub(crate) use desk::ConnectionId;
 use door::DoorThread;
 pub use door::{Door, DoorParts};
@@ -82,6 +84,12 @@ pub trait Watch: Send + Sync + 'static {
 
     /// A connection was not kept.
     fn turned_away(&self, address: IpAddr, why: TurnedAway);
+
+    /// A message was refused before it came to the core.
+    fn refused(&self, reason: RejectReason);
+
+    /// A connection has ended, and why.
+    fn ended(&self, code: TerminationCode);
 }
 
 /// Nobody watches.
@@ -89,6 +97,10 @@ impl Watch for () {
     fn login_failed(&self, _: &FailedLogin) {}
 
     fn turned_away(&self, _: IpAddr, _: TurnedAway) {}
+
+    fn refused(&self, _: RejectReason) {}
+
+    fn ended(&self, _: TerminationCode) {}
 }
 
 /// How connections are protected.
@@ -126,6 +138,8 @@ pub struct Config {
     pub balances: Option<Arc<BalanceQuestions>>,
     /// Who is told of failed logins and of connections that are turned away.
     pub watch: Arc<dyn Watch>,
+    /// What the door's thread counts, for anybody to read.
+    pub counts: Arc<DoorCounts>,
 }
 
 impl Config {
@@ -144,6 +158,7 @@ impl Config {
             admission: Arc::default(),
             balances: None,
             watch: Arc::new(()),
+            counts: Arc::default(),
         }
     }
 }

@@ -19,12 +19,12 @@ use engine::{
 };
 use gateway::copies::CopyRange;
 use gateway::history::{ReportCollector, ReportHistory, ReportRange};
-use gateway::session::SessionLimits;
-use gateway::transport::{Config, Door, DoorParts, Found, Network, Security, Workers};
+use gateway::session::{FailedLogin, SessionLimits};
+use gateway::transport::{Config, Door, DoorCounts, DoorParts, Found, Network, Security, TurnedAway, Watch, Workers};
 use gateway::view::View;
 use ring::{CommandRing, EventRing, Idle, Publisher, Release};
 use wire::order_entry::{ExecutionReport, NewOrderSingle, OrderEntryMessage};
-use wire::{Block, ExecType, FrameDecoder, Indicator, TerminationCode};
+use wire::{Block, EdgeReason, ExecType, FrameDecoder, Indicator, RejectReason, TerminationCode};
 
 const BOOK: InstrumentId = InstrumentId(1);
 const ACCOUNT: AccountId = AccountId(2);
@@ -180,7 +180,30 @@ impl ReportHistory for Past {
     }
 }
 
+/// What the door has told whoever watches.
+#[derive(Default)]
+struct Seen {
+    refused: Mutex<Vec<RejectReason>>,
+    ended: Mutex<Vec<TerminationCode>>,
+}
+
+impl Watch for Seen {
+    fn login_failed(&self, _: &FailedLogin) {}
+
+    fn turned_away(&self, _: IpAddr, _: TurnedAway) {}
+
+    fn refused(&self, reason: RejectReason) {
+        self.refused.lock().unwrap().push(reason);
+    }
+
+    fn ended(&self, code: TerminationCode) {
+        self.ended.lock().unwrap().push(code);
+    }
+}
+
 struct World {
+    counts: Arc<DoorCounts>,
+    seen: Arc<Seen>,
     now: Arc<AtomicU64>,
     engine: Engine,
     past: Arc<Past>,
@@ -241,8 +264,14 @@ impl World {
         let (network, workers, stop) = (Memory::default(), Arc::<Later>::default(), Arc::<AtomicBool>::default());
         let clock = Arc::clone(&now);
         let listen = SocketAddr::from((LOCAL, 0));
+        let (counts, seen) = (Arc::<DoorCounts>::default(), Arc::<Seen>::default());
+        let config = Config {
+            counts: Arc::clone(&counts),
+            watch: seen.clone(),
+            ..Config::new(listen, Security::PlainLoopback, move || Timestamp(clock.load(Ordering::Relaxed)))
+        };
         let door = Door::new(DoorParts {
-            config: Config::new(listen, Security::PlainLoopback, move || Timestamp(clock.load(Ordering::Relaxed))),
+            config,
             network: network.clone(),
             commands: Arc::clone(&commands),
             events: readers.pop().unwrap(),
@@ -252,7 +281,7 @@ impl World {
             stop: Arc::clone(&stop),
             hops: None,
         });
-        Self { now, engine, past, applied: Vec::new(), publisher, commands, network, workers, stop, door }
+        Self { counts, seen, now, engine, past, applied: Vec::new(), publisher, commands, network, workers, stop, door }
     }
 
     /// The venue is killed, with all that is under way, and begins again.
@@ -464,6 +493,38 @@ fn a_door_that_stops_ends_every_session_and_is_done() {
     assert_eq!(world.disconnects(), [stopped(1), stopped(2)]);
     assert!(traders.iter().all(|trader| trader.ended == Some(TerminationCode::VenueStopped)));
     assert!(world.door.is_done() && world.network.0.borrow().is_closed);
+}
+
+#[test]
+fn connections_reports_and_what_never_comes_to_the_core_are_counted() {
+    let mut world = World::new();
+    let attendance = |world: &World| (world.counts.connections(), world.counts.newcomers());
+    assert_eq!(attendance(&world), (0, 0));
+    let stranger = world.network.connect();
+    let mut trader = world.log_in(1, None);
+    assert_eq!(attendance(&world), (2, 1));
+    assert_eq!((world.counts.reports(), world.counts.backlog_bytes()), (0, 0));
+    trader.send_order(7, world.now());
+    world.settle(&mut [&mut trader]);
+    assert_eq!((world.counts.reports(), world.counts.backlog_bytes()), (1, 0));
+    // The ring is full but for what reduces risk.
+    while world.commands.submit(Command::from_venue(AdvanceTime {})).is_ok() {}
+    trader.send_order(8, world.now());
+    trader.say();
+    world.turn();
+    assert_eq!(*world.seen.refused.lock().unwrap(), [EdgeReason::Busy.into()]);
+    assert_eq!((world.counts.reports(), world.commands.refused()), (1, 2));
+    world.core();
+    stranger.borrow_mut().trader_is_gone = true;
+    world.turn();
+    world.settle(&mut []);
+    assert_eq!(attendance(&world), (1, 0));
+    assert_eq!(*world.seen.ended.lock().unwrap(), [TerminationCode::ConnectionLost]);
+    world.stop.store(true, Ordering::Relaxed);
+    world.settle(&mut [&mut trader]);
+    assert_eq!(attendance(&world), (0, 0));
+    let ended = [TerminationCode::ConnectionLost, TerminationCode::VenueStopped];
+    assert_eq!(*world.seen.ended.lock().unwrap(), ended);
 }
 
 #[test]

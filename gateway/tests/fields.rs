@@ -21,8 +21,8 @@ use wire::{Block, Durability, ExecType, Frame, Indicator};
 const BEGIN: &str = "<!-- fields of reports: begin -->\n";
 const END: &str = "<!-- fields of reports: end -->";
 const CAPACITY: Capacity = Capacity { orders: 1 << 12, ..Capacity::SMALL };
-const SEEDS: u64 = 60;
-const COMMANDS: usize = 400;
+const SEEDS: u64 = 30;
+const COMMANDS: usize = 800;
 
 const TOLD: [(ExecType, &str); 9] = [
     (ExecType::New, "New"),

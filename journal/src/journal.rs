@@ -20,7 +20,7 @@ use crate::segment::{Identity, JournalId};
 use crate::snapshot::SnapshotStore;
 use crate::space::Space;
 use crate::storage::{DirectoryStorage, Storage};
-use crate::writer::{Appender, DigestQueue, Shared};
+use crate::writer::{Appender, DigestQueue, Group, GroupWatch, Shared};
 
 /// What an acknowledgement promises. The writer writes and syncs either way; only who waits differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -203,6 +203,12 @@ impl Journal {
     /// Where event digests are handed to the writer.
     pub fn digests(&self) -> DigestQueue {
         self.shared.digests.clone()
+    }
+
+    /// From now on tells of every group that becomes durable, the first that is given; on the writer's thread, behind the
+    /// group, with times by `ticks`. It must not wait.
+    pub fn watch_groups(&self, ticks: fn() -> u64, told: impl Fn(&Group) + Send + Sync + 'static) {
+        let _ = self.shared.watch.set(GroupWatch { ticks, told: Box::new(told) });
     }
 
     /// Why the writer has stopped, if it has failed.

@@ -72,4 +72,4 @@ pub use space::Space;
 pub use start::{Start, StartError, start_locked};
 pub use storage::{DirectoryStorage, Storage, StorageFile};
 pub use travel::{AsOf, Past, PastSource, events_between, sequence_at, state_at};
-pub use writer::{Appender, DigestQueue};
+pub use writer::{Appender, DigestQueue, Group};

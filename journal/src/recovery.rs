@@ -271,6 +271,7 @@ fn start(options: &Options, mut opening: Opening, lock: FolderLock) -> Result<Op
         digests: DigestQueue::default(),
         seal: OnceLock::new(),
         failure: OnceLock::new(),
+        watch: OnceLock::new(),
     });
     let storage = opening.tail.storage().clone();
     let writer = Writer::new(shared.clone(), opening.tail, opening.batch, lock, options.durability);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ring::{Admission, SharedAdmission};
 
+use crate::segment::SegmentNumber;
 use crate::spare::Shelf;
 use crate::storage::Storage;
 
@@ -44,6 +45,11 @@ impl Space {
     /// Bytes of a new segment: what has to be free for another one.
     pub fn segment_bytes(&self) -> u64 {
         self.segment_bytes
+    }
+
+    /// The segment that is being written. They are numbered from 1 and none is ever removed: so many there are.
+    pub fn segment(&self) -> SegmentNumber {
+        self.shelf.segment()
     }
 
     /// Bytes that can still be written though no new segment were made: the rest of the last one, and those that are ready.

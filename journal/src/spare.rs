@@ -60,6 +60,8 @@ pub(crate) struct Shelf {
     admission: Arc<SharedAdmission>,
     /// Bytes that the segment which is being written still takes.
     segment_room: AtomicU64,
+    /// Which that is.
+    segment: AtomicU64,
 }
 
 #[derive(Default)]
@@ -161,9 +163,15 @@ impl Shelf {
         self.segment_room.load(Ordering::Relaxed)
     }
 
-    /// The segment takes so many bytes more.
-    pub(crate) fn set_segment_room(&self, bytes: u64) {
-        self.segment_room.store(bytes, Ordering::Relaxed);
+    /// The segment that is being written.
+    pub(crate) fn segment(&self) -> SegmentNumber {
+        SegmentNumber(self.segment.load(Ordering::Relaxed))
+    }
+
+    /// This segment is being written, and takes so many bytes more.
+    pub(crate) fn set_segment(&self, number: SegmentNumber, room_bytes: u64) {
+        self.segment.store(number.0, Ordering::Relaxed);
+        self.segment_room.store(room_bytes, Ordering::Relaxed);
     }
 
     /// Tells who waits, and who asks what is let in.

@@ -92,7 +92,7 @@ impl Tail {
     /// Makes a batch durable and empties it; false if it needs a spare and none is ready. Behind a failure nothing may be
     /// appended again.
     pub(crate) fn append(&mut self, batch: &mut BatchBuilder) -> Result<bool, WriteError> {
-        let whole_bytes = batch.whole_bytes(self.plan.alignment()) as u64;
+        let whole_bytes = self.bytes_of(batch);
         if self.offset + whole_bytes > self.file.length() && !self.roll(batch.first())? {
             return Ok(false);
         }
@@ -107,9 +107,14 @@ impl Tail {
         drop(link);
         batch.clear();
         if let Some(spares) = &self.spares {
-            spares.shelf().set_segment_room(self.room());
+            spares.shelf().set_segment(self.number, self.room());
         }
         Ok(true)
+    }
+
+    /// Bytes that a batch takes on disk.
+    pub(crate) fn bytes_of(&self, batch: &BatchBuilder) -> u64 {
+        batch.whole_bytes(self.plan.alignment()) as u64
     }
 
     /// Waits until a batch that needs a spare may be tried again.
@@ -139,7 +144,7 @@ impl Tail {
     fn take_from(&mut self, spares: Spares) -> Space {
         let Plan { storage, segment_bytes, .. } = &self.plan;
         let shelf = spares.shelf().clone();
-        shelf.set_segment_room(self.room());
+        shelf.set_segment(self.number, self.room());
         self.spares = Some(spares);
         Space::new(shelf, storage.clone(), *segment_bytes)
     }

@@ -42,6 +42,27 @@ pub(crate) struct Shared {
     /// Set by an orderly shutdown before the appender goes.
     pub(crate) seal: OnceLock<Digest>,
     pub(crate) failure: OnceLock<Arc<WriteError>>,
+    /// Nothing until somebody watches.
+    pub(crate) watch: OnceLock<GroupWatch>,
+}
+
+/// What the writer made durable at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Group {
+    /// Commands; none in a group of digests or the seal.
+    pub commands: u64,
+    /// Bytes on disk, the frame and the padding with them.
+    pub bytes: u64,
+    /// Before it was written, by the counter of whoever watches.
+    pub begun: u64,
+    /// When the disk had it.
+    pub synced: u64,
+}
+
+/// Who is told of every group, and by what counter its times are told: the crate itself reads no clock.
+pub(crate) struct GroupWatch {
+    pub(crate) ticks: fn() -> u64,
+    pub(crate) told: Box<dyn Fn(&Group) + Send + Sync>,
 }
 
 /// Hands event digests to the writer, which stores them once their blocks are.
@@ -251,11 +272,19 @@ impl Writer {
 
     fn write_batch(&mut self) -> Result<Wrote, WriteError> {
         let last = Sequence(self.batch.next_sequence().0 - 1);
+        let (commands, bytes) = (self.batch.next_sequence().0 - self.batch.first().0, self.tail.bytes_of(&self.batch));
+        let watch = self.shared.watch.get();
+        let begun = watch.map(|watch| (watch.ticks)());
         if !self.tail.append(&mut self.batch)? {
             return Ok(Wrote::WaitsForSpare);
         }
+        let synced = watch.map(|watch| (watch.ticks)());
         self.drain.mark_durable(last, self.tail.hash());
         self.shared.durable.advance(last.0);
+        // Behind the advance: nobody waits for this.
+        if let (Some(watch), Some(begun), Some(synced)) = (watch, begun, synced) {
+            (watch.told)(&Group { commands, bytes, begun, synced });
+        }
         if self.is_sealed { self.remove_head().map(|()| Wrote::Ended) } else { Ok(Wrote::Group) }
     }
 

@@ -135,3 +135,29 @@ fn readers_need_no_lock_and_see_what_is_durable() {
     }
     writing.close(Digest::ZERO);
 }
+
+#[test]
+fn every_group_is_told_with_its_commands_bytes_and_times_to_whoever_watches() {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::{Arc, Mutex};
+
+    /// A clock that goes on by one whenever somebody looks.
+    fn ticks() -> u64 {
+        static LOOKS: AtomicU64 = AtomicU64::new(0);
+        LOOKS.fetch_add(1, Ordering::Relaxed)
+    }
+
+    let folder = Folder::new();
+    let mut writing = folder.open();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let telling = Arc::clone(&told);
+    writing.journal.watch_groups(ticks, move |group| telling.lock().unwrap().push(*group));
+    let commands: Vec<_> = (1..=50).map(cancel).collect();
+    writing.submit(&commands).unwrap();
+    writing.close(Digest::ZERO);
+    let groups = told.lock().unwrap().clone();
+    assert_eq!(groups.iter().map(|group| group.commands).sum::<u64>(), 50);
+    assert!(groups.iter().all(|group| group.bytes > 0 && group.synced > group.begun), "{groups:?}");
+    // The seal has a group of its own.
+    assert_eq!(groups.last().map(|group| group.commands), Some(0));
+}

@@ -169,6 +169,26 @@ fn of_snapshots_that_are_cut_short_or_longer_none_is_believed() {
     }
 }
 
+/// A simulated venue's superblock had been cut short as it was made; the next one was written into what was left of it.
+#[test]
+fn a_superblock_of_another_length_is_made_anew() {
+    for length in [0, 1_329, 10_000] {
+        let folder = snapshotted();
+        let journal = folder.options().journal_id.unwrap();
+        let file = folder.snapshots().join("superblock.1");
+        let mut bytes = fs::read(&file).unwrap();
+        bytes.resize(length, 7);
+        fs::write(&file, bytes).unwrap();
+        let mut live = Live::start(&folder, &folder.options(), None);
+        live.snapshot_behind(&commands(11, 4_200)[2_600..]);
+        live.close();
+        assert_eq!(fs::metadata(&file).unwrap().len(), 4_096, "it was {length} bytes long");
+        // Without snapshots it alone says how far the journal was durable.
+        let known = SnapshotStore::open(&folder.data()).newest(journal, Sequence(1)).unwrap().known;
+        assert!(known.is_some_and(|known| known.sequence > Sequence(2_048)), "{known:?}, it was {length} bytes long");
+    }
+}
+
 /// The older one, then the whole journal; and the venue is the same.
 #[test]
 fn damaged_snapshots_are_passed_over_one_by_one() {

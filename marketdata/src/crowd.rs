@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use engine::KeyId;
+use wire::FeedLevel;
 
+use crate::channel::LEVELS;
 use crate::outbox::CloseReason;
 use crate::quic::Limits;
 
@@ -19,6 +21,26 @@ pub struct Crowd {
     present: Mutex<Present>,
     refused: AtomicU64,
     closed: [AtomicU64; CloseReason::ALL.len()],
+    subscriptions: [AtomicU64; LEVELS.len()],
+    backlog_bytes: AtomicU64,
+    gaps: AtomicU64,
+    conflated: AtomicU64,
+    repeated: AtomicU64,
+}
+
+/// What a room adds to the numbers of all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Tally {
+    /// Channels that are taken, by level, in the order of [`LEVELS`].
+    pub(crate) subscriptions: [u64; LEVELS.len()],
+    /// Bytes of packets that wait for subscribers.
+    pub(crate) backlog_bytes: u64,
+    /// Gap notices so far.
+    pub(crate) gaps: u64,
+    /// Packets that went into a newer state so far.
+    pub(crate) conflated: u64,
+    /// Packets that were sent again so far.
+    pub(crate) repeated: u64,
 }
 
 #[derive(Debug, Default)]
@@ -46,6 +68,11 @@ impl Crowd {
             present: Mutex::default(),
             refused: AtomicU64::new(0),
             closed: Default::default(),
+            subscriptions: Default::default(),
+            backlog_bytes: AtomicU64::new(0),
+            gaps: AtomicU64::new(0),
+            conflated: AtomicU64::new(0),
+            repeated: AtomicU64::new(0),
         }
     }
 
@@ -79,6 +106,46 @@ impl Crowd {
         CloseReason::ALL.into_iter().zip(self.closed.iter().map(|count| count.load(Ordering::Relaxed)))
     }
 
+    /// How many channels are taken, by level: one for each subscriber and instrument. Of those of the feed alone; who
+    /// makes channels of its own has none of these.
+    pub fn subscriptions(&self) -> impl Iterator<Item = (FeedLevel, u64)> + '_ {
+        LEVELS.into_iter().zip(self.subscriptions.iter().map(|count| count.load(Ordering::Relaxed)))
+    }
+
+    /// Bytes of packets that wait for subscribers.
+    pub fn backlog_bytes(&self) -> u64 {
+        self.backlog_bytes.load(Ordering::Relaxed)
+    }
+
+    /// How often a subscriber was told that messages were left out.
+    pub fn gaps(&self) -> u64 {
+        self.gaps.load(Ordering::Relaxed)
+    }
+
+    /// Packets that went into a newer state instead of being sent, for who takes the latest state.
+    pub fn conflated(&self) -> u64 {
+        self.conflated.load(Ordering::Relaxed)
+    }
+
+    /// Packets that were sent again because a subscriber asked for them.
+    pub fn repeated(&self) -> u64 {
+        self.repeated.load(Ordering::Relaxed)
+    }
+
+    /// A room has come from one tally to another.
+    pub(crate) fn tally(&self, before: &Tally, now: &Tally) {
+        // What is less than before wraps around, and so does the sum.
+        let add = |count: &AtomicU64, before: u64, now: u64| {
+            count.fetch_add(now.wrapping_sub(before), Ordering::Relaxed);
+        };
+        let levels = before.subscriptions.iter().zip(&now.subscriptions);
+        self.subscriptions.iter().zip(levels).for_each(|(count, (&before, &now))| add(count, before, now));
+        add(&self.backlog_bytes, before.backlog_bytes, now.backlog_bytes);
+        add(&self.gaps, before.gaps, now.gaps);
+        add(&self.conflated, before.conflated, now.conflated);
+        add(&self.repeated, before.repeated, now.repeated);
+    }
+
     /// Counts one that was closed.
     pub fn close(&self, reason: CloseReason) {
         self.closed[reason as usize].fetch_add(1, Ordering::Relaxed);
@@ -90,6 +157,11 @@ impl Crowd {
 }
 
 impl Presence {
+    /// With whom it is counted.
+    pub(crate) fn crowd(&self) -> &Arc<Crowd> {
+        &self.crowd
+    }
+
     /// It is known whose key its holder has; `false`: that key has as many connections as it may.
     pub fn identify(&mut self, key: KeyId) -> bool {
         if self.key == Some(key) {

@@ -156,6 +156,16 @@ pub struct Outbox {
     /// Since when no snapshot was written, though there are some.
     stuck_since: Option<Timestamp>,
     recovery: Recovery,
+    counts: OutboxCounts,
+}
+
+/// What an outbox did since it was asked last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct OutboxCounts {
+    /// Gap notices.
+    pub(crate) gaps: u64,
+    /// Packets that went into a newer state instead of being sent.
+    pub(crate) conflated: u64,
 }
 
 #[derive(Debug)]
@@ -327,6 +337,7 @@ impl Outbox {
         let level = channel_parts(packet.channel_id).map_or(FeedLevel::NonRepresentable, |(_, level)| level);
         match &mut channel.pending {
             Some(pending) => {
+                self.counts.conflated += 1;
                 if pending.merge(packet, level) == Err(TooMuch) {
                     self.lose(packet.channel_id, packet.next_sequence, GapCause::SlowReader);
                     return Outcome::Missed;
@@ -458,6 +469,7 @@ impl Outbox {
                 let count = MessageCount(next_sequence.0 - from_sequence.0);
                 let notice = GapNotice { channel_id, from_sequence, count, security_id: None, cause };
                 self.control.push_back(Control::Gap(notice));
+                self.counts.gaps += 1;
             }
             Position::At(_) => {}
         }
@@ -482,6 +494,16 @@ impl Outbox {
     /// An answer, as it is to be written.
     pub fn answer(&mut self, bytes: Bytes) {
         self.control.push_back(Control::Answer(bytes));
+    }
+
+    /// Bytes of packets that wait.
+    pub(crate) const fn backlog_bytes(&self) -> usize {
+        self.backlog_bytes
+    }
+
+    /// What it did since this was asked last.
+    pub(crate) fn take_counts(&mut self) -> OutboxCounts {
+        core::mem::take(&mut self.counts)
     }
 
     /// Whether too many answers wait.
@@ -632,7 +654,9 @@ mod tests {
             panic!("another message")
         };
         assert_eq!((notice.from_sequence, notice.count), (FeedSequence(6), MessageCount(4)));
-        assert_eq!(outbox.packets(&[packet(10)]), Outcome::Kept);
+        assert_eq!(outbox.take_counts(), OutboxCounts { gaps: 1, conflated: 0 });
+        assert_eq!(outbox.take_counts(), OutboxCounts::default());
+        assert_eq!((outbox.packets(&[packet(10)]), outbox.backlog_bytes()), (Outcome::Kept, 100));
         assert_eq!(outbox.next_group(1_000).len(), 1);
     }
 

@@ -14,6 +14,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use engine::{InstrumentId, KeyId};
@@ -26,11 +27,11 @@ use wire::{
     SecurityId, SubscribeRejectReason, SubscriptionRequestType, Timestamp,
 };
 
-use crate::channel::{channel_of, channel_parts};
-use crate::crowd::Presence;
+use crate::channel::{LEVELS, channel_of, channel_parts};
+use crate::crowd::{Crowd, Presence, Tally};
 use crate::desk::{Output, SubscriberId, Want};
 use crate::door::{Door, Entitlement};
-use crate::outbox::{Asked, CloseReason, Outbox, Outcome};
+use crate::outbox::{Asked, CloseReason, Outbox, OutboxCounts, Outcome};
 use crate::packet::{PACKET_BYTES_MAX, Packet, append};
 use crate::quic::Limits;
 use crate::retained::Retained;
@@ -92,6 +93,12 @@ pub struct Room {
     effects: Vec<Effect>,
     /// To be woken.
     touched: Vec<SubscriberId>,
+    /// With whom its subscribers are counted; nothing until one has come.
+    crowd: Option<Arc<Crowd>>,
+    /// What it has added there.
+    told: Tally,
+    /// What it has done so far.
+    done: Tally,
 }
 
 /// Whether the feed's books can be served.
@@ -140,6 +147,9 @@ impl Room {
             books: Books::default(),
             effects: Vec::new(),
             touched: Vec::new(),
+            crowd: None,
+            told: Tally::default(),
+            done: Tally::default(),
         }
     }
 
@@ -151,6 +161,7 @@ impl Room {
         if self.books == Books::Void {
             return Err(CloseReason::FeedLost);
         }
+        self.crowd.get_or_insert_with(|| Arc::clone(newcomer.presence.crowd()));
         let outbox = Outbox::new(self.limits.backlog_bytes_max);
         let (challenge, everything, is_repeating, wake) = (None, BTreeMap::new(), false, WakeFor::Nothing);
         self.peers.insert(id, Peer { newcomer, outbox, challenge, everything, is_repeating, wake });
@@ -159,7 +170,8 @@ impl Room {
 
     /// One has gone.
     pub fn leave(&mut self, id: SubscriberId) {
-        let Some(peer) = self.peers.remove(&id) else { return };
+        let Some(mut peer) = self.peers.remove(&id) else { return };
+        self.done.add(peer.outbox.take_counts());
         peer.outbox.channels().for_each(|channel_id| self.unlisten(channel_id, id));
     }
 
@@ -387,6 +399,24 @@ impl Room {
             room.act(id, outcome);
             room.effects.extend(datagrams_of(&heartbeats, now).map(|bytes| Effect::Datagram(id, bytes)));
         });
+        self.count();
+    }
+
+    /// Brings the numbers of all up to date.
+    fn count(&mut self) {
+        let Self { peers, listeners, retained, crowd: Some(crowd), told, done, .. } = self else { return };
+        peers.values_mut().for_each(|peer| done.add(peer.outbox.take_counts()));
+        done.backlog_bytes = peers.values().map(|peer| peer.outbox.backlog_bytes() as u64).sum();
+        done.subscriptions = Default::default();
+        // Who makes channels of its own repeats nothing, and its channels are no levels of the feed.
+        for (&channel_id, listeners) in listeners.iter().filter(|_| retained.is_some()) {
+            let level = channel_parts(channel_id).map(|(_, level)| level);
+            if let Some(place) = LEVELS.iter().position(|&known| Some(known) == level) {
+                done.subscriptions[place] += listeners.len() as u64;
+            }
+        }
+        crowd.tally(told, done);
+        *told = *done;
     }
 
     fn each(&mut self, mut act: impl FnMut(&mut Self, SubscriberId)) {
@@ -604,6 +634,7 @@ impl Room {
         } else if let Some(packets) = self.retained.as_ref().and_then(|it| it.packets(channel_id, from_sequence, count))
         {
             peer.is_repeating = true;
+            self.done.repeated += packets.len() as u64;
             return self.effects.push(Effect::Again(id, packets.iter().map(Packet::again).collect()));
         } else {
             SubscribeRejectReason::TooOld
@@ -621,6 +652,13 @@ impl Room {
         if let Some(peer) = self.peers.get_mut(&id) {
             peer.refuse(request_id, security_id, reason);
         }
+    }
+}
+
+impl Tally {
+    fn add(&mut self, OutboxCounts { gaps, conflated }: OutboxCounts) {
+        self.gaps += gaps;
+        self.conflated += conflated;
     }
 }
 
@@ -691,4 +729,67 @@ fn datagrams_of(heartbeats: &[(ChannelId, FeedSequence)], sending_time: Timestam
         }
         bytes.into()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+    use crate::packet::Packet;
+
+    const BOOK: InstrumentId = InstrumentId(7);
+
+    fn entered(room: &mut Room, crowd: &Arc<Crowd>, id: SubscriberId) {
+        let address = Ipv4Addr::LOCALHOST.into();
+        let presence = crowd.enter(address).unwrap();
+        let entitlement = Some(Entitlement::everything());
+        room.enter(id, Newcomer { address, entitlement, key: None, datagrams: Datagrams::Taken, presence }).unwrap();
+    }
+
+    fn taken(crowd: &Crowd) -> Vec<(FeedLevel, u64)> {
+        crowd.subscriptions().filter(|&(_, count)| count > 0).collect()
+    }
+
+    #[test]
+    fn rooms_add_up_and_take_back_what_ends() {
+        let limits = Limits::default();
+        let crowd = Arc::new(Crowd::new(&limits));
+        let mut rooms = [Room::new(limits), Room::new(limits)];
+        let (level, one, two) = (FeedLevel::Trades, SubscriberId(1), SubscriberId(2));
+        let channel_id = channel_of(BOOK, level).unwrap();
+        for room in &mut rooms {
+            for id in [one, two] {
+                entered(room, &crowd, id);
+                room.join_channel(id, channel_id, DeliveryMode::Live, RequestId(1)).unwrap();
+            }
+            room.look_after(Timestamp(1), false);
+        }
+        assert_eq!(taken(&crowd), [(level, 4)]);
+        let [first, _] = &mut rooms;
+        let (head, body) = (vec![0; 20].into(), vec![0; 40].into());
+        first.snapshot(one, Snapshot { channel_id, next_sequence: FeedSequence(5), head, body });
+        let (first_sequence, next_sequence) = (FeedSequence(5), FeedSequence(6));
+        let (flags, sent_at, bytes) = (PacketFlags::NONE, Timestamp(1), Bytes::from(vec![0; 100]));
+        first.publish(&[Packet { channel_id, first_sequence, next_sequence, flags, sent_at, bytes }]);
+        first.look_after(Timestamp(2), false);
+        assert_eq!(crowd.backlog_bytes(), 100);
+        first.leave(one);
+        first.leave(two);
+        first.look_after(Timestamp(3), false);
+        assert_eq!((taken(&crowd), crowd.backlog_bytes()), (vec![(level, 2)], 0));
+        assert_eq!((crowd.gaps(), crowd.conflated(), crowd.repeated()), (0, 0, 0));
+    }
+
+    #[test]
+    fn channels_of_somebody_s_own_are_no_levels_of_the_feed() {
+        let limits = Limits::default();
+        let crowd = Arc::new(Crowd::new(&limits));
+        let mut room = Room::without_repeats(limits);
+        entered(&mut room, &crowd, SubscriberId(1));
+        let channel_id = channel_of(BOOK, FeedLevel::Trades).unwrap();
+        room.join_channel(SubscriberId(1), channel_id, DeliveryMode::Live, RequestId(1)).unwrap();
+        room.look_after(Timestamp(1), false);
+        assert_eq!(taken(&crowd), []);
+    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::SignedDuration;
-use venue::arguments::{DurabilityArgument, IdleArgument, ServeArguments};
+use venue::arguments::{CoreArgument, DurabilityArgument, IdleArgument, ServeArguments};
 use venue::config::Threads;
 
 use super::compare::CompareArguments;
@@ -244,7 +244,7 @@ impl Arguments {
 
     /// How the venue's threads wait and where they run, on this machine.
     pub fn threads(&self) -> Result<Threads, Failure> {
-        let (idle, cores) = (self.idle, self.cores.clone());
+        let (idle, cores) = (self.idle, self.cores.iter().copied().map(CoreArgument::Number).collect());
         let threads = ServeArguments { idle, cores, ..ServeArguments::default() }.threads();
         threads.map_err(|error| Failure::Usage(error.to_string()))
     }

@@ -6,7 +6,7 @@ use engine::command::Switch;
 use engine::{Command, CommandBody};
 
 use crate::bell::{Bell, Idle};
-use crate::sync::AtomicBool;
+use crate::sync::{AtomicBool, AtomicU64};
 
 /// Commands on their way to the core: many producers, one consumer, bounded, lock-free.
 ///
@@ -35,6 +35,8 @@ pub struct CommandRing {
     bell: Bell,
     idle: Idle,
     closed: AtomicBool,
+    /// Commands that found no room. Only who is refused counts: the core's way has nothing of it.
+    refused: AtomicU64,
 }
 
 /// The ring is too full for this command; nothing has happened.
@@ -52,12 +54,18 @@ impl CommandRing {
     pub fn new(capacity: usize, idle: Idle) -> Self {
         let capacity = capacity.max(1);
         let open_to_all = capacity - capacity / 8;
-        let closed = AtomicBool::new(false);
-        Self { queue: ArrayQueue::new(capacity), open_to_all, bell: Bell::new(), idle, closed }
+        let (closed, refused) = (AtomicBool::new(false), AtomicU64::new(0));
+        Self { queue: ArrayQueue::new(capacity), open_to_all, bell: Bell::new(), idle, closed, refused }
     }
 
     /// Hands a command to the core. A ring that is closed is as good as full.
     pub fn submit(&self, command: Command) -> Result<(), Busy> {
+        self.offer(command).inspect_err(|_| {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        })
+    }
+
+    fn offer(&self, command: Command) -> Result<(), Busy> {
         if self.is_closed() {
             return Err(self.busy());
         }
@@ -99,6 +107,16 @@ impl CommandRing {
     /// Commands that are waiting.
     pub fn waiting(&self) -> usize {
         self.queue.len()
+    }
+
+    /// Commands that fit.
+    pub fn capacity(&self) -> usize {
+        self.queue.capacity()
+    }
+
+    /// Commands that were answered [`Busy`] so far; one that is tried again counts again.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
     }
 
     fn busy(&self) -> Busy {
@@ -147,6 +165,7 @@ mod tests {
         ))
         .unwrap();
         assert_eq!(ring.submit(numbered(17, cancel())), Err(Busy { waiting: 16, capacity: 16 }));
+        assert_eq!((ring.waiting(), ring.capacity(), ring.refused()), (16, 16, 2));
         let mut batch = Vec::new();
         ring.take(&mut batch, 3);
         ring.submit(numbered(17, AdvanceTime {})).unwrap();

@@ -130,6 +130,37 @@ pub struct EventReader {
     bytes: Bytes,
 }
 
+/// Looks at a gating reader from outside, for whoever counts: it costs the ring nothing until it is asked.
+#[derive(Debug, Clone)]
+pub struct ReaderGauge {
+    ring: Arc<EventRing>,
+    gate: usize,
+}
+
+impl ReaderGauge {
+    /// Published events that the reader still keeps: those that it has not read, and up to an eighth of the ring that it
+    /// has read and not yet let go. None once the reader is gone.
+    pub fn kept(&self) -> u64 {
+        let place = self.ring.gates[self.gate].load(Ordering::Acquire);
+        self.ring.published.load(Ordering::Acquire).saturating_sub(place)
+    }
+
+    /// Events that the ring holds: with so many kept, the core waits for the reader.
+    pub fn capacity(&self) -> u64 {
+        self.ring.capacity()
+    }
+
+    /// Events that were published so far.
+    pub fn published(&self) -> u64 {
+        self.ring.published.load(Ordering::Acquire)
+    }
+
+    /// The last command all of whose events are published; none before the first.
+    pub fn completed(&self) -> Sequence {
+        Sequence(self.ring.completed.load(Ordering::Acquire))
+    }
+}
+
 /// What a reader found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Polled<H = EventHeader, E = Event> {
@@ -447,6 +478,11 @@ impl EventReader {
         self.ring.bell.disarm(waker);
     }
 
+    /// What shows how far this reader is behind, if it is a gating one.
+    pub fn gauge(&self) -> Option<ReaderGauge> {
+        self.gate.map(|gate| ReaderGauge { ring: Arc::clone(&self.ring), gate })
+    }
+
     /// How the core waits.
     pub fn idle(&self) -> Idle {
         self.ring.idle
@@ -682,6 +718,22 @@ mod tests {
                 drop(publisher);
             });
         }
+    }
+
+    #[test]
+    fn a_gating_reader_s_gauge_shows_what_it_keeps_and_nothing_once_it_is_gone() {
+        let (mut publisher, mut readers) = EventRing::open(16, 2, Idle::Poll, Release::AsPublished);
+        let (mut quick, slow) = (readers.pop().unwrap(), readers.pop().unwrap());
+        let [of_quick, of_slow] = [&quick, &slow].map(|reader| reader.gauge().unwrap());
+        assert_eq!(publisher.reader().gauge().map(drop), None);
+        publish(&mut publisher, 1..=5);
+        publisher.complete(Sequence(5));
+        assert_eq!((of_quick.kept(), of_slow.kept(), of_slow.capacity()), (5, 5, 16));
+        assert_eq!((of_slow.published(), of_slow.completed()), (5, Sequence(5)));
+        while polled(&mut quick).is_some() {}
+        assert_eq!((of_quick.kept(), of_slow.kept()), (0, 5));
+        drop(slow);
+        assert_eq!(of_slow.kept(), 0);
     }
 
     #[test]

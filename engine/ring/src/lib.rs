@@ -18,5 +18,5 @@ mod watermark;
 pub use admission::{Admission, SharedAdmission};
 pub use bell::{Bell, Idle, REST, Wake};
 pub use command_ring::{Busy, CommandRing};
-pub use event_ring::{EventCount, EventReader, EventRing, Polled, Publisher, Release};
+pub use event_ring::{EventCount, EventReader, EventRing, Polled, Publisher, ReaderGauge, Release};
 pub use watermark::{Passages, Poisoned, Watermark};

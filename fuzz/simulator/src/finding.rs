@@ -1,5 +1,7 @@
 //! A promise that was broken.
 
+use std::any::Any;
+use std::cell::RefCell;
 use std::fmt;
 
 /// What the venue promises.
@@ -59,6 +61,26 @@ impl Finding {
     pub fn is_of_a_disk(&self) -> bool {
         self.what.contains("was made to")
     }
+}
+
+thread_local! {
+    /// Where this thread panicked last.
+    static PANICKED_AT: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Keeps panics silent and notes where they are: what panics is a finding.
+pub fn tell_panics_as_findings() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map_or_else(String::new, ToString::to_string);
+        PANICKED_AT.set(place);
+    }));
+}
+
+/// The finding that a panic is.
+pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Finding {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+    Finding { promise: Promise::NoPanic, what: format!("{text} {}", PANICKED_AT.take()) }
 }
 
 impl fmt::Display for Finding {

@@ -68,8 +68,7 @@ fn part(name: &str) -> Result<Part, String> {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    // What panics is a finding, and is told as one.
-    std::panic::set_hook(Box::new(|_| {}));
+    simulator::finding::tell_panics_as_findings();
     match arguments.plant.as_deref() {
         Some("all") => plant_all(&arguments),
         Some(name) => match Plant::ALL.iter().find(|plant| plant.name() == name) {

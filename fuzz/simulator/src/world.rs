@@ -26,7 +26,7 @@ use testkit::workload::Workload;
 
 use self::end::SETTLING_STEP_NS;
 use crate::copies::Copy;
-use crate::finding::{Checked, Finding, Promise};
+use crate::finding::{self, Checked, Finding, Promise};
 use crate::insider::{INSIDER, Insider};
 use crate::marks::{Group, Marks};
 use crate::network::Wires;
@@ -90,14 +90,8 @@ pub struct Lived {
 pub fn live(plan: &Plan, plant: Option<Plant>, logs: bool) -> Lived {
     let mut world = World::new(*plan, plant, logs);
     let outcome = catch_unwind(AssertUnwindSafe(|| world.live()));
-    let finding = outcome.map_or_else(
-        |panic| {
-            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-            let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-            Some(Finding { promise: Promise::NoPanic, what: text })
-        },
-        |lived| lived.err().map(|finding| *finding),
-    );
+    let finding =
+        outcome.map_or_else(|panic| Some(finding::panicked(&*panic)), |lived| lived.err().map(|finding| *finding));
     Lived { tally: world.sum(), finding, log: world.log }
 }
 

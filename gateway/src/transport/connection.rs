@@ -37,6 +37,8 @@ pub(crate) struct Connection<S> {
     written: usize,
     /// Bytes of reports since all was written.
     reported: usize,
+    /// Bytes of the backlog that are in the door's count.
+    counted: usize,
     /// There may be something to read.
     pub(crate) readable: bool,
     /// The peer says nothing more; the end is behind what it said.
@@ -100,6 +102,15 @@ impl<S: Read> Read for Reader<'_, S> {
     }
 }
 
+impl<S> Connection<S> {
+    /// How many bytes more wait than when this was asked before, or less.
+    pub(crate) fn backlog_change(&mut self) -> isize {
+        let now = self.out.len() - self.written;
+        let before = core::mem::replace(&mut self.counted, now);
+        now.wrapping_sub(before).cast_signed()
+    }
+}
+
 impl<S: Read + Write> Connection<S> {
     /// A connection that was made just now, from an address.
     pub(crate) fn new(
@@ -124,6 +135,7 @@ impl<S: Read + Write> Connection<S> {
             out: Vec::new(),
             written: 0,
             reported: 0,
+            counted: 0,
             readable: false,
             peer_is_done: false,
             ready: false,
@@ -187,11 +199,15 @@ impl<S: Read + Write> Connection<S> {
     }
 
     /// Says a report, if the session is open.
-    pub(crate) fn report<M: Flat>(&mut self, number: Option<SessionSequence>, message: &M, now: Timestamp) {
-        if self.session.report(number, now) {
+    ///
+    /// Whether it was.
+    pub(crate) fn report<M: Flat>(&mut self, number: Option<SessionSequence>, message: &M, now: Timestamp) -> bool {
+        let is_open = self.session.report(number, now);
+        if is_open {
             self.reported += M::FRAME_LENGTH;
             self.append(message);
         }
+        is_open
     }
 
     /// Says what the peer has asked for, if the session is open.

@@ -28,7 +28,8 @@ use engine::command::{Disconnect, DisconnectReason};
 use engine::{AccountId, Command, CommandBody, Nanoseconds, SessionSequence, SessionVersion, Timestamp};
 use ring::{Admission, CommandRing, EventReader, Polled};
 use slab::Slab;
-use wire::{EdgeReason, Flat, Indicator, TerminationCode};
+use wire::order_entry::{BusinessMessageReject, OrderEntryMessage};
+use wire::{EdgeReason, Flat, Frame, Indicator, Message, TerminationCode};
 
 use crate::copies::CopyRange;
 use crate::egress::{self, CopiesAgain, FrameBytes, Outgoing, Outlet, Recipient, Sending};
@@ -136,6 +137,10 @@ struct Connections<S> {
     listing: VecDeque<ConnectionId>,
     /// What the sessions of forgotten connections visited.
     visited_before: Visited,
+    /// Reports that were told so far.
+    reports: u64,
+    /// Bytes that wait for their sockets.
+    backlog_bytes: usize,
 }
 
 impl<S> Connections<S> {
@@ -146,6 +151,8 @@ impl<S> Connections<S> {
             ready: VecDeque::new(),
             listing: VecDeque::new(),
             visited_before: Visited::default(),
+            reports: 0,
+            backlog_bytes: 0,
         }
     }
 
@@ -157,7 +164,15 @@ impl<S> Connections<S> {
 
     /// Takes a connection out; what its session visited stays.
     fn forget(&mut self, place: usize) {
+        self.count_backlog(place);
         self.visited_before |= self.all.remove(place).session.visited();
+    }
+
+    /// What waits of a connection has changed.
+    fn count_backlog(&mut self, place: usize) {
+        if let Some(connection) = self.all.get_mut(place) {
+            self.backlog_bytes = self.backlog_bytes.saturating_add_signed(connection.backlog_change());
+        }
     }
 
     fn get(&mut self, id: ConnectionId) -> Option<&mut Connection<S>> {
@@ -211,7 +226,7 @@ impl<S: Read + Write> Outlet for Delivery<'_, S> {
         let Self { logins, rights, connections, now } = self;
         logins.recipients(recipient, rights, |id| {
             if let Some(connection) = connections.get(id) {
-                connection.report(number, message, *now);
+                connections.reports += u64::from(connection.report(number, message, *now));
                 connections.soil(id.place);
             }
         });
@@ -271,6 +286,8 @@ impl<N: Network> Door<N> {
         self.go_on_listing();
         self.look_at_timers();
         self.flush();
+        self.config.counts.attend(self.attendance.count(), self.attendance.newcomer_count());
+        self.config.counts.tell(self.connections.reports, self.connections.backlog_bytes);
     }
 
     /// Whether it was asked to stop, and everybody is gone or was given the time to go.
@@ -463,6 +480,7 @@ impl<N: Network> Door<N> {
         let mut dirty = core::mem::take(&mut self.connections.dirty);
         for place in dirty.drain(..) {
             self.flush_connection(place);
+            self.connections.count_backlog(place);
         }
         self.hops.written();
         dirty.append(&mut self.connections.dirty);
@@ -535,14 +553,29 @@ impl<N: Network> Door<N> {
         for action in actions.drain(..) {
             match action {
                 Action::Submit(command) => self.submit(id, command),
-                Action::Send(frame) => self.say(id, &frame),
+                Action::Send(frame) => {
+                    self.note_refusal(&frame);
+                    self.say(id, &frame);
+                }
                 Action::Answer(question) => self.answer(id, &question),
                 Action::RequestReports { version, from, count } => self.search(id, version, from, count),
                 Action::RequestCopies(range) => self.searches.ask(id, Wanted::Copies(range), self.desk.released()),
                 Action::Record(failed) => self.config.watch.login_failed(&failed),
-                // The next flush sees that the session is closing.
-                Action::Close(_) => self.connections.soil(id.place),
+                Action::Close(code) => {
+                    self.config.watch.ended(code);
+                    // The next flush sees that the session is closing.
+                    self.connections.soil(id.place);
+                }
             }
+        }
+    }
+
+    /// What a session refuses by itself never comes to the core, and so is in no event.
+    fn note_refusal(&self, frame: &FrameBytes) {
+        let frame = Frame::split(frame).ok().map(|(frame, _)| frame);
+        let frame = frame.filter(|frame| frame.header.template_id == BusinessMessageReject::TEMPLATE_ID);
+        if let Some(Ok(OrderEntryMessage::BusinessMessageReject(reject))) = frame.map(OrderEntryMessage::try_from) {
+            self.config.watch.refused(reject.reject_reason);
         }
     }
 

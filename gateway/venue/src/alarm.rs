@@ -6,12 +6,13 @@ use std::time::Duration;
 use journal::Space;
 use ring::Admission;
 use tokio::time::{MissedTickBehavior, interval};
+use tracing::{error, info};
 
 /// How often it looks.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Watches what is let in, and hands a line to `say` whenever it changes.
-pub(crate) async fn watch(space: Space, mut say: impl FnMut(&str)) -> Infallible {
+/// Watches what is let in, and says so whenever it changes.
+pub(crate) async fn watch(space: Space) -> Infallible {
     let mut ticks = interval(LOOK_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut said = Admission::Everything;
@@ -20,8 +21,18 @@ pub(crate) async fn watch(space: Space, mut say: impl FnMut(&str)) -> Infallible
         let admission = space.admission().get();
         if admission != said {
             said = admission;
-            say(&line(admission, &space));
+            say(admission, &space);
         }
+    }
+}
+
+fn say(admission: Admission, space: &Space) {
+    let line = line(admission, space);
+    let folder = space.path().display();
+    let (room_bytes, free_bytes) = (space.room_bytes(), space.free_bytes());
+    match admission {
+        Admission::Everything => info!(?admission, %folder, room_bytes, free_bytes, "{line}"),
+        Admission::CancelsOnly | Admission::Nothing => error!(?admission, %folder, room_bytes, free_bytes, "{line}"),
     }
 }
 

@@ -20,6 +20,7 @@ use journal::{
     StopFollowing,
 };
 use ring::{Idle, Watermark};
+use tracing::{error, info, warn};
 
 /// What is kept, and how.
 #[derive(Debug, Clone)]
@@ -282,7 +283,7 @@ impl Keeper {
             // What it shows may not be what happened.
             self.history.set(None);
             self.status.is_failing.store(true, Ordering::Relaxed);
-            eprintln!("rialto: ALARM: event history and snapshots do not come along: {error}");
+            error!(%error, "ALARM: event history and snapshots do not come along: {error}");
             if stopped.recv_timeout(RETRY) != Err(RecvTimeoutError::Timeout) {
                 break;
             }
@@ -322,7 +323,8 @@ pub fn open_history(
     }
     drop(writer);
     let folder = directory.join(HISTORY_FOLDER);
-    eprintln!("rialto: event history: {} is ahead of the journal: it is derived again", folder.display());
+    let shown = folder.display();
+    warn!(folder = %shown, "event history: {shown} is ahead of the journal: it is derived again");
     std::fs::remove_dir_all(&folder).map_err(|source| HistoryError::Io { file: folder, source })?;
     open()
 }
@@ -330,10 +332,12 @@ pub fn open_history(
 fn say_found(writer: &HistoryWriter) {
     let report = writer.report();
     for removed in &report.removed {
-        eprintln!("rialto: event history: {} is derived again: {}", removed.file.display(), removed.reason);
+        let (file, reason) = (removed.file.display(), &removed.reason);
+        warn!(%file, %reason, "event history: {file} is derived again: {reason}");
     }
     for file in &report.indexed {
-        eprintln!("rialto: event history: {} is made again", file.display());
+        let file = file.display();
+        info!(%file, "event history: {file} is made again");
     }
 }
 
@@ -343,19 +347,19 @@ fn tell(status: &ArchiveStatus, event: ShadowEvent) {
             if sequence.0 > status.reached.get() {
                 status.reached.advance(sequence.0);
                 if status.is_failing.swap(false, Ordering::Relaxed) {
-                    eprintln!("rialto: event history and snapshots come along again");
+                    info!(sequence = sequence.0, "event history and snapshots come along again");
                 }
             }
         }
         ShadowEvent::HistoryWaits(error) => {
             if !status.is_failing.swap(true, Ordering::Relaxed) {
-                eprintln!("rialto: ALARM: event history and snapshots wait: {error}");
+                error!(%error, "ALARM: event history and snapshots wait: {error}");
             }
         }
         ShadowEvent::Snapshot(taken) => status.took(&taken),
         ShadowEvent::SnapshotFailed(error) => {
             status.snapshots_fail.store(true, Ordering::Relaxed);
-            eprintln!("rialto: ALARM: no snapshot: {error}");
+            error!(%error, "ALARM: no snapshot: {error}");
         }
     }
 }
@@ -381,7 +385,7 @@ fn start_check(
         });
         if let Err(error) = outcome {
             status.is_damaged.store(true, Ordering::Relaxed);
-            eprintln!("rialto: ALARM: the journal before the snapshot that the venue began with: {error}");
+            error!(%error, "ALARM: the journal before the snapshot that the venue began with: {error}");
         }
     })
 }

@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -12,7 +13,9 @@ use wire::{DeliveryMode, FeedLevel};
 
 use crate::admin::tool::AdminArguments;
 use crate::admin::value::TimeText;
-pub use crate::config::{DurabilityArgument, IdleArgument, OrderEntrySecurity, ServeArguments, ThrottleArgument};
+pub use crate::config::{
+    CoreArgument, DurabilityArgument, IdleArgument, OrderEntrySecurity, ServeArguments, ThrottleArgument,
+};
 
 /// A trading venue: matching engine, journal, and the tools around them.
 #[derive(Debug, Parser)]
@@ -34,6 +37,11 @@ pub enum Tool {
     /// Look at a configuration file.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Look at the clock, the disk, processors and limits that a venue with these options would stand on. Exit code 1: it
+    /// could not run.
+    SelfTest(SelfTestArguments),
+    /// Ask a running venue whether it takes orders. Exit code 0: it does, 1: not now, 5: there is no answer.
+    Health(HealthArguments),
     /// Ask a running venue, as an administrator.
     Admin(AdminArguments),
     /// Check, replay, copy or export a journal. Takes no lock of it and changes nothing in it.
@@ -42,15 +50,44 @@ pub enum Tool {
     /// Say what happened to an order, account, session or instrument, and what it was. Takes no lock and changes nothing.
     #[command(subcommand)]
     History(HistoryCommand),
+    /// Say who changed what and when, from the journal. Takes no lock and changes nothing.
+    Audit(AuditArguments),
     /// Enter, amend and cancel orders at a running venue.
     #[command(subcommand)]
     Order(OrderCommand),
+    /// Watch how a running venue does: traffic, latency, journal, sessions, refusals, and what is wrong.
+    Top(TopArguments),
     /// Watch an instrument's book and trades at a running venue.
     Watch(WatchArguments),
     /// Write down the market data of a running venue, as it comes, in a file.
     Record(RecordArguments),
     /// Play what was recorded: rebuild every book, prove it, and say how it ended.
     Play(PlayArguments),
+}
+
+/// What would be run, and how to answer.
+#[derive(Debug, Args)]
+pub struct SelfTestArguments {
+    /// The options of `serve`.
+    #[command(flatten)]
+    pub serve: ServeArguments,
+    /// Answer with one JSON object on the last line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which venue is asked how it is.
+#[derive(Debug, Args)]
+pub struct HealthArguments {
+    /// The data folder of a venue on this machine, which says where it listens.
+    #[arg(long, value_name = "DIR", default_value = "rialto-data")]
+    pub data: PathBuf,
+    /// The venue's HTTP address, instead of what the data folder says.
+    #[arg(long, value_name = "ADDR")]
+    pub connect: Option<SocketAddr>,
+    /// Ask only whether the process answers, and not whether orders are taken.
+    #[arg(long)]
+    pub live: bool,
 }
 
 /// What to do with a configuration file.
@@ -121,7 +158,7 @@ pub struct ExportArguments {
     /// Which, and how to answer.
     #[command(flatten)]
     pub journal: JournalArguments,
-    /// The new file. Its name says how it is written: .csv or .parquet.
+    /// The new file. Its name says how it is written: .csv, .jsonl or .parquet.
     #[arg(long, value_name = "FILE")]
     pub to: PathBuf,
     /// What a row is.
@@ -209,9 +246,19 @@ impl FromStr for Moment {
     }
 }
 
-/// Whose events to show.
+/// What of the past to show.
 #[derive(Debug, Subcommand)]
 pub enum HistoryCommand {
+    /// What happened.
+    #[command(flatten)]
+    Events(EventsCommand),
+    /// An instrument's book as it was at some time, in decimals.
+    Book(BookArguments),
+}
+
+/// Whose events to show.
+#[derive(Debug, Subcommand)]
+pub enum EventsCommand {
     /// An order: from its entry to its end.
     Order {
         /// The venue's number of it, as its reports say.
@@ -251,6 +298,100 @@ pub enum HistoryCommand {
         #[command(flatten)]
         arguments: HistoryArguments,
     },
+}
+
+/// Which changes to show, and how. Of those that are given, a change has to be like all.
+#[derive(Debug, Args)]
+pub struct AuditArguments {
+    /// The venue's data folder, or a copy of it.
+    #[arg(long, value_name = "DIR", default_value = "rialto-data")]
+    pub data: PathBuf,
+    /// Changes by this key: its number, or its name in the data folder's keys, such as administrator; 0: the venue's own.
+    #[arg(long, value_name = "KEY")]
+    pub by: Option<String>,
+    /// Changes of this account: its number, or a name in the data folder's keys, such as alice.
+    #[arg(long, value_name = "ACCOUNT")]
+    pub account: Option<String>,
+    /// Changes of this instrument: its name, such as BTC-USD, or its number.
+    #[arg(long, value_name = "INSTRUMENT")]
+    pub instrument: Option<String>,
+    /// Changes that were done to this order.
+    #[arg(long, value_name = "ID")]
+    pub order: Option<u64>,
+    /// Changes that were done to this session's orders: its number, or a name in the data folder's keys.
+    #[arg(long, value_name = "SESSION")]
+    pub session: Option<String>,
+    /// Changes of this kind, such as RoleGranted; several times for several.
+    #[arg(long, value_name = "EVENT")]
+    pub kind: Vec<String>,
+    /// Changes with this text in their reason, in any case.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// Also what was asked for and refused.
+    #[arg(long)]
+    pub refused: bool,
+    /// From this command or time on: a sequence, or a time such as 2026-11-25T09:00:00Z. Default: as far back as the event
+    /// history is kept.
+    #[arg(long, value_name = "WHEN")]
+    pub from: Option<Moment>,
+    /// Up to this command or time. Default: up to the end.
+    #[arg(long, value_name = "WHEN")]
+    pub to: Option<Moment>,
+    /// Show so many at most, the newest. Default: 20; all with --from or --export.
+    #[arg(long, value_name = "N")]
+    pub count: Option<u64>,
+    /// Write them to this new file instead. Its name says how it is written: .csv, .jsonl or .parquet.
+    #[arg(long, value_name = "FILE")]
+    pub export: Option<PathBuf>,
+    /// Print one JSON object a line for each change, and at the end one for the answer.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which venue to watch over, and how.
+#[derive(Debug, Clone, Args)]
+pub struct TopArguments {
+    /// The data folder of a venue on this machine: says where it listens, and has the administrator's key.
+    #[arg(long, value_name = "DIR", default_value = "rialto-data")]
+    pub data: PathBuf,
+    /// The venue's HTTP address, instead of what the data folder says; without last prices.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub connect: Option<String>,
+    /// The venue's certificate, PEM, where its HTTP speaks TLS and the data folder is not here.
+    #[arg(long, value_name = "FILE")]
+    pub certificate: Option<PathBuf>,
+    /// The key file to read sessions and instruments with; left out: keys/administrator.json in the data folder.
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+    /// How often to ask, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub every: u32,
+    /// Print one page as text, and end. Exit code 5: there is no venue.
+    #[arg(long)]
+    pub once: bool,
+    /// Print one JSON object, and end. Exit code 5: there is no venue.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which book, as of when, and how to answer.
+#[derive(Debug, Args)]
+pub struct BookArguments {
+    /// The instrument's name, such as BTC-USD, or its number.
+    #[arg(value_name = "INSTRUMENT")]
+    pub instrument: String,
+    /// Behind this command, or as of this time: a sequence, or a time such as 2026-11-25T09:00:00Z. Default: at the end.
+    #[arg(long, value_name = "WHEN")]
+    pub at: Option<Moment>,
+    /// Levels of each side at most.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub levels: u32,
+    /// The venue's data folder, or a copy of it.
+    #[arg(long, value_name = "DIR", default_value = "rialto-data")]
+    pub data: PathBuf,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// From when to when, and how to answer.

@@ -25,6 +25,7 @@ use crate::admin::ChangeName;
 use crate::affinity::{self, CoreNumber, Placement, PlacementError};
 use crate::arguments::{Arguments, Tool};
 use crate::http::HttpSecurity;
+use crate::log::LogFormat;
 use crate::market_data_door::Allowance;
 
 /// How to run a venue.
@@ -63,9 +64,10 @@ pub struct ServeArguments {
     #[arg(long, value_enum, default_value_t = IdleArgument::Auto)]
     pub idle: IdleArgument,
     /// Processors by number: the first for the core alone, the others for all other threads; only one named: those for
-    /// all others are the rest there are. Without it nothing is pinned.
+    /// all others are the rest there are. `available`: those that this process may run on and that are not named, the
+    /// highest first, if there are two. Without it nothing is pinned.
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
-    pub cores: Vec<usize>,
+    pub cores: Vec<CoreArgument>,
     /// Where traders connect, TLS over TCP. Port 0: any.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7001")]
     pub order_entry: SocketAddr,
@@ -112,6 +114,9 @@ pub struct ServeArguments {
     /// Health, metrics and the operator's door, HTTP. Port 0: any.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7003")]
     pub http: SocketAddr,
+    /// How standard error is written: sentences for people, or JSON, an object a line, for programs.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub log: LogFormat,
     /// How HTTP is protected: TLS with the venue's certificate wherever the address is not loopback, everywhere, or nowhere.
     #[arg(long, value_enum, default_value_t = HttpSecurity::Auto)]
     pub http_security: HttpSecurity,
@@ -172,6 +177,52 @@ impl Display for ThrottleArgument {
         match self.0 {
             None => f.write_str("off"),
             Some(rate) => write!(f, "{}/{}", rate.count(), rate.burst()),
+        }
+    }
+}
+
+/// A processor, or those that are left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CoreArgument {
+    /// By its number.
+    Number(usize),
+    /// All that this process may run on and that are not named, the highest first: the lowest has the machine's
+    /// interrupts.
+    Available,
+}
+
+impl CoreArgument {
+    /// The processors that are meant, in their order. Where there is only one, none is left for the core alone.
+    fn expand(arguments: &[Self], available: &[CoreNumber]) -> Vec<CoreNumber> {
+        let is_named = |core: &CoreNumber| arguments.contains(&Self::Number(core.0));
+        let mut left: Vec<_> =
+            available.iter().copied().filter(|core| available.len() > 1 && !is_named(core)).collect();
+        left.sort_unstable_by(|one, other| other.cmp(one));
+        let meant = |argument: &Self| match argument {
+            Self::Number(number) => vec![CoreNumber(*number)],
+            Self::Available => core::mem::take(&mut left),
+        };
+        arguments.iter().flat_map(meant).collect()
+    }
+}
+
+impl FromStr for CoreArgument {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match (text, text.parse()) {
+            ("available", _) => Ok(Self::Available),
+            (_, Ok(number)) => Ok(Self::Number(number)),
+            (_, Err(_)) => Err("it is a processor's number, or `available`".to_owned()),
+        }
+    }
+}
+
+impl Display for CoreArgument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Available => f.write_str("available"),
         }
     }
 }
@@ -237,11 +288,12 @@ pub fn parse(command_line: impl IntoIterator<Item = OsString>) -> Result<Argumen
     let command_line: Vec<OsString> = command_line.into_iter().collect();
     let matches = Arguments::command().try_get_matches_from(&command_line)?;
     let arguments = Arguments::from_arg_matches(&matches)?;
-    let (Tool::Serve(ServeArguments { config: Some(file), .. }), Some((_, given))) =
-        (&arguments.tool, matches.subcommand())
-    else {
-        return Ok(arguments);
+    let serve = match &arguments.tool {
+        Tool::Serve(serve) => serve,
+        Tool::SelfTest(self_test) => &self_test.serve,
+        _ => return Ok(arguments),
     };
+    let (Some(file), Some((_, given))) = (&serve.config, matches.subcommand()) else { return Ok(arguments) };
     let options = from_file(file)?.into_iter();
     let options = options.filter(|option| given.value_source(&option.id) != Some(ValueSource::CommandLine));
     let whole = command_line.iter().cloned().chain(options.map(|option| option.text.into()));
@@ -369,6 +421,7 @@ impl ServeArguments {
             ("market-data-connections-max", self.market_data_connections_max.to_string()),
             ("market-data-connections-per-address", self.market_data_connections_per_address.to_string()),
             ("http", http.to_string()),
+            ("log", name(&self.log)),
             ("http-security", name(&self.http_security)),
             ("four-eyes", if four_eyes.is_empty() { "none".to_owned() } else { four_eyes.join(",") }),
             ("demo", demo.to_string()),
@@ -393,7 +446,7 @@ impl ServeArguments {
         let available = affinity::available();
         // Less than the processors where a quota says so.
         let parallelism = std::thread::available_parallelism().map_or(1, usize::from);
-        let cores: Vec<_> = self.cores.iter().copied().map(CoreNumber).collect();
+        let cores = CoreArgument::expand(&self.cores, &available);
         Threads::of(self.idle, &cores, &available, parallelism)
     }
 }
@@ -479,12 +532,12 @@ mod tests {
             data: "here".into(),
             durability: DurabilityArgument::Buffered,
             idle: IdleArgument::Park,
-            cores: vec![0],
+            cores: vec![CoreArgument::Number(0)],
             order_entry: "127.0.0.1:8001".parse().unwrap(),
             ..ServeArguments::default()
         };
         assert_eq!(found, expected);
-        assert_eq!(parsed(file, &[]).unwrap().cores, [1, 0]);
+        assert_eq!(parsed(file, &[]).unwrap().cores, [1, 0].map(CoreArgument::Number));
         assert_eq!(parsed("", &[]).unwrap(), ServeArguments::default());
     }
 
@@ -508,6 +561,7 @@ mod tests {
             ("throttle-trader = \"10/many\"", "the burst \"many\" is no whole number from 1; or say off"),
             ("connections-max = 0", "connections-max: invalid value '0'"),
             ("cores = [-1]", "FILE, line 1: cores: invalid value '-1'"),
+            ("cores = [\"most\"]", "it is a processor's number, or `available`"),
             ("cores = true", "FILE, line 1: cores: a boolean is no value here"),
             ("[cores]\nfirst = 1", "FILE, line 1: cores: a table is no value here"),
             ("data = \"x\"\ndata = \"y\"", "FILE, line 2: duplicate key"),
@@ -531,6 +585,26 @@ mod tests {
             (found.throttle_trader, found.throttle_market_maker.to_string()),
             (ThrottleArgument::OFF, "9/3".to_owned())
         );
+    }
+
+    #[test]
+    fn available_processors_are_those_that_are_not_named_and_the_highest_goes_first() {
+        use CoreArgument::{Available, Number};
+        for (asked, available, expected) in [
+            (&[][..], &[0, 1][..], &[][..]),
+            (&[Available], &[0, 1], &[1, 0]),
+            (&[Available], &[4, 5, 8, 9], &[9, 8, 5, 4]),
+            (&[Number(4), Available], &[4, 5, 8], &[4, 8, 5]),
+            (&[Available, Available], &[0, 1], &[1, 0]),
+            (&[Available], &[7], &[]),
+            (&[Number(9), Available], &[0, 1], &[9, 1, 0]),
+        ] {
+            let available: Vec<_> = available.iter().copied().map(CoreNumber).collect();
+            let found: Vec<_> = CoreArgument::expand(asked, &available).iter().map(|core| core.0).collect();
+            assert_eq!(found, expected, "{asked:?} of {available:?}");
+        }
+        let file = "cores = [3, \"available\"]";
+        assert_eq!(parsed(file, &[]).unwrap().cores, [Number(3), Available]);
     }
 
     #[test]

@@ -163,7 +163,8 @@ impl Seat {
             }
             // A new venue may not know the keys yet when its doors open: the first failure is nothing to tell.
             if retry > RETRY[0] {
-                eprintln!("rialto: the demo's {} has no session and opens another: {lost}", self.name);
+                let name = self.name;
+                tracing::warn!(name, %lost, "the demo's {name} has no session and opens another: {lost}");
             }
             match stopped.recv_timeout(retry) {
                 Err(RecvTimeoutError::Timeout) => retry = (retry * 2).min(retry_max),

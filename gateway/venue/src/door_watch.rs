@@ -13,6 +13,8 @@ use crossbeam_queue::ArrayQueue;
 use gateway::session::FailedLogin;
 use gateway::transport::{TurnedAway, Watch};
 use tokio::time::{MissedTickBehavior, interval};
+use tracing::warn;
+use wire::{KeyId, RejectReason, TerminationCode};
 
 use crate::metrics::Metrics;
 
@@ -34,30 +36,27 @@ impl DoorWatch {
         Self { metrics, unsaid: ArrayQueue::new(LINES), left_out: AtomicU64::new(0) }
     }
 
-    /// Hands lines to `say` for as long as it runs.
-    pub(crate) async fn say(&self, mut say: impl FnMut(&str)) -> Infallible {
+    /// Says what failed, for as long as it runs.
+    pub(crate) async fn say(&self) -> Infallible {
         let mut ticks = interval(PAUSE);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            self.lines().iter().for_each(|line| say(line));
+            let (failed, left_out) = self.unsaid();
+            for FailedLogin { address, key: KeyId(key), reason } in failed {
+                warn!(%address, key, %reason, "order entry: a login failed: from {address} with key {key}: {reason}");
+            }
+            if left_out > 0 {
+                warn!(left_out, "order entry: {left_out} more logins failed");
+            }
         }
     }
 
-    /// What has not been said yet.
-    fn lines(&self) -> Vec<String> {
-        let failed = std::iter::from_fn(|| self.unsaid.pop()).take(LINES);
-        let mut lines: Vec<_> = failed.map(|failed| line(&failed)).collect();
-        match self.left_out.swap(0, Ordering::Relaxed) {
-            0 => {}
-            count => lines.push(format!("order entry: {count} more logins failed")),
-        }
-        lines
+    /// What has not been said yet, and how many more there were.
+    fn unsaid(&self) -> (Vec<FailedLogin>, u64) {
+        let failed = std::iter::from_fn(|| self.unsaid.pop()).take(LINES).collect();
+        (failed, self.left_out.swap(0, Ordering::Relaxed))
     }
-}
-
-fn line(FailedLogin { address, key, reason }: &FailedLogin) -> String {
-    format!("order entry: a login failed: from {address} with key {}: {reason}", key.0)
 }
 
 impl Watch for DoorWatch {
@@ -69,11 +68,15 @@ impl Watch for DoorWatch {
     }
 
     fn turned_away(&self, _: IpAddr, why: TurnedAway) {
-        self.metrics.count_turned_away(match why {
-            TurnedAway::Full => "Full",
-            TurnedAway::FullForAddress => "FullForAddress",
-            TurnedAway::Displaced => "Displaced",
-        });
+        self.metrics.count_turned_away(why);
+    }
+
+    fn refused(&self, reason: RejectReason) {
+        self.metrics.count_edge_refusal(reason.name().unwrap_or("Other"));
+    }
+
+    fn ended(&self, code: TerminationCode) {
+        self.metrics.count_ended(code);
     }
 }
 
@@ -81,7 +84,7 @@ impl Watch for DoorWatch {
 mod tests {
     use std::net::Ipv4Addr;
 
-    use wire::{EdgeReason, KeyId};
+    use wire::EdgeReason;
 
     use super::*;
 
@@ -93,11 +96,10 @@ mod tests {
         for key in 1..=25 {
             watch.login_failed(&FailedLogin { address, key: KeyId(key), reason: EdgeReason::SignatureInvalid.into() });
         }
-        let lines = watch.lines();
-        assert_eq!(lines.len(), 11);
-        assert_eq!(lines[0], "order entry: a login failed: from 192.0.2.7 with key 1: SignatureInvalid");
-        assert_eq!(lines[10], "order entry: 15 more logins failed");
-        assert_eq!(watch.lines(), Vec::<String>::new());
+        let (failed, left_out) = watch.unsaid();
+        assert_eq!(failed.iter().map(|failed| failed.key.0).collect::<Vec<_>>(), (1..=10).collect::<Vec<_>>());
+        assert_eq!((failed[0].address, left_out), (address, 15));
+        assert_eq!(watch.unsaid(), (Vec::new(), 0));
         let text = metrics.counted();
         assert!(text.contains("rialto_login_failures_total{reason=\"SignatureInvalid\"} 25\n"), "{text}");
     }

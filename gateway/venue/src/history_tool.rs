@@ -1,4 +1,5 @@
-//! `rialto history`: what happened to an order, an account, a session or an instrument, and what it was at some time.
+//! `rialto history`: what happened to an order, an account, a session or an instrument, and what it was at some time;
+//! and a book as it was.
 //!
 //! ```text
 //!   what the files of the event history hold ──► looked up
@@ -6,9 +7,10 @@
 //! ```
 //!
 //! So the answer always reaches to the journal's end. Numbers are as the journal holds them: prices in ticks, quantities
-//! in lots, amounts in the asset's smallest unit.
+//! in lots, amounts in the asset's smallest unit; those of a book alone are decimals.
 
-mod search;
+mod book;
+pub(crate) mod search;
 mod show;
 mod state;
 
@@ -20,7 +22,7 @@ use journal::travel::{AsOf, sequence_at, state_at};
 use journal::{HistoryError, Key, ReadError, Reader, Seek, StartError};
 use serde_json::{Map, Value};
 
-use crate::arguments::{HistoryArguments, HistoryCommand, Moment};
+use crate::arguments::{EventsCommand, HistoryArguments, HistoryCommand, Moment};
 use crate::data_folder::{DataFolderError, KeyFile, key_file};
 use crate::exit::Exit;
 use crate::journal_tools::command_bar;
@@ -32,7 +34,12 @@ const COUNT: u64 = 20;
 
 /// Runs the command and prints what it finds.
 pub fn run(command: &HistoryCommand) -> Exit {
-    match answer(command, &mut io::stdout().lock()) {
+    let mut out = io::stdout().lock();
+    let answered = match command {
+        HistoryCommand::Events(command) => answer(command, &mut out),
+        HistoryCommand::Book(arguments) => book::answer(arguments, &mut out),
+    };
+    match answered {
         Ok(()) => Exit::Done,
         // Whoever read has read enough.
         Err(ToolError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
@@ -67,7 +74,7 @@ pub(crate) enum ToolError {
 }
 
 impl ToolError {
-    fn exit(&self) -> Exit {
+    pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) | Self::Key(_) => Exit::Usage,
             Self::Read(error) => error.into(),
@@ -77,7 +84,7 @@ impl ToolError {
     }
 }
 
-fn answer(command: &HistoryCommand, out: &mut impl Write) -> Result<(), ToolError> {
+fn answer(command: &EventsCommand, out: &mut impl Write) -> Result<(), ToolError> {
     let arguments = arguments(command);
     let directory = &arguments.data;
     let as_of = as_of(arguments);
@@ -89,11 +96,11 @@ fn answer(command: &HistoryCommand, out: &mut impl Write) -> Result<(), ToolErro
     let mut shown = Shown::new(out, arguments.json);
     match (from, count) {
         (None, Some(count)) => search.newest(count)?.iter().try_for_each(|event| shown.event(event))?,
-        _ => search.from(from, count.unwrap_or(u64::MAX), &mut |event| shown.event(event))?,
+        _ => search.from(from, count.unwrap_or(u64::MAX), &mut |event| Ok(shown.event(event)?))?,
     }
     let note = search.note(from);
     let state = match (arguments.as_of, command) {
-        (Some(_), HistoryCommand::Account { .. } | HistoryCommand::Instrument { .. }) => {
+        (Some(_), EventsCommand::Account { .. } | EventsCommand::Instrument { .. }) => {
             Some(state_of(key, command, &engine_at(directory, as_of)?))
         }
         _ => None,
@@ -102,12 +109,12 @@ fn answer(command: &HistoryCommand, out: &mut impl Write) -> Result<(), ToolErro
     Ok(())
 }
 
-fn arguments(command: &HistoryCommand) -> &HistoryArguments {
+fn arguments(command: &EventsCommand) -> &HistoryArguments {
     match command {
-        HistoryCommand::Order { arguments, .. }
-        | HistoryCommand::Account { arguments, .. }
-        | HistoryCommand::Session { arguments, .. }
-        | HistoryCommand::Instrument { arguments, .. } => arguments,
+        EventsCommand::Order { arguments, .. }
+        | EventsCommand::Account { arguments, .. }
+        | EventsCommand::Session { arguments, .. }
+        | EventsCommand::Instrument { arguments, .. } => arguments,
     }
 }
 
@@ -116,7 +123,7 @@ fn as_of(arguments: &HistoryArguments) -> AsOf {
 }
 
 /// The first command from a moment on; behind all of them if there is none.
-fn first_from(directory: &Path, from: Moment) -> Result<Sequence, ReadError> {
+pub(crate) fn first_from(directory: &Path, from: Moment) -> Result<Sequence, ReadError> {
     match from {
         Moment::Sequence(sequence) => Ok(sequence.max(Sequence(1))),
         Moment::Time(time) => {
@@ -126,33 +133,43 @@ fn first_from(directory: &Path, from: Moment) -> Result<Sequence, ReadError> {
     }
 }
 
-fn engine_at(directory: &Path, as_of: AsOf) -> Result<Engine, ToolError> {
+pub(crate) fn engine_at(directory: &Path, as_of: AsOf) -> Result<Engine, ToolError> {
     let bar = command_bar(None);
     let past = state_at(directory, as_of, |Sequence(sequence)| bar.set_position(sequence));
     bar.finish_and_clear();
     Ok(past?.engine)
 }
 
-fn key(command: &HistoryCommand, directory: &Path, as_of: AsOf) -> Result<Key, ToolError> {
+fn key(command: &EventsCommand, directory: &Path, as_of: AsOf) -> Result<Key, ToolError> {
     match command {
-        HistoryCommand::Order { order, .. } => Ok(Key::Order(OrderId(*order))),
-        HistoryCommand::Account { account, .. } => {
+        EventsCommand::Order { order, .. } => Ok(Key::Order(OrderId(*order))),
+        EventsCommand::Account { account, .. } => {
             let of_key = |key: &KeyFile| key.account;
             number_or_key(account, directory, of_key).map(|account| Key::Account(AccountId(account)))
         }
-        HistoryCommand::Session { session, .. } => {
+        EventsCommand::Session { session, .. } => {
             let of_key = |key: &KeyFile| key.session;
             number_or_key(session, directory, of_key).map(|session| Key::Session(SessionId(session)))
         }
-        HistoryCommand::Instrument { instrument, .. } => match instrument.parse() {
-            Ok(number) => Ok(Key::Instrument(InstrumentId(number))),
-            Err(_) => named(&engine_at(directory, as_of)?, instrument).map(Key::Instrument),
-        },
+        EventsCommand::Instrument { instrument, .. } => {
+            number_or_instrument(instrument, || engine_at(directory, as_of)).map(Key::Instrument)
+        }
+    }
+}
+
+/// What is meant by a number, or by the name of an instrument.
+pub(crate) fn number_or_instrument(
+    text: &str,
+    engine: impl FnOnce() -> Result<Engine, ToolError>,
+) -> Result<InstrumentId, ToolError> {
+    match text.parse() {
+        Ok(number) => Ok(InstrumentId(number)),
+        Err(_) => named(&engine()?, text),
     }
 }
 
 /// What is meant by a number, or by the name of a key in the data folder.
-fn number_or_key(text: &str, directory: &Path, of_key: impl Fn(&KeyFile) -> u32) -> Result<u32, ToolError> {
+pub(crate) fn number_or_key(text: &str, directory: &Path, of_key: impl Fn(&KeyFile) -> u32) -> Result<u32, ToolError> {
     if let Ok(number) = text.parse() {
         return Ok(number);
     }
@@ -174,10 +191,10 @@ fn named(engine: &Engine, name: &str) -> Result<InstrumentId, ToolError> {
     })
 }
 
-fn state_of(key: Key, command: &HistoryCommand, engine: &Engine) -> Map<String, Value> {
+fn state_of(key: Key, command: &EventsCommand, engine: &Engine) -> Map<String, Value> {
     match (key, command) {
         (Key::Account(account), _) => state::account(engine, account),
-        (Key::Instrument(instrument), HistoryCommand::Instrument { orders, .. }) => {
+        (Key::Instrument(instrument), EventsCommand::Instrument { orders, .. }) => {
             let detail = if *orders { state::Detail::Orders } else { state::Detail::Levels };
             state::instrument(engine, instrument, detail)
         }

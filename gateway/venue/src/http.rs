@@ -92,7 +92,7 @@ impl Http {
                 .method_not_allowed_fallback(openapi::method_not_allowed)
                 .layer(middleware::from_fn(move |request, next| security::headers(is_tls, request, next)));
             if let Err(error) = runtime.block_on(serve(BoundedListener::new(listener, protection), router, stopped)) {
-                eprintln!("rialto: the HTTP port has failed: {error}");
+                tracing::error!(%error, "the HTTP port has failed: {error}");
             }
         })?;
         Ok(Self { address, stop, thread, streams })

@@ -4,7 +4,7 @@
 //! quantities and fees also as decimals. The column `fields` holds everything, as JSON. The file gets its name when it is
 //! whole.
 
-mod table;
+pub(crate) mod table;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -36,7 +36,7 @@ struct Exported {
 
 /// Why nothing was exported.
 #[derive(Debug, thiserror::Error)]
-enum ExportError {
+pub(crate) enum ExportError {
     /// The journal cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -44,7 +44,7 @@ enum ExportError {
     #[error(transparent)]
     Replay(#[from] StartError),
     /// The file's name does not say how it is to be written.
-    #[error("{}: the name has to end in .csv or .parquet, which says how the file is written", file.display())]
+    #[error("{}: the name has to end in .csv, .jsonl or .parquet, which says how the file is written", file.display())]
     Format { file: PathBuf },
     /// There is such a file.
     #[error("{} is there already: remove it, or give another name", file.display())]
@@ -167,7 +167,7 @@ impl<R: EventRows> EventSink for RowSink<'_, R> {
 }
 
 /// The file that is written, under another name until it is whole.
-struct Output {
+pub(crate) struct Output {
     file: PathBuf,
     part: PathBuf,
     table: Option<Table>,
@@ -175,9 +175,10 @@ struct Output {
 }
 
 impl Output {
-    fn create(file: &Path, columns: &[Column]) -> Result<Self, ExportError> {
+    pub(crate) fn create(file: &Path, columns: &[Column]) -> Result<Self, ExportError> {
         let begin = match file.extension().and_then(|extension| extension.to_str()) {
             Some("csv") => Table::csv,
+            Some("jsonl") => Table::lines,
             Some("parquet") => Table::parquet,
             _ => return Err(ExportError::Format { file: file.to_owned() }),
         };
@@ -190,14 +191,14 @@ impl Output {
         Ok(Self { file: file.to_owned(), part, table: Some(table), rows: 0 })
     }
 
-    fn add(&mut self, row: Vec<Cell>) -> Result<(), ExportError> {
+    pub(crate) fn add(&mut self, row: Vec<Cell>) -> Result<(), ExportError> {
         self.rows += 1;
         let added = self.table.as_mut().expect("there until it is finished").add(row);
         added.map_err(|source| self.failed(source))
     }
 
     /// Gives the file its name; says how many rows and bytes it has.
-    fn finish(mut self) -> Result<(u64, u64), ExportError> {
+    pub(crate) fn finish(mut self) -> Result<(u64, u64), ExportError> {
         let table = self.table.take().expect("there until it is finished");
         let named = || -> Result<u64, TableError> {
             table.finish()?;
@@ -295,7 +296,7 @@ const EVENTS: &[Source] = &[
 ];
 
 /// Everything, as JSON.
-const FIELDS: Column = Column { name: "fields", kind: Kind::Text };
+const FIELDS: Column = Column { name: "fields", kind: Kind::Json };
 
 const fn trade_column(name: &'static str, kind: Kind) -> Column {
     Column { name, kind }

@@ -49,6 +49,23 @@ const WHO: [(&str, Who); 7] = [
     ("read-only", Who::Role(Role::ReadOnly)),
 ];
 
+/// What a level of detail is called.
+pub(crate) fn level_name(level: FeedLevel) -> &'static str {
+    LEVEL_NAMES.iter().find(|(_, it)| *it == level).map_or("", |(name, _)| name)
+}
+
+/// Why a logon may be refused.
+pub(crate) const REFUSALS: [Refusal; 3] = [Refusal::NotProven, Refusal::LockedOut, Refusal::NotEntitled];
+
+/// What a refusal is called.
+pub(crate) const fn refusal_name(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::NotProven => "NotProven",
+        Refusal::LockedOut => "LockedOut",
+        Refusal::NotEntitled => "NotEntitled",
+    }
+}
+
 const LEVEL_NAMES: [(&str, FeedLevel); 7] = [
     ("trades", FeedLevel::Trades),
     ("best", FeedLevel::BestBidOffer),
@@ -103,12 +120,11 @@ impl FromStr for Allowance {
 
 impl Display for Allowance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name_of = |level: FeedLevel| LEVEL_NAMES.iter().find(|(_, it)| *it == level).map_or("", |(name, _)| name);
         let who = WHO.iter().find(|(_, who)| *who == self.who).map_or("", |(name, _)| name);
         let levels = match self.levels.len() {
             0 => "none".to_owned(),
             count if count == LEVELS.len() => "all".to_owned(),
-            _ => self.levels.iter().copied().map(name_of).collect::<Vec<_>>().join("+"),
+            _ => self.levels.iter().copied().map(level_name).collect::<Vec<_>>().join("+"),
         };
         write!(f, "{who}={levels}")?;
         match &self.instruments {
@@ -172,11 +188,7 @@ impl MarketDataDoor {
     }
 
     fn refuse(&self, refusal: Refusal) -> Refusal {
-        self.metrics.count_market_data_refusal(match refusal {
-            Refusal::NotProven => "NotProven",
-            Refusal::LockedOut => "LockedOut",
-            Refusal::NotEntitled => "NotEntitled",
-        });
+        self.metrics.count_market_data_refusal(refusal_name(refusal));
         refusal
     }
 

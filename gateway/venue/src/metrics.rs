@@ -1,24 +1,36 @@
 //! What the venue counts, as Prometheus text.
 //!
-//! The core counts nothing for this: the operator's thread, which reads all events, does. What the journal has room for is
-//! looked at when somebody asks.
+//! The core counts nothing for this: the operator's thread, which reads all events, does. What the others keep for
+//! themselves anyway, rings, journal, doors, is [looked at](sampled) when somebody asks; the journal's writer alone hands in
+//! what each of its groups took.
+
+mod process;
+mod sampled;
 
 use std::sync::{Arc, OnceLock};
 
 use engine::canonical::Code;
-use engine::{Event, EventHeader, InstrumentId};
-use journal::Space;
+use engine::{CancelReason, Event, EventHeader, InstrumentId, RejectReason};
+use gateway::transport::TurnedAway;
+use journal::{Group, Space};
 use marketdata::Crowd;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
+use wire::{EdgeReason, TerminationCode};
 
 use crate::archive::ArchiveStatus;
 use crate::clock::ClockWatch;
 use crate::hops::HopTimes;
+use crate::market_data_door;
+use crate::ticks;
+use sampled::Sampled;
+pub use sampled::{Rings, Sources};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Instrument {
@@ -33,6 +45,55 @@ struct Reason {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Status {
     status: u16,
+}
+
+/// What the journal's groups take.
+#[derive(Debug)]
+struct GroupTimes {
+    sync_seconds: Histogram,
+    commands: Histogram,
+    bytes: Counter,
+}
+
+impl Default for GroupTimes {
+    fn default() -> Self {
+        Self {
+            // From ten microseconds to five seconds, doubling.
+            sync_seconds: Histogram::new(exponential_buckets(1e-5, 2.0, 20)),
+            commands: Histogram::new(exponential_buckets(1.0, 4.0, 9)),
+            bytes: Counter::default(),
+        }
+    }
+}
+
+impl GroupTimes {
+    fn register(&self, registry: &mut Registry) {
+        let help = "Time in which the journal's groups were written and synced, in seconds";
+        registry.register("journal_sync_seconds", help, self.sync_seconds.clone());
+        let help = "Commands that became durable at once; none in a group of digests";
+        registry.register("journal_group_commands", help, self.commands.clone());
+        let help = "Bytes that were journalled since the start, frames and padding with them";
+        registry.register("journal_written_bytes", help, self.bytes.clone());
+    }
+
+    fn record(&self, group: &Group) {
+        self.sync_seconds.observe(ticks::between(group.begun, group.synced).as_secs_f64());
+        self.commands.observe(group.commands as f64);
+        self.bytes.inc_by(group.bytes);
+    }
+}
+
+fn build() -> Info<[(&'static str, &'static str); 2]> {
+    let commit = option_env!("RIALTO_COMMIT").unwrap_or("unknown");
+    Info::new([("version", env!("CARGO_PKG_VERSION")), ("commit", commit)])
+}
+
+const fn turned_away_name(why: TurnedAway) -> &'static str {
+    match why {
+        TurnedAway::Full => "Full",
+        TurnedAway::FullForAddress => "FullForAddress",
+        TurnedAway::Displaced => "Displaced",
+    }
 }
 
 /// What the venue counts.
@@ -69,6 +130,10 @@ pub struct Metrics {
     checked_bytes: Gauge,
     journal_damaged: Gauge,
     hops: Arc<HopTimes>,
+    edge_refusals: Family<Reason, Counter>,
+    sessions_ended: Family<Reason, Counter>,
+    groups: GroupTimes,
+    sampled: Arc<Sampled>,
     /// Nothing until there is a venue.
     crowd: OnceLock<Arc<Crowd>>,
     clock: OnceLock<Arc<ClockWatch>>,
@@ -78,7 +143,7 @@ pub struct Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         let mut metrics = Self {
-            registry: Registry::with_prefix("rialto"),
+            registry: Registry::default(),
             trades: Counter::default(),
             traded_lots: Family::default(),
             orders: Counter::default(),
@@ -109,11 +174,16 @@ impl Default for Metrics {
             checked_bytes: Gauge::default(),
             journal_damaged: Gauge::default(),
             hops: Arc::default(),
+            edge_refusals: Family::default(),
+            sessions_ended: Family::default(),
+            groups: GroupTimes::default(),
+            sampled: Arc::default(),
             crowd: OnceLock::new(),
             clock: OnceLock::new(),
             archive: OnceLock::new(),
         };
-        let registry = &mut metrics.registry;
+        let of_archive = metrics.of_archive();
+        let registry = metrics.registry.sub_registry_with_prefix("rialto");
         registry.register("trades", "Trades since the start", metrics.trades.clone());
         registry.register("traded_lots", "Lots traded since the start", metrics.traded_lots.clone());
         registry.register("orders_accepted", "Orders accepted since the start", metrics.orders.clone());
@@ -144,29 +214,61 @@ impl Default for Metrics {
         registry.register("clock_steps", "Steps of the wall clock that were not followed", metrics.clock_steps.clone());
         let ahead = "How far the wall clock is ahead of the venue's time, in nanoseconds; negative: behind";
         registry.register("wall_clock_ahead_ns", ahead, metrics.wall_ahead_ns.clone());
-        metrics.register_archive();
-        metrics.hops.register(&mut metrics.registry);
+        for (name, help, gauge) in of_archive {
+            registry.register(name, help, gauge);
+        }
+        metrics.hops.register(registry);
+        metrics.groups.register(registry);
+        let help = "Messages that order entry refused before they came to the core, by reason";
+        registry.register("order_entry_refused", help, metrics.edge_refusals.clone());
+        let help = "Connections to order entry that ended, by reason";
+        registry.register("order_entry_ended", help, metrics.sessions_ended.clone());
+        registry.register("build", "What runs: its version, and the commit that it was built from", build());
+        registry.register_collector(Box::new(Arc::clone(&metrics.sampled)));
+        metrics.registry.register_collector(Box::new(process::Process));
+        metrics.begin_at_zero();
         metrics
     }
 }
 
 impl Metrics {
-    fn register_archive(&mut self) {
-        for (name, help, gauge) in [
-            ("history_sequence", "The last command whose events the history shows", &self.history_sequence),
-            ("snapshots_taken", "Snapshots taken since the start", &self.snapshots),
+    fn of_archive(&self) -> [(&'static str, &'static str, Gauge); 8] {
+        [
+            ("history_sequence", "The last command whose events the history shows", self.history_sequence.clone()),
+            ("snapshots_taken", "Snapshots taken since the start", self.snapshots.clone()),
             (
                 "snapshot_sequence",
                 "The command behind which the last was taken since the start",
-                &self.snapshot_sequence,
+                self.snapshot_sequence.clone(),
             ),
-            ("snapshot_bytes", "How long its file is", &self.snapshot_bytes),
-            ("snapshot_ms", "How long it took to write it and to restore from it, in ms", &self.snapshot_ms),
-            ("archive_failing", "1: event history or snapshots do not come along", &self.archive_failing),
-            ("journal_checked_bytes", "Bytes read of what the start has passed over", &self.checked_bytes),
-            ("journal_damaged", "1: damage was found there", &self.journal_damaged),
-        ] {
-            self.registry.register(name, help, gauge.clone());
+            ("snapshot_bytes", "How long its file is", self.snapshot_bytes.clone()),
+            ("snapshot_ms", "How long it took to write it and to restore from it, in ms", self.snapshot_ms.clone()),
+            ("archive_failing", "1: event history or snapshots do not come along", self.archive_failing.clone()),
+            ("journal_checked_bytes", "Bytes read of what the start has passed over", self.checked_bytes.clone()),
+            ("journal_damaged", "1: damage was found there", self.journal_damaged.clone()),
+        ]
+    }
+
+    /// What may be counted is there from the beginning: the first of a kind is then an increase like any other.
+    fn begin_at_zero(&self) {
+        let zero = |family: &Family<Reason, Counter>, reason| drop(family.get_or_create(&Reason { reason }));
+        RejectReason::ALL.iter().for_each(|reason| zero(&self.rejects, reason.name()));
+        CancelReason::ALL.iter().for_each(|reason| zero(&self.cancels, reason.name()));
+        for reason in EdgeReason::ALL {
+            zero(&self.edge_refusals, reason.name);
+            zero(&self.login_failures, reason.name);
+        }
+        for code in engine::command::DisconnectReason::ALL {
+            zero(&self.sessions_ended, code.name());
+        }
+        for why in [TurnedAway::Full, TurnedAway::FullForAddress, TurnedAway::Displaced] {
+            zero(&self.turned_away, turned_away_name(why));
+        }
+        for refusal in market_data_door::REFUSALS {
+            zero(&self.market_data_refusals, market_data_door::refusal_name(refusal));
+        }
+        for status in [200, 401, 403, 422, 503] {
+            drop(self.admin_requests.get_or_create(&Status { status }));
         }
     }
 
@@ -255,8 +357,29 @@ impl Metrics {
     }
 
     /// Counts a connection that was not kept.
-    pub(crate) fn count_turned_away(&self, reason: &'static str) {
-        self.count_reason(&self.turned_away, reason);
+    pub(crate) fn count_turned_away(&self, why: TurnedAway) {
+        self.count_reason(&self.turned_away, turned_away_name(why));
+    }
+
+    /// Counts a message that order entry refused by itself.
+    pub(crate) fn count_edge_refusal(&self, reason: &'static str) {
+        self.count_reason(&self.edge_refusals, reason);
+    }
+
+    /// Counts a connection to order entry that ended.
+    pub(crate) fn count_ended(&self, code: TerminationCode) {
+        let reason = engine::command::DisconnectReason::try_from(code).map_or("Other", Code::name);
+        self.count_reason(&self.sessions_ended, reason);
+    }
+
+    /// Takes what a group of the journal's took. For the journal's writer.
+    pub fn count_group(&self, group: &Group) {
+        self.groups.record(group);
+    }
+
+    /// From now on tells of a venue that runs, the first that is given.
+    pub(crate) fn watch(&self, sources: Sources) {
+        self.sampled.watch(sources);
     }
 
     /// Counts an event.

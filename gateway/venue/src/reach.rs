@@ -171,15 +171,19 @@ fn place(arguments: &VenueArguments, door: Door) -> Result<Place, ReachError> {
     }
 }
 
-fn place_of_folder(folder: &Path, door: Door) -> Result<Place, ReachError> {
+/// Where the venue listens that runs on a data folder.
+pub fn announced(folder: &Path) -> Result<Addresses, ReachError> {
     let file = folder.join("venue.json");
     let text = match std::fs::read_to_string(&file) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(ReachError::NotRunning(folder.to_owned())),
         Err(source) => return Err(ReachError::File { file, source }),
     };
-    let addresses: Addresses = serde_json::from_str(&text)
-        .map_err(|error| ReachError::Unusable { file: file.clone(), reason: error.to_string() })?;
+    serde_json::from_str(&text).map_err(|error| ReachError::Unusable { file, reason: error.to_string() })
+}
+
+fn place_of_folder(folder: &Path, door: Door) -> Result<Place, ReachError> {
+    let addresses = announced(folder)?;
     let listening = match door {
         Door::OrderEntry => addresses.order_entry,
         Door::MarketData => addresses.market_data,

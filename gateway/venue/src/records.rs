@@ -2,7 +2,9 @@
 
 use engine::canonical::{FieldValue, Fields};
 use engine::{Amount, Price, Quantity};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+
+use crate::admin::value::{decimal, signed_decimal};
 
 /// Adds all fields of a record, whose names no other record in the object has; what is absent is null.
 pub(crate) fn add_fields(object: &mut Map<String, Value>, record: &dyn Fields) {
@@ -60,5 +62,54 @@ pub(crate) fn add_word(line: &mut String, name: &str, value: &Value) {
         Value::Null => {}
         Value::String(text) if !text.is_empty() && !text.contains(' ') => *line += &format!(" {name}={text}"),
         value => *line += &format!(" {name}={value}"),
+    }
+}
+
+/// How a record's numbers are written in decimals; what is not known is written as it is, and its name says what it counts.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Scales {
+    /// Mantissa and decimals.
+    pub(crate) tick: Option<(u64, u8)>,
+    pub(crate) lot: Option<(u64, u8)>,
+    pub(crate) amount: Option<u8>,
+}
+
+impl Scales {
+    /// Adds all fields of a record, in decimals where the scale is known; what is absent is null.
+    pub(crate) fn add(&self, object: &mut Map<String, Value>, record: &dyn Fields) {
+        record.fields(&mut |name, field| {
+            let (name, value) = match field {
+                FieldValue::Record(inner) => {
+                    let mut nested = Map::new();
+                    self.add(&mut nested, inner);
+                    (name.to_owned(), Value::Object(nested))
+                }
+                FieldValue::Price(price) if price.is_absent() => (name.to_owned(), Value::Null),
+                FieldValue::Quantity(quantity) if quantity.is_absent() => (name.to_owned(), Value::Null),
+                FieldValue::Amount(amount) if Amount(amount).is_absent() => (name.to_owned(), Value::Null),
+                FieldValue::Price(Price(ticks)) => stepped(name, ticks, self.tick, "ticks"),
+                FieldValue::Quantity(Quantity(lots)) => stepped(name, lots, self.lot, "lots"),
+                FieldValue::Amount(amount) => scaled(name, &amount, self.amount.map(|scale| decimal(amount, scale))),
+                FieldValue::SignedAmount(amount) => {
+                    scaled(name, &amount, self.amount.map(|scale| signed_decimal(amount, scale)))
+                }
+                field => (name.to_owned(), value(&field)),
+            };
+            object.insert(name, value);
+        });
+    }
+}
+
+fn stepped(name: &str, count: u64, step: Option<(u64, u8)>, unit: &str) -> (String, Value) {
+    match step {
+        Some((step, decimals)) => (name.to_owned(), json!(decimal(u128::from(count) * u128::from(step), decimals))),
+        None => (format!("{name}_{unit}"), json!(count.to_string())),
+    }
+}
+
+fn scaled(name: &str, amount: &impl ToString, in_decimals: Option<String>) -> (String, Value) {
+    match in_decimals {
+        Some(text) => (name.to_owned(), text.into()),
+        None => (format!("{name}_units"), amount.to_string().into()),
     }
 }

@@ -193,7 +193,7 @@ fn told<T>(found: Option<Result<Option<T>, HistoryError>>) -> Option<T> {
 
 /// Without its index, a damaged file is read as a whole at the next start, and derived again.
 fn forget_index(error: &HistoryError) {
-    eprintln!("rialto: event history: {error}");
+    tracing::warn!(%error, "event history: {error}");
     if let HistoryError::Damaged { file, .. } = error {
         // It may be gone already.
         let _ = std::fs::remove_file(file.with_extension("index"));

@@ -23,7 +23,7 @@ use gateway::rights::Rights;
 use gateway::session::SessionLimits;
 use gateway::throttle::{Budgets, Throttles};
 use gateway::transport::tls::{self, ClientCertificates};
-use gateway::transport::{Config as OrderEntryConfig, Security, Server};
+use gateway::transport::{Config as OrderEntryConfig, DoorCounts, Security, Server};
 use gateway::view::View;
 use journal::{Durability, FolderLock, Keep, Retention};
 use marketdata::Feed;
@@ -36,6 +36,7 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
+use tracing::{error, warn};
 
 use crate::admin::{self, AccessLogError, ChangeName, Desk, Door, Records, Seen};
 use crate::affinity;
@@ -53,7 +54,9 @@ use crate::founding::{FoundingError, found};
 use crate::hops::HopTimes;
 use crate::http::{self, Http, HttpConfig, Protection, Status, StreamConfig, stream_limits};
 use crate::market_data_door::MarketDataDoor;
+use crate::metrics::{Rings, Sources};
 use crate::report_history::{HistoryReports, JournalHistory};
+use crate::self_test::{self, Finding, Verdict};
 use crate::ticks;
 use crate::topology::{Ended, StartError, StopError, Topology, Venue, journal_options};
 
@@ -66,6 +69,9 @@ pub enum ServeError {
     /// The certificate cannot be used.
     #[error("{0}")]
     Usage(String),
+    /// The venue could not work here.
+    #[error("{}: {}; {}", .0.check, .0.found, .0.advice.unwrap_or_default())]
+    SelfTest(Finding),
     /// The data folder cannot be used.
     #[error(transparent)]
     Folder(#[from] DataFolderError),
@@ -117,6 +123,7 @@ impl ServeError {
             Self::AccessLog(AccessLogError::Broken { .. }) => Exit::Damaged,
             Self::Founding(_)
             | Self::Start(StartError::Archive(_) | StartError::Thread(_))
+            | Self::SelfTest(_)
             | Self::Folder(_)
             | Self::AccessLog(AccessLogError::Io { .. })
             | Self::DemoMarket(_)
@@ -156,8 +163,9 @@ pub fn run(arguments: &ServeArguments) -> Exit {
     match serve(arguments, demo::commands) {
         Ok(_) => Exit::Done,
         Err(error) => {
-            eprintln!("rialto: {error}");
-            error.exit()
+            let exit = error.exit();
+            error!(exit_code = exit as u8, "{error}");
+            exit
         }
     }
 }
@@ -173,7 +181,10 @@ fn end_with_its_doors() {
         tell(panic);
         if let Some(door) = std::thread::current().name().filter(|name| DOORS.iter().any(|door| name.starts_with(door)))
         {
-            eprintln!("rialto: ALARM: the thread {door} has panicked: the venue ends here; its journal has everything");
+            error!(
+                thread = door,
+                "ALARM: the thread {door} has panicked: the venue ends here; its journal has everything"
+            );
             std::process::exit((Exit::InputOutput as u8).into());
         }
     }));
@@ -197,13 +208,14 @@ pub fn check(ConfigCommand::Check { file }: &ConfigCommand) -> Exit {
 fn say_options(arguments: &ServeArguments, threads: &Threads) {
     let source = arguments.config.as_ref().map_or(String::new(), |file| format!(" with {}", file.display()));
     println!("options{source}");
-    arguments.effective().iter().for_each(|(name, value)| println!("  {name:<24}{value}"));
+    arguments.effective().iter().for_each(|(name, value)| println!("  {name:<23} {value}"));
     println!("threads       {}", threads.description);
 }
 
 /// Serves until it is interrupted, and says what happens on standard output; what the venue was when it stopped.
 pub fn serve(arguments: &ServeArguments, set_up: impl FnOnce(&DataFolder) -> SetUp) -> Result<Ended, ServeError> {
     say_options(arguments, &arguments.threads()?);
+    test_self(arguments)?;
     if ChangeName::can_be_got_round(&arguments.four_eyes) {
         eprintln!("rialto: --four-eyes without key/add or key/grant: whoever may do both makes the second key alone");
     }
@@ -214,19 +226,29 @@ pub fn serve(arguments: &ServeArguments, set_up: impl FnOnce(&DataFolder) -> Set
     attended.map(|()| ended)
 }
 
+/// Says what the venue stands on; it does not start where it cannot work.
+fn test_self(arguments: &ServeArguments) -> Result<(), ServeError> {
+    let findings = self_test::look(arguments);
+    findings.iter().for_each(|finding| say(&finding.line()));
+    match findings.iter().find(|finding| finding.verdict == Verdict::Failed) {
+        None => Ok(()),
+        Some(failed) => Err(ServeError::SelfTest(failed.clone())),
+    }
+}
+
 /// What happens between start and stop. Whatever fails here, the venue is stopped in order.
 fn attend(running: &mut Running, arguments: &ServeArguments) -> Result<(), ServeError> {
     let demo_market = arguments.demo.then(|| running.start_demo_market()).transpose()?;
     // Before anybody is told that there is something to stop.
     let signals = Signals::listen()?;
     running.announce()?;
-    let alarm = alarm::watch(running.venue.space().clone(), |line| eprintln!("rialto: {line}"));
+    let alarm = alarm::watch(running.venue.space().clone());
     let door_watch = Arc::clone(&running.door_watch);
-    let failed_logins = door_watch.say(|line| eprintln!("rialto: {line}"));
+    let failed_logins = door_watch.say();
     let meanwhile = async { tokio::join!(alarm, failed_logins).0 };
     match signals.wait(running.venue.take_end(), meanwhile) {
         Cause::Asked => {}
-        Cause::CoreEnded => eprintln!("rialto: the core has ended by itself: nothing can be journalled any more"),
+        Cause::CoreEnded => error!("the core has ended by itself: nothing can be journalled any more"),
     }
     say("stopping: letting nobody in, applying what came in, sealing the journal");
     demo_market.into_iter().for_each(DemoMarket::stop);
@@ -292,12 +314,18 @@ impl Running {
         let views = views.expect("a venue that starts shows its engine");
         let clock = Arc::new(SharedClock::new(Clock::start(views.last)));
         if let (Some(core), Some(error)) = (topology.core, venue.pinning_failure()) {
-            eprintln!("rialto: the core could not be pinned to processor {}: {error}; it runs where it is put", core.0);
+            let core = core.0;
+            warn!(core, %error, "the core could not be pinned to processor {core}: {error}; it runs where it is put");
         }
 
         let mut readers = venue.take_readers();
         let [for_order_entry, for_market_data, for_operator] = [(); 3].map(|()| taken(&mut readers));
         let status = Status::new(venue.space().clone());
+        let rings = rings(&venue, [&for_order_entry, &for_market_data, &for_operator]);
+        venue.watch_groups({
+            let metrics = Arc::clone(&status.metrics);
+            move |group| metrics.count_group(group)
+        });
         status.metrics.watch_clock(Arc::clone(venue.clock_watch()));
         let archive = venue.archive().expect("it was asked for");
         status.metrics.watch_archive(Arc::clone(archive.status()));
@@ -309,6 +337,7 @@ impl Running {
         let door_watch = Arc::new(DoorWatch::new(Arc::clone(&status.metrics)));
         // Of its own: nobody waits for a thread of market data that holds the other.
         let door_clock = SharedClock::new(Clock::start(views.last));
+        let door_counts = Arc::<DoorCounts>::default();
         let config = OrderEntryConfig {
             limits: session_limits(arguments),
             connections_max: arguments.connections_max,
@@ -317,6 +346,7 @@ impl Running {
             durability: wire_durability(topology.durability),
             admission: Arc::clone(admission),
             balances: Some(Arc::clone(venue.balances())),
+            counts: Arc::clone(&door_counts),
             ..OrderEntryConfig::new(arguments.order_entry, security, door_clock)
         };
         let replay = JournalHistory::new(folder.path().to_owned(), Arc::clone(venue.durable()));
@@ -359,6 +389,14 @@ impl Running {
             }
         };
         status.metrics.watch_crowd(Arc::clone(market_data.crowd()));
+        status.metrics.watch(Sources {
+            ready: Arc::clone(&status.ready),
+            space: status.space.clone(),
+            rings,
+            door: door_counts,
+            connections_max: arguments.connections_max,
+            crowd: Arc::clone(market_data.crowd()),
+        });
         let four_eyes = arguments.four_eyes.iter().map(|name| name.as_str()).collect();
         let operators_door = Door::new(desk, Arc::clone(&status.metrics), records, four_eyes);
         let config = HttpConfig { listen: arguments.http, protection, door: Some(operators_door) };
@@ -534,6 +572,14 @@ fn stream_config(market_data: &mut Publisher, clock: &Arc<SharedClock>) -> Strea
     }
 }
 
+/// What shows how full the rings are, and how far each reader and the disk are behind the core.
+fn rings(venue: &Venue, readers: [&EventReader; 3]) -> Rings {
+    let names = ["order-entry", "market-data", "operator"];
+    let gauges = readers.map(|reader| reader.gauge().expect("it is a gating reader"));
+    let readers = names.into_iter().zip(gauges).chain([("event-digest", venue.digest_gauge().clone())]).collect();
+    Rings::new(Arc::clone(venue.commands()), readers, Arc::clone(venue.durable()), venue.durability())
+}
+
 /// What market data tells the time by.
 fn feed_clock(clock: &Arc<SharedClock>) -> marketdata::Clock {
     let clock = Arc::clone(clock);
@@ -572,12 +618,13 @@ fn place(threads: &Threads) {
     if let Some(placement) = &threads.placement
         && let Err(error) = affinity::keep_to(&placement.others)
     {
-        eprintln!("rialto: threads could not be kept off the core's processor {}: {error}", placement.core.0);
+        let core = placement.core.0;
+        warn!(core, %error, "threads could not be kept off the core's processor {core}: {error}");
     }
     if threads.idle == Idle::Spin
         && let Err(error) = affinity::sleep_precisely()
     {
-        eprintln!("rialto: polling threads will sleep longer than 50 µs: {error}");
+        warn!(%error, "polling threads will sleep longer than 50 µs: {error}");
     }
 }
 
@@ -585,7 +632,7 @@ fn place(threads: &Threads) {
 fn say_recovery(venue: &Venue) {
     venue.report().iter().for_each(|line| println!("journal       {line}"));
     if let Some(behind) = venue.clock_behind() {
-        eprintln!("rialto: {}", behind_at_start_line(behind));
+        warn!(behind_seconds = behind.as_secs_f64(), "{}", behind_at_start_line(behind));
     }
 }
 

@@ -22,10 +22,10 @@ use engine::{Capacity, Engine};
 use gateway::balances::BalanceQuestions;
 use gateway::hops::CoreMarks;
 use journal::{
-    AppendError, Appender, Digest, DigestQueue, Durability, EventDigest, FolderLock, Journal, OpenError, Opened,
+    AppendError, Appender, Digest, DigestQueue, Durability, EventDigest, FolderLock, Group, Journal, OpenError, Opened,
     Options, Recovery, Sequencer, Space, Start, WriteError,
 };
-use ring::{CommandRing, EventReader, EventRing, Idle, Polled, Release, Watermark};
+use ring::{CommandRing, EventReader, EventRing, Idle, Polled, ReaderGauge, Release, Watermark};
 use tokio::sync::oneshot;
 
 use crate::affinity::{self, CoreNumber};
@@ -128,6 +128,7 @@ pub struct Venue {
     journal: Journal,
     core: JoinHandle<Stopped>,
     digest: JoinHandle<EventDigest>,
+    digest_gauge: ReaderGauge,
     archive: Option<Archive>,
     marks: Arc<CoreMarks>,
     balances: Arc<BalanceQuestions>,
@@ -174,6 +175,7 @@ impl Venue {
         let (publisher, mut readers) = EventRing::open(topology.event_slots, reader_count, topology.idle, release);
         let observers = (0..topology.observer_count).map(|_| publisher.reader()).collect();
         let own = readers.pop().expect("one reader more than asked for");
+        let digest_gauge = own.gauge().expect("it is a gating reader");
         let digest = start_digest(own, event_digest, journal.digests())?;
 
         let commands = Arc::new(CommandRing::new(topology.command_slots, topology.idle));
@@ -214,6 +216,7 @@ impl Venue {
             journal,
             core,
             digest,
+            digest_gauge,
             archive,
             marks,
             balances,
@@ -240,6 +243,16 @@ impl Venue {
     /// The last command that is on stable storage. Poisoned: nothing more will be.
     pub fn durable(&self) -> &Arc<Watermark> {
         self.journal.durable()
+    }
+
+    /// What shows how far the thread is behind that hashes all events.
+    pub fn digest_gauge(&self) -> &ReaderGauge {
+        &self.digest_gauge
+    }
+
+    /// Tells of every group that the journal's writer makes durable; see [`Journal::watch_groups`].
+    pub fn watch_groups(&self, told: impl Fn(&Group) + Send + Sync + 'static) {
+        self.journal.watch_groups(ticks::now, told);
     }
 
     /// Where the core leaves its marks of sampled commands.

@@ -1,7 +1,8 @@
 //! `rialto serve --config FILE` and `rialto config check FILE`, as a person meets them.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 fn rialto(arguments: &[&str], file: &Path) -> Output {
@@ -51,4 +52,53 @@ fn what_cannot_be_followed_starts_nothing() {
     }
     let missing = rialto(&["config", "check"], &folder.path().join("missing.toml"));
     assert_eq!(missing.status.code(), Some(2));
+}
+
+const ENVIRONMENTS: [&str; 3] = ["dev", "staging", "production"];
+
+fn deployed(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(file)
+}
+
+/// What would be in force, without the line that names the file.
+fn in_force(file: &Path) -> Vec<String> {
+    let checked = rialto(&["config", "check"], file);
+    assert_eq!(checked.status.code(), Some(0), "{}: {checked:?}", file.display());
+    String::from_utf8(checked.stdout).unwrap().lines().skip(1).map(str::to_owned).collect()
+}
+
+#[test]
+fn what_is_deployed_can_be_followed_and_environments_differ_by_one_file() {
+    let kustomization =
+        |name: &str| fs::read(deployed(&format!("kubernetes/overlays/{name}/kustomization.yaml"))).unwrap();
+    for name in ENVIRONMENTS {
+        let file = deployed(&format!("config/{name}.toml"));
+        in_force(&file);
+        let overlay = deployed(&format!("kubernetes/overlays/{name}/rialto.toml"));
+        assert_eq!(fs::read_to_string(overlay).unwrap(), fs::read_to_string(file).unwrap(), "{name}");
+        assert_eq!(kustomization(name), kustomization(ENVIRONMENTS[0]), "{name}");
+        let files = fs::read_dir(deployed(&format!("kubernetes/overlays/{name}"))).unwrap();
+        assert_eq!(files.count(), 2, "{name}");
+    }
+}
+
+#[test]
+fn the_example_names_every_option_and_says_the_defaults() {
+    let file = deployed("config/rialto.example.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    let key = |line: &str| {
+        let (key, _) = line.strip_prefix("# ").unwrap_or(line).split_once(" = ")?;
+        let is_key = key.bytes().all(|byte| byte == b'-' || byte.is_ascii_alphanumeric());
+        is_key.then(|| key.to_owned())
+    };
+    let named: Vec<String> = text.lines().filter_map(key).collect();
+    let options = in_force(&file);
+    let known: BTreeSet<String> =
+        options.iter().filter_map(|line| line.strip_prefix("  ")?.split(' ').next().map(str::to_owned)).collect();
+    assert_eq!(named.iter().cloned().collect::<BTreeSet<_>>(), known);
+    assert_eq!(named.len(), known.len(), "each is named once");
+    let folder = tempfile::tempdir().unwrap();
+    let empty = folder.path().join("empty.toml");
+    fs::write(&empty, "").unwrap();
+    assert_eq!(options, in_force(&empty));
 }

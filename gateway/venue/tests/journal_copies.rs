@@ -337,7 +337,7 @@ fn an_export_is_whole_or_not_there() {
     fs::remove_file(&file).unwrap();
     let (object, code) = answer(&["export", text(&data), "--to", "table.txt", "--what", "events"]);
     assert_eq!(code, Some(2));
-    assert!(object["reason"].as_str().unwrap().contains(".csv or .parquet"), "{object}");
+    assert!(object["reason"].as_str().unwrap().contains(".csv, .jsonl or .parquet"), "{object}");
 
     // A batch in the middle is damaged.
     let segment = data.join("journal/00000002.seg");

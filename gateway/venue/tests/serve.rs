@@ -101,6 +101,23 @@ fn replayed(data: &Path) -> Value {
 }
 
 #[test]
+fn its_health_is_told_by_exit_codes() {
+    let data = tempfile::tempdir().unwrap();
+    let health = |options: &[&str]| {
+        let output = rialto(&["health", "--data"]).arg(data.path()).args(options).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    assert_eq!(health(&[]).0, Some(5), "no venue has run there");
+    let venue = Served::start(data.path());
+    assert_eq!(health(&[]), (Some(0), "ready\n".to_owned()));
+    assert_eq!(health(&["--live"]), (Some(0), "alive\n".to_owned()));
+    let http = venue.address("http").to_string();
+    assert_eq!(health(&["--connect", &http]).0, Some(0));
+    venue.stop();
+    assert_eq!(health(&["--connect", &http]), (Some(5), String::new()));
+}
+
+#[test]
 fn it_starts_from_an_empty_folder_answers_and_stops_in_order() {
     let data = tempfile::tempdir().unwrap();
     let venue = Served::start(data.path());

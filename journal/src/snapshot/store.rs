@@ -343,10 +343,10 @@ impl SnapshotStore {
         let page = Superblock { generation, newest: *checkpoint }.page();
         let write = || {
             let mut file = match self.storage.open(name) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    self.storage.create(name, superblock::BYTES)?
-                }
-                opened => opened?,
+                // Files do not grow: one that was cut short, as it was made or later, is made anew.
+                Ok(file) if file.length() == superblock::BYTES => file,
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Ok(_) | Err(_) => self.storage.create(name, superblock::BYTES)?,
             };
             file.write_at(page.as_slice(), 0)?;
             file.sync()?;

@@ -51,6 +51,9 @@ pub trait Change: Serialize + DeserializeOwned + ToSchema + Send + Sync + 'stati
 /// What a change becomes, once the venue and the note are known.
 pub(crate) type Becomes = Box<dyn Fn(&AdminView, AdminNote) -> Result<CommandBody, Invalid> + Send + Sync>;
 
+/// A body that was read: the reason, and what the change becomes.
+type Read = Result<(String, Becomes), serde_json::Error>;
+
 /// A change as the door lists it: everything that does not depend on its fields.
 #[derive(Clone, Copy)]
 pub(crate) struct ListedChange {
@@ -61,7 +64,7 @@ pub(crate) struct ListedChange {
     /// What it does.
     pub(crate) summary: &'static str,
     /// Reads a body: the reason, and what the change becomes.
-    pub(crate) read: fn(&[u8]) -> Result<(String, Becomes), serde_json::Error>,
+    pub(crate) read: fn(&[u8]) -> Read,
     /// The name of its schema, and all schemas that this one needs.
     pub(crate) schemas: fn() -> (String, Schemas),
 }
@@ -86,7 +89,7 @@ impl ListedChange {
     }
 }
 
-fn read<T: Change>(body: &[u8]) -> Result<(String, Becomes), serde_json::Error> {
+fn read<T: Change>(body: &[u8]) -> Read {
     let Envelope { reason, change }: Envelope<T> = serde_json::from_slice(body)?;
     Ok((reason, Box::new(move |view, note| change.command(view, note))))
 }

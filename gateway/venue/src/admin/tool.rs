@@ -12,7 +12,7 @@ use engine::{IdempotencyKey, KeyId, Timestamp};
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use super::access_log::{self, AccessLogError, Checked};
@@ -272,7 +272,7 @@ pub struct NewKey {
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-enum AskError {
+pub(crate) enum AskError {
     #[error("{0}")]
     Usage(String),
     #[error("no venue runs on {}: {source}", file.display())]
@@ -384,6 +384,28 @@ struct Answer {
 }
 
 impl Caller {
+    /// One that only reads.
+    pub(crate) fn reading(
+        data: PathBuf,
+        connect: Option<String>,
+        certificate: Option<PathBuf>,
+        key_file: Option<PathBuf>,
+    ) -> Self {
+        let (reason, idempotency_key, dry_run, json) = (None, None, false, false);
+        Self { data, connect, certificate, key_file, reason, idempotency_key, dry_run, json }
+    }
+
+    /// The first rows of a list, or why there are none.
+    pub(crate) fn rows(&self, list: &str) -> Result<Vec<Map<String, Value>>, String> {
+        let answer = self.get(&format!("/admin/v1/{list}")).map_err(|error| error.to_string())?;
+        match answer {
+            Answer { status: OK, body: Value::Array(rows) } => {
+                Ok(rows.iter().filter_map(Value::as_object).cloned().collect())
+            }
+            Answer { body, .. } => Err(refusal(&body)),
+        }
+    }
+
     fn read(&self, Show { list, account }: &Show) -> Result<Answer, AskError> {
         let name = list.to_possible_value().expect("every list has a name").get_name().to_owned();
         match (list, account) {
@@ -466,7 +488,8 @@ impl Caller {
         send(&place, path, headers, body)
     }
 
-    fn place(&self) -> Result<Place, AskError> {
+    /// Where the venue's HTTP port is, and how it is reached.
+    pub(crate) fn place(&self) -> Result<Place, AskError> {
         if let Some(authority) = &self.connect {
             return Place::new(authority, self.certificate.as_deref());
         }
@@ -481,9 +504,9 @@ impl Caller {
 }
 
 /// Where a venue's HTTP is, and how it is reached.
-struct Place {
+pub(crate) struct Place {
     /// What every address there begins with.
-    origin: String,
+    pub(crate) origin: String,
     agent: ureq::Agent,
 }
 
@@ -500,6 +523,14 @@ impl Place {
             Some(file) => ("https", config.tls_config(trusting(file)?)),
         };
         Ok(Self { origin: format!("{scheme}://{authority}"), agent: config.build().into() })
+    }
+
+    /// What anybody may read there: the status, and the text.
+    pub(crate) fn get(&self, path: &str) -> Result<(u16, String), AskError> {
+        let failed = |source| AskError::Http { origin: self.origin.clone(), source };
+        let mut response = self.agent.get(format!("{}{path}", self.origin)).call().map_err(failed)?;
+        let text = response.body_mut().read_to_string().map_err(failed)?;
+        Ok((response.status().as_u16(), text))
     }
 }
 

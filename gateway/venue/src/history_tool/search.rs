@@ -10,23 +10,38 @@ use journal::{Direction, History, HistoryError, Key, Query, Reader, Seek};
 use super::ToolError;
 use crate::journal_tools::command_bar;
 
-pub(super) type Happened = (EventHeader, Event);
+pub(crate) type Happened = (EventHeader, Event);
 
 /// What takes events, one after the other.
-type Show<'a> = &'a mut dyn FnMut(&Happened) -> std::io::Result<()>;
+type Show<'a> = &'a mut dyn FnMut(&Happened) -> Result<(), ToolError>;
 
-/// A search for the events of one key.
-pub(super) struct Search {
+/// Says whether an event is looked for.
+type Wanted<'a> = Box<dyn FnMut(&Happened) -> Result<bool, ToolError> + 'a>;
+
+/// A search for events: those of one key, or those that are like something.
+pub(crate) struct Search<'a> {
     directory: PathBuf,
-    key: Key,
+    /// What the history's index is asked for; nothing: all of its events are looked at.
+    key: Option<Key>,
+    wanted: Wanted<'a>,
     /// Nothing: everything is replayed.
     history: Option<History>,
     until: Sequence,
 }
 
-impl Search {
-    /// Over everything up to `until`.
+impl<'a> Search<'a> {
+    /// Over the events of a key up to `until`.
     pub(super) fn new(directory: &Path, key: Key, until: Sequence) -> Result<Self, ToolError> {
+        Self::for_wanted(directory, Some(key), until, Box::new(move |event| Ok(key.concerns(&event.1))))
+    }
+
+    /// Over all events up to `until`, or over those that the index has for a key.
+    pub(crate) fn for_wanted(
+        directory: &Path,
+        key: Option<Key>,
+        until: Sequence,
+        wanted: Wanted<'a>,
+    ) -> Result<Self, ToolError> {
         let journal = Reader::open(directory)?.identity().journal;
         let found = History::open(directory).unwrap_or_else(|error| {
             say_replayed(&error);
@@ -34,28 +49,29 @@ impl Search {
         });
         // Another journal's is none.
         let history = found.filter(|history| history.journal() == Some(journal));
-        Ok(Self { directory: directory.to_owned(), key, history, until })
+        Ok(Self { directory: directory.to_owned(), key, wanted, history, until })
     }
 
     /// The newest events, in the order in which they happened.
-    pub(super) fn newest(&mut self, count: u64) -> Result<Vec<Happened>, ToolError> {
+    pub(crate) fn newest(&mut self, count: u64) -> Result<Vec<Happened>, ToolError> {
         let (kept, count) = (self.kept(), usize::try_from(count).unwrap_or(usize::MAX));
         let mut newest = VecDeque::new();
         self.replay(kept.1, self.until, &mut |event| keep(&mut newest, count, *event))?;
         let missing = count - newest.len();
         match self.newest_kept(missing) {
             Ok(kept) => kept.into_iter().for_each(|event| newest.push_front(event)),
-            Err(error) => {
+            Err(ToolError::History(error)) => {
                 say_replayed(&error);
                 self.history = None;
                 return self.newest(count as u64);
             }
+            Err(error) => return Err(error),
         }
         Ok(newest.into())
     }
 
     /// The first `count` events of the commands from `from` on, or from as far back as the history is kept.
-    pub(super) fn from(&mut self, from: Option<Sequence>, count: u64, show: Show<'_>) -> Result<(), ToolError> {
+    pub(crate) fn from(&mut self, from: Option<Sequence>, count: u64, show: Show<'_>) -> Result<(), ToolError> {
         let (first, last) = self.kept();
         let from = from.unwrap_or(first);
         let mut counted = Counted { left: count, last: None, show };
@@ -78,7 +94,7 @@ impl Search {
     }
 
     /// What an answer leaves out that a later question may ask for.
-    pub(super) fn note(&self, from: Option<Sequence>) -> Option<String> {
+    pub(crate) fn note(&self, from: Option<Sequence>) -> Option<String> {
         let (first, _) = self.kept();
         (from.is_none() && first > Sequence(1))
             .then(|| format!("the history is kept from command {first} on; --from 1 replays what happened before"))
@@ -90,32 +106,44 @@ impl Search {
     }
 
     /// The newest first.
-    fn newest_kept(&self, count: usize) -> Result<Vec<Happened>, HistoryError> {
-        let Some(history) = &self.history else { return Ok(Vec::new()) };
-        let (key, to) = (Some(self.key), Some(Seek::Sequence(self.until)));
-        history.events(&Query { key, from: None, to, direction: Direction::Backward }).take(count).collect()
+    fn newest_kept(&mut self, count: usize) -> Result<Vec<Happened>, ToolError> {
+        let mut newest = Vec::new();
+        let Some(history) = &self.history else { return Ok(newest) };
+        let (key, to) = (self.key, Some(Seek::Sequence(self.until)));
+        let mut events = history.events(&Query { key, from: None, to, direction: Direction::Backward });
+        while newest.len() < count
+            && let Some(event) = events.next().transpose()?
+        {
+            if (self.wanted)(&event)? {
+                newest.push(event);
+            }
+        }
+        Ok(newest)
     }
 
-    fn looked_up(&self, from: Sequence, counted: &mut Counted<'_>) -> Result<(), ToolError> {
+    fn looked_up(&mut self, from: Sequence, counted: &mut Counted<'_>) -> Result<(), ToolError> {
         let Some(history) = &self.history else { return Ok(()) };
         let from = from.max(history.first());
-        let (key, from, to) = (Some(self.key), Some(Seek::Sequence(from)), Some(Seek::Sequence(self.until)));
+        let (key, from, to) = (self.key, Some(Seek::Sequence(from)), Some(Seek::Sequence(self.until)));
         for event in history.events(&Query { key, from, to, direction: Direction::Forward }) {
             if counted.left == 0 {
                 break;
             }
-            counted.take(&event?)?;
+            let event = event?;
+            if (self.wanted)(&event)? {
+                counted.take(&event)?;
+            }
         }
         Ok(())
     }
 
     /// Replays the commands behind `after` up to `until`, if there are any, and shows what is looked for.
-    fn replay(&self, after: Sequence, until: Sequence, show: Show<'_>) -> Result<(), ToolError> {
+    fn replay(&mut self, after: Sequence, until: Sequence, show: Show<'_>) -> Result<(), ToolError> {
         if after >= until || !self.has_command_behind(after)? {
             return Ok(());
         }
         let bar = command_bar(None);
-        let mut picked = Picked { key: self.key, show, outcome: Ok(()) };
+        let mut picked = Picked { wanted: &mut self.wanted, show, outcome: Ok(()) };
         let replayed = events_between(&self.directory, after, until, &mut picked, |Sequence(sequence)| {
             bar.set_position(sequence);
         });
@@ -142,7 +170,7 @@ fn before(sequence: Sequence) -> Sequence {
 }
 
 /// Keeps the newest `count`.
-fn keep(newest: &mut VecDeque<Happened>, count: usize, event: Happened) -> std::io::Result<()> {
+fn keep(newest: &mut VecDeque<Happened>, count: usize, event: Happened) -> Result<(), ToolError> {
     newest.push_back(event);
     if newest.len() > count {
         newest.pop_front();
@@ -158,7 +186,7 @@ struct Counted<'a> {
 }
 
 impl Counted<'_> {
-    fn take(&mut self, event: &Happened) -> std::io::Result<()> {
+    fn take(&mut self, event: &Happened) -> Result<(), ToolError> {
         if self.left == 0 || self.last.is_some_and(|last| event.0.id <= last) {
             return Ok(());
         }
@@ -168,17 +196,23 @@ impl Counted<'_> {
     }
 }
 
-/// Shows the events of one key, up to the first that cannot be shown.
-struct Picked<'a> {
-    key: Key,
+/// Shows the events that are wanted, up to the first that cannot be shown.
+struct Picked<'a, 'w> {
+    wanted: &'a mut Wanted<'w>,
     show: Show<'a>,
-    outcome: std::io::Result<()>,
+    outcome: Result<(), ToolError>,
 }
 
-impl EventSink for Picked<'_> {
+impl Picked<'_, '_> {
+    fn take(&mut self, event: &Happened) -> Result<(), ToolError> {
+        if (self.wanted)(event)? { (self.show)(event) } else { Ok(()) }
+    }
+}
+
+impl EventSink for Picked<'_, '_> {
     fn event(&mut self, header: &EventHeader, event: &Event) {
-        if self.outcome.is_ok() && self.key.concerns(event) {
-            self.outcome = (self.show)(&(*header, *event));
+        if self.outcome.is_ok() {
+            self.outcome = self.take(&(*header, *event));
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Tables in files: CSV and Parquet. Memory is bounded by one group of rows.
+//! Tables in files: CSV, lines of JSON, and Parquet. Memory is bounded by one group of rows.
 
 use std::fs::File;
-use std::io::{self, BufWriter};
+use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
 
 use engine::Timestamp;
@@ -31,10 +31,12 @@ pub(crate) struct Column {
 pub(crate) enum Kind {
     /// An unsigned number of 64 bits.
     Number,
-    /// A time. In CSV two columns: nanoseconds since 1970, and the same in words, with `_utc` behind the name.
+    /// A time. But for Parquet two columns: nanoseconds since 1970, and the same in words, with `_utc` behind the name.
     Time,
     /// Text.
     Text,
+    /// Text that is a JSON value.
+    Json,
 }
 
 /// A value of a row.
@@ -59,12 +61,18 @@ pub(crate) enum TableError {
 /// A file that rows are added to.
 pub(crate) enum Table {
     Csv(Box<CsvTable>),
+    Lines(LinesTable),
     Parquet(Box<ParquetTable>),
 }
 
 impl Table {
     pub(crate) fn csv(file: File, columns: &[Column]) -> Result<Self, TableError> {
         CsvTable::begin(file, columns).map(|table| Self::Csv(Box::new(table)))
+    }
+
+    /// An object on each line.
+    pub(crate) fn lines(file: File, columns: &[Column]) -> Result<Self, TableError> {
+        Ok(Self::Lines(LinesTable { writer: BufWriter::new(file), columns: columns.to_vec() }))
     }
 
     pub(crate) fn parquet(file: File, columns: &[Column]) -> Result<Self, TableError> {
@@ -75,6 +83,7 @@ impl Table {
     pub(crate) fn add(&mut self, row: Vec<Cell>) -> Result<(), TableError> {
         match self {
             Self::Csv(table) => table.add(row),
+            Self::Lines(table) => table.add(&row),
             Self::Parquet(table) => table.add(row),
         }
     }
@@ -83,6 +92,7 @@ impl Table {
     pub(crate) fn finish(self) -> Result<(), TableError> {
         match self {
             Self::Csv(table) => table.finish(),
+            Self::Lines(table) => table.finish(),
             Self::Parquet(table) => table.finish(),
         }
     }
@@ -117,7 +127,7 @@ impl CsvTable {
             match (kind, cell) {
                 (Kind::Time, Cell::Number(time)) => self.writer.write_field(TimeText(Timestamp(*time)).to_string())?,
                 (Kind::Time, Cell::Absent | Cell::Text(_)) => self.writer.write_field("")?,
-                (Kind::Number | Kind::Text, _) => {}
+                (Kind::Number | Kind::Text | Kind::Json, _) => {}
             }
         }
         Ok(self.writer.write_record(None::<&[u8]>)?)
@@ -125,6 +135,37 @@ impl CsvTable {
 
     fn finish(self) -> Result<(), TableError> {
         let file = self.writer.into_inner().map_err(csv::IntoInnerError::into_error)?;
+        Ok(file.sync_all()?)
+    }
+}
+
+/// An object on each line; what is absent is null.
+pub(crate) struct LinesTable {
+    writer: BufWriter<File>,
+    columns: Vec<Column>,
+}
+
+impl LinesTable {
+    fn add(&mut self, row: &[Cell]) -> Result<(), TableError> {
+        let mut before = '{';
+        for (cell, Column { name, kind }) in row.iter().zip(&self.columns) {
+            write!(self.writer, "{before}\"{name}\":")?;
+            match (cell, kind) {
+                (Cell::Absent, _) => write!(self.writer, "null")?,
+                (Cell::Number(time), Kind::Time) => {
+                    write!(self.writer, "{time},\"{name}_utc\":\"{}\"", TimeText(Timestamp(*time)))?;
+                }
+                (Cell::Number(number), _) => write!(self.writer, "{number}")?,
+                (Cell::Text(value), Kind::Json) => write!(self.writer, "{value}")?,
+                (Cell::Text(text), _) => write!(self.writer, "{}", serde_json::Value::from(text.as_str()))?,
+            }
+            before = ',';
+        }
+        Ok(writeln!(self.writer, "}}")?)
+    }
+
+    fn finish(self) -> Result<(), TableError> {
+        let file = self.writer.into_inner().map_err(io::IntoInnerError::into_error)?;
         Ok(file.sync_all()?)
     }
 }
@@ -163,7 +204,7 @@ impl ParquetTable {
                     let values: Vec<i64> = cells().filter_map(Cell::number).map(u64::cast_signed).collect();
                     column.typed::<Int64Type>().write_batch(&values, Some(&present), None)?;
                 }
-                Kind::Text => {
+                Kind::Text | Kind::Json => {
                     let values: Vec<ByteArray> = cells().filter_map(Cell::text).map(ByteArray::from).collect();
                     column.typed::<ByteArrayType>().write_batch(&values, Some(&present), None)?;
                 }
@@ -200,7 +241,7 @@ fn schema(columns: &[Column]) -> Result<TypePtr, TableError> {
         let (physical, logical) = match column.kind {
             Kind::Number => (Physical::INT64, LogicalType::integer(64, false)),
             Kind::Time => (Physical::INT64, LogicalType::timestamp(true, TimeUnit::NANOS)),
-            Kind::Text => (Physical::BYTE_ARRAY, LogicalType::String),
+            Kind::Text | Kind::Json => (Physical::BYTE_ARRAY, LogicalType::String),
         };
         Type::primitive_type_builder(column.name, physical)
             .with_logical_type(Some(logical))
