@@ -211,7 +211,8 @@ impl AccessLog {
         if torn > 0 {
             let whole = fs::metadata(&path).map_err(failed)?.len() - torn;
             log.writer().file.set_len(whole).map_err(failed)?;
-            eprintln!("rialto: {}: {torn} bytes of a line that was not finished were cut", path.display());
+            let file = path.display();
+            tracing::warn!(%file, torn, "{file}: {torn} bytes of a line that was not finished were cut");
             let cut = Entry { count: Some(torn), ..Entry::new(Step::Cut) };
             log.write(cut).map_err(|LogFailed| failed(io::Error::other("it cannot be written")))?;
         }
