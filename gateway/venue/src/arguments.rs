@@ -1,6 +1,5 @@
 //! The command line.
 
-use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -105,8 +104,12 @@ pub struct HealthArguments {
     #[arg(long, value_name = "DIR", default_value = "rialto-data")]
     pub data: PathBuf,
     /// The venue's HTTP address, instead of what the data folder says.
-    #[arg(long, value_name = "ADDR")]
-    pub connect: Option<SocketAddr>,
+    #[arg(long, value_name = "HOST:PORT")]
+    pub connect: Option<String>,
+    /// PEM: the certificate of the venue, or of who vouches for it; then it is asked over TLS. Left out: the data folder's,
+    /// where the venue speaks TLS.
+    #[arg(long, value_name = "FILE")]
+    pub certificate: Option<PathBuf>,
     /// Ask only whether the process answers, and not whether orders are taken.
     #[arg(long)]
     pub live: bool,

@@ -494,16 +494,7 @@ impl Caller {
 
     /// Where the venue's HTTP port is, and how it is reached.
     pub(crate) fn place(&self) -> Result<Place, AskError> {
-        if let Some(authority) = &self.connect {
-            return Place::new(authority, self.certificate.as_deref());
-        }
-        let file = self.data.join("venue.json");
-        let text =
-            fs::read_to_string(&file).map_err(|source| AskError::NotRunning { file: self.data.clone(), source })?;
-        let announced: Addresses =
-            serde_json::from_str(&text).map_err(|error| AskError::Usage(format!("{}: {error}", file.display())))?;
-        let own = announced.http_tls.then(|| self.data.join("certificate.pem"));
-        Place::new(&reachable(announced.http).to_string(), self.certificate.as_deref().or(own.as_deref()))
+        Place::of(&self.data, self.connect.as_deref(), self.certificate.as_deref())
     }
 }
 
@@ -518,6 +509,20 @@ pub(crate) struct Place {
 const PATIENCE: Duration = Duration::from_secs(15);
 
 impl Place {
+    /// Of a venue that is named by its address, or by its data folder, which says the address and has the certificate.
+    pub(crate) fn of(data: &Path, connect: Option<&str>, certificate: Option<&Path>) -> Result<Self, AskError> {
+        if let Some(authority) = connect {
+            return Self::new(authority, certificate);
+        }
+        let file = data.join("venue.json");
+        let text =
+            fs::read_to_string(&file).map_err(|source| AskError::NotRunning { file: data.to_owned(), source })?;
+        let announced: Addresses =
+            serde_json::from_str(&text).map_err(|error| AskError::Usage(format!("{}: {error}", file.display())))?;
+        let own = announced.http_tls.then(|| data.join("certificate.pem"));
+        Self::new(&reachable(announced.http).to_string(), certificate.or(own.as_deref()))
+    }
+
     /// Over TLS with one certificate that is trusted, or without.
     fn new(authority: &str, certificate: Option<&Path>) -> Result<Self, AskError> {
         let config = ureq::Agent::config_builder();
