@@ -1,6 +1,5 @@
 //! The command line.
 
-use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -68,7 +67,7 @@ pub enum Tool {
 }
 
 /// Who gets into the console, and of which venue.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Args)]
 pub struct ConsoleArguments {
     /// Who: the name of a key in the data folder, such as alice or administrator.
     #[arg(value_name = "NAME", required_unless_present = "key")]
@@ -82,7 +81,7 @@ pub struct ConsoleArguments {
     /// The venue's HTTP address, instead of what the data folder says.
     #[arg(long, value_name = "HOST:PORT")]
     pub connect: Option<String>,
-    /// The venue's certificate, PEM: the address speaks TLS. Left out: that of the data folder if its venue's HTTP does.
+    /// The venue's certificate, PEM, where its HTTP speaks TLS and the data folder is not here.
     #[arg(long, value_name = "FILE")]
     pub certificate: Option<PathBuf>,
 }
@@ -105,8 +104,12 @@ pub struct HealthArguments {
     #[arg(long, value_name = "DIR", default_value = "rialto-data")]
     pub data: PathBuf,
     /// The venue's HTTP address, instead of what the data folder says.
-    #[arg(long, value_name = "ADDR")]
-    pub connect: Option<SocketAddr>,
+    #[arg(long, value_name = "HOST:PORT")]
+    pub connect: Option<String>,
+    /// PEM: the certificate of the venue, or of who vouches for it; then it is asked over TLS. Left out: the data folder's,
+    /// where the venue speaks TLS.
+    #[arg(long, value_name = "FILE")]
+    pub certificate: Option<PathBuf>,
     /// Ask only whether the process answers, and not whether orders are taken.
     #[arg(long)]
     pub live: bool,

@@ -36,7 +36,6 @@ use axum::Router;
 use tokio::time::{MissedTickBehavior, interval};
 
 use self::gate::Gate;
-pub(crate) use self::login::TICKET_PATH;
 use self::samples::Samples;
 use self::seats::Seats;
 use crate::admin::Door;
@@ -44,7 +43,7 @@ use crate::archive::SharedHistory;
 use crate::arguments::OrderEntrySecurity;
 use crate::http::Status;
 
-/// What the console needs of the venue beside the operator's desk.
+/// What the console needs of the venue beside the operator's door.
 #[derive(Debug)]
 pub struct ConsolePlan {
     /// The data folder: it has the keys that the console may trade with.

@@ -64,7 +64,7 @@ pub struct HttpConfig {
     pub protection: Protection,
     /// The operator's door; none: closed.
     pub door: Option<Door>,
-    /// What the console needs beside that; none: closed. It is closed without a door, too.
+    /// The console behind that door; none: there is none.
     pub console: Option<ConsolePlan>,
 }
 
@@ -78,7 +78,7 @@ pub struct Http {
 }
 
 impl Http {
-    /// Opens the port and the feed, and the operator's door if there is one.
+    /// Opens the port and the feed, and the operator's door and the console if they are there.
     pub fn start(config: HttpConfig, status: Status, feed: StreamConfig) -> io::Result<Self> {
         let HttpConfig { listen, protection, door, console } = config;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
@@ -89,15 +89,14 @@ impl Http {
         let thread = Builder::new().name("http".to_owned()).spawn(move || {
             // What the console does beside its requests runs there too.
             let entered = runtime.enter();
-            let console = door.clone().zip(console);
-            let console = console.map(|(door, plan)| console::router(plan, door, status.clone())).unwrap_or_default();
+            let pages = door.clone().zip(console).map(|(door, plan)| console::router(plan, door, status.clone()));
             drop(entered);
             let router = described(status, door, market.clone()).finish();
             let is_tls = matches!(protection, Protection::Tls(_));
             let router = router
                 .merge(stream::router(market))
                 .merge(page::router())
-                .merge(console)
+                .merge(pages.unwrap_or_default())
                 .fallback(openapi::not_found)
                 .method_not_allowed_fallback(openapi::method_not_allowed)
                 .layer(middleware::from_fn(move |request, next| security::headers(is_tls, request, next)));

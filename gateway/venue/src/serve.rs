@@ -218,7 +218,7 @@ pub fn serve(arguments: &ServeArguments, set_up: impl FnOnce(&DataFolder) -> Set
     say_options(arguments, &arguments.threads()?);
     test_self(arguments)?;
     if ChangeName::can_be_got_round(&arguments.four_eyes) {
-        eprintln!("rialto: --four-eyes without key/add or key/grant: whoever may do both makes the second key alone");
+        warn!("--four-eyes without key/add or key/grant: whoever may do both makes the second key alone");
     }
     let mut running = Running::start(arguments, set_up)?;
     let attended = attend(&mut running, arguments);
@@ -406,8 +406,8 @@ impl Running {
             security: arguments.order_entry_security,
             history: archive.history().clone(),
         };
-        let config =
-            HttpConfig { listen: arguments.http, protection, door: Some(operators_door), console: Some(console) };
+        let (door_of_http, console) = (Some(operators_door), Some(console));
+        let config = HttpConfig { listen: arguments.http, protection, door: door_of_http, console };
         let opened = Http::start(config, status.clone(), stream_config(&mut market_data, &clock));
         let http = match opened.map_err(door("HTTP", "http", arguments.http)) {
             Ok(http) => http,

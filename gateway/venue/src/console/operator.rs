@@ -2,7 +2,7 @@
 //! which go to the desk as if their author had signed each.
 
 use axum::Router;
-use axum::extract::{ConnectInfo, Path, Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -10,24 +10,13 @@ use engine::{AccountId, IdempotencyKey};
 use serde_json::{Map, Value, json};
 
 use super::audit::Question;
-use super::login::{Refused, arrived, outcome};
+use super::login::{Refused, answer, arrived, outcome};
 use super::samples::parsed;
 use super::{Console, Shared, locked};
-use crate::admin::AdminView;
-use crate::admin::requests::ListedChange;
+use crate::admin::requests::{Change, Halt, Kill, MassCancel, Resume, SetPhase, Unblock};
 use crate::admin::signature::REQUEST_HEADER;
-use crate::http::listener::Peer;
+use crate::admin::{Authenticated, List, origin};
 use crate::reach;
-
-/// What can be asked without a signature of the request's own: what stops and what goes on.
-const CHANGES: [&str; 6] = [
-    "instrument/halt",
-    "instrument/resume",
-    "instrument/phase",
-    "account/kill",
-    "account/unblock",
-    "order/mass-cancel",
-];
 
 pub(super) fn router(console: Console) -> Router {
     Router::new()
@@ -80,27 +69,30 @@ async fn audited(console: Console, headers: &HeaderMap, uri: &Uri) -> Result<Val
     found.map_err(|error| Refused::Failed(error.to_string()))?
 }
 
-async fn change(
-    State(console): State<Console>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
-    Path(change): Path<String>,
-    request: Request,
-) -> Response {
+/// What may be asked with a cookie: what stops, and what goes on. Everything else needs a request that is signed by itself.
+const CHANGES: [&str; 6] = [Halt::NAME, Resume::NAME, SetPhase::NAME, Kill::NAME, Unblock::NAME, MassCancel::NAME];
+
+async fn change(State(console): State<Console>, Path(change): Path<String>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let asked = console.actor(&parts.headers).and_then(|visitor| visitor.operator()).and_then(|operator| {
+        if !CHANGES.contains(&change.as_str()) {
+            return Err(Refused::NotEntitled("this needs a request that is signed by itself: rialto admin"));
+        }
         let name = parts.headers.get(REQUEST_HEADER).and_then(|name| name.to_str().ok()?.parse().ok());
         let name = name.ok_or_else(|| Refused::Malformed(format!("{REQUEST_HEADER}: it is missing or no number")))?;
-        let change = CHANGES.contains(&change.as_str()).then(|| ListedChange::named(&change)).flatten();
-        let unsigned = || Refused::NotFound("this needs a request that is signed by itself: rialto admin".to_owned());
-        Ok(((operator.key, peer.address().ip()), IdempotencyKey(name), change.ok_or_else(unsigned)?))
+        Ok((operator.key, IdempotencyKey(name)))
     });
-    let (who, name, change) = match asked {
+    let (key, name) = match asked {
         Ok(asked) => asked,
         Err(refused) => return refused.into_response(),
     };
-    let query = parts.uri.query().map(str::to_owned);
     match arrived(body).await {
-        Ok(body) => console.door.answered(console.door.change_as(who, name, query, body, change).await),
+        Ok(body) => {
+            let query = parts.uri.query().map(str::to_owned);
+            let asked = Authenticated::in_another_way(key, origin(&parts.extensions), name, query, body);
+            let (status, body) = console.door.change_as(asked, &change).await;
+            answer(status, &body)
+        }
         Err(refused) => refused.into_response(),
     }
 }
@@ -109,21 +101,14 @@ impl Shared {
     fn list(&self, list: &str, headers: &HeaderMap, uri: &Uri) -> Result<Value, Refused> {
         self.visitor(headers)?.reader()?;
         let after = narrow(number_of(uri, "after")?)?;
-        let rows: fn(&AdminView, u32) -> Value = match list {
-            "assets" => |view, after| json!(view.assets(after)),
-            "instruments" => |view, after| json!(view.instruments(after, engine::Timestamp(reach::now().0))),
-            "accounts" => |view, after| json!(view.accounts(after)),
-            "keys" => |view, after| json!(view.keys(after)),
-            "sessions" => |view, after| json!(view.sessions(after)),
-            _ => return Err(Refused::NotFound(format!("there is no list of {list}"))),
-        };
-        Ok(self.door.desk().look(|view| rows(view, after)))
+        let list = List::named(list).ok_or_else(|| Refused::NotFound(format!("there is no list of {list}")))?;
+        Ok(self.door.look(|view| (list.rows)(view, after, engine::Timestamp(reach::now().0))))
     }
 
     fn balances(&self, headers: &HeaderMap, uri: &Uri) -> Result<Value, Refused> {
         self.visitor(headers)?.reader()?;
         let account = AccountId(narrow(number_of(uri, "account")?)?);
-        Ok(self.door.desk().look(|view| json!(view.balances(account))))
+        Ok(json!(self.door.look(|view| view.balances(account))))
     }
 
     /// Everything that is counted, as it is now; of histograms their sums and counts.
