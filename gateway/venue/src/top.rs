@@ -28,7 +28,7 @@ use ratatui::crossterm::terminal;
 use ratatui::{DefaultTerminal, Terminal};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
-use tokio::time::{sleep_until, timeout};
+use tokio::time::{sleep, sleep_until, timeout};
 
 use crate::arguments::TopArguments;
 use crate::exit::Exit;
@@ -41,6 +41,8 @@ use state::{Answer, Link, Venue};
 const INPUTS_MAX: usize = 256;
 /// How long between the two answers of which a single page is made.
 const APART: Duration = Duration::from_secs(1);
+/// How long it takes to tell market data that nobody listens any more.
+const GOODBYE: Duration = Duration::from_millis(50);
 /// The size of a page that is no terminal's.
 const PAGE: (u16, u16) = (120, 40);
 
@@ -85,17 +87,29 @@ fn top(arguments: &TopArguments) -> Result<Exit, ReachError> {
         let mut venue = Venue::new(&source.address().unwrap_or_else(|_| arguments.data.display().to_string()));
         let answers = sender.clone();
         std::thread::spawn(move || ask(&source, every, &answers));
-        tokio::spawn(source::prices(arguments.clone(), sender.clone()));
-        if is_once {
-            return once(arguments, &mut venue, &mut inputs).await;
-        }
-        // It also restores the terminal when this program panics.
-        let mut terminal = ratatui::try_init().map_err(lost)?;
-        std::thread::spawn(move || read_keys(&sender));
-        let ended = show(&mut terminal, &mut venue, &mut inputs).await;
-        ratatui::restore();
-        ended.map(|()| Exit::Done)
+        let prices = tokio::spawn(source::prices(arguments.clone(), sender.clone()));
+        let ended = match is_once {
+            true => once(arguments, &mut venue, &mut inputs).await,
+            false => on_screen(&mut venue, sender, &mut inputs).await,
+        };
+        prices.abort();
+        // Without it the venue would count a subscriber that says nothing any more for half a minute.
+        sleep(GOODBYE).await;
+        ended
     })
+}
+
+async fn on_screen(
+    venue: &mut Venue,
+    sender: mpsc::Sender<Input>,
+    inputs: &mut mpsc::Receiver<Input>,
+) -> Result<Exit, ReachError> {
+    // It also restores the terminal when this program panics.
+    let mut terminal = ratatui::try_init().map_err(lost)?;
+    std::thread::spawn(move || read_keys(&sender));
+    let ended = show(&mut terminal, venue, inputs).await;
+    ratatui::restore();
+    ended.map(|()| Exit::Done)
 }
 
 fn lost(error: io::Error) -> ReachError {

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{Extensions, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use engine::canonical::Code;
 use engine::command::AdminNote;
@@ -36,6 +36,7 @@ use super::proposals::{Decision, NotProposed, NotWaiting, Proposal, Proposals, W
 use super::requests::{Becomes, Invalid, ListedChange, text};
 use super::routes::List;
 use super::signature::REQUEST_HEADER;
+use super::view::AdminView;
 use super::{preview, render};
 use crate::http::listener::Peer;
 use crate::metrics::Metrics;
@@ -84,6 +85,8 @@ pub(crate) enum Refusal {
     NotAuthenticated,
     TooManyGuesses,
     NotEntitled(Option<EventHeader>),
+    /// The key may not come from there.
+    AddressNotAllowed,
     /// Nobody decides on what they proposed.
     OwnProposal,
     UnknownProposal,
@@ -129,6 +132,9 @@ impl Refusal {
             ),
             Self::NotEntitled(header) => {
                 (StatusCode::FORBIDDEN, refused(header, "NotEntitled", RejectReason::NotEntitled))
+            }
+            Self::AddressNotAllowed => {
+                (StatusCode::FORBIDDEN, said("AddressNotAllowed", "the key may not be used from this address"))
             }
             Self::OwnProposal => {
                 (StatusCode::FORBIDDEN, said("OwnProposal", "another key than the proposer's has to decide"))
@@ -194,6 +200,7 @@ impl From<Unproven> for Refusal {
     fn from(unproven: Unproven) -> Self {
         match unproven {
             Unproven::NotAuthenticated => Self::NotAuthenticated,
+            Unproven::AddressNotAllowed => Self::AddressNotAllowed,
             Unproven::TooManyGuesses => Self::TooManyGuesses,
         }
     }
@@ -260,7 +267,8 @@ pub(crate) struct Authenticated {
     /// Who asks.
     pub(crate) key: KeyId,
     from: IpAddr,
-    idempotency_key: IdempotencyKey,
+    /// The change's name; none for what only reads.
+    pub(crate) idempotency_key: IdempotencyKey,
     received_at: Timestamp,
     query: Option<String>,
     /// Its body is JSON, or is not said to be anything.
@@ -269,6 +277,11 @@ pub(crate) struct Authenticated {
 }
 
 impl Authenticated {
+    /// A change that somebody asks for who has shown in another way to hold the key.
+    pub(crate) fn in_another_way(key: KeyId, from: IpAddr, idempotency_key: IdempotencyKey, body: Vec<u8>) -> Self {
+        Self { key, from, idempotency_key, received_at: wall_clock(), query: None, is_json: true, body }
+    }
+
     fn entry(&self, what: Step, path: &str) -> Entry {
         let request = (!self.idempotency_key.is_none()).then_some(self.idempotency_key.0);
         let path = Some(path.to_owned());
@@ -331,14 +344,14 @@ impl Door {
         }
     }
 
+    /// Looks something up.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&AdminView) -> T) -> T {
+        self.desk.look(look)
+    }
+
     /// The answer, counted by its status.
     pub(crate) fn answered(&self, outcome: Result<Done, Refusal>) -> Response {
-        let (status, body) = match &outcome {
-            Ok(Done::Answer(body)) => (StatusCode::OK, body.clone()),
-            Ok(Done::Proposed(proposal)) => (StatusCode::ACCEPTED, json!(proposal)),
-            Err(refusal) => refusal.parts(),
-        };
-        self.metrics.count_admin_request(status.as_u16());
+        let (status, body) = self.said(outcome);
         let mut response = (status, [(header::CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response();
         if status == StatusCode::UNAUTHORIZED {
             let scheme = HeaderValue::from_static("Rialto-Signature");
@@ -347,13 +360,30 @@ impl Door {
         response
     }
 
+    fn said(&self, outcome: Result<Done, Refusal>) -> (StatusCode, Value) {
+        let (status, body) = match outcome {
+            Ok(Done::Answer(body)) => (StatusCode::OK, body),
+            Ok(Done::Proposed(proposal)) => (StatusCode::ACCEPTED, json!(proposal)),
+            Err(refusal) => refusal.parts(),
+        };
+        self.metrics.count_admin_request(status.as_u16());
+        (status, body)
+    }
+
     /// Who asks: a key that may at least look at the venue.
     pub(crate) async fn authenticate(&self, request: Request) -> Result<Authenticated, Refusal> {
+        self.proven(request, AdminView::may_read).await
+    }
+
+    /// Who asks: a key that `may`, and has signed the request.
+    pub(crate) async fn proven(
+        &self,
+        request: Request,
+        may: impl Fn(&AdminView, KeyId) -> bool,
+    ) -> Result<Authenticated, Refusal> {
         let (parts, body) = request.into_parts();
         let received_at = wall_clock();
-        // Every connection of the port says where it is from.
-        let peer = parts.extensions.get::<ConnectInfo<Peer>>();
-        let from = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.address().ip());
+        let from = origin(&parts.extensions);
         let claim = Claim::of(&parts.headers);
         let proven = async {
             let claim = claim.ok_or(Refusal::NotAuthenticated)?;
@@ -362,16 +392,16 @@ impl Door {
             let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
             let signed = claim.signed(parts.method.as_str(), path, &body);
             self.guard.proves(&self.desk, &claim, &signed, from, received_at)?;
-            Ok((claim, body))
+            match self.desk.look(|view| may(view, claim.key)) {
+                true => Ok((claim, body)),
+                false => Err(Refusal::NotEntitled(None)),
+            }
         };
         let (claim, body) = proven.await.inspect_err(|refusal: &Refusal| {
             let (key, path) = (claim.map(|claim| claim.key.0), Some(parts.uri.path().chars().take(256).collect()));
-            let entry = Entry { key, from: Some(from), path, ..Entry::new(Step::Unproven) };
-            self.log.note_unproven(refusal.noted(entry));
+            let entry = Entry { key, from: Some(from), path, ..Entry::new(Step::TurnedAway) };
+            self.log.note_turned_away(refusal.noted(entry));
         })?;
-        if !self.desk.look(|view| view.may_read(claim.key)) {
-            return Err(Refusal::NotEntitled(None));
-        }
         Ok(Authenticated {
             key: claim.key,
             from,
@@ -409,13 +439,27 @@ impl Door {
 
     /// A change: made, looked at, or put before a second key.
     pub(crate) async fn change(&self, request: Request, change: &ListedChange) -> Result<Done, Refusal> {
-        let asked = self.authenticate(request).await?;
+        self.make(self.authenticate(request).await?, change).await
+    }
+
+    /// What the door would answer, had the key's holder signed the request: for who has shown that in another way.
+    pub(crate) async fn change_as(&self, asked: Authenticated, name: &str) -> (StatusCode, Value) {
+        let may_come = self.desk.look(|view| view.may_read(asked.key) && view.may_come_from(asked.key, asked.from));
+        let outcome = match ListedChange::named(name) {
+            Some(change) if may_come => self.make(asked, change).await,
+            Some(_) => Err(Refusal::NotEntitled(None)),
+            None => Err(Refusal::Malformed(format!("there is no change {name}"))),
+        };
+        self.said(outcome)
+    }
+
+    async fn make(&self, asked: Authenticated, change: &ListedChange) -> Result<Done, Refusal> {
         let prepared = match self.prepare(&asked, change) {
             Ok(prepared) => prepared,
             Err(refusal) => return Err(self.refused(&asked, change.name, None, refusal).await),
         };
         if prepared.is_dry_run {
-            return self.look(&asked, change, &prepared).await;
+            return self.dry_run(&asked, change, &prepared).await;
         }
         if self.four_eyes.contains(change.name) {
             return match self.propose(&asked, change, &prepared).await {
@@ -445,7 +489,7 @@ impl Door {
         }
     }
 
-    async fn look(&self, asked: &Authenticated, change: &ListedChange, looked: &Prepared) -> Result<Done, Refusal> {
+    async fn dry_run(&self, asked: &Authenticated, change: &ListedChange, looked: &Prepared) -> Result<Done, Refusal> {
         let Prepared { reason, body, .. } = looked;
         let entry = Entry { reason: Some(reason.clone()), ..asked.entry(Step::DryRun, change.name) };
         if let Some(reason) = self.desk.look(|view| preview::refusal(view, body)) {
@@ -666,6 +710,12 @@ fn note(idempotency_key: IdempotencyKey, reason: &str) -> Result<AdminNote, Refu
     }
 }
 
+/// Where a request is from: every connection of the port says so.
+pub(crate) fn origin(extensions: &Extensions) -> IpAddr {
+    let peer = extensions.get::<ConnectInfo<Peer>>();
+    peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.address().ip())
+}
+
 /// The whole body, if it is short and comes in time.
 async fn arrived(body: Body) -> Result<Vec<u8>, Refusal> {
     match tokio::time::timeout(ARRIVES_WITHIN, to_bytes(body, BODY_BYTES_MAX)).await {
@@ -684,4 +734,69 @@ fn number_of(query: &str, name: &str) -> Result<u32, Refusal> {
 fn is_json(media_type: &HeaderValue) -> bool {
     let essence = media_type.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
     essence.eq_ignore_ascii_case("application/json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::Seen;
+    use crate::admin::signature::{KEY_HEADER, SIGNATURE_HEADER, SignedRequest, TIME_HEADER};
+    use axum::body::Body;
+    use ed25519_dalek::SigningKey;
+    use engine::command::{AddKey, GrantRole, KeyKind, Role};
+    use engine::{Capacity, Engine, Sequence, Sequenced, Stamp};
+    use ring::{CommandRing, Idle};
+
+    const KEY: KeyId = KeyId(1);
+
+    /// The engine of a venue with one administrator.
+    fn engine(key: &SigningKey) -> Engine {
+        let mut engine = Engine::new(Capacity::DEFAULT);
+        let public_key = key.verifying_key().to_bytes();
+        let added = AddKey { key: KEY, kind: KeyKind::Ed25519, public_key, note: AdminNote::NONE };
+        let granted =
+            GrantRole { key: KEY, role: Role::Administrator, account: AccountId::NONE, note: AdminNote::NONE };
+        for (sequence, body) in [(1, CommandBody::from(added)), (2, granted.into())] {
+            let stamp = Stamp { sequence: Sequence(sequence), time: Timestamp(1) };
+            let mut events: Vec<(EventHeader, Event)> = Vec::new();
+            engine.apply(&Sequenced { stamp, value: Command::from_venue(body) }, &mut events);
+        }
+        engine
+    }
+
+    fn request(key: &SigningKey, name: u64) -> Request {
+        let (path, body) = ("/admin/v1/account/open", r#"{"reason":"a test","change":{"account":9}}"#);
+        let (time, idempotency_key) = (wall_clock(), IdempotencyKey(name));
+        let (method, signed_body) = ("POST", body.as_bytes());
+        let signed = SignedRequest { method, path, key: KEY, time, idempotency_key, body: signed_body };
+        Request::post(path)
+            .header(KEY_HEADER, KEY.to_string())
+            .header(TIME_HEADER, time.0.to_string())
+            .header(REQUEST_HEADER, name.to_string())
+            .header(SIGNATURE_HEADER, signed.sign(key))
+            .body(Body::from(body))
+            .unwrap()
+    }
+
+    #[test]
+    fn without_its_record_no_change_gets_as_far_as_the_core() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let place = tempfile::tempdir().unwrap();
+        let key = SigningKey::from_bytes(&[7; 32]);
+        let ring = Arc::new(CommandRing::new(16, Idle::Park));
+        let desk = Arc::new(Desk::new(Seen::of(&engine(&key)), Arc::clone(&ring), Arc::default()));
+        let door = Door::new(desk, Arc::default(), Records::open(place.path()).unwrap(), BTreeSet::new());
+        let change = ListedChange::named("account/open").unwrap();
+        // There is no core, so that this one is not answered.
+        let asked = runtime.block_on(door.change(request(&key, 1), change));
+        assert!(matches!(asked, Err(Refusal::Unknown)), "{asked:?}");
+        assert_eq!(ring.waiting(), 1);
+        door.log.break_off();
+        for name in 2..4 {
+            let asked = runtime.block_on(door.change(request(&key, name), change));
+            assert!(matches!(asked, Err(Refusal::LogFailed)), "{asked:?}");
+            assert_eq!(door.answered(asked).status(), StatusCode::SERVICE_UNAVAILABLE);
+        }
+        assert_eq!(ring.waiting(), 1);
+    }
 }

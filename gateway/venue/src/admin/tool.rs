@@ -287,11 +287,14 @@ pub(crate) enum AskError {
     Http { origin: String, source: ureq::Error },
     #[error("{origin} answered what is no JSON: {text:?}; is it a venue's HTTP address, with the admin door open?")]
     NotJson { origin: String, text: String },
+    #[error("{0}")]
+    Refused(String),
 }
 
 impl AskError {
     pub(crate) fn exit(&self) -> Exit {
         match self {
+            Self::Refused(_) => Exit::Differs,
             Self::Usage(_) | Self::Folder(_) | Self::Certificate { .. } | Self::NotJson { .. } => Exit::Usage,
             Self::AccessLog(AccessLogError::Broken { .. }) => Exit::Damaged,
             Self::NotRunning { .. } | Self::AccessLog(AccessLogError::Io { .. }) | Self::Http { .. } => {
@@ -377,7 +380,7 @@ const OK: u16 = 200;
 const ACCEPTED: u16 = 202;
 
 /// What the venue, or this machine, said.
-struct Answer {
+pub(crate) struct Answer {
     /// As in HTTP.
     status: u16,
     body: Value,
@@ -465,7 +468,8 @@ impl Caller {
         }))
     }
 
-    fn ask(
+    /// What the venue answers to a request that is signed.
+    pub(crate) fn ask(
         &self,
         method: &str,
         path: &str,
@@ -573,6 +577,16 @@ fn send(
 }
 
 impl Answer {
+    /// A text of the answer.
+    pub(crate) fn said(&self, name: &str) -> Option<&str> {
+        self.body.get(name).and_then(Value::as_str)
+    }
+
+    /// Why the venue did not do it.
+    pub(crate) fn refusal(&self) -> String {
+        refusal(&self.body)
+    }
+
     fn print(&self, caller: &Caller) -> Exit {
         match (caller.json, self.status, &self.body) {
             (true, ..) => println!("{}", self.body),

@@ -5,6 +5,7 @@
 //! repeated here: a balance is what the account has, held or not.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
 use std::ops::Bound;
 
 use engine::canonical::Code;
@@ -365,6 +366,13 @@ impl AdminView {
         valid.flat_map(|key| &key.roles).filter(|(_, account)| account.is_none()).map(|(role, _)| *role)
     }
 
+    /// Whether a key may come from an address.
+    pub(crate) fn may_come_from(&self, key: KeyId, address: IpAddr) -> bool {
+        self.keys
+            .get(&key)
+            .is_some_and(|key| key.networks.is_empty() || key.networks.iter().any(|network| network.contains(address)))
+    }
+
     /// Whether a key may look at everything: it runs the venue or a part of it, or is the auditor's.
     pub(crate) fn may_read(&self, key: KeyId) -> bool {
         self.roles(key).any(|role| role.runs_the_venue() || role == Role::ReadOnly)
@@ -373,6 +381,22 @@ impl AdminView {
     /// Whether a key may give a command, as far as roles alone tell; the engine decides.
     pub(crate) fn may_give(&self, key: KeyId, command: &CommandBody) -> bool {
         self.roles(key).any(|role| role.may_give(command))
+    }
+
+    /// Whether the key runs the venue or a part of it.
+    pub(crate) fn runs_the_venue(&self, key: KeyId) -> bool {
+        self.roles(key).any(Role::runs_the_venue)
+    }
+
+    /// What a key that signs may act as, and for whom; nothing if it is not known, revoked, or a certificate.
+    pub(crate) fn grants(&self, key: KeyId) -> Option<&[(Role, AccountId)]> {
+        self.public_key(key)?;
+        self.keys.get(&key).map(|key| &key.roles[..])
+    }
+
+    /// What the signatures of a key that counts are checked with.
+    pub(crate) fn public_key(&self, key: KeyId) -> Option<[u8; 32]> {
+        self.signing_key(key).filter(|key| !key.is_revoked).map(|key| key.public_key)
     }
 
     /// The instrument that is called so, or has that number: only a name has to be known.

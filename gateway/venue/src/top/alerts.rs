@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::panels::bytes;
 use super::state::{Link, Venue};
 
 /// What does not pass by in this time is no moment any more.
@@ -86,15 +87,7 @@ impl Found<'_> {
         if self.venue.span() >= LASTS && spares_at_most.is_some_and(|most| most < 2.0) {
             self.now("fewer than two journal segments are ready, for a while now: is the disk full?");
         }
-        let (free, segment) =
-            (self.venue.value("rialto_journal_disk_free_bytes"), self.venue.value("rialto_journal_segment_bytes"));
-        // Where a venue does not say how long its segments are, they are as long as they usually are.
-        let segment = segment.unwrap_or(f64::from(64 << 20));
-        if let Some(free) = free
-            && (0.0..10.0 * segment).contains(&free)
-        {
-            self.now(format!("the journal's disk has room for {:.0} more segments", (free / segment).floor()));
-        }
+        self.disk();
         if self.is("rialto_durability_lag_commands", |lag| lag > 10_000.0) {
             self.now("the disk is behind: more than 10000 commands are not durable yet");
         }
@@ -103,6 +96,23 @@ impl Found<'_> {
             && syncs.p99 > 0.1
         {
             self.soon(format!("the disk is slow: a sync takes {:.0} ms at p99", syncs.p99 * 1e3));
+        }
+    }
+
+    fn disk(&mut self) {
+        let (free, segment) =
+            (self.venue.value("rialto_journal_disk_free_bytes"), self.venue.value("rialto_journal_segment_bytes"));
+        let Some(free) = free.filter(|&free| free >= 0.0) else { return };
+        match segment {
+            Some(segment) if free < 10.0 * segment => {
+                self.now(format!("the journal's disk has room for {:.0} more segments", (free / segment).floor()));
+            }
+            Some(_) => {}
+            // Of a venue that does not say how long they are: ten of the usual length.
+            None if free < f64::from(640 << 20) => {
+                self.now(format!("the journal's disk has {} free", bytes(Some(free))))
+            }
+            None => {}
         }
     }
 
@@ -151,6 +161,15 @@ impl Found<'_> {
         }
     }
 
+    /// Something that happened so often in the last minute, in words for once and for more.
+    fn happened(&mut self, count: Option<f64>, once: &str, more: &str) {
+        match count {
+            Some(1.0) => self.soon(format!("1 {once} in the last minute")),
+            Some(count) if count > 0.0 => self.soon(format!("{count:.0} {more} in the last minute")),
+            Some(_) | None => {}
+        }
+    }
+
     fn doors(&mut self) {
         if let Some(count) = self.grew("rialto_login_failures_total", 12.0) {
             self.soon(format!("{count:.0} logins failed in the last minute"));
@@ -159,13 +178,9 @@ impl Found<'_> {
             self.soon(format!("{count:.0} connections were turned away in the last minute"));
         }
         let closed = self.venue.growth_of("rialto_market_data_closed", "reason", "TooSlow");
-        if let Some(count) = closed.filter(|&count| count > 0.0) {
-            self.soon(format!("{count:.0} subscribers were closed as too slow in the last minute"));
-        }
+        self.happened(closed, "subscriber was closed as too slow", "subscribers were closed as too slow");
         let ended = self.venue.growth_of("rialto_order_entry_ended_total", "reason", "SlowReader");
-        if let Some(count) = ended.filter(|&count| count > 0.0) {
-            self.soon(format!("{count:.0} sessions read too slowly and were ended in the last minute"));
-        }
+        self.happened(ended, "session was ended, which read too slowly", "sessions were ended, which read too slowly");
         let forged = self.venue.growth_of("rialto_admin_requests_total", "status", "401");
         if let Some(count) = forged.filter(|&count| count > 5.0) {
             self.soon(format!("{count:.0} requests at the operator's door were not authenticated in the last minute"));

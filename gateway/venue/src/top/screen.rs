@@ -86,7 +86,7 @@ fn title_line(venue: &Venue, wrong: &[Alert], place: Place) -> Line<'static> {
             (Link::Up, _) => Span::styled("not ready", BAD),
         },
     ];
-    if let Some(admission) = venue.value("rialto_journal_admission") {
+    if let Some(admission) = venue.value("rialto_journal_admission").filter(|_| venue.link == Link::Up) {
         let (text, style) = panels::admission(admission);
         spans.push(Span::styled("  takes ", QUIET));
         spans.push(Span::styled(text, style));
@@ -105,7 +105,8 @@ fn title_line(venue: &Venue, wrong: &[Alert], place: Place) -> Line<'static> {
         spans.push(Span::styled(format!("  {seconds} UTC"), QUIET));
     }
     if venue.returns > 0 {
-        spans.push(Span::styled(format!("  came back {} times", venue.returns), QUIET));
+        let times = if venue.returns == 1 { "once".to_owned() } else { format!("{} times", venue.returns) };
+        spans.push(Span::styled(format!("  came back {times}"), QUIET));
     }
     if place.paused {
         spans.push(Span::styled("  paused", WARN));
@@ -209,7 +210,7 @@ fn key_line(place: Place, width: u16) -> Line<'static> {
         let text = if page == now || width >= NAMED { format!("{page} {name}  ") } else { format!("{page}  ") };
         spans.push(Span::styled(text, style));
     }
-    spans.push(Span::styled("Tab next  ? help  q leaves", QUIET));
+    spans.push(Span::styled("? help  q leaves", QUIET));
     Line::from(spans)
 }
 

@@ -136,7 +136,7 @@ fn what_would_wake_an_operator_is_said_in_words() {
             "a write or sync of the journal has failed: nothing becomes durable any more",
         ),
         ("rialto_journal_damaged 1\n", Now, "damage was found in the journal: rialto journal verify says where"),
-        ("rialto_journal_disk_free_bytes 150000000\n", Now, "the journal's disk has room for 2 more segments"),
+        ("rialto_journal_disk_free_bytes 150000000\n", Now, "the journal's disk has 143 MiB free"),
         (
             "rialto_journal_disk_free_bytes 5000000\nrialto_journal_segment_bytes 1048576\n",
             Now,
@@ -185,7 +185,7 @@ fn what_would_wake_an_operator_is_said_in_words() {
     // A subscriber that was closed is told of, and a minute later no more.
     let closed = metrics(1_252, 13, "").replace("TooSlow\"} 0", "TooSlow\"} 1");
     venue.answered(answer(4, &closed));
-    assert_eq!(said(&venue), [(Soon, "1 subscribers were closed as too slow in the last minute".to_owned())]);
+    assert_eq!(said(&venue), [(Soon, "1 subscriber was closed as too slow in the last minute".to_owned())]);
     venue.answered(answer(70, &closed.replace("1252", "1253")));
     assert_eq!(said(&venue), []);
 }
@@ -200,7 +200,7 @@ fn a_venue_that_goes_away_is_said_and_comes_back() {
     // It counts from the beginning: nothing is taken for a rate.
     venue.answered(answer(9, &metrics(40, 0, "")));
     let page = shown(&venue, Place::default(), 120, 40);
-    assert!(page[0].contains("ready") && page[0].ends_with("came back 1 times"), "{}", page[0]);
+    assert!(page[0].contains("ready") && page[0].ends_with("came back once"), "{}", page[0]);
     assert!(page.join("\n").contains("commands         – /s"), "{page:#?}");
     venue.answered(answer(10, &metrics(50, 1, "")));
     assert!(shown(&venue, Place::default(), 120, 40).join("\n").contains("commands      10.0 /s"));

@@ -43,7 +43,7 @@ skip() {
 fail() {
     printf 'FAILED %s: %s\n' "$(basename "$0" .sh)" "$*" >&2
     if [ -f "$LOG" ]; then
-        sed 's/^/    venue: /' "$LOG" >&2
+        grep -v '^  [a-z]' "$LOG" | sed 's/^/    venue: /' >&2 || true
     fi
     exit 1
 }
@@ -73,8 +73,10 @@ rialto() {
         case $word in *' '*) words+=" \"$word\"" ;; *) words+=" $word" ;; esac
     done
     printf '$ rialto%s\n' "$words" | sed -e "s|$WORK/||g"
-    "$RIALTO" "$@" 2>&1 | sed -e "s|$WORK/||g"
-    return "${PIPESTATUS[0]}"
+    local code=0 said
+    said=$("$RIALTO" "$@" 2>&1) || code=$?
+    printf '%s\n' "$said" | sed -e "s|$WORK/||g"
+    return $code
 }
 
 # The same, quietly.
