@@ -1,13 +1,18 @@
 //! The web console's door, as a browser meets it: getting in, what keeps others out, trading and running the venue.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
 use engine::{IdempotencyKey, KeyId, Timestamp};
+use rustls::crypto::ring::default_provider;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use venue::admin::signature::{KEY_HEADER, REQUEST_HEADER, SIGNATURE_HEADER, SignedRequest, TIME_HEADER};
 use venue::arguments::{Arguments, ServeArguments, Tool};
 use venue::data_folder::KeyFile;
@@ -44,7 +49,8 @@ struct Answer {
 #[derive(Clone)]
 struct Browser {
     agent: ureq::Agent,
-    host: String,
+    /// What the venue's addresses begin with.
+    venue: String,
     /// As it sends it.
     cookie: String,
     origin: Option<String>,
@@ -66,6 +72,27 @@ impl Served {
         self.running.addresses().http.to_string()
     }
 
+    fn is_tls(&self) -> bool {
+        self.running.addresses().http_tls
+    }
+
+    fn origin(&self) -> String {
+        format!("{}://{}", if self.is_tls() { "https" } else { "http" }, self.host())
+    }
+
+    fn certificate(&self) -> PathBuf {
+        self.folder.path().join("certificate.pem")
+    }
+
+    fn tls(&self) -> TlsConfig {
+        let certificate = CertificateDer::from_pem_file(self.certificate()).unwrap();
+        let trusted = Arc::new(vec![Certificate::from_der(&certificate).to_owned()]);
+        TlsConfig::builder()
+            .root_certs(RootCerts::Specific(trusted))
+            .unversioned_rustls_crypto_provider(Arc::new(default_provider()))
+            .build()
+    }
+
     fn key_file(&self, name: &str) -> KeyFile {
         KeyFile::read(&self.folder.path().join("keys").join(format!("{name}.json"))).unwrap()
     }
@@ -74,20 +101,24 @@ impl Served {
     fn ticket(&self, name: &str) -> String {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rialto"));
         let key = self.folder.path().join("keys").join(format!("{name}.json"));
-        let output = command.args(["console", "--connect", &self.host(), "--key"]).arg(key).output().unwrap();
+        command.args(["console", "--connect", &self.host(), "--key"]).arg(key);
+        if self.is_tls() {
+            command.arg("--certificate").arg(self.certificate());
+        }
+        let output = command.output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{output:?}");
         let link = String::from_utf8(output.stdout).unwrap();
-        let prefix = format!("http://{}/console/#ticket=", self.host());
+        let prefix = format!("{}/console/#ticket=", self.origin());
         link.trim().strip_prefix(&prefix).unwrap_or_else(|| panic!("{link}")).to_owned()
     }
 
     fn browser(&self) -> Browser {
         let config = ureq::Agent::config_builder().http_status_as_error(false).max_idle_connections(0).proxy(None);
         Browser {
-            agent: ureq::Agent::new_with_config(config.build()),
-            host: self.host(),
+            agent: ureq::Agent::new_with_config(config.tls_config(self.tls()).build()),
+            venue: self.origin(),
             cookie: String::new(),
-            origin: Some(format!("http://{}", self.host())),
+            origin: Some(self.origin()),
             console_header: Some("1"),
         }
     }
@@ -148,7 +179,7 @@ impl Browser {
     }
 
     fn get(&self, path: &str) -> Answer {
-        answer(self.headers(self.agent.get(format!("http://{}/console/{path}", self.host))).call().unwrap())
+        answer(self.headers(self.agent.get(format!("{}/console/{path}", self.venue))).call().unwrap())
     }
 
     fn post(&self, path: &str, body: &Value) -> Answer {
@@ -156,12 +187,12 @@ impl Browser {
     }
 
     fn post_as(&self, path: &str, body: &Value, number: &str) -> Answer {
-        let request = self.headers(self.agent.post(format!("http://{}/console/{path}", self.host)));
+        let request = self.headers(self.agent.post(format!("{}/console/{path}", self.venue)));
         answer(request.header("rialto-request", number).send(body.to_string()).unwrap())
     }
 
     fn delete(&self, path: &str) -> Answer {
-        answer(self.headers(self.agent.delete(format!("http://{}/console/{path}", self.host))).call().unwrap())
+        answer(self.headers(self.agent.delete(format!("{}/console/{path}", self.venue))).call().unwrap())
     }
 
     /// Asks until the seat at order entry is open.
@@ -256,7 +287,7 @@ fn a_request_for_a_ticket_is_signed_fresh_and_made_once() {
     assert_eq!(venue.ask_for_ticket("alice", at, 7).status, 200);
     assert_eq!(venue.ask_for_ticket("alice", at, 7).status, 409);
     assert_eq!(venue.ask_for_ticket("alice", now() - 10_000_000_000, 8).status, 401);
-    assert_eq!(venue.ask_for_ticket("alice", now(), 0).status, 401);
+    assert_eq!(venue.ask_for_ticket("alice", now(), 0).status, 400);
     venue.admin(&["key", "revoke", "2"]);
     assert_eq!(venue.ask_for_ticket("alice", now(), 9).status, 401);
     venue.stop();
@@ -348,7 +379,7 @@ fn an_operator_halts_with_a_reason_and_under_the_keys_own_name() {
     assert_eq!((again.status, &again.body["error"]), (409, &json!("DuplicateRequest")));
     let unsigned =
         administrator.post_as("operator/change/key/revoke", &json!({ "reason": "a", "change": { "number": 2 } }), "42");
-    assert_eq!(unsigned.status, 400, "keys are for requests that are signed by themselves: {}", unsigned.body);
+    assert_eq!(unsigned.status, 403, "keys are for requests that are signed by themselves: {}", unsigned.body);
 
     let instruments = administrator.get("operator/list/instruments?after=0").body;
     assert_eq!((&instruments[0]["name"], &instruments[0]["phase"]), (&json!("BTC-USD"), &json!("Halted")));
@@ -389,12 +420,15 @@ fn each_key_does_what_its_roles_allow() {
 }
 
 #[test]
-fn the_console_is_open_on_loopback_addresses_only() {
-    let venue = Served::start_with(&["--http", "0.0.0.0:0"]);
-    let port = venue.running.addresses().http.port();
-    let browser = Browser { host: format!("127.0.0.1:{port}"), ..venue.browser() };
-    for path in ["", "session"] {
-        assert_eq!(browser.get(path).status, 404, "{path}");
-    }
+fn over_tls_the_cookie_is_for_tls_alone() {
+    let venue = Served::start_with(&["--http-security", "tls"]);
+    let mut alice = venue.browser();
+    let answer = alice.post("session", &json!({ "ticket": venue.ticket("alice") }));
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let cookie = answer.cookie.unwrap();
+    assert!(cookie.starts_with("__Secure-rialto-console-") && cookie.ends_with("; HttpOnly; SameSite=Strict; Secure"));
+    assert_eq!(alice.get("session").status, 401);
+    alice.cookie = cookie.split(';').next().unwrap().to_owned();
+    assert_eq!(alice.get("session").status, 200);
     venue.stop();
 }

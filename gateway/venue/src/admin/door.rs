@@ -74,8 +74,9 @@ pub(crate) struct Records {
 impl Records {
     /// Of a data folder whose lock is held.
     pub(crate) fn open(folder: &Path) -> Result<Self, AccessLogError> {
-        let (log, lines) = AccessLog::open(folder)?;
-        Ok(Self { log, proposals: Proposals::of(&lines) })
+        let mut proposals = Proposals::default();
+        let log = AccessLog::open(folder, |line| proposals.apply(&line))?;
+        Ok(Self { log, proposals })
     }
 }
 
