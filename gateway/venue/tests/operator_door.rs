@@ -700,7 +700,9 @@ fn nobody_guesses_a_key_and_who_has_one_is_let_in() {
     let right = signed(&venue.administrator(), "GET", "/admin/v1/keys", None, 0);
     let mut barred = connect_from(source(guesses() / PER_ADDRESS - 1), venue.address());
     barred.write_all(&right).unwrap();
-    assert_eq!(reply(&mut barred).error(), (429, "TooManyGuesses"));
+    let refused = reply(&mut barred);
+    assert_eq!(refused.error(), (429, "TooManyGuesses"));
+    assert!(refused.head.contains("retry-after: 60"), "{}", refused.head);
     assert_eq!(exchange(venue.address(), &right).status, 200);
     let log = venue.log();
     let lines = log.iter().filter(|line| line["what"] == "turned-away").count() as u64;
