@@ -168,7 +168,7 @@ impl Refusal {
             Self::Stopped => (StatusCode::SERVICE_UNAVAILABLE, said("Stopped", "the venue takes no commands any more")),
             Self::LogFailed => (
                 StatusCode::SERVICE_UNAVAILABLE,
-                said("LogFailed", "the access log cannot be written: no change is made until the venue starts again"),
+                said("LogFailed", "the access log cannot be written, and nothing has happened: look at its disk"),
             ),
             Self::Unknown => (
                 StatusCode::GATEWAY_TIMEOUT,
