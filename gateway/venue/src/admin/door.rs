@@ -168,7 +168,7 @@ impl Refusal {
             Self::Stopped => (StatusCode::SERVICE_UNAVAILABLE, said("Stopped", "the venue takes no commands any more")),
             Self::LogFailed => (
                 StatusCode::SERVICE_UNAVAILABLE,
-                said("LogFailed", "the access log cannot be written: no change is made until the venue starts again"),
+                said("LogFailed", "the access log cannot be written, and nothing has happened: look at its disk"),
             ),
             Self::Unknown => (
                 StatusCode::GATEWAY_TIMEOUT,
@@ -358,6 +358,9 @@ impl Door {
             let scheme = HeaderValue::from_static("Rialto-Signature");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
         }
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("60"));
+        }
         response
     }
 
@@ -448,7 +451,11 @@ impl Door {
         let may_come = self.desk.look(|view| view.may_read(asked.key) && view.may_come_from(asked.key, asked.from));
         let outcome = match ListedChange::named(name) {
             Some(change) if may_come => self.make(asked, change).await,
-            Some(_) => Err(Refusal::NotEntitled(None)),
+            Some(change) => {
+                let refusal = Refusal::NotEntitled(None);
+                self.log.note_turned_away(refusal.noted(asked.entry(Step::TurnedAway, change.name)));
+                Err(refusal)
+            }
             None => Err(Refusal::Malformed(format!("there is no change {name}"))),
         };
         self.said(outcome)
