@@ -141,6 +141,18 @@ impl State {
     /// All states, in the order of the table's columns.
     pub const ALL: [Self; 6] =
         [Self::Connected, Self::Negotiating, Self::Negotiated, Self::Establishing, Self::Established, Self::Closing];
+
+    /// Its name, in small letters.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Connected => "connected",
+            Self::Negotiating => "negotiating",
+            Self::Negotiated => "negotiated",
+            Self::Establishing => "establishing",
+            Self::Established => "established",
+            Self::Closing => "closing",
+        }
+    }
 }
 
 /// What may happen to a connection.

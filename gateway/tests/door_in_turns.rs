@@ -498,11 +498,20 @@ fn a_door_that_stops_ends_every_session_and_is_done() {
 #[test]
 fn connections_reports_and_what_never_comes_to_the_core_are_counted() {
     let mut world = World::new();
-    let attendance = |world: &World| (world.counts.connections(), world.counts.newcomers());
-    assert_eq!(attendance(&world), (0, 0));
+    let attendance = |world: &World| {
+        let present = world.counts.connections().filter(|&(_, count)| count > 0);
+        present.map(|(state, count)| (state.name(), count)).collect::<Vec<_>>()
+    };
+    assert_eq!(attendance(&world), []);
     let stranger = world.network.connect();
-    let mut trader = world.log_in(1, None);
-    assert_eq!(attendance(&world), (2, 1));
+    let mut trader = Trader::connect(&world, 1, None);
+    trader.say();
+    // Comes in, and is heard.
+    world.turn();
+    world.turn();
+    assert_eq!(attendance(&world), [("connected", 1), ("negotiating", 1)]);
+    world.settle(&mut [&mut trader]);
+    assert_eq!(attendance(&world), [("connected", 1), ("established", 1)]);
     assert_eq!((world.counts.reports(), world.counts.backlog_bytes()), (0, 0));
     trader.send_order(7, world.now());
     world.settle(&mut [&mut trader]);
@@ -518,11 +527,11 @@ fn connections_reports_and_what_never_comes_to_the_core_are_counted() {
     stranger.borrow_mut().trader_is_gone = true;
     world.turn();
     world.settle(&mut []);
-    assert_eq!(attendance(&world), (1, 0));
+    assert_eq!(attendance(&world), [("established", 1)]);
     assert_eq!(*world.seen.ended.lock().unwrap(), [TerminationCode::ConnectionLost]);
     world.stop.store(true, Ordering::Relaxed);
     world.settle(&mut [&mut trader]);
-    assert_eq!(attendance(&world), (0, 0));
+    assert_eq!(attendance(&world), []);
     let ended = [TerminationCode::ConnectionLost, TerminationCode::VenueStopped];
     assert_eq!(*world.seen.ended.lock().unwrap(), ended);
 }

@@ -242,9 +242,14 @@ impl Arguments {
         }
     }
 
+    /// The processors as a venue's options have them.
+    pub(crate) fn core_arguments(&self) -> Vec<CoreArgument> {
+        self.cores.iter().copied().map(CoreArgument::Number).collect()
+    }
+
     /// How the venue's threads wait and where they run, on this machine.
     pub fn threads(&self) -> Result<Threads, Failure> {
-        let (idle, cores) = (self.idle, self.cores.iter().copied().map(CoreArgument::Number).collect());
+        let (idle, cores) = (self.idle, self.core_arguments());
         let threads = ServeArguments { idle, cores, ..ServeArguments::default() }.threads();
         threads.map_err(|error| Failure::Usage(error.to_string()))
     }

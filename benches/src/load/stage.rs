@@ -227,7 +227,7 @@ pub fn prepare(data: &Path) -> Result<(), Failure> {
 fn serve_arguments(arguments: &Arguments, data: &Path) -> ServeArguments {
     ServeArguments {
         idle: arguments.idle,
-        cores: arguments.cores.clone(),
+        cores: arguments.core_arguments(),
         order_entry_security: match arguments.security {
             Security::Tls => OrderEntrySecurity::Tls,
             Security::Plain => OrderEntrySecurity::PlainLoopback,

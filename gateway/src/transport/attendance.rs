@@ -73,16 +73,6 @@ impl Attendance {
         self.newcomers.insert(id.serial, id.place);
     }
 
-    /// How many are there.
-    pub(crate) fn count(&self) -> usize {
-        self.count
-    }
-
-    /// How many of them are without an open session.
-    pub(crate) fn newcomer_count(&self) -> usize {
-        self.newcomers.len()
-    }
-
     /// Its session is open.
     pub(crate) fn opened(&mut self, id: ConnectionId) {
         self.newcomers.remove(&id.serial);

@@ -39,6 +39,8 @@ pub(crate) struct Connection<S> {
     reported: usize,
     /// Bytes of the backlog that are in the door's count.
     counted: usize,
+    /// The state in which it is in the door's count.
+    pub(crate) counted_in: Option<State>,
     /// There may be something to read.
     pub(crate) readable: bool,
     /// The peer says nothing more; the end is behind what it said.
@@ -136,6 +138,7 @@ impl<S: Read + Write> Connection<S> {
             written: 0,
             reported: 0,
             counted: 0,
+            counted_in: None,
             readable: false,
             peer_is_done: false,
             ready: false,

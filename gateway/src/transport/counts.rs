@@ -2,24 +2,21 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::session::State;
+
 /// The door in numbers, as they were at the end of its last turn.
 #[derive(Debug, Default)]
 pub struct DoorCounts {
-    connections: AtomicU64,
-    newcomers: AtomicU64,
+    by_state: [AtomicU64; State::ALL.len()],
     reports: AtomicU64,
     backlog_bytes: AtomicU64,
 }
 
 impl DoorCounts {
-    /// Connections that are there.
-    pub fn connections(&self) -> u64 {
-        self.connections.load(Ordering::Relaxed)
-    }
-
-    /// Those of them whose session has not opened.
-    pub fn newcomers(&self) -> u64 {
-        self.newcomers.load(Ordering::Relaxed)
+    /// Connections that are there, by the state of their sessions; also those that are closed and wait for an answer of the
+    /// core.
+    pub fn connections(&self) -> impl Iterator<Item = (State, u64)> + '_ {
+        State::ALL.into_iter().zip(self.by_state.iter().map(|count| count.load(Ordering::Relaxed)))
     }
 
     /// Reports that were told to connections so far; a copy to a reader counts as one.
@@ -32,9 +29,8 @@ impl DoorCounts {
         self.backlog_bytes.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn attend(&self, connections: usize, newcomers: usize) {
-        self.connections.store(connections as u64, Ordering::Relaxed);
-        self.newcomers.store(newcomers as u64, Ordering::Relaxed);
+    pub(crate) fn attend(&self, by_state: [u64; State::ALL.len()]) {
+        self.by_state.iter().zip(by_state).for_each(|(count, now)| count.store(now, Ordering::Relaxed));
     }
 
     pub(crate) fn tell(&self, reports: u64, backlog_bytes: usize) {

@@ -141,6 +141,8 @@ struct Connections<S> {
     reports: u64,
     /// Bytes that wait for their sockets.
     backlog_bytes: usize,
+    /// How many are in each state, in the order of all states.
+    by_state: [u64; State::ALL.len()],
 }
 
 impl<S> Connections<S> {
@@ -153,6 +155,7 @@ impl<S> Connections<S> {
             visited_before: Visited::default(),
             reports: 0,
             backlog_bytes: 0,
+            by_state: Default::default(),
         }
     }
 
@@ -164,15 +167,21 @@ impl<S> Connections<S> {
 
     /// Takes a connection out; what its session visited stays.
     fn forget(&mut self, place: usize) {
-        self.count_backlog(place);
-        self.visited_before |= self.all.remove(place).session.visited();
+        self.count(place);
+        let connection = self.all.remove(place);
+        connection.counted_in.into_iter().for_each(|state| self.by_state[state as usize] -= 1);
+        self.visited_before |= connection.session.visited();
     }
 
-    /// What waits of a connection has changed.
-    fn count_backlog(&mut self, place: usize) {
-        if let Some(connection) = self.all.get_mut(place) {
-            self.backlog_bytes = self.backlog_bytes.saturating_add_signed(connection.backlog_change());
+    /// What waits of a connection, or its session's state, may have changed.
+    fn count(&mut self, place: usize) {
+        let Some(connection) = self.all.get_mut(place) else { return };
+        self.backlog_bytes = self.backlog_bytes.saturating_add_signed(connection.backlog_change());
+        let state = connection.session.state();
+        if let Some(before) = connection.counted_in.replace(state) {
+            self.by_state[before as usize] -= 1;
         }
+        self.by_state[state as usize] += 1;
     }
 
     fn get(&mut self, id: ConnectionId) -> Option<&mut Connection<S>> {
@@ -286,7 +295,7 @@ impl<N: Network> Door<N> {
         self.go_on_listing();
         self.look_at_timers();
         self.flush();
-        self.config.counts.attend(self.attendance.count(), self.attendance.newcomer_count());
+        self.config.counts.attend(self.connections.by_state);
         self.config.counts.tell(self.connections.reports, self.connections.backlog_bytes);
     }
 
@@ -376,6 +385,7 @@ impl<N: Network> Door<N> {
         self.next_serial += 1;
         self.attendance.came(id, connection.origin);
         entry.insert(connection);
+        self.connections.count(id.place);
         self.set_timer(id);
     }
 
@@ -430,6 +440,7 @@ impl<N: Network> Door<N> {
             }
         }
         self.buffer = buffer;
+        self.connections.count(id.place);
         let Some(connection) = self.connections.get(id) else { return };
         // A handshake has things to say as well.
         if connection.has_to_write() {
@@ -480,7 +491,7 @@ impl<N: Network> Door<N> {
         let mut dirty = core::mem::take(&mut self.connections.dirty);
         for place in dirty.drain(..) {
             self.flush_connection(place);
-            self.connections.count_backlog(place);
+            self.connections.count(place);
         }
         self.hops.written();
         dirty.append(&mut self.connections.dirty);

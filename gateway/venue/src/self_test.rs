@@ -171,10 +171,18 @@ fn sync(folder: &Path) -> Finding {
             times.sort_unstable();
             judge_sync(times[times.len() / 2], times.len())
         }
-        Err(error) => {
-            let found = format!("{}: {error}", folder.display());
-            Finding::failed("sync", found, "the data folder has to be one that this user may write to")
+        Err(error) => judge_sync_error(folder, &error),
+    }
+}
+
+fn judge_sync_error(folder: &Path, error: &io::Error) -> Finding {
+    let found = format!("{}: {error}", folder.display());
+    match error.kind() {
+        // A venue that is there has segments ready, and goes on with cancels at least.
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            Finding::warning("sync", found, "free space: without a new segment only cancels are taken")
         }
+        _ => Finding::failed("sync", found, "the data folder has to be one that this user may write to"),
     }
 }
 
@@ -409,6 +417,8 @@ mod tests {
             (judge_sync(us(2), 32), Warning),
             (judge_sync(us(90), 32), Ok),
             (judge_sync(ms(45), 5), Warning),
+            (judge_sync_error(shm, &io::ErrorKind::StorageFull.into()), Warning),
+            (judge_sync_error(shm, &io::ErrorKind::ReadOnlyFilesystem.into()), Failed),
             (disk(2 * segment, segment, true), Failed),
             (disk(2 * segment, segment, false), Warning),
             (disk(100 * segment, segment, true), Ok),

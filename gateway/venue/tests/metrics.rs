@@ -103,7 +103,7 @@ fn rings_sequences_doors_and_groups_are_told_of_a_venue_that_trades() {
     let text = venue.metrics_once("rialto_order_entry_reports_total");
     let of = |sample: &str| value(&text, sample).unwrap_or_else(|| panic!("no {sample}: {text}"));
     assert_eq!(of("rialto_ready"), 1.0);
-    assert_eq!(of("rialto_order_entry_connections{session=\"open\"}"), 2.0);
+    assert_eq!(of("rialto_order_entry_connections{session=\"established\"}"), 2.0);
     assert_eq!((of("rialto_command_ring_capacity"), of("rialto_event_ring_capacity")), (4_096.0, 16_384.0));
     for reader in ["order-entry", "market-data", "operator", "event-digest"] {
         assert!(of(&format!("rialto_event_ring_kept{{reader=\"{reader}\"}}")) <= 16_384.0);

@@ -143,6 +143,7 @@ impl Served {
     }
 
     fn tool(&self, arguments: &[&str]) -> Output {
+        DataFolder::open(self.folder.path()).unwrap().announce(self.running.addresses()).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_rialto"));
         command.args(["admin", "--data"]).arg(self.folder.path()).args(["--json", "--reason", "a test"]);
         command.args(arguments).output().unwrap()
@@ -406,7 +407,7 @@ fn a_dry_run_says_what_would_happen_and_does_nothing() {
     assert!(output.status.success(), "{output:?}");
     assert_eq!(serde_json::from_slice::<Value>(&output.stdout).unwrap()["dry_run"], true);
     let looks = venue.log()[before..].iter().filter(|line| line["what"] == "dry-run").count();
-    assert_eq!(looks, 11, "what got as far as a look is on record");
+    assert_eq!(looks, 10, "what got as far as a look is on record");
     let balances = venue.get(&administrator, "/admin/v1/balances?account=2");
     assert_eq!(balances.body[2]["total"], "100000001");
     assert_eq!(
@@ -527,7 +528,7 @@ fn every_step_is_on_record_and_no_line_can_be_changed_unseen() {
         ("asked", None, None),
         ("answered", Some(422), Some("AlreadyExists")),
         ("refused", Some(400), Some("Malformed")),
-        ("unproven", Some(401), Some("NotAuthenticated")),
+        ("turned-away", Some(401), Some("NotAuthenticated")),
     ];
     assert_eq!(said, expected);
     assert_eq!((&log[0]["key"], &log[0]["path"]), (&json!(1), &json!("account/open")));
@@ -566,7 +567,6 @@ fn elsewhere_than_on_loopback_the_port_speaks_tls_and_the_door_is_open() {
     let _ = stream.read_to_end(&mut answer);
     assert!(!answer.starts_with(b"HTTP"), "{}", String::from_utf8_lossy(&answer));
     // The tool reads from the folder that it has to, and trusts its certificate alone.
-    DataFolder::open(venue.folder.path()).unwrap().announce(venue.running.addresses()).unwrap();
     let output = venue.tool(&["account", "open", "9"]);
     assert!(output.status.success(), "{output:?}");
     assert_eq!(serde_json::from_slice::<Value>(&output.stdout).unwrap()["event"], "AccountOpened");
@@ -580,6 +580,22 @@ fn elsewhere_than_on_loopback_the_port_speaks_tls_and_the_door_is_open() {
     fs::write(&wrong, other.cert.pem()).unwrap();
     let refused = venue.tool(&["--connect", &connect, "--certificate", wrong.to_str().unwrap(), "show", "accounts"]);
     assert_eq!(refused.status.code(), Some(5), "{refused:?}");
+    venue.stop();
+}
+
+#[test]
+fn a_key_with_networks_is_used_from_them_alone() {
+    let venue = Served::start(&[]);
+    let operator = venue.holder(30, &[("RiskOperator", None)]);
+    venue.changed(&venue.administrator(), "key/allow", json!({ "number": 30, "network": "127.1.0.0/16" }));
+    assert_eq!(venue.get(&operator, "/admin/v1/keys").error(), (403, "AddressNotAllowed"));
+    let mut allowed = connect_from(source(1), venue.address());
+    allowed.write_all(&signed(&operator, "GET", "/admin/v1/keys", None, 0)).unwrap();
+    assert_eq!(reply(&mut allowed).status, 200);
+    let log = venue.log();
+    let turned_away: Vec<_> = log.iter().filter(|line| line["what"] == "turned-away").collect();
+    assert_eq!(turned_away.len(), 1, "{turned_away:?}");
+    assert_eq!((&turned_away[0]["key"], &turned_away[0]["outcome"]), (&json!(30), &json!("AddressNotAllowed")));
     venue.stop();
 }
 
@@ -655,7 +671,7 @@ fn nobody_guesses_a_key_and_who_has_one_is_let_in() {
     assert_eq!(reply(&mut barred).error(), (429, "TooManyGuesses"));
     assert_eq!(exchange(venue.address(), &right).status, 200);
     let log = venue.log();
-    let lines = log.iter().filter(|line| line["what"] == "unproven").count() as u64;
+    let lines = log.iter().filter(|line| line["what"] == "turned-away").count() as u64;
     assert!(lines <= 10 * (2 + took.as_secs()), "{lines} lines in {took:?}");
     venue.stop();
 }

@@ -100,6 +100,48 @@ fn replayed(data: &Path) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
+/// What the venue says of a login with the key of another, and its address.
+fn said_of_a_failed_login(options: &[&str]) -> String {
+    let data = tempfile::tempdir().unwrap();
+    let mut process = serve(data.path()).args(options).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let said = BufReader::new(process.stderr.take().unwrap());
+    let mut output = BufReader::new(process.stdout.take().unwrap());
+    let ready =
+        output.by_ref().lines().map(Result::unwrap).find_map(|line| line.strip_prefix("READY ").map(str::to_owned));
+    let venue = Served { process, output, ready: serde_json::from_str(&ready.unwrap()).unwrap() };
+    let key = |name: &str| -> Value {
+        let file = data.path().join("keys").join(format!("{name}.json"));
+        serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
+    };
+    let mut forged = key("alice");
+    forged["secret"] = key("bob")["secret"].clone();
+    let file = data.path().join("forged.json");
+    std::fs::write(&file, forged.to_string()).unwrap();
+    let asked =
+        rialto(&["order", "balance", "--account", "2", "--data"]).arg(data.path()).arg("--key").arg(file).output();
+    assert_ne!(asked.unwrap().status.code(), Some(0));
+    let line = said.lines().map(Result::unwrap).find(|line| line.contains("a login failed")).unwrap();
+    drop(venue);
+    line
+}
+
+#[test]
+fn what_happens_is_said_in_sentences_or_as_an_object_a_line() {
+    let sentence = "order entry: a login failed: from 127.0.0.1 with key 2: SignatureInvalid";
+    assert_eq!(said_of_a_failed_login(&[]), format!("rialto: {sentence}"));
+    let event: Value = serde_json::from_str(&said_of_a_failed_login(&["--log", "json"])).unwrap();
+    for (field, value) in [
+        ("level", Value::from("WARN")),
+        ("message", sentence.into()),
+        ("address", "127.0.0.1".into()),
+        ("key", 2.into()),
+        ("reason", "SignatureInvalid".into()),
+        ("target", "venue::door_watch".into()),
+    ] {
+        assert_eq!(event[field], value, "{event}");
+    }
+}
+
 #[test]
 fn its_health_is_told_by_exit_codes() {
     let data = tempfile::tempdir().unwrap();

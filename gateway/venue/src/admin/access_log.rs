@@ -23,14 +23,15 @@ use blake3::{Hash, hash};
 use engine::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tracing::{error, warn};
 
 use super::authentication::wall_clock;
 
 /// The file's name in the data folder.
 pub(crate) const FILE: &str = "access.jsonl";
 
-/// Lines a second about requests that proved nothing; what is beyond is counted.
-const UNPROVEN_MAX: u32 = 10;
+/// Lines a second about requests that were turned away; what is beyond is counted.
+const TURNED_AWAY_MAX: u32 = 10;
 
 const SECOND_NS: u64 = 1_000_000_000;
 
@@ -54,10 +55,10 @@ pub(crate) enum Step {
     Returned,
     /// A second key did not approve of it.
     Rejected,
-    /// A request proved nothing.
-    Unproven,
+    /// A request that proved nothing, came from where its key may not, or has a key that is no operator's.
+    TurnedAway,
     /// More such requests, that have no line of their own.
-    UnprovenMore,
+    TurnedAwayMore,
     /// The file ended within a line, which was cut.
     Cut,
 }
@@ -182,12 +183,12 @@ struct Writer {
     count: u64,
     last: Hash,
     has_failed: bool,
-    unproven: Unproven,
+    turned_away: TurnedAway,
 }
 
-/// Lines about requests that proved nothing, in the second that began at `since`.
+/// Lines about requests that were turned away, in the second that began at `since`.
 #[derive(Debug, Default)]
-struct Unproven {
+struct TurnedAway {
     since: u64,
     said: u32,
     left_out: u64,
@@ -205,13 +206,13 @@ impl AccessLog {
         let found = read(&path)?;
         let Checked { lines, last, torn } = found;
         let count = lines.len() as u64;
-        let unproven = Unproven::default();
-        let writer = Writer { path: path.clone(), file, count, last, has_failed: false, unproven };
+        let turned_away = TurnedAway::default();
+        let writer = Writer { path: path.clone(), file, count, last, has_failed: false, turned_away };
         let log = Self { writer: Mutex::new(writer) };
         if torn > 0 {
             let whole = fs::metadata(&path).map_err(failed)?.len() - torn;
             log.writer().file.set_len(whole).map_err(failed)?;
-            eprintln!("rialto: {}: {torn} bytes of a line that was not finished were cut", path.display());
+            warn!(file = %path.display(), "{}: {torn} bytes of a line that was not finished were cut", path.display());
             let cut = Entry { count: Some(torn), ..Entry::new(Step::Cut) };
             log.write(cut).map_err(|LogFailed| failed(io::Error::other("it cannot be written")))?;
         }
@@ -227,25 +228,32 @@ impl AccessLog {
         Ok(number)
     }
 
-    /// Notes a request that proved nothing: a line, or one more in a count.
-    pub(crate) fn note_unproven(&self, entry: Entry) {
+    /// Notes a request that was turned away: a line, or one more in a count.
+    pub(crate) fn note_turned_away(&self, entry: Entry) {
         let now = wall_clock().0;
         let mut writer = self.writer();
         // What fails has been said, and refuses the next change.
         if writer.count_left_out(now).is_err() {
             return;
         }
-        if writer.unproven.said < UNPROVEN_MAX {
-            writer.unproven.said += 1;
+        if writer.turned_away.said < TURNED_AWAY_MAX {
+            writer.turned_away.said += 1;
             let _ = writer.append(entry);
         } else {
-            writer.unproven.left_out += 1;
+            writer.turned_away.left_out += 1;
         }
     }
 
     /// Whether a change may be asked for at all.
     pub(crate) fn has_failed(&self) -> bool {
         self.writer().has_failed
+    }
+
+    /// From now on nothing can be written.
+    #[cfg(test)]
+    pub(crate) fn break_off(&self) {
+        let mut writer = self.writer();
+        writer.file = File::open(&writer.path).unwrap();
     }
 
     fn writer(&self) -> MutexGuard<'_, Writer> {
@@ -261,14 +269,15 @@ impl Drop for AccessLog {
 }
 
 impl Writer {
-    /// Ends the second of requests that proved nothing, if it is over.
+    /// Ends the second of requests that were turned away, if it is over.
     fn count_left_out(&mut self, now: u64) -> Result<(), LogFailed> {
-        if now.abs_diff(self.unproven.since) < SECOND_NS {
+        if now.abs_diff(self.turned_away.since) < SECOND_NS {
             return Ok(());
         }
-        let left_out = std::mem::replace(&mut self.unproven, Unproven { since: now, ..Unproven::default() }).left_out;
+        let left_out =
+            std::mem::replace(&mut self.turned_away, TurnedAway { since: now, ..TurnedAway::default() }).left_out;
         if left_out > 0 {
-            self.append(Entry { count: Some(left_out), ..Entry::new(Step::UnprovenMore) })?;
+            self.append(Entry { count: Some(left_out), ..Entry::new(Step::TurnedAwayMore) })?;
         }
         Ok(())
     }
@@ -295,8 +304,9 @@ impl Writer {
     fn fail(&mut self, error: &io::Error) -> LogFailed {
         self.has_failed = true;
         let file = self.path.display();
-        eprintln!(
-            "rialto: ALARM: {file}: {error}: no change is made at the operator's door until the venue is started again"
+        error!(
+            file = %file,
+            "ALARM: {file}: {error}: no change is made at the operator's door until the venue is started again"
         );
         LogFailed
     }
@@ -407,17 +417,17 @@ mod tests {
     }
 
     #[test]
-    fn who_proves_nothing_has_ten_lines_and_then_a_count() {
+    fn who_is_turned_away_has_ten_lines_and_then_a_count() {
         let place = tempfile::tempdir().unwrap();
         let (log, _) = AccessLog::open(place.path()).unwrap();
         // Fewer than a machine can note in ten seconds, and many more than have lines.
         for _ in 0..10_000 {
-            log.note_unproven(Entry::new(Step::Unproven));
+            log.note_turned_away(Entry::new(Step::TurnedAway));
         }
         drop(log);
         let lines = read(&place.path().join(FILE)).unwrap().lines;
         assert!(lines.len() < 200, "{}", lines.len());
-        let lines_of_their_own = lines.iter().filter(|line| line.entry.what == Step::Unproven).count() as u64;
+        let lines_of_their_own = lines.iter().filter(|line| line.entry.what == Step::TurnedAway).count() as u64;
         let counted: u64 = lines.iter().filter_map(|line| line.entry.count).sum();
         assert_eq!(lines_of_their_own + counted, 10_000);
     }
@@ -427,7 +437,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         written(place.path(), 1);
         let (log, _) = AccessLog::open(place.path()).unwrap();
-        log.writer().file = File::open(place.path().join(FILE)).unwrap();
+        log.break_off();
         assert_eq!(log.write(entry(2)), Err(LogFailed));
         let file = OpenOptions::new().append(true).open(place.path().join(FILE)).unwrap();
         log.writer().file = file;

@@ -14,11 +14,13 @@ use gateway::lockout::Lockouts;
 use super::Desk;
 use super::signature::{KEY_HEADER, REQUEST_HEADER, SIGNATURE_HEADER, SignedRequest, TIME_HEADER, TIME_TOLERANCE_NS};
 
-/// Why nobody is believed.
+/// Why a request is turned away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unproven {
     /// Headers are missing or cannot be read, or the signature or the time does not hold.
     NotAuthenticated,
+    /// The key is its holder's, and may not come from there.
+    AddressNotAllowed,
     /// From there, or with that key from there, too much was guessed: nothing was looked at.
     TooManyGuesses,
 }
@@ -97,7 +99,10 @@ impl Guard {
             return Err(Unproven::NotAuthenticated);
         }
         self.lockouts().opened(claim.key, from.into());
-        Ok(())
+        match desk.look(|view| view.may_come_from(claim.key, from)) {
+            true => Ok(()),
+            false => Err(Unproven::AddressNotAllowed),
+        }
     }
 
     fn lockouts(&self) -> MutexGuard<'_, Lockouts> {

@@ -84,6 +84,8 @@ pub(crate) enum Refusal {
     NotAuthenticated,
     TooManyGuesses,
     NotEntitled(Option<EventHeader>),
+    /// The key may not come from there.
+    AddressNotAllowed,
     /// Nobody decides on what they proposed.
     OwnProposal,
     UnknownProposal,
@@ -129,6 +131,9 @@ impl Refusal {
             ),
             Self::NotEntitled(header) => {
                 (StatusCode::FORBIDDEN, refused(header, "NotEntitled", RejectReason::NotEntitled))
+            }
+            Self::AddressNotAllowed => {
+                (StatusCode::FORBIDDEN, said("AddressNotAllowed", "the key may not be used from this address"))
             }
             Self::OwnProposal => {
                 (StatusCode::FORBIDDEN, said("OwnProposal", "another key than the proposer's has to decide"))
@@ -194,6 +199,7 @@ impl From<Unproven> for Refusal {
     fn from(unproven: Unproven) -> Self {
         match unproven {
             Unproven::NotAuthenticated => Self::NotAuthenticated,
+            Unproven::AddressNotAllowed => Self::AddressNotAllowed,
             Unproven::TooManyGuesses => Self::TooManyGuesses,
         }
     }
@@ -362,16 +368,16 @@ impl Door {
             let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
             let signed = claim.signed(parts.method.as_str(), path, &body);
             self.guard.proves(&self.desk, &claim, &signed, from, received_at)?;
-            Ok((claim, body))
+            match self.desk.look(|view| view.may_read(claim.key)) {
+                true => Ok((claim, body)),
+                false => Err(Refusal::NotEntitled(None)),
+            }
         };
         let (claim, body) = proven.await.inspect_err(|refusal: &Refusal| {
             let (key, path) = (claim.map(|claim| claim.key.0), Some(parts.uri.path().chars().take(256).collect()));
-            let entry = Entry { key, from: Some(from), path, ..Entry::new(Step::Unproven) };
-            self.log.note_unproven(refusal.noted(entry));
+            let entry = Entry { key, from: Some(from), path, ..Entry::new(Step::TurnedAway) };
+            self.log.note_turned_away(refusal.noted(entry));
         })?;
-        if !self.desk.look(|view| view.may_read(claim.key)) {
-            return Err(Refusal::NotEntitled(None));
-        }
         Ok(Authenticated {
             key: claim.key,
             from,
@@ -684,4 +690,69 @@ fn number_of(query: &str, name: &str) -> Result<u32, Refusal> {
 fn is_json(media_type: &HeaderValue) -> bool {
     let essence = media_type.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
     essence.eq_ignore_ascii_case("application/json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::Seen;
+    use crate::admin::signature::{KEY_HEADER, SIGNATURE_HEADER, SignedRequest, TIME_HEADER};
+    use axum::body::Body;
+    use ed25519_dalek::SigningKey;
+    use engine::command::{AddKey, GrantRole, KeyKind, Role};
+    use engine::{Capacity, Engine, Sequence, Sequenced, Stamp};
+    use ring::{CommandRing, Idle};
+
+    const KEY: KeyId = KeyId(1);
+
+    /// The engine of a venue with one administrator.
+    fn engine(key: &SigningKey) -> Engine {
+        let mut engine = Engine::new(Capacity::DEFAULT);
+        let public_key = key.verifying_key().to_bytes();
+        let added = AddKey { key: KEY, kind: KeyKind::Ed25519, public_key, note: AdminNote::NONE };
+        let granted =
+            GrantRole { key: KEY, role: Role::Administrator, account: AccountId::NONE, note: AdminNote::NONE };
+        for (sequence, body) in [(1, CommandBody::from(added)), (2, granted.into())] {
+            let stamp = Stamp { sequence: Sequence(sequence), time: Timestamp(1) };
+            let mut events: Vec<(EventHeader, Event)> = Vec::new();
+            engine.apply(&Sequenced { stamp, value: Command::from_venue(body) }, &mut events);
+        }
+        engine
+    }
+
+    fn request(key: &SigningKey, name: u64) -> Request {
+        let (path, body) = ("/admin/v1/account/open", r#"{"reason":"a test","change":{"account":9}}"#);
+        let (time, idempotency_key) = (wall_clock(), IdempotencyKey(name));
+        let (method, signed_body) = ("POST", body.as_bytes());
+        let signed = SignedRequest { method, path, key: KEY, time, idempotency_key, body: signed_body };
+        Request::post(path)
+            .header(KEY_HEADER, KEY.to_string())
+            .header(TIME_HEADER, time.0.to_string())
+            .header(REQUEST_HEADER, name.to_string())
+            .header(SIGNATURE_HEADER, signed.sign(key))
+            .body(Body::from(body))
+            .unwrap()
+    }
+
+    #[test]
+    fn without_its_record_no_change_gets_as_far_as_the_core() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let place = tempfile::tempdir().unwrap();
+        let key = SigningKey::from_bytes(&[7; 32]);
+        let ring = Arc::new(CommandRing::new(16, Idle::Park));
+        let desk = Arc::new(Desk::new(Seen::of(&engine(&key)), Arc::clone(&ring), Arc::default()));
+        let door = Door::new(desk, Arc::default(), Records::open(place.path()).unwrap(), BTreeSet::new());
+        let change = ListedChange::named("account/open").unwrap();
+        // There is no core, so that this one is not answered.
+        let asked = runtime.block_on(door.change(request(&key, 1), change));
+        assert!(matches!(asked, Err(Refusal::Unknown)), "{asked:?}");
+        assert_eq!(ring.waiting(), 1);
+        door.log.break_off();
+        for name in 2..4 {
+            let asked = runtime.block_on(door.change(request(&key, name), change));
+            assert!(matches!(asked, Err(Refusal::LogFailed)), "{asked:?}");
+            assert_eq!(door.answered(asked).status(), StatusCode::SERVICE_UNAVAILABLE);
+        }
+        assert_eq!(ring.waiting(), 1);
+    }
 }

@@ -112,7 +112,7 @@ fn refusals(operation: Operation) -> Operation {
     operation
         .error(400, "Malformed: something is missing, unknown or out of range.")
         .error(401, "NotAuthenticated: key, time or signature are missing or do not hold.")
-        .error(403, "NotEntitled: the key has no role for this.")
+        .error(403, "NotEntitled: the key has no role for this; AddressNotAllowed: it may not come from there.")
         .error(408, "Slow: the request did not arrive in time.")
         .error(413, "TooLarge: the body is longer than 16384 bytes.")
         .error(429, "TooManyGuesses: from this address too many requests proved nothing.")
@@ -228,7 +228,7 @@ fn dry_run_schema() -> Value {
         "description": "What a change would do, as far as the door knows.",
         "required": ["dry_run", "command", "needs_approval", "effect", "fields"],
         "properties": {
-            "dry_run": { "const": true },
+            "dry_run": { "type": "boolean", "const": true },
             "command": { "type": "string", "description": "The command that it would be." },
             "needs_approval": { "type": "boolean", "description": "It would wait for a second key." },
             "effect": { "type": "object", "description": "What would be another way than it is." },

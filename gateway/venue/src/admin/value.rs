@@ -186,6 +186,12 @@ impl NetworkText {
         (self.address.octets(), self.prefix_bits)
     }
 
+    /// Whether an address is one of these.
+    pub(crate) fn contains(self, address: IpAddr) -> bool {
+        let differing = (self.address.to_bits() ^ in_ipv6(address).to_bits()).leading_zeros();
+        differing >= self.prefix_bits.into()
+    }
+
     fn of(address: IpAddr, bits: Option<u8>) -> Result<Self, String> {
         let (whole, mapped) = if address.is_ipv4() { (32, MAPPED_BITS) } else { (128, 0) };
         let bits = bits.unwrap_or(whole);
@@ -476,6 +482,10 @@ mod tests {
             let found: NetworkText = text.parse().unwrap();
             assert_eq!(found.parts(), (address.try_into().unwrap(), bits), "{text}");
             assert_eq!(found.to_string(), shown);
+            let own = text.split('/').next().unwrap().parse().unwrap();
+            let another: IpAddr = "203.0.113.9".parse().unwrap();
+            assert!(found.contains(own), "{text}");
+            assert_eq!(found.contains(another), ["0.0.0.0/0", "::/0"].contains(&text), "{text}");
         }
         for text in
             ["", "10", "10.0.0.0/", "10.0.0.0/33", "10.0.0.1/8", "::/129", "2001:db8::1/64", "10.0.0.0/-1", "a/8"]

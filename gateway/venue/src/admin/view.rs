@@ -5,6 +5,7 @@
 //! repeated here: a balance is what the account has, held or not.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
 use std::ops::Bound;
 
 use engine::canonical::Code;
@@ -363,6 +364,13 @@ impl AdminView {
     fn roles(&self, key: KeyId) -> impl Iterator<Item = Role> {
         let valid = self.keys.get(&key).filter(|key| !key.is_revoked).into_iter();
         valid.flat_map(|key| &key.roles).filter(|(_, account)| account.is_none()).map(|(role, _)| *role)
+    }
+
+    /// Whether a key may come from an address.
+    pub(crate) fn may_come_from(&self, key: KeyId, address: IpAddr) -> bool {
+        self.keys
+            .get(&key)
+            .is_some_and(|key| key.networks.is_empty() || key.networks.iter().any(|network| network.contains(address)))
     }
 
     /// Whether a key may look at everything: it runs the venue or a part of it, or is the auditor's.

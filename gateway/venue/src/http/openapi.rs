@@ -210,18 +210,19 @@ impl Described {
     }
 }
 
-/// Whole numbers get the bounds of what they are read into.
+/// Whole numbers get the bounds of what they are read into, and the format's name as the registry of formats has it.
 fn bound(schema: &mut Value) {
     match schema {
         Value::Object(fields) => {
-            let maximum = match fields.get("format").and_then(Value::as_str) {
-                Some("uint8") => Some(u64::from(u8::MAX)),
-                Some("uint16") => Some(u64::from(u16::MAX)),
-                Some("uint32") => Some(u64::from(u32::MAX)),
-                Some("uint64") => Some(u64::MAX),
+            let unsigned = match fields.get("format").and_then(Value::as_str) {
+                Some("u-int8") => Some(("uint8", u64::from(u8::MAX))),
+                Some("u-int16") => Some(("uint16", u64::from(u16::MAX))),
+                Some("u-int32") => Some(("uint32", u64::from(u32::MAX))),
+                Some("u-int64") => Some(("uint64", u64::MAX)),
                 _ => None,
             };
-            if let Some(maximum) = maximum {
+            if let Some((format, maximum)) = unsigned {
+                fields.insert("format".to_owned(), json!(format));
                 fields.entry("maximum").or_insert(json!(maximum));
                 fields.entry("minimum").or_insert(json!(0));
             }

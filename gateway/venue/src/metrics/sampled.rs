@@ -119,10 +119,9 @@ impl Sources {
     }
 
     fn write_door(&self, sheet: &mut Sheet<'_>) -> fmt::Result {
-        let (connections, newcomers) = (self.door.connections(), self.door.newcomers());
-        let by_session = [("open", connections.saturating_sub(newcomers)), ("none", newcomers)];
-        let help = "Connections to order entry, by whether their session is open";
-        sheet.gauges("order_entry_connections", help, "session", by_session)?;
+        let by_state = self.door.connections().map(|(state, count)| (state.name(), count));
+        let help = "Connections to order entry, by the state of their sessions";
+        sheet.gauges("order_entry_connections", help, "session", by_state)?;
         let help = "Connections that order entry takes at once";
         sheet.gauge("order_entry_connections_max", help, self.connections_max)?;
         sheet.counter("order_entry_reports", "Reports that sessions and readers were told", self.door.reports())?;
