@@ -134,7 +134,9 @@ fn readable(object: Map<String, Value>) -> Map<String, Value> {
     let mut read = Map::new();
     for (name, value) in &object {
         let (name, value) = match (name.as_str(), value) {
-            (_, Value::Object(inner)) => (name.clone(), distance(inner).unwrap_or_else(|| readable(inner.clone()).into())),
+            (_, Value::Object(inner)) => {
+                (name.clone(), distance(inner).unwrap_or_else(|| readable(inner.clone()).into()))
+            }
             ("tick_decimals" | "lot_decimals" | "prefix_bits", _) => continue,
             ("tick" | "lot", Value::Number(_)) => {
                 let decimals = number(&format!("{name}_decimals")).and_then(|decimals| u8::try_from(decimals).ok());
