@@ -1,6 +1,5 @@
 //! The command line.
 
-use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -44,6 +43,8 @@ pub enum Tool {
     Health(HealthArguments),
     /// Ask a running venue, as an administrator.
     Admin(AdminArguments),
+    /// Get into the web console of a running venue: prints a link that lets its reader in, once, within a minute.
+    Console(ConsoleArguments),
     /// Check, replay, copy or export a journal. Takes no lock of it and changes nothing in it.
     #[command(subcommand)]
     Journal(JournalCommand),
@@ -65,6 +66,26 @@ pub enum Tool {
     Play(PlayArguments),
 }
 
+/// Who gets into the console, and of which venue.
+#[derive(Debug, Args)]
+pub struct ConsoleArguments {
+    /// Who: the name of a key in the data folder, such as alice or administrator.
+    #[arg(value_name = "NAME", required_unless_present = "key")]
+    pub name: Option<String>,
+    /// The key to get in with, instead of one in the data folder.
+    #[arg(long, value_name = "FILE", conflicts_with = "name")]
+    pub key: Option<PathBuf>,
+    /// The data folder of a venue on this machine: says where it listens, and has the keys.
+    #[arg(long, value_name = "DIR", default_value = "rialto-data")]
+    pub data: PathBuf,
+    /// The venue's HTTP address, instead of what the data folder says.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub connect: Option<String>,
+    /// The venue's certificate, PEM, where its HTTP speaks TLS and the data folder is not here.
+    #[arg(long, value_name = "FILE")]
+    pub certificate: Option<PathBuf>,
+}
+
 /// What would be run, and how to answer.
 #[derive(Debug, Args)]
 pub struct SelfTestArguments {
@@ -83,8 +104,12 @@ pub struct HealthArguments {
     #[arg(long, value_name = "DIR", default_value = "rialto-data")]
     pub data: PathBuf,
     /// The venue's HTTP address, instead of what the data folder says.
-    #[arg(long, value_name = "ADDR")]
-    pub connect: Option<SocketAddr>,
+    #[arg(long, value_name = "HOST:PORT")]
+    pub connect: Option<String>,
+    /// PEM: the certificate of the venue, or of who vouches for it; then it is asked over TLS. Left out: the data folder's,
+    /// where the venue speaks TLS.
+    #[arg(long, value_name = "FILE")]
+    pub certificate: Option<PathBuf>,
     /// Ask only whether the process answers, and not whether orders are taken.
     #[arg(long)]
     pub live: bool,

@@ -560,6 +560,8 @@ mod tests {
             ("throttle-trader = 0", "throttle-trader: invalid value '0'"),
             ("throttle-trader = \"10/many\"", "the burst \"many\" is no whole number from 1; or say off"),
             ("connections-max = 0", "connections-max: invalid value '0'"),
+            ("four-eyes = [\"account/steal\"]", "\"account/steal\" is no change; there are asset/add, instrument/list"),
+            ("http-security = \"plain\"", "[possible values: auto, tls, plain-loopback]"),
             ("cores = [-1]", "FILE, line 1: cores: invalid value '-1'"),
             ("cores = [\"most\"]", "it is a processor's number, or `available`"),
             ("cores = true", "FILE, line 1: cores: a boolean is no value here"),

@@ -1,11 +1,12 @@
 //! The HTTP port: whether the venue lives, whether it takes orders, what it counts, the operator's door; and for
 //! everybody the market: a page, and the feed over WebSocket.
 //!
-//! It is plain HTTP on a loopback address and TLS on any other, so that the operator's door may be open on both.
+//! It is plain HTTP on a loopback address and TLS on any other, so that the operator's door and the console may be open on
+//! both.
 
 pub(crate) mod listener;
 pub(crate) mod openapi;
-mod page;
+pub(crate) mod page;
 mod security;
 mod stream;
 
@@ -33,6 +34,7 @@ pub use self::security::{HttpSecurity, Protection, server_config};
 use self::stream::{Entrance, Streams};
 pub use self::stream::{StreamConfig, stream_limits};
 use crate::admin::{self, Door};
+use crate::console::{self, ConsolePlan};
 use crate::metrics::Metrics;
 
 /// What the port tells of.
@@ -62,6 +64,8 @@ pub struct HttpConfig {
     pub protection: Protection,
     /// The operator's door; none: closed.
     pub door: Option<Door>,
+    /// The console behind that door; none: there is none.
+    pub console: Option<ConsolePlan>,
 }
 
 /// The HTTP port, while it is open.
@@ -74,20 +78,25 @@ pub struct Http {
 }
 
 impl Http {
-    /// Opens the port and the feed, and the operator's door if there is one.
+    /// Opens the port and the feed, and the operator's door and the console if they are there.
     pub fn start(config: HttpConfig, status: Status, feed: StreamConfig) -> io::Result<Self> {
-        let HttpConfig { listen, protection, door } = config;
+        let HttpConfig { listen, protection, door, console } = config;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         let listener = runtime.block_on(TcpListener::bind(listen))?;
         let address = listener.local_addr()?;
         let (market, streams) = stream::start(feed)?;
         let (stop, stopped) = oneshot::channel();
         let thread = Builder::new().name("http".to_owned()).spawn(move || {
+            // What the console does beside its requests runs there too.
+            let entered = runtime.enter();
+            let pages = door.clone().zip(console).map(|(door, plan)| console::router(plan, door, status.clone()));
+            drop(entered);
             let router = described(status, door, market.clone()).finish();
             let is_tls = matches!(protection, Protection::Tls(_));
             let router = router
                 .merge(stream::router(market))
                 .merge(page::router())
+                .merge(pages.unwrap_or_default())
                 .fallback(openapi::not_found)
                 .method_not_allowed_fallback(openapi::method_not_allowed)
                 .layer(middleware::from_fn(move |request, next| security::headers(is_tls, request, next)));

@@ -12,6 +12,7 @@ pub mod arguments;
 pub mod audit;
 pub mod clock;
 pub mod config;
+pub mod console;
 pub mod core_thread;
 pub mod data_folder;
 pub mod demo;

@@ -7,7 +7,7 @@ use venue::config::{self, ConfigError};
 use venue::exit::Exit;
 use venue::log::LogFormat;
 use venue::{
-    admin, audit, health, history_tool, journal_tools, log, order, play, record, self_test, serve, top, watch,
+    admin, audit, console, health, history_tool, journal_tools, log, order, play, record, self_test, serve, top, watch,
 };
 
 fn main() -> ExitCode {
@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         Tool::SelfTest(arguments) => self_test::run(&arguments),
         Tool::Config(command) => serve::check(&command),
         Tool::Admin(arguments) => admin::tool::run(&arguments),
+        Tool::Console(arguments) => console::tool::run(&arguments),
         Tool::Journal(command) => journal_tools::run(&command),
         Tool::History(command) => history_tool::run(&command),
         Tool::Audit(arguments) => audit::run(&arguments),

@@ -26,9 +26,9 @@ use crate::arguments::{OrderCommand, TradeCommand, TraderArguments};
 use crate::exit::Exit;
 use crate::reach::{self, ReachError};
 use answer::{Answer, Fence};
-use definitions::Definitions;
 use request::Request;
 
+pub(crate) use definitions::Definitions;
 pub(crate) use request::is_named;
 
 /// How long the venue may take to answer.

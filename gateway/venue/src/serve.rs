@@ -45,6 +45,7 @@ use crate::archive::ArchivePlan;
 use crate::arguments::ConfigCommand;
 use crate::clock::{Clock, SharedClock, behind_at_start_line};
 use crate::config::{self, ConfigError, DurabilityArgument, OrderEntrySecurity, ServeArguments, Threads};
+use crate::console::ConsolePlan;
 use crate::data_folder::{Certificate, DataFolder, DataFolderError};
 use crate::demo;
 use crate::demo_market::{DemoMarket, DemoMarketError};
@@ -399,7 +400,14 @@ impl Running {
         });
         let four_eyes = arguments.four_eyes.iter().map(|name| name.as_str()).collect();
         let operators_door = Door::new(desk, Arc::clone(&status.metrics), records, four_eyes);
-        let config = HttpConfig { listen: arguments.http, protection, door: Some(operators_door) };
+        let console = ConsolePlan {
+            data: folder.path().to_owned(),
+            order_entry: order_entry.local_addr(),
+            security: arguments.order_entry_security,
+            history: archive.history().clone(),
+        };
+        let (door_of_http, console) = (Some(operators_door), Some(console));
+        let config = HttpConfig { listen: arguments.http, protection, door: door_of_http, console };
         let opened = Http::start(config, status.clone(), stream_config(&mut market_data, &clock));
         let http = match opened.map_err(door("HTTP", "http", arguments.http)) {
             Ok(http) => http,
@@ -456,6 +464,7 @@ impl Running {
         println!("health        {http}/health/ready");
         println!("metrics       {http}/metrics");
         println!("admin         {http}/admin/v1   signed requests: rialto admin show instruments");
+        println!("console       {http}/console/   get in with: rialto console alice --data {data}");
         println!("data          {data}   journal, certificate.pem, demo keys in keys/");
         println!("try           rialto watch BTC-USD --data {data}");
         println!(

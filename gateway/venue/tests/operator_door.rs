@@ -581,6 +581,10 @@ fn elsewhere_than_on_loopback_the_port_speaks_tls_and_the_door_is_open() {
     let refused = venue.tool(&["--connect", &connect, "--certificate", wrong.to_str().unwrap(), "show", "accounts"]);
     assert_eq!(refused.status.code(), Some(5), "{refused:?}");
     venue.stop();
+    let folder = tempfile::tempdir().unwrap();
+    let options = ["--http", "0.0.0.0:0", "--http-security", "plain-loopback"].map(str::to_owned);
+    let refused = Running::start(&arguments(folder.path(), &options), demo::commands).map(|_| ()).unwrap_err();
+    assert!(refused.to_string().contains("0.0.0.0:0 is no loopback address; say auto or tls"), "{refused}");
 }
 
 #[test]
@@ -672,7 +676,7 @@ fn nobody_guesses_a_key_and_who_has_one_is_let_in() {
     assert_eq!(exchange(venue.address(), &right).status, 200);
     let log = venue.log();
     let lines = log.iter().filter(|line| line["what"] == "turned-away").count() as u64;
-    assert!(lines <= 10 * (2 + took.as_secs()), "{lines} lines in {took:?}");
+    assert!(lines <= 10 * (2 + took.as_secs() / 60), "{lines} lines in {took:?}");
     venue.stop();
 }
 

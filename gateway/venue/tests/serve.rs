@@ -157,6 +157,12 @@ fn its_health_is_told_by_exit_codes() {
     assert_eq!(health(&["--connect", &http]).0, Some(0));
     venue.stop();
     assert_eq!(health(&["--connect", &http]), (Some(5), String::new()));
+    let venue = Served::start_with(data.path(), &["--http-security", "tls"]);
+    assert_eq!(health(&[]), (Some(0), "ready\n".to_owned()));
+    let (http, certificate) = (venue.address("http").to_string(), data.path().join("certificate.pem"));
+    let certificate = certificate.to_str().unwrap();
+    assert_eq!(health(&["--connect", &http, "--certificate", certificate]).0, Some(0));
+    assert_ne!(health(&["--connect", &http]).0, Some(0), "it does not speak plain HTTP");
 }
 
 #[test]

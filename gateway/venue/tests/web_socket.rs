@@ -98,7 +98,7 @@ impl Running {
         let mut publisher = Publisher::start(config, events, feed).unwrap();
         let seat = publisher.take_seats().pop().unwrap();
         let stream = StreamConfig { seat, crowd: Arc::clone(publisher.crowd()), clock: give_time, limits };
-        let config = HttpConfig { listen: loopback(), protection: Protection::Plain, door: None };
+        let config = HttpConfig { listen: loopback(), protection: Protection::Plain, door: None, console: None };
         let http = Http::start(config, Status::new(venue.space().clone()), stream).unwrap();
         let running = Self { venue, publisher, http, clock, _folder: folder };
         for (instrument, name) in PRODUCTS {

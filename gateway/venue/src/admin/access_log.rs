@@ -13,7 +13,7 @@
 //! The file only grows, and its owner alone may read it. After a failure nothing is written any more, and no change is made.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -30,10 +30,10 @@ use super::authentication::wall_clock;
 /// The file's name in the data folder.
 pub(crate) const FILE: &str = "access.jsonl";
 
-/// Lines a second about requests that were turned away; what is beyond is counted.
+/// Lines a minute about requests that were turned away; what is beyond is counted.
 const TURNED_AWAY_MAX: u32 = 10;
 
-const SECOND_NS: u64 = 1_000_000_000;
+const MINUTE_NS: u64 = 60_000_000_000;
 
 /// What a line tells of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -186,7 +186,7 @@ struct Writer {
     turned_away: TurnedAway,
 }
 
-/// Lines about requests that were turned away, in the second that began at `since`.
+/// Lines about requests that were turned away, in the minute that began at `since`.
 #[derive(Debug, Default)]
 struct TurnedAway {
     since: u64,
@@ -195,17 +195,15 @@ struct TurnedAway {
 }
 
 impl AccessLog {
-    /// Opens the file in a data folder, made if it is not there, once every line of it holds; all that it says.
+    /// Opens the file in a data folder, made if it is not there, once every line of it holds; `each` gets them in turn.
     ///
     /// A line that a crash left unfinished is cut, and that is said in the file and on standard error.
-    pub(crate) fn open(folder: &Path) -> Result<(Self, Vec<Line>), AccessLogError> {
+    pub(crate) fn open(folder: &Path, each: impl FnMut(Line)) -> Result<Self, AccessLogError> {
         let path = folder.join(FILE);
         let failed = |source| AccessLogError::Io { file: path.clone(), source };
         let options = OpenOptions::new().read(true).append(true).create(true).mode(0o600).clone();
         let file = options.open(&path).map_err(failed)?;
-        let found = read(&path)?;
-        let Checked { lines, last, torn } = found;
-        let count = lines.len() as u64;
+        let Checked { count, last, torn } = read(&path, each)?;
         let turned_away = TurnedAway::default();
         let writer = Writer { path: path.clone(), file, count, last, has_failed: false, turned_away };
         let log = Self { writer: Mutex::new(writer) };
@@ -216,7 +214,7 @@ impl AccessLog {
             let cut = Entry { count: Some(torn), ..Entry::new(Step::Cut) };
             log.write(cut).map_err(|LogFailed| failed(io::Error::other("it cannot be written")))?;
         }
-        Ok((log, lines))
+        Ok(log)
     }
 
     /// Writes a line for good; its number. It blocks for as long as the disk takes.
@@ -269,9 +267,9 @@ impl Drop for AccessLog {
 }
 
 impl Writer {
-    /// Ends the second of requests that were turned away, if it is over.
+    /// Ends the minute of requests that were turned away, if it is over.
     fn count_left_out(&mut self, now: u64) -> Result<(), LogFailed> {
-        if now.abs_diff(self.turned_away.since) < SECOND_NS {
+        if now.abs_diff(self.turned_away.since) < MINUTE_NS {
             return Ok(());
         }
         let left_out =
@@ -315,22 +313,27 @@ impl Writer {
 /// A file whose whole lines hold.
 #[derive(Debug)]
 pub(crate) struct Checked {
-    /// All of them.
-    pub(crate) lines: Vec<Line>,
+    /// How many.
+    pub(crate) count: u64,
     /// The hash of the last one; zeros if there is none.
     pub(crate) last: Hash,
     /// Bytes behind the last line feed.
     pub(crate) torn: u64,
 }
 
-/// Reads a file and checks that each line is the next one and holds the one in front of it.
-pub(crate) fn read(path: &Path) -> Result<Checked, AccessLogError> {
-    let bytes = fs::read(path).map_err(|source| AccessLogError::Io { file: path.to_owned(), source })?;
-    let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
-    let mut checked =
-        Checked { lines: Vec::new(), last: Hash::from_bytes([0; 32]), torn: (bytes.len() - whole) as u64 };
-    for text in bytes[..whole].split_inclusive(|&byte| byte == b'\n').map(|line| &line[..line.len() - 1]) {
-        let expected = checked.lines.len() as u64 + 1;
+/// Reads a file and checks that each line is the next one and holds the one in front of it; `each` gets them in turn.
+pub(crate) fn read(path: &Path, mut each: impl FnMut(Line)) -> Result<Checked, AccessLogError> {
+    let failed = |source| AccessLogError::Io { file: path.to_owned(), source };
+    let mut file = BufReader::new(File::open(path).map_err(failed)?);
+    let mut checked = Checked { count: 0, last: Hash::from_bytes([0; 32]), torn: 0 };
+    let mut text = Vec::new();
+    loop {
+        text.clear();
+        file.read_until(b'\n', &mut text).map_err(failed)?;
+        let Some((b'\n', text)) = text.split_last() else {
+            return Ok(Checked { torn: text.len() as u64, ..checked });
+        };
+        let expected = checked.count + 1;
         let broken = |reason: String| AccessLogError::Broken { file: path.to_owned(), line: expected, reason };
         let line: Line =
             serde_json::from_slice(text).map_err(|error| broken(format!("it is no line of this file: {error}")))?;
@@ -338,14 +341,12 @@ pub(crate) fn read(path: &Path) -> Result<Checked, AccessLogError> {
             return Err(broken(format!("it has the number {}", line.number)));
         }
         if line.before != checked.last.to_hex().as_str() {
-            return Err(broken(
-                "it does not follow the line in front, which was changed, or one of the two was".to_owned(),
-            ));
+            let reason = "it does not follow the line in front, which was changed, or one of the two was";
+            return Err(broken(reason.to_owned()));
         }
-        checked.last = hash(text);
-        checked.lines.push(line);
+        (checked.count, checked.last) = (expected, hash(text));
+        each(line);
     }
-    Ok(checked)
 }
 
 #[cfg(test)]
@@ -358,8 +359,18 @@ mod tests {
         Entry { request: Some(number), reason: Some("a test".to_owned()), ..Entry::new(Step::Asked) }
     }
 
+    fn opened(folder: &Path) -> AccessLog {
+        AccessLog::open(folder, |_| {}).unwrap()
+    }
+
+    fn lines(folder: &Path) -> Vec<Line> {
+        let mut lines = Vec::new();
+        read(&folder.join(FILE), |line| lines.push(line)).unwrap();
+        lines
+    }
+
     fn written(folder: &Path, count: u64) {
-        let (log, _) = AccessLog::open(folder).unwrap();
+        let log = opened(folder);
         for number in 0..count {
             log.write(entry(number)).unwrap();
         }
@@ -369,11 +380,12 @@ mod tests {
     fn lines_are_there_again_and_go_on_where_they_ended() {
         let place = tempfile::tempdir().unwrap();
         written(place.path(), 3);
-        let (log, lines) = AccessLog::open(place.path()).unwrap();
-        assert_eq!(lines.iter().map(|line| line.number).collect::<Vec<_>>(), [1, 2, 3]);
+        let mut found = Vec::new();
+        let log = AccessLog::open(place.path(), |line| found.push(line.number)).unwrap();
+        assert_eq!(found, [1, 2, 3]);
         assert_eq!(log.write(entry(9)), Ok(4));
         let file = place.path().join(FILE);
-        assert_eq!(read(&file).unwrap().lines.len(), 4);
+        assert_eq!(lines(place.path()).len(), 4);
         assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
@@ -395,9 +407,9 @@ mod tests {
         ];
         for (lines, first) in cases {
             fs::write(&file, lines.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
-            let AccessLogError::Broken { line, .. } = read(&file).unwrap_err() else { panic!("it is there") };
+            let AccessLogError::Broken { line, .. } = read(&file, |_| {}).unwrap_err() else { panic!("it is there") };
             assert_eq!(line, first, "{lines:?}");
-            assert!(AccessLog::open(place.path()).is_err());
+            assert!(AccessLog::open(place.path(), |_| {}).is_err());
         }
     }
 
@@ -408,24 +420,22 @@ mod tests {
         let file = place.path().join(FILE);
         let whole = fs::read(&file).unwrap();
         fs::write(&file, [&whole[..], b"{\"number\":3,\"ti"].concat()).unwrap();
-        assert_eq!(read(&file).unwrap().torn, 15);
-        let (log, lines) = AccessLog::open(place.path()).unwrap();
-        assert_eq!(lines.len(), 2);
-        assert_eq!(log.write(entry(4)), Ok(4));
-        let lines = read(&file).unwrap().lines;
+        assert_eq!(read(&file, |_| {}).unwrap().torn, 15);
+        assert_eq!(opened(place.path()).write(entry(4)), Ok(4));
+        let lines = lines(place.path());
         assert_eq!((lines[2].entry.what, lines[2].entry.count), (Step::Cut, Some(15)));
     }
 
     #[test]
     fn who_is_turned_away_has_ten_lines_and_then_a_count() {
         let place = tempfile::tempdir().unwrap();
-        let (log, _) = AccessLog::open(place.path()).unwrap();
-        // Fewer than a machine can note in ten seconds, and many more than have lines.
+        let log = opened(place.path());
         for _ in 0..10_000 {
             log.note_turned_away(Entry::new(Step::TurnedAway));
         }
         drop(log);
-        let lines = read(&place.path().join(FILE)).unwrap().lines;
+        let lines = lines(place.path());
+        // Ten and a count for each minute that it took.
         assert!(lines.len() < 200, "{}", lines.len());
         let lines_of_their_own = lines.iter().filter(|line| line.entry.what == Step::TurnedAway).count() as u64;
         let counted: u64 = lines.iter().filter_map(|line| line.entry.count).sum();
@@ -436,13 +446,13 @@ mod tests {
     fn after_a_failure_nothing_is_written_any_more() {
         let place = tempfile::tempdir().unwrap();
         written(place.path(), 1);
-        let (log, _) = AccessLog::open(place.path()).unwrap();
+        let log = opened(place.path());
         log.break_off();
         assert_eq!(log.write(entry(2)), Err(LogFailed));
         let file = OpenOptions::new().append(true).open(place.path().join(FILE)).unwrap();
         log.writer().file = file;
         assert_eq!(log.write(entry(3)), Err(LogFailed));
         assert!(log.has_failed());
-        assert_eq!(read(&place.path().join(FILE)).unwrap().lines.len(), 1);
+        assert_eq!(lines(place.path()).len(), 1);
     }
 }

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{Extensions, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use engine::canonical::Code;
 use engine::command::AdminNote;
@@ -36,6 +36,7 @@ use super::proposals::{Decision, NotProposed, NotWaiting, Proposal, Proposals, W
 use super::requests::{Becomes, Invalid, ListedChange, text};
 use super::routes::List;
 use super::signature::REQUEST_HEADER;
+use super::view::AdminView;
 use super::{preview, render};
 use crate::http::listener::Peer;
 use crate::metrics::Metrics;
@@ -73,8 +74,9 @@ pub(crate) struct Records {
 impl Records {
     /// Of a data folder whose lock is held.
     pub(crate) fn open(folder: &Path) -> Result<Self, AccessLogError> {
-        let (log, lines) = AccessLog::open(folder)?;
-        Ok(Self { log, proposals: Proposals::of(&lines) })
+        let mut proposals = Proposals::default();
+        let log = AccessLog::open(folder, |line| proposals.apply(&line))?;
+        Ok(Self { log, proposals })
     }
 }
 
@@ -266,7 +268,8 @@ pub(crate) struct Authenticated {
     /// Who asks.
     pub(crate) key: KeyId,
     from: IpAddr,
-    idempotency_key: IdempotencyKey,
+    /// The change's name; none for what only reads.
+    pub(crate) idempotency_key: IdempotencyKey,
     received_at: Timestamp,
     query: Option<String>,
     /// Its body is JSON, or is not said to be anything.
@@ -275,6 +278,11 @@ pub(crate) struct Authenticated {
 }
 
 impl Authenticated {
+    /// A change that somebody asks for who has shown in another way to hold the key.
+    pub(crate) fn in_another_way(key: KeyId, from: IpAddr, idempotency_key: IdempotencyKey, body: Vec<u8>) -> Self {
+        Self { key, from, idempotency_key, received_at: wall_clock(), query: None, is_json: true, body }
+    }
+
     fn entry(&self, what: Step, path: &str) -> Entry {
         let request = (!self.idempotency_key.is_none()).then_some(self.idempotency_key.0);
         let path = Some(path.to_owned());
@@ -337,14 +345,14 @@ impl Door {
         }
     }
 
+    /// Looks something up.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&AdminView) -> T) -> T {
+        self.desk.look(look)
+    }
+
     /// The answer, counted by its status.
     pub(crate) fn answered(&self, outcome: Result<Done, Refusal>) -> Response {
-        let (status, body) = match &outcome {
-            Ok(Done::Answer(body)) => (StatusCode::OK, body.clone()),
-            Ok(Done::Proposed(proposal)) => (StatusCode::ACCEPTED, json!(proposal)),
-            Err(refusal) => refusal.parts(),
-        };
-        self.metrics.count_admin_request(status.as_u16());
+        let (status, body) = self.said(outcome);
         let mut response = (status, [(header::CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response();
         if status == StatusCode::UNAUTHORIZED {
             let scheme = HeaderValue::from_static("Rialto-Signature");
@@ -353,13 +361,30 @@ impl Door {
         response
     }
 
+    fn said(&self, outcome: Result<Done, Refusal>) -> (StatusCode, Value) {
+        let (status, body) = match outcome {
+            Ok(Done::Answer(body)) => (StatusCode::OK, body),
+            Ok(Done::Proposed(proposal)) => (StatusCode::ACCEPTED, json!(proposal)),
+            Err(refusal) => refusal.parts(),
+        };
+        self.metrics.count_admin_request(status.as_u16());
+        (status, body)
+    }
+
     /// Who asks: a key that may at least look at the venue.
     pub(crate) async fn authenticate(&self, request: Request) -> Result<Authenticated, Refusal> {
+        self.proven(request, AdminView::may_read).await
+    }
+
+    /// Who asks: a key that `may`, and has signed the request.
+    pub(crate) async fn proven(
+        &self,
+        request: Request,
+        may: impl Fn(&AdminView, KeyId) -> bool,
+    ) -> Result<Authenticated, Refusal> {
         let (parts, body) = request.into_parts();
         let received_at = wall_clock();
-        // Every connection of the port says where it is from.
-        let peer = parts.extensions.get::<ConnectInfo<Peer>>();
-        let from = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.address().ip());
+        let from = origin(&parts.extensions);
         let claim = Claim::of(&parts.headers);
         let proven = async {
             let claim = claim.ok_or(Refusal::NotAuthenticated)?;
@@ -368,7 +393,7 @@ impl Door {
             let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
             let signed = claim.signed(parts.method.as_str(), path, &body);
             self.guard.proves(&self.desk, &claim, &signed, from, received_at)?;
-            match self.desk.look(|view| view.may_read(claim.key)) {
+            match self.desk.look(|view| may(view, claim.key)) {
                 true => Ok((claim, body)),
                 false => Err(Refusal::NotEntitled(None)),
             }
@@ -415,13 +440,27 @@ impl Door {
 
     /// A change: made, looked at, or put before a second key.
     pub(crate) async fn change(&self, request: Request, change: &ListedChange) -> Result<Done, Refusal> {
-        let asked = self.authenticate(request).await?;
+        self.make(self.authenticate(request).await?, change).await
+    }
+
+    /// What the door would answer, had the key's holder signed the request: for who has shown that in another way.
+    pub(crate) async fn change_as(&self, asked: Authenticated, name: &str) -> (StatusCode, Value) {
+        let may_come = self.desk.look(|view| view.may_read(asked.key) && view.may_come_from(asked.key, asked.from));
+        let outcome = match ListedChange::named(name) {
+            Some(change) if may_come => self.make(asked, change).await,
+            Some(_) => Err(Refusal::NotEntitled(None)),
+            None => Err(Refusal::Malformed(format!("there is no change {name}"))),
+        };
+        self.said(outcome)
+    }
+
+    async fn make(&self, asked: Authenticated, change: &ListedChange) -> Result<Done, Refusal> {
         let prepared = match self.prepare(&asked, change) {
             Ok(prepared) => prepared,
             Err(refusal) => return Err(self.refused(&asked, change.name, None, refusal).await),
         };
         if prepared.is_dry_run {
-            return self.look(&asked, change, &prepared).await;
+            return self.dry_run(&asked, change, &prepared).await;
         }
         if self.four_eyes.contains(change.name) {
             return match self.propose(&asked, change, &prepared).await {
@@ -451,7 +490,7 @@ impl Door {
         }
     }
 
-    async fn look(&self, asked: &Authenticated, change: &ListedChange, looked: &Prepared) -> Result<Done, Refusal> {
+    async fn dry_run(&self, asked: &Authenticated, change: &ListedChange, looked: &Prepared) -> Result<Done, Refusal> {
         let Prepared { reason, body, .. } = looked;
         let entry = Entry { reason: Some(reason.clone()), ..asked.entry(Step::DryRun, change.name) };
         if let Some(reason) = self.desk.look(|view| preview::refusal(view, body)) {
@@ -670,6 +709,12 @@ fn note(idempotency_key: IdempotencyKey, reason: &str) -> Result<AdminNote, Refu
         true => Err(Refusal::Malformed("reason: a change needs one".to_owned())),
         false => Ok(AdminNote { idempotency_key, reason }),
     }
+}
+
+/// Where a request is from: every connection of the port says so.
+pub(crate) fn origin(extensions: &Extensions) -> IpAddr {
+    let peer = extensions.get::<ConnectInfo<Peer>>();
+    peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.address().ip())
 }
 
 /// The whole body, if it is short and comes in time.

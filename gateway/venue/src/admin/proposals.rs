@@ -78,16 +78,9 @@ pub(crate) struct Proposals {
 }
 
 impl Proposals {
-    /// What a log says.
-    pub(crate) fn of(lines: &[Line]) -> Self {
-        let mut proposals = Self::default();
-        for Line { number, entry, .. } in lines {
-            proposals.apply(*number, entry);
-        }
-        proposals
-    }
-
-    fn apply(&mut self, number: u64, entry: &Entry) {
+    /// Takes in what a line of the access log says.
+    pub(crate) fn apply(&mut self, Line { number, entry, .. }: &Line) {
+        let number = *number;
         match (entry.what, entry.proposal) {
             (Step::Proposed, _) => {
                 if let Some(proposal) = Proposal::of(number, entry) {

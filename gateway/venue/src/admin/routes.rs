@@ -47,6 +47,13 @@ const LISTS: &[List] = &[
     List { name: "sessions", rows: |view, after, _| json!(view.sessions(after)), row: Described::schema::<SessionRow> },
 ];
 
+impl List {
+    /// The list of that name.
+    pub(crate) fn named(name: &str) -> Option<&'static Self> {
+        LISTS.iter().find(|list| list.name == name)
+    }
+}
+
 const TAG: &str = "operator";
 
 /// Everything below `/admin/v1`, with its description.

@@ -287,11 +287,14 @@ pub(crate) enum AskError {
     Http { origin: String, source: ureq::Error },
     #[error("{origin} answered what is no JSON: {text:?}; is it a venue's HTTP address, with the admin door open?")]
     NotJson { origin: String, text: String },
+    #[error("{0}")]
+    Refused(String),
 }
 
 impl AskError {
-    fn exit(&self) -> Exit {
+    pub(crate) fn exit(&self) -> Exit {
         match self {
+            Self::Refused(_) => Exit::Differs,
             Self::Usage(_) | Self::Folder(_) | Self::Certificate { .. } | Self::NotJson { .. } => Exit::Usage,
             Self::AccessLog(AccessLogError::Broken { .. }) => Exit::Damaged,
             Self::NotRunning { .. } | Self::AccessLog(AccessLogError::Io { .. }) | Self::Http { .. } => {
@@ -362,10 +365,10 @@ fn new_key(NewKey { number, out, session, account }: &NewKey) -> Result<Answer, 
 
 fn verify(data: &Path) -> Result<Answer, AskError> {
     let file = data.join(access_log::FILE);
-    let Checked { lines, last, torn } = access_log::read(&file)?;
+    let Checked { count, last, torn } = access_log::read(&file, |_| {})?;
     let body = json!({
         "file": file.display().to_string(),
-        "lines": lines.len(),
+        "lines": count,
         "last": last.to_hex().as_str(),
         "torn_bytes": torn,
     });
@@ -377,7 +380,7 @@ const OK: u16 = 200;
 const ACCEPTED: u16 = 202;
 
 /// What the venue, or this machine, said.
-struct Answer {
+pub(crate) struct Answer {
     /// As in HTTP.
     status: u16,
     body: Value,
@@ -465,7 +468,8 @@ impl Caller {
         }))
     }
 
-    fn ask(
+    /// What the venue answers to a request that is signed.
+    pub(crate) fn ask(
         &self,
         method: &str,
         path: &str,
@@ -490,16 +494,7 @@ impl Caller {
 
     /// Where the venue's HTTP port is, and how it is reached.
     pub(crate) fn place(&self) -> Result<Place, AskError> {
-        if let Some(authority) = &self.connect {
-            return Place::new(authority, self.certificate.as_deref());
-        }
-        let file = self.data.join("venue.json");
-        let text =
-            fs::read_to_string(&file).map_err(|source| AskError::NotRunning { file: self.data.clone(), source })?;
-        let announced: Addresses =
-            serde_json::from_str(&text).map_err(|error| AskError::Usage(format!("{}: {error}", file.display())))?;
-        let own = announced.http_tls.then(|| self.data.join("certificate.pem"));
-        Place::new(&reachable(announced.http).to_string(), self.certificate.as_deref().or(own.as_deref()))
+        Place::of(&self.data, self.connect.as_deref(), self.certificate.as_deref())
     }
 }
 
@@ -514,6 +509,20 @@ pub(crate) struct Place {
 const PATIENCE: Duration = Duration::from_secs(15);
 
 impl Place {
+    /// Of a venue that is named by its address, or by its data folder, which says the address and has the certificate.
+    pub(crate) fn of(data: &Path, connect: Option<&str>, certificate: Option<&Path>) -> Result<Self, AskError> {
+        if let Some(authority) = connect {
+            return Self::new(authority, certificate);
+        }
+        let file = data.join("venue.json");
+        let text =
+            fs::read_to_string(&file).map_err(|source| AskError::NotRunning { file: data.to_owned(), source })?;
+        let announced: Addresses =
+            serde_json::from_str(&text).map_err(|error| AskError::Usage(format!("{}: {error}", file.display())))?;
+        let own = announced.http_tls.then(|| data.join("certificate.pem"));
+        Self::new(&reachable(announced.http).to_string(), certificate.or(own.as_deref()))
+    }
+
     /// Over TLS with one certificate that is trusted, or without.
     fn new(authority: &str, certificate: Option<&Path>) -> Result<Self, AskError> {
         let config = ureq::Agent::config_builder();
@@ -568,6 +577,16 @@ fn send(
 }
 
 impl Answer {
+    /// A text of the answer.
+    pub(crate) fn said(&self, name: &str) -> Option<&str> {
+        self.body.get(name).and_then(Value::as_str)
+    }
+
+    /// Why the venue did not do it.
+    pub(crate) fn refusal(&self) -> String {
+        refusal(&self.body)
+    }
+
     fn print(&self, caller: &Caller) -> Exit {
         match (caller.json, self.status, &self.body) {
             (true, ..) => println!("{}", self.body),

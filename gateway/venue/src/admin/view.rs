@@ -383,6 +383,22 @@ impl AdminView {
         self.roles(key).any(|role| role.may_give(command))
     }
 
+    /// Whether the key runs the venue or a part of it.
+    pub(crate) fn runs_the_venue(&self, key: KeyId) -> bool {
+        self.roles(key).any(Role::runs_the_venue)
+    }
+
+    /// What a key that signs may act as, and for whom; nothing if it is not known, revoked, or a certificate.
+    pub(crate) fn grants(&self, key: KeyId) -> Option<&[(Role, AccountId)]> {
+        self.public_key(key)?;
+        self.keys.get(&key).map(|key| &key.roles[..])
+    }
+
+    /// What the signatures of a key that counts are checked with.
+    pub(crate) fn public_key(&self, key: KeyId) -> Option<[u8; 32]> {
+        self.signing_key(key).filter(|key| !key.is_revoked).map(|key| key.public_key)
+    }
+
     /// The instrument that is called so, or has that number: only a name has to be known.
     pub(crate) fn instrument_id(&self, name: &NameOrNumber) -> Option<InstrumentId> {
         let named = || self.instruments.values().find(|instrument| instrument.listing.name.as_str() == name.0);

@@ -65,7 +65,7 @@ impl Peer {
     }
 
     /// It is counted elsewhere from now on: its place is free, and its connection does not end by itself.
-    pub(super) fn stays(&self) {
+    pub(crate) fn stays(&self) {
         self.tenure.stays.store(true, Ordering::Relaxed);
         self.tenure.leave();
     }

@@ -1,0 +1,131 @@
+// What an operator does: each asks first, says what will happen, and wants a reason.
+
+import { ApiError, post, requestName } from "../api";
+import { confirm, note, type Question } from "../chrome";
+import { words } from "../dom";
+import { sentence } from "../trade/ticket";
+
+const PHASES = [
+  "PreOpen", "OpeningCall", "Continuous", "VolatilityCall", "ClosingCall", "NoCancel", "PostOnly", "LimitOnly", "CancelOnly",
+  "Halted", "Closed",
+];
+
+/** What each phase means to those who trade. */
+const MEANING: Record<string, string> = {
+  PreOpen: "Orders are taken and stand; nothing trades.",
+  OpeningCall: "Orders are collected for the opening auction; nothing trades until it ends.",
+  Continuous: "Orders trade at once, by price and time.",
+  VolatilityCall: "Orders are collected for an auction; nothing trades until it ends.",
+  ClosingCall: "Orders are collected for the closing auction; nothing trades until it ends.",
+  NoCancel: "As in a call, and nothing may be cancelled or amended.",
+  PostOnly: "Only orders that rest are taken.",
+  LimitOnly: "Only limit orders are taken.",
+  CancelOnly: "Orders may only be cancelled.",
+  Halted: "Orders may only leave or shrink; nothing trades.",
+  Closed: "Nothing is taken.",
+};
+
+async function change(question: Question, path: string, fields: (choice: string) => object, done: string): Promise<void> {
+  const consent = await confirm({ ...question, needsReason: true });
+  if (consent === null) return;
+  const body = { reason: consent.reason, change: fields(consent.choice) };
+  // The journal makes a request of one name once, however often it is sent.
+  const name = requestName();
+  try {
+    const event = await again(() => post<{ event: string; sequence: number }>(`operator/change/${path}`, body, { "rialto-request": name }));
+    note("good", done, `${words(event.event)}, command ${event.sequence}.`);
+  } catch (error) {
+    const refused = error as ApiError;
+    note("bad", `Refused: ${words(refused.reason)}`, sentence(refused.message));
+  }
+}
+
+/** Once more where the connection broke: the request's name keeps it from being made twice. */
+async function again<T>(ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask();
+  } catch (error) {
+    if ((error as ApiError).status !== 0) throw error;
+    return ask();
+  }
+}
+
+export function halt(instrument: string): Promise<void> {
+  return change(
+    {
+      title: `Halt ${instrument}?`,
+      says: ["Matching stops at once. Orders may only leave or shrink until trading is resumed.", "Open orders stay. Everybody is told of the new phase."],
+      confirm: "Halt",
+      isDangerous: true,
+    },
+    "instrument/halt",
+    () => ({ instrument }),
+    `${instrument} is halted`,
+  );
+}
+
+export function resume(instrument: string): Promise<void> {
+  return change(
+    {
+      title: `Resume ${instrument}?`,
+      says: ["Continuous trading goes on at once, without an auction first.", "Orders that rest may trade with what comes next."],
+      confirm: "Resume",
+    },
+    "instrument/resume",
+    () => ({ instrument }),
+    `${instrument} trades again`,
+  );
+}
+
+export function phase(instrument: string, now: string): Promise<void> {
+  const options = PHASES.filter((it) => it !== now);
+  return change(
+    {
+      title: `Change the phase of ${instrument}`,
+      says: [`It is ${words(now)} now.`, ...options.map((it) => `${words(it)}: ${MEANING[it]}`)],
+      confirm: "Change",
+      choice: { label: "To", options },
+    },
+    "instrument/phase",
+    (chosen) => ({ instrument, phase: chosen }),
+    `The phase of ${instrument} is changed`,
+  );
+}
+
+export function kill(account: number): Promise<void> {
+  return change(
+    {
+      title: `Block account ${account}?`,
+      says: ["Every open order of the account is cancelled, in all instruments.", "It may enter nothing until it is unblocked."],
+      confirm: "Block and cancel",
+      isDangerous: true,
+    },
+    "account/kill",
+    () => ({ account }),
+    `Account ${account} is blocked`,
+  );
+}
+
+export function unblock(account: number): Promise<void> {
+  return change(
+    { title: `Unblock account ${account}?`, says: ["It may enter orders again. What was cancelled does not come back."], confirm: "Unblock" },
+    "account/unblock",
+    () => ({ account }),
+    `Account ${account} may trade again`,
+  );
+}
+
+export function cancelOf(what: { account?: number; instrument?: string }): Promise<void> {
+  const whose = what.account === undefined ? `in ${what.instrument}` : `of account ${what.account}`;
+  return change(
+    {
+      title: `Cancel every order ${whose}?`,
+      says: [`Every open order ${whose} is cancelled, oldest first. Nobody is blocked: new orders are taken as before.`],
+      confirm: "Cancel orders",
+      isDangerous: true,
+    },
+    "order/mass-cancel",
+    () => what,
+    `Orders ${whose} are cancelled`,
+  );
+}

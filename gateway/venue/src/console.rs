@@ -1,0 +1,122 @@
+//! The web console: the trader's page and the operator's, in a browser, behind a login without passwords.
+//!
+//! ```text
+//!   rialto console alice ── signed request ──► POST /console/ticket     a ticket: random, for a minute, used once
+//!           │ prints a link with the ticket behind its #
+//!           ▼
+//!   browser ── ticket ──► POST /console/session                         a cookie: HttpOnly, SameSite=Strict
+//!           ── cookie ──► /console/trader/…      a seat: a session at order entry, as any trader has
+//!                         /console/operator/…    the desk: as the operator's door has it
+//! ```
+//!
+//! No secret of a key ever enters the browser. What changes something needs the cookie, a header that no form can send,
+//! and an origin that is the page's own. Whether the key is still good is looked up at every request.
+
+mod audit;
+mod files;
+mod fills;
+mod gate;
+mod login;
+mod operator;
+mod samples;
+mod seat;
+mod seats;
+mod show;
+mod stream;
+pub mod tool;
+mod trader;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use tokio::time::{MissedTickBehavior, interval};
+
+use self::gate::Gate;
+use self::samples::Samples;
+use self::seats::Seats;
+use crate::admin::Door;
+use crate::archive::SharedHistory;
+use crate::arguments::OrderEntrySecurity;
+use crate::http::Status;
+
+/// What the console needs of the venue beside the operator's door.
+#[derive(Debug)]
+pub struct ConsolePlan {
+    /// The data folder: it has the keys that the console may trade with.
+    pub data: PathBuf,
+    /// Where order entry listens.
+    pub order_entry: SocketAddr,
+    /// How that is protected.
+    pub security: OrderEntrySecurity,
+    /// What has happened.
+    pub history: SharedHistory,
+}
+
+/// How often sessions are looked through and figures are sampled.
+const EVERY: Duration = Duration::from_secs(5);
+
+/// What the routes share.
+struct Shared {
+    door: Door,
+    status: Status,
+    history: SharedHistory,
+    began: Instant,
+    gate: Mutex<Gate>,
+    seats: Seats,
+    samples: Mutex<Samples>,
+    streams: AtomicUsize,
+}
+
+type Console = Arc<Shared>;
+
+/// Everything below `/console`. Has to be called within a runtime, on which it looks after sessions from then on.
+pub(crate) fn router(plan: ConsolePlan, door: Door, status: Status) -> Router {
+    let ConsolePlan { data, order_entry, security, history } = plan;
+    let console = Arc::new(Shared {
+        door,
+        status,
+        history,
+        began: Instant::now(),
+        gate: Mutex::default(),
+        seats: Seats::new(data, order_entry, security),
+        samples: Mutex::default(),
+        streams: AtomicUsize::new(0),
+    });
+    tokio::spawn(look_after(Arc::clone(&console)));
+    files::router()
+        .merge(login::router(Arc::clone(&console)))
+        .merge(trader::router(Arc::clone(&console)))
+        .merge(stream::router(Arc::clone(&console)))
+        .merge(operator::router(console))
+}
+
+async fn look_after(console: Console) {
+    let mut ticks = interval(EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let text = console.status.metrics.text(&console.status.space);
+        locked(&console.samples).take(&text);
+        console.gate().forget_what_is_over(console.now());
+        console.seats.keep(|key| console.gate().has_session(key, console.now()));
+    }
+}
+
+impl Shared {
+    /// What sessions go by: it does not jump.
+    fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    fn gate(&self) -> MutexGuard<'_, Gate> {
+        locked(&self.gate)
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,419 @@
+//! Getting in, staying in, and leaving; and who is at a request's other end.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use engine::command::Role;
+use engine::{AccountId, KeyId};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::gate::{Denied, Hash, IDLE_MAX, LIFE_MAX, Secret};
+use super::{Console, Shared};
+use crate::admin::signature::{REQUEST_HEADER, bytes};
+use crate::admin::{AdminView, Authenticated};
+use crate::data_folder::{hexadecimal, random};
+
+/// Where a signed request gets a ticket.
+pub(super) const TICKET_PATH: &str = "/console/ticket";
+/// What every request has that changes something: no form and no link can send it.
+const CONSOLE_HEADER: &str = "rialto-console";
+/// What a browser says of where a request comes from.
+const FETCH_SITE: &str = "sec-fetch-site";
+/// Bytes of the largest request.
+const BODY_BYTES_MAX: usize = 16 << 10;
+/// How long a request may take to arrive.
+const ARRIVES_WITHIN: Duration = Duration::from_secs(5);
+
+pub(super) fn router(console: Console) -> Router {
+    Router::new()
+        .route(TICKET_PATH, post(ticket))
+        .route("/console/session", get(who).post(enter).delete(leave))
+        .route("/console/session/used", post(used))
+        .with_state(console)
+}
+
+/// Why a request is not carried out; nothing has happened.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// There is no session, or none any more.
+    NotLoggedIn,
+    /// The ticket does not hold.
+    NoTicket,
+    /// It does not come from the console's own page.
+    ForeignOrigin,
+    /// The key may not.
+    NotEntitled(&'static str),
+    /// What was sent cannot be followed.
+    Malformed(String),
+    /// What is asked for is not there.
+    NotFound(String),
+    /// The request for a ticket was made before.
+    Repeated,
+    /// Too many logins have failed.
+    TooManyTries,
+    /// Too many are there.
+    Full,
+    /// Something of the venue's own does not work.
+    Failed(String),
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let (status, error, text) = match self {
+            Self::NotLoggedIn => (
+                StatusCode::UNAUTHORIZED,
+                "NotLoggedIn",
+                "there is no session, or it is over: get in with rialto console NAME".to_owned(),
+            ),
+            Self::NoTicket => (
+                StatusCode::UNAUTHORIZED,
+                "NoTicket",
+                "the link was used before, or is older than a minute: get another with rialto console NAME".to_owned(),
+            ),
+            Self::ForeignOrigin => (
+                StatusCode::FORBIDDEN,
+                "ForeignOrigin",
+                format!("the request does not come from the console's own page, or without {CONSOLE_HEADER}: 1"),
+            ),
+            Self::NotEntitled(text) => (StatusCode::FORBIDDEN, "NotEntitled", text.to_owned()),
+            Self::Malformed(text) => (StatusCode::BAD_REQUEST, "Malformed", text),
+            Self::NotFound(text) => (StatusCode::NOT_FOUND, "NotFound", text),
+            Self::Repeated => (StatusCode::CONFLICT, "Repeated", "the request was made before".to_owned()),
+            Self::TooManyTries => {
+                (StatusCode::TOO_MANY_REQUESTS, "TooManyTries", "too many logins have failed: wait a second".to_owned())
+            }
+            Self::Full => (StatusCode::SERVICE_UNAVAILABLE, "Full", "too many are there: ask again later".to_owned()),
+            Self::Failed(text) => (StatusCode::SERVICE_UNAVAILABLE, "Failed", text),
+        };
+        answer(status, &json!({ "error": error, "text": text }))
+    }
+}
+
+/// An answer as JSON, which nobody keeps.
+pub(super) fn answer(status: StatusCode, body: &Value) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "application/json"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    ];
+    (status, headers, format!("{body}\n")).into_response()
+}
+
+/// As [`answer`], of what may have failed.
+pub(super) fn outcome(outcome: Result<Value, Refused>) -> Response {
+    outcome.map_or_else(IntoResponse::into_response, |body| answer(StatusCode::OK, &body))
+}
+
+/// What a key may do here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Rights {
+    /// The account that it trades for; none: it does not.
+    pub(super) trades: Option<AccountId>,
+    /// It runs the venue, or a part of it: which, the engine looks at.
+    pub(super) operates: bool,
+    /// It sees what there is to run.
+    pub(super) reads: bool,
+}
+
+impl Rights {
+    /// What the key's roles allow; nothing if the key is no good.
+    fn of(view: &AdminView, key: KeyId) -> Option<Self> {
+        let roles = view.grants(key)?;
+        let trades =
+            roles.iter().find(|(role, account)| matches!(role, Role::Trader | Role::MarketMaker) && !account.is_none());
+        let operates = view.runs_the_venue(key);
+        let reads = operates || roles.contains(&(Role::ReadOnly, AccountId::NONE));
+        Some(Self { trades: trades.map(|(_, account)| *account), operates, reads })
+    }
+}
+
+/// Who has sent a request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Visitor {
+    pub(super) key: KeyId,
+    pub(super) session: Hash,
+    pub(super) rights: Rights,
+}
+
+impl Visitor {
+    /// The account that is traded for.
+    pub(super) fn trader(self) -> Result<(KeyId, AccountId), Refused> {
+        let account = self.rights.trades.ok_or(Refused::NotEntitled("this key trades for no account"))?;
+        Ok((self.key, account))
+    }
+
+    /// It may see what there is to run.
+    pub(super) fn reader(self) -> Result<Self, Refused> {
+        if self.rights.reads { Ok(self) } else { Err(Refused::NotEntitled("this key does not run the venue")) }
+    }
+
+    /// It may run it.
+    pub(super) fn operator(self) -> Result<Self, Refused> {
+        if self.rights.operates { Ok(self) } else { Err(Refused::NotEntitled("this key does not run the venue")) }
+    }
+
+    fn object(self) -> Value {
+        let Rights { trades, operates, reads } = self.rights;
+        json!({
+            "key": self.key.0,
+            "account": trades.map(|account| account.0),
+            "operates": operates,
+            "reads": reads,
+            "idle_seconds": IDLE_MAX.as_secs(),
+        })
+    }
+}
+
+impl Shared {
+    /// Who has sent a request that only reads.
+    pub(super) fn visitor(&self, headers: &HeaderMap) -> Result<Visitor, Refused> {
+        let session = session_of(headers).ok_or(Refused::NotLoggedIn)?;
+        self.stays(session).ok_or(Refused::NotLoggedIn)
+    }
+
+    /// Who is in with a session, if anybody still is.
+    pub(super) fn stays(&self, session: Hash) -> Option<Visitor> {
+        let key = self.gate().session(session, self.now())?;
+        match self.door.look(|view| Rights::of(view, key)) {
+            Some(rights) => Some(Visitor { key, session, rights }),
+            None => {
+                self.gate().expel(key);
+                None
+            }
+        }
+    }
+
+    /// Who has sent a request that changes something.
+    pub(super) fn actor(&self, headers: &HeaderMap) -> Result<Visitor, Refused> {
+        own_page(headers)?;
+        let visitor = self.visitor(headers)?;
+        self.gate().used(visitor.session, self.now());
+        Ok(visitor)
+    }
+
+    fn may_try(&self) -> Result<(), Refused> {
+        if self.gate().may_try(self.now()) { Ok(()) } else { Err(Refused::TooManyTries) }
+    }
+
+    fn failed(&self, refused: Refused) -> Refused {
+        self.gate().failed();
+        refused
+    }
+
+    /// A ticket for whoever has signed the request, as at the operator's door: guesses count there too.
+    async fn issue(&self, request: Request) -> Response {
+        if let Err(refused) = self.may_try() {
+            return refused.into_response();
+        }
+        let has_role = |view: &AdminView, key| view.grants(key).is_some_and(|grants| !grants.is_empty());
+        match self.door.proven(request, has_role).await {
+            Ok(signer) => outcome(self.ticket(&signer)),
+            Err(refusal) => {
+                self.gate().failed();
+                self.door.answered(Err(refusal))
+            }
+        }
+    }
+
+    fn ticket(&self, signer: &Authenticated) -> Result<Value, Refused> {
+        if signer.idempotency_key.is_none() {
+            return Err(Refused::Malformed(format!("{REQUEST_HEADER}: a ticket needs a name from 1")));
+        }
+        let ticket: Secret = random().map_err(|error| Refused::Failed(error.to_string()))?;
+        self.gate().issue(signer.key, signer.idempotency_key, &ticket, self.now()).map_err(denied)?;
+        Ok(json!({ "ticket": hexadecimal(&ticket) }))
+    }
+
+    async fn redeem(&self, request: Request) -> Result<Response, Refused> {
+        self.may_try()?;
+        let (parts, body) = request.into_parts();
+        own_page(&parts.headers).map_err(|refused| self.failed(refused))?;
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Login {
+            ticket: String,
+        }
+        let Login { ticket } = read(body).await?;
+        let ticket: Secret = bytes(&ticket).ok_or_else(|| self.failed(Refused::NoTicket))?;
+        let id: Secret = random().map_err(|error| Refused::Failed(error.to_string()))?;
+        let redeemed = self.gate().redeem(&ticket, &id, self.now());
+        redeemed.map_err(|error| self.failed(denied(error)))?;
+        let visitor = self.stays(Hash::of(&id)).ok_or(Refused::NotLoggedIn)?;
+        let mut response = answer(StatusCode::OK, &visitor.object());
+        let cookie = cookie(&parts.headers, &hexadecimal(&id), LIFE_MAX);
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+        Ok(response)
+    }
+}
+
+fn denied(denied: Denied) -> Refused {
+    match denied {
+        Denied::NoTicket => Refused::NoTicket,
+        Denied::Repeated => Refused::Repeated,
+        Denied::Full => Refused::Full,
+    }
+}
+
+async fn ticket(State(console): State<Console>, request: Request) -> Response {
+    console.issue(request).await
+}
+
+async fn enter(State(console): State<Console>, request: Request) -> Response {
+    console.redeem(request).await.unwrap_or_else(IntoResponse::into_response)
+}
+
+async fn who(State(console): State<Console>, headers: HeaderMap) -> Response {
+    outcome(console.visitor(&headers).map(Visitor::object))
+}
+
+/// Somebody is still there.
+async fn used(State(console): State<Console>, headers: HeaderMap) -> Response {
+    outcome(console.actor(&headers).map(Visitor::object))
+}
+
+async fn leave(State(console): State<Console>, headers: HeaderMap) -> Response {
+    let visitor = match console.actor(&headers) {
+        Ok(visitor) => visitor,
+        Err(refused) => return refused.into_response(),
+    };
+    console.gate().leave(visitor.session);
+    let mut response = answer(StatusCode::OK, &json!({}));
+    response.headers_mut().append(header::SET_COOKIE, cookie(&headers, "", Duration::ZERO));
+    response
+}
+
+/// A browser says where a request comes from: that has to be said, and has to be here.
+pub(super) fn own_origin(headers: &HeaderMap) -> Result<(), Refused> {
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    let host = text(header::HOST.as_str());
+    let origin = text(header::ORIGIN.as_str()).map(|origin| origin.split_once("://").map(|(_, host)| host) == host);
+    let site = text(FETCH_SITE).map(|site| site == "same-origin");
+    match (origin, site) {
+        (Some(true), None | Some(true)) | (None, Some(true)) => Ok(()),
+        _ => Err(Refused::ForeignOrigin),
+    }
+}
+
+/// Only a script of the page's own sends the header.
+fn own_page(headers: &HeaderMap) -> Result<(), Refused> {
+    match headers.get(CONSOLE_HEADER) {
+        Some(value) if value == "1" => own_origin(headers),
+        _ => Err(Refused::ForeignOrigin),
+    }
+}
+
+/// A browser that has come over TLS, to this port or to a proxy before it.
+fn is_secure(headers: &HeaderMap) -> bool {
+    headers.get(header::ORIGIN).is_some_and(|origin| origin.as_bytes().starts_with(b"https://"))
+}
+
+/// A host's ports share its cookies: the port is in the name, so that two venues do not log one another out.
+fn cookie_name(headers: &HeaderMap) -> String {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let port = host.rsplit_once(':').map_or("", |(_, port)| port);
+    let port = if port.bytes().all(|digit| digit.is_ascii_digit()) { port } else { "" };
+    format!("rialto-console-{port}")
+}
+
+/// What a browser takes over TLS only.
+const SECURE_PREFIX: &str = "__Secure-";
+
+fn cookie(headers: &HeaderMap, id: &str, life: Duration) -> HeaderValue {
+    let (prefix, secure) = if is_secure(headers) { (SECURE_PREFIX, "; Secure") } else { ("", "") };
+    let (name, seconds) = (cookie_name(headers), life.as_secs());
+    let text = format!("{prefix}{name}={id}; Max-Age={seconds}; Path=/console; HttpOnly; SameSite=Strict{secure}");
+    HeaderValue::from_str(&text).expect("letters, digits and signs of ASCII")
+}
+
+fn session_of(headers: &HeaderMap) -> Option<Hash> {
+    let name = cookie_name(headers);
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    let id = pairs.find(|(found, _)| found.strip_prefix(SECURE_PREFIX).unwrap_or(found) == name)?.1;
+    bytes(id).map(|id| Hash::of(&id))
+}
+
+/// The whole body, if it is short and comes in time.
+pub(super) async fn arrived(body: Body) -> Result<Vec<u8>, Refused> {
+    match tokio::time::timeout(ARRIVES_WITHIN, to_bytes(body, BODY_BYTES_MAX)).await {
+        Ok(Ok(body)) => Ok(body.into()),
+        Ok(Err(_)) => Err(Refused::Malformed(format!("the body is longer than {BODY_BYTES_MAX} bytes"))),
+        Err(_) => Err(Refused::Malformed("the request did not arrive in time".to_owned())),
+    }
+}
+
+/// What a body says.
+pub(super) async fn read<T: DeserializeOwned>(body: Body) -> Result<T, Refused> {
+    serde_json::from_slice(&arrived(body).await?).map_err(|error| Refused::Malformed(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value))).collect()
+    }
+
+    #[test]
+    fn a_request_comes_from_the_consoles_own_page_or_is_refused() {
+        let (host, own) = (("host", "127.0.0.1:7003"), ("origin", "http://127.0.0.1:7003"));
+        let (here, header) = (("sec-fetch-site", "same-origin"), ("rialto-console", "1"));
+        for (is_taken, pairs) in [
+            (true, vec![host, header, own]),
+            (true, vec![host, header, here]),
+            (true, vec![host, header, own, here]),
+            (false, vec![host, own, here]),
+            (false, vec![host, header]),
+            (false, vec![header, own]),
+            (false, vec![host, ("rialto-console", "0"), own]),
+            (false, vec![host, header, ("origin", "http://127.0.0.1:7004")]),
+            (false, vec![host, header, ("origin", "null")]),
+            (false, vec![host, header, own, ("sec-fetch-site", "same-site")]),
+            (false, vec![host, header, ("origin", "http://evil.example"), here]),
+            (false, vec![host, header, ("sec-fetch-site", "cross-site")]),
+            (false, vec![host, header, ("sec-fetch-site", "none")]),
+        ] {
+            assert_eq!(own_page(&headers(&pairs)).is_ok(), is_taken, "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn a_cookie_is_for_this_port_this_site_and_no_script() {
+        let plain = headers(&[("host", "127.0.0.1:7003"), ("origin", "http://127.0.0.1:7003")]);
+        assert_eq!(
+            cookie(&plain, "aa", LIFE_MAX),
+            "rialto-console-7003=aa; Max-Age=43200; Path=/console; HttpOnly; SameSite=Strict"
+        );
+        let secure = headers(&[("host", "venue.example"), ("origin", "https://venue.example")]);
+        assert_eq!(
+            cookie(&secure, "aa", LIFE_MAX),
+            "__Secure-rialto-console-=aa; Max-Age=43200; Path=/console; HttpOnly; SameSite=Strict; Secure"
+        );
+    }
+
+    #[test]
+    fn a_session_is_found_among_other_cookies() {
+        let id = Hash::of(&[0x0a; 32]);
+        let hex = "0a".repeat(32);
+        for (text, found) in [
+            (format!("rialto-console-7003={hex}"), Some(id)),
+            (format!("a=b; __Secure-rialto-console-7003={hex}; c=d"), Some(id)),
+            (format!("rialto-console-7004={hex}"), None),
+            ("rialto-console-7003=0a".to_owned(), None),
+            (String::new(), None),
+        ] {
+            let mut headers = headers(&[("host", "127.0.0.1:7003")]);
+            headers.insert(header::COOKIE, HeaderValue::from_str(&text).unwrap());
+            assert_eq!(session_of(&headers), found, "{text}");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! What the operator's page asks: lists as the operator's door has them, the venue's figures, what happened; and changes,
+//! which go to the desk as if their author had signed each.
+
+use axum::Router;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use engine::{AccountId, IdempotencyKey};
+use serde_json::{Map, Value, json};
+
+use super::audit::Question;
+use super::login::{Refused, answer, arrived, outcome};
+use super::samples::parsed;
+use super::{Console, Shared, locked};
+use crate::admin::requests::{Change, Halt, Kill, MassCancel, Resume, SetPhase, Unblock};
+use crate::admin::signature::REQUEST_HEADER;
+use crate::admin::{Authenticated, List, origin};
+use crate::reach;
+
+pub(super) fn router(console: Console) -> Router {
+    Router::new()
+        .route("/console/operator/list/{list}", get(list))
+        .route("/console/operator/balances", get(balances))
+        .route("/console/operator/figures", get(figures))
+        .route("/console/operator/samples", get(samples))
+        .route("/console/operator/audit", get(audit))
+        .route("/console/operator/change/{*change}", post(change))
+        .with_state(console)
+}
+
+/// The number that a query gives, or zero.
+fn number_of(uri: &Uri, name: &str) -> Result<u64, Refused> {
+    let Some(query) = uri.query() else { return Ok(0) };
+    let number = query.split_once('=').filter(|(found, _)| *found == name).and_then(|(_, number)| number.parse().ok());
+    number.ok_or_else(|| Refused::Malformed(format!("query {query:?}: it is not {name}=NUMBER")))
+}
+
+fn narrow(number: u64) -> Result<u32, Refused> {
+    number.try_into().map_err(|_| Refused::Malformed(format!("{number}: it is too large")))
+}
+
+async fn list(State(console): State<Console>, Path(list): Path<String>, headers: HeaderMap, uri: Uri) -> Response {
+    outcome(console.list(&list, &headers, &uri))
+}
+
+async fn balances(State(console): State<Console>, headers: HeaderMap, uri: Uri) -> Response {
+    outcome(console.balances(&headers, &uri))
+}
+
+async fn figures(State(console): State<Console>, headers: HeaderMap) -> Response {
+    outcome(console.visitor(&headers).and_then(|visitor| visitor.reader()).map(|_| console.figures()))
+}
+
+async fn samples(State(console): State<Console>, headers: HeaderMap, uri: Uri) -> Response {
+    let reader = console.visitor(&headers).and_then(|visitor| visitor.reader());
+    let behind = reader.and_then(|_| number_of(&uri, "behind"));
+    outcome(behind.map(|behind| locked(&console.samples).behind(behind)))
+}
+
+async fn audit(State(console): State<Console>, headers: HeaderMap, uri: Uri) -> Response {
+    outcome(audited(console, &headers, &uri).await)
+}
+
+async fn audited(console: Console, headers: &HeaderMap, uri: &Uri) -> Result<Value, Refused> {
+    console.visitor(headers)?.reader()?;
+    let question = Question::parse(uri.query().unwrap_or_default())?;
+    let found = tokio::task::spawn_blocking(move || console.audit(&question)).await;
+    found.map_err(|error| Refused::Failed(error.to_string()))?
+}
+
+/// What may be asked with a cookie: what stops, and what goes on. Everything else needs a request that is signed by itself.
+const CHANGES: [&str; 6] = [Halt::NAME, Resume::NAME, SetPhase::NAME, Kill::NAME, Unblock::NAME, MassCancel::NAME];
+
+async fn change(State(console): State<Console>, Path(change): Path<String>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let asked = console.actor(&parts.headers).and_then(|visitor| visitor.operator()).and_then(|operator| {
+        if !CHANGES.contains(&change.as_str()) {
+            return Err(Refused::NotEntitled("this needs a request that is signed by itself: rialto admin"));
+        }
+        let name = parts.headers.get(REQUEST_HEADER).and_then(|name| name.to_str().ok()?.parse().ok());
+        let name = name.ok_or_else(|| Refused::Malformed(format!("{REQUEST_HEADER}: it is missing or no number")))?;
+        Ok((operator.key, IdempotencyKey(name)))
+    });
+    let (key, name) = match asked {
+        Ok(asked) => asked,
+        Err(refused) => return refused.into_response(),
+    };
+    match arrived(body).await {
+        Ok(body) => {
+            let asked = Authenticated::in_another_way(key, origin(&parts.extensions), name, body);
+            let (status, body) = console.door.change_as(asked, &change).await;
+            answer(status, &body)
+        }
+        Err(refused) => refused.into_response(),
+    }
+}
+
+impl Shared {
+    fn list(&self, list: &str, headers: &HeaderMap, uri: &Uri) -> Result<Value, Refused> {
+        self.visitor(headers)?.reader()?;
+        let after = narrow(number_of(uri, "after")?)?;
+        let list = List::named(list).ok_or_else(|| Refused::NotFound(format!("there is no list of {list}")))?;
+        Ok(self.door.look(|view| (list.rows)(view, after, engine::Timestamp(reach::now().0))))
+    }
+
+    fn balances(&self, headers: &HeaderMap, uri: &Uri) -> Result<Value, Refused> {
+        self.visitor(headers)?.reader()?;
+        let account = AccountId(narrow(number_of(uri, "account")?)?);
+        Ok(json!(self.door.look(|view| view.balances(account))))
+    }
+
+    /// Everything that is counted, as it is now; of histograms their sums and counts.
+    fn figures(&self) -> Value {
+        let text = self.status.metrics.text(&self.status.space);
+        let shown = parsed(&text).filter(|series| !series.name.ends_with("_bucket")).map(|series| {
+            let labels: Map<String, Value> =
+                series.labels.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+            json!({ "name": series.name, "labels": labels, "value": series.value })
+        });
+        let is_ready = self.status.ready.load(std::sync::atomic::Ordering::Acquire);
+        json!({ "at_ms": reach::now().0 / 1_000_000, "ready": is_ready, "figures": shown.collect::<Vec<_>>() })
+    }
+}

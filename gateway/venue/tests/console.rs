@@ -1,0 +1,434 @@
+//! The web console's door, as a browser meets it: getting in, what keeps others out, trading and running the venue.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use engine::{IdempotencyKey, KeyId, Timestamp};
+use rustls::crypto::ring::default_provider;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use venue::admin::signature::{KEY_HEADER, REQUEST_HEADER, SIGNATURE_HEADER, SignedRequest, TIME_HEADER};
+use venue::arguments::{Arguments, ServeArguments, Tool};
+use venue::data_folder::KeyFile;
+use venue::demo;
+use venue::reach;
+use venue::serve::Running;
+
+/// How long something may take that happens beside a request.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A venue of a test's own.
+struct Served {
+    running: Running,
+    folder: TempDir,
+}
+
+fn arguments(data: &Path, options: &[&str]) -> ServeArguments {
+    let (path, any) = (data.to_str().unwrap(), "127.0.0.1:0");
+    let usual = ["rialto", "serve", "--data", path, "--head", path, "--order-entry", any, "--market-data", any];
+    let http = if options.contains(&"--http") { vec![] } else { vec!["--http", any] };
+    let parsed = Arguments::try_parse_from(usual.iter().chain(&http).chain(options)).unwrap();
+    let Tool::Serve(arguments) = parsed.tool else { unreachable!("serve was asked for") };
+    arguments
+}
+
+/// What came back: status, cookie that was set, body.
+struct Answer {
+    status: u16,
+    cookie: Option<String>,
+    body: Value,
+}
+
+/// A browser, as far as the console knows one.
+#[derive(Clone)]
+struct Browser {
+    agent: ureq::Agent,
+    /// What the venue's addresses begin with.
+    venue: String,
+    /// As it sends it.
+    cookie: String,
+    origin: Option<String>,
+    console_header: Option<&'static str>,
+}
+
+impl Served {
+    fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    fn start_with(options: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let running = Running::start(&arguments(folder.path(), options), demo::commands).unwrap();
+        Self { running, folder }
+    }
+
+    fn host(&self) -> String {
+        self.running.addresses().http.to_string()
+    }
+
+    fn is_tls(&self) -> bool {
+        self.running.addresses().http_tls
+    }
+
+    fn origin(&self) -> String {
+        format!("{}://{}", if self.is_tls() { "https" } else { "http" }, self.host())
+    }
+
+    fn certificate(&self) -> PathBuf {
+        self.folder.path().join("certificate.pem")
+    }
+
+    fn tls(&self) -> TlsConfig {
+        let certificate = CertificateDer::from_pem_file(self.certificate()).unwrap();
+        let trusted = Arc::new(vec![Certificate::from_der(&certificate).to_owned()]);
+        TlsConfig::builder()
+            .root_certs(RootCerts::Specific(trusted))
+            .unversioned_rustls_crypto_provider(Arc::new(default_provider()))
+            .build()
+    }
+
+    fn key_file(&self, name: &str) -> KeyFile {
+        KeyFile::read(&self.folder.path().join("keys").join(format!("{name}.json"))).unwrap()
+    }
+
+    /// Runs the tool; the ticket in the link that it prints.
+    fn ticket(&self, name: &str) -> String {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rialto"));
+        let key = self.folder.path().join("keys").join(format!("{name}.json"));
+        command.args(["console", "--connect", &self.host(), "--key"]).arg(key);
+        if self.is_tls() {
+            command.arg("--certificate").arg(self.certificate());
+        }
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let link = String::from_utf8(output.stdout).unwrap();
+        let prefix = format!("{}/console/#ticket=", self.origin());
+        link.trim().strip_prefix(&prefix).unwrap_or_else(|| panic!("{link}")).to_owned()
+    }
+
+    fn browser(&self) -> Browser {
+        let config = ureq::Agent::config_builder().http_status_as_error(false).max_idle_connections(0).proxy(None);
+        Browser {
+            agent: ureq::Agent::new_with_config(config.tls_config(self.tls()).build()),
+            venue: self.origin(),
+            cookie: String::new(),
+            origin: Some(self.origin()),
+            console_header: Some("1"),
+        }
+    }
+
+    /// A browser whose user is in.
+    fn browser_of(&self, name: &str) -> Browser {
+        let mut browser = self.browser();
+        let answer = browser.post("session", &json!({ "ticket": self.ticket(name) }));
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        browser.cookie = answer.cookie.unwrap().split(';').next().unwrap().to_owned();
+        browser
+    }
+
+    fn admin(&self, arguments: &[&str]) {
+        let key = self.folder.path().join("keys/administrator.json");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rialto"));
+        command.args(["admin", "--connect", &self.host(), "--reason", "a test", "--key"]).arg(key).args(arguments);
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {output:?}");
+    }
+
+    /// Asks for a ticket as the tool does, by hand.
+    fn ask_for_ticket(&self, name: &str, time: u64, number: u64) -> Answer {
+        let file = self.key_file(name);
+        let (key, time, idempotency_key) = (KeyId(file.key), Timestamp(time), IdempotencyKey(number));
+        let signed = SignedRequest { method: "POST", path: "/console/ticket", key, time, idempotency_key, body: b"" };
+        let signature = signed.sign(&file.signing_key(Path::new("a key file")).unwrap());
+        let request = self.browser().agent.post(format!("http://{}/console/ticket", self.host()));
+        let request = request.header(KEY_HEADER, key.to_string()).header(TIME_HEADER, time.0.to_string());
+        let request = request.header(REQUEST_HEADER, number.to_string()).header(SIGNATURE_HEADER, signature);
+        answer(request.send_empty().unwrap())
+    }
+
+    fn stop(self) {
+        self.running.stop().unwrap();
+    }
+}
+
+fn answer(mut response: ureq::http::Response<ureq::Body>) -> Answer {
+    let status = response.status().as_u16();
+    let cookie = response.headers().get("set-cookie").map(|cookie| cookie.to_str().unwrap().to_owned());
+    let text = response.body_mut().read_to_string().unwrap();
+    Answer { status, cookie, body: serde_json::from_str(&text).unwrap_or(Value::Null) }
+}
+
+impl Browser {
+    fn headers<B>(&self, mut request: ureq::RequestBuilder<B>) -> ureq::RequestBuilder<B> {
+        if !self.cookie.is_empty() {
+            request = request.header("cookie", &self.cookie);
+        }
+        if let Some(origin) = &self.origin {
+            request = request.header("origin", origin);
+        }
+        if let Some(value) = self.console_header {
+            request = request.header("rialto-console", value);
+        }
+        request
+    }
+
+    fn get(&self, path: &str) -> Answer {
+        answer(self.headers(self.agent.get(format!("{}/console/{path}", self.venue))).call().unwrap())
+    }
+
+    fn post(&self, path: &str, body: &Value) -> Answer {
+        self.post_as(path, body, "1")
+    }
+
+    fn post_as(&self, path: &str, body: &Value, number: &str) -> Answer {
+        let request = self.headers(self.agent.post(format!("{}/console/{path}", self.venue)));
+        answer(request.header("rialto-request", number).send(body.to_string()).unwrap())
+    }
+
+    fn delete(&self, path: &str) -> Answer {
+        answer(self.headers(self.agent.delete(format!("{}/console/{path}", self.venue))).call().unwrap())
+    }
+
+    /// Asks until the seat at order entry is open.
+    fn trade(&self, path: &str, body: &Value) -> Answer {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let answer = self.post(path, body);
+            let is_early = answer.body["error"] == "NotSent" || is_unknown_instrument(&answer);
+            if !is_early || Instant::now() > deadline {
+                return answer;
+            }
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// The venue tells of its instruments a moment after the opening.
+fn is_unknown_instrument(answer: &Answer) -> bool {
+    answer.body["text"].as_str().is_some_and(|text| text.contains("the venue has no"))
+}
+
+fn order(name: u64, side: &str, price: &str, quantity: &str) -> Value {
+    json!({
+        "name": name.to_string(), "instrument": "BTC-USD", "side": side, "price": price, "quantity": quantity,
+        "tif": "gtc",
+    })
+}
+
+fn halt(reason: &str) -> Value {
+    json!({ "reason": reason, "change": { "instrument": "BTC-USD" } })
+}
+
+#[test]
+fn a_ticket_gets_a_session_once() {
+    let venue = Served::start();
+    let browser = venue.browser();
+    let ticket = json!({ "ticket": venue.ticket("alice") });
+    let first = browser.post("session", &ticket);
+    assert_eq!((first.status, &first.body["account"]), (200, &json!(2)));
+    assert_eq!((&first.body["operates"], &first.body["reads"]), (&json!(false), &json!(false)));
+    let second = browser.post("session", &ticket);
+    assert_eq!((second.status, &second.body["error"], second.cookie), (401, &json!("NoTicket"), None));
+    let invented = browser.post("session", &json!({ "ticket": "00".repeat(32) }));
+    assert_eq!((invented.status, &invented.body["error"]), (401, &json!("NoTicket")));
+    venue.stop();
+}
+
+#[test]
+fn the_cookie_is_for_the_console_alone_and_for_no_script() {
+    let venue = Served::start();
+    let entered = venue.browser().post("session", &json!({ "ticket": venue.ticket("alice") }));
+    let port = venue.running.addresses().http.port();
+    let cookie = entered.cookie.unwrap();
+    let (pair, attributes) = cookie.split_once("; ").unwrap();
+    let id = pair.strip_prefix(&format!("rialto-console-{port}=")).unwrap();
+    assert!(id.len() == 64 && id.bytes().all(|digit| digit.is_ascii_hexdigit()), "{id}");
+    assert_eq!(attributes, "Max-Age=43200; Path=/console; HttpOnly; SameSite=Strict");
+    venue.stop();
+}
+
+#[test]
+fn what_changes_something_needs_session_header_and_origin() {
+    let venue = Served::start();
+    let alice = venue.browser_of("alice");
+    let broken: [(&str, u16, Browser); 4] = [
+        ("NotLoggedIn", 401, Browser { cookie: String::new(), ..alice.clone() }),
+        ("ForeignOrigin", 403, Browser { console_header: None, ..alice.clone() }),
+        ("ForeignOrigin", 403, Browser { origin: Some("http://evil.example".to_owned()), ..alice.clone() }),
+        ("ForeignOrigin", 403, Browser { origin: None, ..alice.clone() }),
+    ];
+    for (error, status, browser) in broken {
+        for (path, body) in [
+            ("trader/order", order(1, "buy", "64000", "1")),
+            ("trader/cancel-all", json!({})),
+            ("operator/change/instrument/halt", halt("a test")),
+            ("session/used", json!({})),
+        ] {
+            let answer = browser.post(path, &body);
+            assert_eq!((answer.status, &answer.body["error"]), (status, &json!(error)), "{path}");
+        }
+        assert_eq!(browser.delete("session").status, status);
+    }
+    assert_eq!(alice.get("session").status, 200, "whoever was refused has not logged anybody out");
+    venue.stop();
+}
+
+#[test]
+fn a_request_for_a_ticket_is_signed_fresh_and_made_once() {
+    let venue = Served::start();
+    let now = || reach::now().0;
+    let at = now();
+    assert_eq!(venue.ask_for_ticket("alice", at, 7).status, 200);
+    assert_eq!(venue.ask_for_ticket("alice", at, 7).status, 409);
+    assert_eq!(venue.ask_for_ticket("alice", now() - 10_000_000_000, 8).status, 401);
+    assert_eq!(venue.ask_for_ticket("alice", now(), 0).status, 400);
+    venue.admin(&["key", "revoke", "2"]);
+    assert_eq!(venue.ask_for_ticket("alice", now(), 9).status, 401);
+    venue.stop();
+}
+
+#[test]
+fn logins_that_fail_are_throttled_and_those_who_are_in_go_on() {
+    let venue = Served::start();
+    let alice = venue.browser_of("alice");
+    let wrong = json!({ "ticket": "11".repeat(32) });
+    let statuses: Vec<u16> = (0..60).map(|_| venue.browser().post("session", &wrong).status).collect();
+    assert!(statuses.contains(&429), "{statuses:?}");
+    assert_eq!(alice.get("session").status, 200);
+    venue.stop();
+}
+
+#[test]
+fn a_key_that_is_revoked_is_out_at_once_and_who_leaves_is_out() {
+    let venue = Served::start();
+    let (alice, bob) = (venue.browser_of("alice"), venue.browser_of("bob"));
+    venue.admin(&["key", "revoke", "2"]);
+    assert_eq!(alice.get("session").body["error"], "NotLoggedIn");
+    assert_eq!(alice.post("trader/cancel-all", &json!({})).status, 401);
+    assert_eq!(bob.get("session").status, 200);
+    let left = bob.delete("session");
+    assert_eq!(left.status, 200);
+    assert!(left.cookie.unwrap().contains("=; Max-Age=0; Path=/console"));
+    assert_eq!(bob.get("session").status, 401);
+    venue.stop();
+}
+
+#[test]
+fn traders_trade_through_the_console_with_exact_numbers() {
+    let venue = Served::start();
+    let (alice, bob) = (venue.browser_of("alice"), venue.browser_of("bob"));
+    let rested = alice.trade("trader/order", &order(1, "buy", "64000.00", "0.50000001"));
+    assert_eq!((rested.status, &rested.body["what"]), (200, &json!("New")), "{}", rested.body);
+    assert_eq!((&rested.body["price"], &rested.body["quantity"]), (&json!("64000.00"), &json!("0.50000001")));
+    let again = alice.trade("trader/order", &order(1, "buy", "64000.00", "0.50000001"));
+    assert_eq!((again.status, &again.body["reason"]), (422, &json!("DuplicateClientOrderId")), "{}", again.body);
+
+    let taken = bob.trade("trader/order", &order(1, "sell", "64000", "0.2"));
+    assert_eq!(taken.status, 200, "{}", taken.body);
+    let off_tick = bob.trade("trader/order", &order(2, "sell", "64000.001", "0.2"));
+    assert_eq!((off_tick.status, &off_tick.body["text"]), (400, &json!("price: 64000.001 is finer than 0.01")));
+    let no_number = bob.trade(
+        "trader/order",
+        &json!({
+            "name": "3", "instrument": "BTC-USD", "side": "sell", "price": 64000.5, "quantity": "1", "tif": "gtc",
+        }),
+    );
+    assert_eq!(no_number.status, 400, "a number of JSON is not exact: {}", no_number.body);
+
+    let order_id = rested.body["order_id"].as_str().unwrap();
+    let cancelled = alice.trade("trader/cancel", &json!({ "order_id": order_id }));
+    assert_eq!((cancelled.status, &cancelled.body["cancelled"]), (200, &json!("0.30000001")), "{}", cancelled.body);
+    let gone = alice.trade("trader/cancel", &json!({ "order_id": order_id }));
+    assert_eq!((gone.status, &gone.body["reason"]), (422, &json!("UnknownOrder")));
+
+    let deadline = Instant::now() + PATIENCE;
+    let fills = loop {
+        let fills = alice.get("trader/fills").body;
+        if fills.as_array().is_some_and(|fills| !fills.is_empty()) || Instant::now() > deadline {
+            break fills;
+        }
+        std::thread::yield_now();
+    };
+    let fill = &fills[0];
+    let expected =
+        json!({ "instrument": "BTC-USD", "side": "buy", "price": "64000", "quantity": "0.2", "took": false });
+    for (name, value) in expected.as_object().unwrap() {
+        assert_eq!(&fill[name], value, "{name}: {fills}");
+    }
+    // Five basis points of 12,800.
+    assert_eq!((&fill["fee"], &fill["fee_asset"]), (&json!("6.4"), &json!("USD")));
+    venue.stop();
+}
+
+#[test]
+fn an_operator_halts_with_a_reason_and_under_the_keys_own_name() {
+    let venue = Served::start();
+    let administrator = venue.browser_of("administrator");
+    let (path, body) = ("operator/change/instrument/halt", halt("news pending"));
+    assert_eq!(administrator.post(path, &halt("")).status, 400);
+    let halted = administrator.post_as(path, &body, "41");
+    assert_eq!(halted.status, 200, "{}", halted.body);
+    assert_eq!((&halted.body["event"], &halted.body["author"]), (&json!("PhaseChanged"), &json!(1)));
+    let again = administrator.post_as(path, &body, "41");
+    assert_eq!((again.status, &again.body["error"]), (409, &json!("DuplicateRequest")));
+    let unsigned =
+        administrator.post_as("operator/change/key/revoke", &json!({ "reason": "a", "change": { "number": 2 } }), "42");
+    assert_eq!(unsigned.status, 403, "keys are for requests that are signed by themselves: {}", unsigned.body);
+
+    let instruments = administrator.get("operator/list/instruments?after=0").body;
+    assert_eq!((&instruments[0]["name"], &instruments[0]["phase"]), (&json!("BTC-USD"), &json!("Halted")));
+    let alice = venue.browser_of("alice");
+    let refused = alice.trade("trader/order", &order(1, "buy", "64000", "1"));
+    assert_eq!((refused.status, &refused.body["error"]), (422, &json!("Refused")), "{}", refused.body);
+
+    let deadline = Instant::now() + PATIENCE;
+    let found = loop {
+        let events = administrator.get("operator/audit").body["events"].clone();
+        let rows = events.as_array().unwrap().clone();
+        if let Some(row) =
+            rows.into_iter().find(|row| row["reason"] == "news pending" && row["event"] == "PhaseChanged")
+        {
+            break row;
+        }
+        assert!(Instant::now() < deadline, "{events}");
+        std::thread::yield_now();
+    };
+    assert_eq!(found["author"], 1);
+    let of_account = administrator.get("operator/audit?of=account&which=2&everything=1").body;
+    assert!(of_account["events"].as_array().unwrap().iter().any(|row| row["event"] == "AccountOpened"), "{of_account}");
+    venue.stop();
+}
+
+#[test]
+fn each_key_does_what_its_roles_allow() {
+    let venue = Served::start();
+    let (alice, administrator) = (venue.browser_of("alice"), venue.browser_of("administrator"));
+    for path in ["list/accounts", "list/keys", "figures", "samples", "audit", "balances?account=3"] {
+        assert_eq!(alice.get(&format!("operator/{path}")).status, 403, "{path}");
+        assert_eq!(administrator.get(&format!("operator/{path}")).status, 200, "{path}");
+    }
+    assert_eq!(alice.post("operator/change/instrument/halt", &halt("a test")).status, 403);
+    assert_eq!(administrator.post("trader/order", &order(1, "buy", "64000", "1")).status, 403);
+    assert_eq!(administrator.get("operator/list/secrets").status, 404);
+    venue.stop();
+}
+
+#[test]
+fn over_tls_the_cookie_is_for_tls_alone() {
+    let venue = Served::start_with(&["--http-security", "tls"]);
+    let mut alice = venue.browser();
+    let answer = alice.post("session", &json!({ "ticket": venue.ticket("alice") }));
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let cookie = answer.cookie.unwrap();
+    assert!(cookie.starts_with("__Secure-rialto-console-") && cookie.ends_with("; HttpOnly; SameSite=Strict; Secure"));
+    assert_eq!(alice.get("session").status, 401);
+    alice.cookie = cookie.split(';').next().unwrap().to_owned();
+    assert_eq!(alice.get("session").status, 200);
+    venue.stop();
+}
