@@ -194,6 +194,7 @@ async function run() {
     await alice.page.keyboard.press("c");
     await waitFor(alice.page, "dialog", "Every open order of this account");
     await alice.page.locator("dialog button[type=submit]").click();
+    await waitFor(alice.page, "#notes", "Cancelled 2 orders");
     await alice.page.waitForFunction(() => document.querySelectorAll("#orders tbody tr").length === 0);
     await alice.page.waitForFunction(() => document.querySelector('#balances tr[data-asset="USD"] td:nth-child(3)').title === "0");
   });

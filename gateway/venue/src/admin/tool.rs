@@ -23,6 +23,7 @@ use super::requests::{
     SetRandomSeed, Unblock, Withdraw,
 };
 use super::signature::{KEY_HEADER, REQUEST_HEADER, SIGNATURE_HEADER, SignedRequest, TIME_HEADER};
+use crate::console::TICKET_PATH;
 use crate::data_folder::{DataFolderError, KeyFile, random};
 use crate::exit::Exit;
 use crate::reach::reachable;
@@ -294,8 +295,8 @@ pub(crate) enum AskError {
 impl AskError {
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Refused(_) => Exit::Differs,
             Self::Usage(_) | Self::Folder(_) | Self::Certificate { .. } | Self::NotJson { .. } => Exit::Usage,
+            Self::Refused(_) => Exit::Differs,
             Self::AccessLog(AccessLogError::Broken { .. }) => Exit::Damaged,
             Self::NotRunning { .. } | Self::AccessLog(AccessLogError::Io { .. }) | Self::Http { .. } => {
                 Exit::InputOutput
@@ -380,7 +381,7 @@ const OK: u16 = 200;
 const ACCEPTED: u16 = 202;
 
 /// What the venue, or this machine, said.
-pub(crate) struct Answer {
+struct Answer {
     /// As in HTTP.
     status: u16,
     body: Value,
@@ -406,6 +407,16 @@ impl Caller {
                 Ok(rows.iter().filter_map(Value::as_object).cloned().collect())
             }
             Answer { body, .. } => Err(refusal(&body)),
+        }
+    }
+
+    /// Asks for a ticket to the console; the link that lets in with it.
+    pub(crate) fn console_link(&self) -> Result<String, AskError> {
+        let answer = self.ask("POST", TICKET_PATH, self.number()?, Some("{}".to_owned()))?;
+        match answer.body.get("ticket").and_then(Value::as_str) {
+            // Behind the #: no server and no proxy ever sees it, and it is in no log.
+            Some(ticket) => Ok(format!("{}/console/#ticket={ticket}", self.place()?.origin)),
+            None => Err(AskError::Refused(refusal(&answer.body))),
         }
     }
 
@@ -468,8 +479,7 @@ impl Caller {
         }))
     }
 
-    /// What the venue answers to a request that is signed.
-    pub(crate) fn ask(
+    fn ask(
         &self,
         method: &str,
         path: &str,
@@ -577,16 +587,6 @@ fn send(
 }
 
 impl Answer {
-    /// A text of the answer.
-    pub(crate) fn said(&self, name: &str) -> Option<&str> {
-        self.body.get(name).and_then(Value::as_str)
-    }
-
-    /// Why the venue did not do it.
-    pub(crate) fn refusal(&self) -> String {
-        refusal(&self.body)
-    }
-
     fn print(&self, caller: &Caller) -> Exit {
         match (caller.json, self.status, &self.body) {
             (true, ..) => println!("{}", self.body),

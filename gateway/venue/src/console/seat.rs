@@ -84,6 +84,13 @@ struct Asked {
     answer: oneshot::Sender<Verdict>,
 }
 
+/// A wish that was sent.
+struct Pending {
+    /// It ends orders of which nobody knows how many: each is reported, and then the whole.
+    is_mass: bool,
+    answer: oneshot::Sender<Verdict>,
+}
+
 /// What everybody who looks at the account sees first.
 #[derive(Debug, Default)]
 pub(super) struct Picture {
@@ -202,7 +209,7 @@ struct Sitter {
     news: broadcast::Sender<Arc<str>>,
     picture: Arc<Mutex<Picture>>,
     definitions: Definitions,
-    pending: BTreeMap<SessionSequence, oneshot::Sender<Verdict>>,
+    pending: BTreeMap<SessionSequence, Pending>,
     orders: Question,
     balances: Question,
 }
@@ -251,8 +258,9 @@ impl Sitter {
 
     async fn wish(&mut self, Asked { wish, answer }: Asked, trader: &mut AsyncTrader) {
         if self.pending.len() >= WISHES_MAX {
-            self.pending.retain(|_, waiting| !waiting.is_closed());
+            self.pending.retain(|_, waiting| !waiting.answer.is_closed());
         }
+        let is_mass = matches!(wish, Wish::CancelAll(_));
         let sent = match self.message(wish) {
             Ok(Message::New(message)) => trader.send(&message).await,
             Ok(Message::Cancel(message)) => trader.send(&message).await,
@@ -260,7 +268,7 @@ impl Sitter {
             Err(text) => return drop(answer.send(Verdict::Invalid(text))),
         };
         match sent {
-            Ok(number) => drop(self.pending.insert(number, answer)),
+            Ok(number) => drop(self.pending.insert(number, Pending { is_mass, answer })),
             Err(error) => drop(answer.send(Verdict::NotSent(error.to_string()))),
         }
     }
@@ -374,7 +382,9 @@ impl Sitter {
     fn executed(&mut self, report: &ExecutionReport) {
         self.something_changed();
         let shown = show::report(&self.definitions, report);
-        if let Some(number) = report.answered_sequence {
+        if let Some(number) = report.answered_sequence
+            && self.pending.get(&number).is_some_and(|waiting| !waiting.is_mass)
+        {
             self.answer(number, verdict(report, &shown));
         }
         match report.exec_type {
@@ -421,7 +431,7 @@ impl Sitter {
     fn answer(&mut self, number: SessionSequence, verdict: Verdict) {
         if let Some(waiting) = self.pending.remove(&number) {
             // Who asked may have gone.
-            let _ = waiting.send(verdict);
+            let _ = waiting.answer.send(verdict);
         }
     }
 

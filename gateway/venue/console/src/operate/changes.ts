@@ -25,19 +25,55 @@ const MEANING: Record<string, string> = {
   Closed: "Nothing is taken.",
 };
 
+interface DryRun {
+  readonly needs_approval: boolean;
+  readonly effect: { readonly orders_open?: number; readonly orders_cancelled?: number };
+}
+
+/** What the venue would do, in its own figures. */
+async function wouldDo(path: string, fields: object): Promise<string[]> {
+  const body = { reason: "dry run", change: fields };
+  const { needs_approval, effect } = await post<DryRun>(`operator/change/${path}?dry-run=true`, body, { "rialto-request": "0" });
+  const orders = (count: number): string => (count === 1 ? "1 order" : `${count} orders`);
+  return [
+    effect.orders_cancelled === undefined ? "" : `At the moment that is ${orders(effect.orders_cancelled)}.`,
+    effect.orders_open === undefined ? "" : `${orders(effect.orders_open)} ${effect.orders_open === 1 ? "is" : "are"} open there at the moment.`,
+    needs_approval ? "It needs a second key: it waits until another operator approves it." : "",
+  ].filter((line) => line !== "");
+}
+
 async function change(question: Question, path: string, fields: (choice: string) => object, done: string): Promise<void> {
-  const consent = await confirm({ ...question, needsReason: true });
+  let effect: string[];
+  try {
+    effect = await wouldDo(path, fields(question.choice?.options[0] ?? ""));
+  } catch (error) {
+    return refused(error as ApiError);
+  }
+  const consent = await confirm({ ...question, says: [...question.says, ...effect], needsReason: true });
   if (consent === null) return;
   const body = { reason: consent.reason, change: fields(consent.choice) };
   // The journal makes a request of one name once, however often it is sent.
   const name = requestName();
   try {
-    const event = await again(() => post<{ event: string; sequence: number }>(`operator/change/${path}`, body, { "rialto-request": name }));
-    note("good", done, `${words(event.event)}, command ${event.sequence}.`);
+    const said = await again(() => post<Event | Proposal>(`operator/change/${path}`, body, { "rialto-request": name }));
+    if ("event" in said) note("good", done, `${words(said.event)}, command ${said.sequence}.`);
+    else note("plain", "It waits for a second key", `rialto admin proposal approve ${said.id}`);
   } catch (error) {
-    const refused = error as ApiError;
-    note("bad", `Refused: ${words(refused.reason)}`, sentence(refused.message));
+    refused(error as ApiError);
   }
+}
+
+interface Event {
+  readonly event: string;
+  readonly sequence: number;
+}
+
+interface Proposal {
+  readonly id: number;
+}
+
+function refused(error: ApiError): void {
+  note("bad", `Refused: ${words(error.reason)}`, sentence(error.message));
 }
 
 /** Once more where the connection broke: the request's name keeps it from being made twice. */
