@@ -50,9 +50,9 @@ pub struct Caller {
     #[arg(long, global = true, value_name = "HOST:PORT")]
     pub connect: Option<String>,
     /// The venue's certificate, PEM, which is then the only one that is trusted: the address speaks TLS. Left out: that of
-    /// the data folder if its venue's HTTP does, and with --connect no TLS.
+    /// the data folder if its venue's HTTP does, and with --connect no TLS. Elsewhere it is --certificate; here that is a key's.
     #[arg(long, global = true, value_name = "FILE")]
-    pub certificate: Option<PathBuf>,
+    pub venue_certificate: Option<PathBuf>,
     /// The administrator's key file; left out: keys/administrator.json in the data folder.
     #[arg(long = "key", global = true, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
@@ -284,7 +284,7 @@ pub(crate) enum AskError {
     Certificate { file: PathBuf, source: pem::Error },
     #[error(transparent)]
     AccessLog(#[from] AccessLogError),
-    #[error("{origin}: {source}; where HTTP is over TLS, --certificate names the venue's")]
+    #[error("{origin}: {source}; where HTTP is over TLS, the venue's certificate has to be named")]
     Http { origin: String, source: ureq::Error },
     #[error("{origin} answered what is no JSON: {text:?}; is it a venue's HTTP address, with the admin door open?")]
     NotJson { origin: String, text: String },
@@ -392,11 +392,11 @@ impl Caller {
     pub(crate) fn reading(
         data: PathBuf,
         connect: Option<String>,
-        certificate: Option<PathBuf>,
+        venue_certificate: Option<PathBuf>,
         key_file: Option<PathBuf>,
     ) -> Self {
         let (reason, idempotency_key, dry_run, json) = (None, None, false, false);
-        Self { data, connect, certificate, key_file, reason, idempotency_key, dry_run, json }
+        Self { data, connect, venue_certificate, key_file, reason, idempotency_key, dry_run, json }
     }
 
     /// The first rows of a list, or why there are none.
@@ -504,7 +504,7 @@ impl Caller {
 
     /// Where the venue's HTTP port is, and how it is reached.
     pub(crate) fn place(&self) -> Result<Place, AskError> {
-        Place::of(&self.data, self.connect.as_deref(), self.certificate.as_deref())
+        Place::of(&self.data, self.connect.as_deref(), self.venue_certificate.as_deref())
     }
 }
 

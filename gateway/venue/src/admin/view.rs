@@ -477,7 +477,7 @@ fn rows<K: Ord + Copy, V, R>(map: &BTreeMap<K, V>, after: K, row: impl Fn(K, &V)
     behind.take(ROWS_MAX).map(|(key, value)| row(*key, value)).collect()
 }
 
-/// What is read: lists in the order of their numbers, [`ROWS_MAX`] rows behind a number at a time.
+/// What is read: lists in the order of their numbers, `ROWS_MAX` rows behind a number at a time.
 impl AdminView {
     pub(crate) fn assets(&self, after: u32) -> Vec<AssetRow> {
         rows(&self.assets, AssetId(after), |id, AddAsset { name, decimals, .. }| AssetRow {
