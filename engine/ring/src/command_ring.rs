@@ -2,6 +2,7 @@ use core::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crossbeam_queue::ArrayQueue;
+use crossbeam_utils::CachePadded;
 use engine::command::Switch;
 use engine::{Command, CommandBody};
 
@@ -35,8 +36,8 @@ pub struct CommandRing {
     bell: Bell,
     idle: Idle,
     closed: AtomicBool,
-    /// Commands that found no room. Only who is refused counts: the core's way has nothing of it.
-    refused: AtomicU64,
+    /// Commands that found no room. Only who is refused counts, in a place of its own: the core's way has nothing of it.
+    refused: CachePadded<AtomicU64>,
 }
 
 /// The ring is too full for this command; nothing has happened.
@@ -54,7 +55,7 @@ impl CommandRing {
     pub fn new(capacity: usize, idle: Idle) -> Self {
         let capacity = capacity.max(1);
         let open_to_all = capacity - capacity / 8;
-        let (closed, refused) = (AtomicBool::new(false), AtomicU64::new(0));
+        let (closed, refused) = (AtomicBool::new(false), CachePadded::default());
         Self { queue: ArrayQueue::new(capacity), open_to_all, bell: Bell::new(), idle, closed, refused }
     }
 

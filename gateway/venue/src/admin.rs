@@ -31,7 +31,7 @@ pub use access_log::AccessLogError;
 pub(crate) use desk::start;
 pub use desk::{Desk, Seen};
 pub use door::Door;
-pub(crate) use door::{Authenticated, Records, origin};
+pub(crate) use door::Records;
 pub use four_eyes::ChangeName;
 pub(crate) use render::event as event_object;
 pub(crate) use routes::{List, describe};

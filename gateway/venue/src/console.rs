@@ -36,6 +36,7 @@ use axum::Router;
 use tokio::time::{MissedTickBehavior, interval};
 
 use self::gate::Gate;
+pub(crate) use self::login::TICKET_PATH;
 use self::samples::Samples;
 use self::seats::Seats;
 use crate::admin::Door;
@@ -43,7 +44,7 @@ use crate::archive::SharedHistory;
 use crate::arguments::OrderEntrySecurity;
 use crate::http::Status;
 
-/// What the console needs of the venue beside the operator's door.
+/// What the console needs of the venue beside the operator's desk.
 #[derive(Debug)]
 pub struct ConsolePlan {
     /// The data folder: it has the keys that the console may trade with.

@@ -18,7 +18,8 @@ use crate::exit::Exit;
 use crate::journal_tools::{self, Failed, byte_bar, rate};
 
 /// What of a data folder goes along: files, and folders of files.
-const COMPANIONS: [&str; 5] = ["certificate.pem", "certificate.key", "checkpoint.key", "checkpoint.pub", "keys"];
+const COMPANIONS: [&str; 6] =
+    ["access.jsonl", "certificate.pem", "certificate.key", "checkpoint.key", "checkpoint.pub", "keys"];
 
 /// What was copied.
 #[derive(Debug, Serialize)]

@@ -1,7 +1,7 @@
 //! What the venue counts, as Prometheus text.
 //!
 //! The core counts nothing for this: the operator's thread, which reads all events, does. What the others keep for
-//! themselves anyway, rings, journal, doors, is [looked at](sampled) when somebody asks; the journal's writer alone hands in
+//! themselves anyway, rings, journal, doors, is looked at (`sampled`) when somebody asks; the journal's writer alone hands in
 //! what each of its groups took.
 
 mod process;

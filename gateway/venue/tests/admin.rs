@@ -366,6 +366,40 @@ fn a_mass_cancel_takes_what_it_names() {
     venue.stop();
 }
 
+#[test]
+fn a_dry_run_counts_what_a_change_would_take_and_takes_nothing() {
+    let venue = Served::start();
+    let mut alice = venue.connect(&venue.key_file("alice"));
+    let mut bob = venue.connect(&venue.key_file("bob"));
+    for instrument in [1, 1, 2] {
+        assert_eq!(sent(&mut alice, &order(2, instrument, wire::Side::Buy, 100, 100)).exec_type, ExecType::New);
+    }
+    assert_eq!(sent(&mut bob, &order(3, 1, wire::Side::Buy, 99, 100)).exec_type, ExecType::New);
+    assert_eq!(sent(&mut bob, &order(3, 1, wire::Side::Sell, 100, 100)).exec_type, ExecType::New);
+    let trade = report(&mut alice).trade_id.unwrap().0.to_string();
+    let effect = |arguments: &[&str]| venue.admin(&[arguments, &["--dry-run"]].concat())["effect"].clone();
+    let look = || {
+        // Of alice one in each instrument is left, of bob the one that did not trade.
+        assert_eq!(effect(&["account", "kill", "2"])["orders_cancelled"], 2);
+        let delisted = json!({ "instrument": "BTC-USD", "orders_cancelled": 2, "accounts_with_orders": 2 });
+        assert_eq!(effect(&["instrument", "delist", "BTC-USD"]), delisted);
+        assert_eq!(effect(&["order", "mass-cancel", "--everything"]), json!({ "orders_cancelled": 3 }));
+        let sided = effect(&["order", "mass-cancel", "--account", "3", "--side", "buy"]);
+        assert_eq!(sided, json!({ "orders_cancelled_max": 1 }));
+        assert_eq!(effect(&["key", "revoke", "2"])["sessions_ended"], 1);
+        let busted = effect(&["trade", "bust", "BTC-USD", &trade]);
+        let known = json!({ "price": "1", "quantity": "0.000001", "accounts": [2, 3] });
+        assert_eq!(busted, json!({ "trade": known }));
+    };
+    look();
+    // Nothing of that has happened.
+    look();
+    assert_eq!(venue.admin(&["account", "kill", "2"])["cancelled_count"], 2);
+    assert_eq!(venue.admin(&["order", "mass-cancel", "--everything"])["cancelled_count"], 1);
+    assert_eq!(effect(&["order", "mass-cancel", "--everything"]), json!({ "orders_cancelled": 0 }));
+    venue.stop();
+}
+
 /// A request as a stranger may send it.
 #[derive(Clone)]
 struct Raw {

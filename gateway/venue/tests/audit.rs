@@ -261,6 +261,34 @@ fn an_audit_shows_exactly_what_two_administrators_changed() {
     exports(folder.path(), &all);
 }
 
+#[test]
+fn what_counts_small_units_is_told_as_an_operator_writes_it() {
+    let venue = Served::start();
+    let change = |arguments: &[&str]| drop(venue.change("administrator", "as agreed", arguments));
+    let listing = ["--base", "BTC", "--quote", "USD", "--tick", "0.05", "--lot", "0.00000001"];
+    change(&[&["instrument", "list", "7", "--name", "BTC-USX"], &listing[..]].concat());
+    change(&["instrument", "fees", "BTC-USX", "--maker-basis-points", "-0.5", "--taker-basis-points", "2.25"]);
+    change(&["instrument", "protect", "BTC-USX", "--collar", "5%", "--market", "500t"]);
+    let times = ["--at", "2099-11-25T09:00:00Z", "--repeat-seconds", "86400", "--random-end-seconds", "0.5"];
+    change(&[&["instrument", "calendar", "set", "BTC-USX", "1", "--phase", "continuous"], &times[..]].concat());
+    change(&["key", "allow", "2", "10.20.0.0/16"]);
+    change(&["instrument", "delist", "BTC-USX"]);
+    let changes = audit(venue.data(), &["--count", "6"]).0;
+    let details = |index: usize| &changes[index]["details"];
+    assert_eq!((&details(0)["tick"], &details(0)["base_name"]), (&json!("0.05"), &json!("BTC")));
+    assert_eq!(details(1)["rates"], json!({ "maker_basis_points": "-0.5", "taker_basis_points": "2.25" }));
+    let protection = &details(2)["protection"];
+    assert_eq!((&protection["collar"], &protection["market"]), (&json!("50000ppm"), &json!("500t")));
+    assert_eq!((&protection["auction"], &protection["call_duration_seconds"]), (&json!("none"), &json!("0")));
+    assert_eq!((&details(3)["at"], &details(3)["repeat_seconds"]), (&json!("2099-11-25T09:00:00Z"), &json!("86400")));
+    assert_eq!(details(3)["random_end_seconds"], "0.5");
+    assert_eq!(details(4), &json!({ "key": 2, "key_name": "alice", "network": "10.20.0.0/16" }));
+    // It is told by its name though nobody lists it any more.
+    assert_eq!(details(5)["instrument_name"], "BTC-USX");
+    assert_eq!(sequences(&audit(venue.data(), &["--instrument", "7", "--from", "40"]).0), [40, 41, 42, 43, 45]);
+    venue.stop();
+}
+
 /// The same in a file, however it is written.
 fn exports(data: &Path, all: &[u64]) {
     let place = tempfile::tempdir().unwrap();

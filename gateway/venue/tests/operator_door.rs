@@ -7,12 +7,16 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
 use client::SigningKey;
 use engine::{IdempotencyKey, KeyId, Timestamp};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use venue::admin::signature::SignedRequest;
@@ -179,7 +183,7 @@ fn exchange(address: SocketAddr, bytes: &[u8]) -> Reply {
     reply(&mut stream)
 }
 
-fn reply(stream: &mut TcpStream) -> Reply {
+fn reply(stream: &mut impl Read) -> Reply {
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
     let answer = String::from_utf8(answer).unwrap();
@@ -236,6 +240,10 @@ fn the_port_describes_what_it_answers() {
         assert!(other.head.contains(&format!("allow: {method}")), "{path}: {}", other.head);
         assert!(other.head.contains("content-type: application/json"), "{path}: {}", other.head);
     }
+    let statuses = document["paths"]["/admin/v1/account/withdraw"]["post"]["responses"].as_object().unwrap();
+    let described: BTreeSet<_> = statuses.keys().map(String::as_str).collect();
+    let all = "200 202 400 401 403 405 408 409 413 415 422 429 503 504";
+    assert_eq!(described, all.split(' ').collect());
     for path in ["/admin/v1/nothing", "/admin", "/nothing", "/health"] {
         assert_eq!(venue.plain("GET", path).error(), (404, "NotFound"), "{path}");
     }
@@ -573,18 +581,43 @@ fn elsewhere_than_on_loopback_the_port_speaks_tls_and_the_door_is_open() {
     let connect = format!("localhost:{port}");
     let certificate = venue.folder.path().join("certificate.pem");
     let shown =
-        venue.tool(&["--connect", &connect, "--certificate", certificate.to_str().unwrap(), "show", "accounts"]);
+        venue.tool(&["--connect", &connect, "--venue-certificate", certificate.to_str().unwrap(), "show", "accounts"]);
     assert!(shown.status.success(), "{shown:?}");
     let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let wrong = venue.folder.path().join("another.pem");
     fs::write(&wrong, other.cert.pem()).unwrap();
-    let refused = venue.tool(&["--connect", &connect, "--certificate", wrong.to_str().unwrap(), "show", "accounts"]);
+    let refused =
+        venue.tool(&["--connect", &connect, "--venue-certificate", wrong.to_str().unwrap(), "show", "accounts"]);
     assert_eq!(refused.status.code(), Some(5), "{refused:?}");
     venue.stop();
     let folder = tempfile::tempdir().unwrap();
     let options = ["--http", "0.0.0.0:0", "--http-security", "plain-loopback"].map(str::to_owned);
     let refused = Running::start(&arguments(folder.path(), &options), demo::commands).map(|_| ()).unwrap_err();
     assert!(refused.to_string().contains("0.0.0.0:0 is no loopback address; say auto or tls"), "{refused}");
+}
+
+#[test]
+fn handshakes_that_nobody_goes_on_with_hold_up_nobody_from_elsewhere() {
+    let venue = Served::start(&["--http-security", "tls"]);
+    let silent: Vec<_> = (0..8).map(|_| connect_from(source(1), venue.address())).collect();
+    // One more from there is closed as it comes; those before wait for their time.
+    let mut refused = connect_from(source(1), venue.address());
+    assert_eq!(refused.read(&mut [0; 8]).unwrap_or(0), 0);
+    let certificate = CertificateDer::from_pem_file(venue.folder.path().join("certificate.pem")).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_protocol_versions(&[&rustls::version::TLS13]);
+    let config = config.unwrap().with_root_certificates(roots).with_no_client_auth();
+    let name = ServerName::try_from("localhost").unwrap();
+    let connection = ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut stream = StreamOwned::new(connection, connect_from(source(2), venue.address()));
+    stream.write_all(b"GET /health/ready HTTP/1.1\r\nhost: v\r\nconnection: close\r\n\r\n").unwrap();
+    let health = reply(&mut stream);
+    assert_eq!((health.status, &health.body), (200, &json!("ready\n")));
+    assert!(health.head.contains("strict-transport-security: max-age=31536000"), "{}", health.head);
+    drop(silent);
+    venue.stop();
 }
 
 #[test]
@@ -672,7 +705,9 @@ fn nobody_guesses_a_key_and_who_has_one_is_let_in() {
     let right = signed(&venue.administrator(), "GET", "/admin/v1/keys", None, 0);
     let mut barred = connect_from(source(guesses() / PER_ADDRESS - 1), venue.address());
     barred.write_all(&right).unwrap();
-    assert_eq!(reply(&mut barred).error(), (429, "TooManyGuesses"));
+    let refused = reply(&mut barred);
+    assert_eq!(refused.error(), (429, "TooManyGuesses"));
+    assert!(refused.head.contains("retry-after: 60"), "{}", refused.head);
     assert_eq!(exchange(venue.address(), &right).status, 200);
     let log = venue.log();
     let lines = log.iter().filter(|line| line["what"] == "turned-away").count() as u64;

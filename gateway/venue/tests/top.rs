@@ -36,7 +36,7 @@ fn a_page_of_a_running_venue_says_what_it_has() {
     let text = String::from_utf8(output.stdout).unwrap();
     let rows: Vec<_> = text.lines().collect();
     assert_eq!(rows.len(), 40);
-    assert!(rows[0].starts_with(&format!(" rialto  {http}  ready  takes everything  ")), "{text}");
+    assert!(rows[0].starts_with(&format!(" rialto  http://{http}  ready  takes everything  ")), "{text}");
     let squeezed = text.split_whitespace().collect::<Vec<_>>().join(" ");
     for said in ["│ sequence 0 ", "spare segments 2 ", "│ 1 BTC-USD Continuous ", "│ none "] {
         assert!(squeezed.contains(said), "{said}\n{text}");

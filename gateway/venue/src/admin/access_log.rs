@@ -10,9 +10,10 @@
 //! changed, taken out or put in without every later one being written anew. Nothing guards the last line but a copy of its
 //! hash elsewhere, which `verify` says.
 //!
-//! The file only grows, and its owner alone may read it. After a failure nothing is written any more, and no change is made.
+//! The file only grows, and its owner alone may read it. Room for some thousand lines is kept on the disk. When that is full
+//! too no change is made; after any other failure nothing is written any more, and none is made either.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
@@ -21,6 +22,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use blake3::{Hash, hash};
 use engine::Timestamp;
+use rustix::fs::{FallocateFlags, fallocate};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tracing::{error, warn};
@@ -32,6 +34,9 @@ pub(crate) const FILE: &str = "access.jsonl";
 
 /// Lines a minute about requests that were turned away; what is beyond is counted.
 const TURNED_AWAY_MAX: u32 = 10;
+
+/// Bytes of lines that the disk keeps room for, or half as many.
+const RESERVE_BYTES: u64 = 1 << 20;
 
 const MINUTE_NS: u64 = 60_000_000_000;
 
@@ -165,7 +170,7 @@ pub enum AccessLogError {
     },
 }
 
-/// The log could not be written: it says nothing more until the venue is started again, and no change is made.
+/// The log could not be written, and no change is made. Where the disk was only full it is tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LogFailed;
 
@@ -182,6 +187,10 @@ struct Writer {
     /// Lines so far.
     count: u64,
     last: Hash,
+    /// Bytes of whole lines.
+    length: u64,
+    /// Bytes up to which the disk keeps room.
+    reserved: u64,
     has_failed: bool,
     turned_away: TurnedAway,
 }
@@ -205,16 +214,29 @@ impl AccessLog {
         let file = options.open(&path).map_err(failed)?;
         let Checked { count, last, torn } = read(&path, each)?;
         let turned_away = TurnedAway::default();
-        let writer = Writer { path: path.clone(), file, count, last, has_failed: false, turned_away };
+        let length = file.metadata().map_err(failed)?.len() - torn;
+        let (reserved, has_failed) = (0, false);
+        let mut writer = Writer { path, file, count, last, length, reserved, has_failed, turned_away };
+        writer.reserve();
         let log = Self { writer: Mutex::new(writer) };
         if torn > 0 {
-            let whole = fs::metadata(&path).map_err(failed)?.len() - torn;
-            log.writer().file.set_len(whole).map_err(failed)?;
-            warn!(file = %path.display(), "{}: {torn} bytes of a line that was not finished were cut", path.display());
-            let cut = Entry { count: Some(torn), ..Entry::new(Step::Cut) };
-            log.write(cut).map_err(|LogFailed| failed(io::Error::other("it cannot be written")))?;
+            log.cut(torn)?;
         }
         Ok(log)
+    }
+
+    /// Cuts what a crash left of a line.
+    fn cut(&self, torn: u64) -> Result<(), AccessLogError> {
+        let (path, cut) = {
+            let writer = self.writer();
+            (writer.path.clone(), writer.file.set_len(writer.length))
+        };
+        let failed = |source| AccessLogError::Io { file: path.clone(), source };
+        cut.map_err(failed)?;
+        warn!(file = %path.display(), "{}: {torn} bytes of a line that was not finished were cut", path.display());
+        let entry = Entry { count: Some(torn), ..Entry::new(Step::Cut) };
+        self.write(entry).map_err(|LogFailed| failed(io::Error::other("it cannot be written")))?;
+        Ok(())
     }
 
     /// Writes a line for good; its number. It blocks for as long as the disk takes.
@@ -289,23 +311,46 @@ impl Writer {
         let mut text = serde_json::to_string(&line).expect("a plain record");
         let last = hash(text.as_bytes());
         text.push('\n');
-        self.file.write_all(text.as_bytes()).map_err(|error| self.fail(&error))?;
-        (self.count, self.last) = (number, last);
+        self.file.write_all(text.as_bytes()).map_err(|error| self.take_back(&error))?;
+        (self.count, self.last, self.length) = (number, last, self.length + text.len() as u64);
+        self.reserve();
         Ok(number)
     }
 
+    /// Keeps room for lines on the disk: what takes risk out of a venue is let in while the journal's disk is full, and has
+    /// to be on record. Where the file system reserves nothing, there is only what is free.
+    fn reserve(&mut self) {
+        if self.length + RESERVE_BYTES / 2 > self.reserved {
+            let kept = fallocate(&self.file, FallocateFlags::KEEP_SIZE, self.length, RESERVE_BYTES);
+            if kept.is_ok() {
+                self.reserved = self.length + RESERVE_BYTES;
+            }
+        }
+    }
+
     fn sync(&mut self) -> Result<(), LogFailed> {
-        self.file.sync_data().map_err(|error| self.fail(&error))
+        self.file.sync_data().map_err(|error| self.fail(&error, "until the venue is started again"))
+    }
+
+    /// Takes back what was written of a line. Where that can be done the next line is tried: there may be room again.
+    fn take_back(&mut self, error: &io::Error) -> LogFailed {
+        match self.file.set_len(self.length) {
+            Ok(()) => {
+                self.fail(error, "while that lasts");
+                self.has_failed = false;
+            }
+            Err(_) => {
+                self.fail(error, "until the venue is started again");
+            }
+        }
+        LogFailed
     }
 
     /// What was not written as a whole is cut at the next start.
-    fn fail(&mut self, error: &io::Error) -> LogFailed {
+    fn fail(&mut self, error: &io::Error, how_long: &str) -> LogFailed {
         self.has_failed = true;
         let file = self.path.display();
-        error!(
-            file = %file,
-            "ALARM: {file}: {error}: no change is made at the operator's door until the venue is started again"
-        );
+        error!(file = %file, "ALARM: {file}: {error}: no change is made at the operator's door {how_long}");
         LogFailed
     }
 }
@@ -351,7 +396,9 @@ pub(crate) fn read(path: &Path, mut each: impl FnMut(Line)) -> Result<Checked, A
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
+    use std::process::Command;
 
     use super::*;
 
@@ -454,5 +501,50 @@ mod tests {
         assert_eq!(log.write(entry(3)), Err(LogFailed));
         assert!(log.has_failed());
         assert_eq!(lines(place.path()).len(), 1);
+    }
+
+    /// A small file system in memory, which takes rights that few have.
+    struct Small(tempfile::TempDir);
+
+    impl Small {
+        fn mounted() -> Option<Self> {
+            let place = tempfile::tempdir().unwrap();
+            let arguments = ["-t", "tmpfs", "-o", "size=2m", "tmpfs"];
+            let mounted = Command::new("mount").args(arguments).arg(place.path()).output();
+            mounted.is_ok_and(|output| output.status.success()).then(|| Self(place))
+        }
+    }
+
+    impl Drop for Small {
+        fn drop(&mut self) {
+            // What is not unmounted is gone with the machine.
+            let _ = Command::new("umount").arg("-l").arg(self.0.path()).output();
+        }
+    }
+
+    #[test]
+    fn a_full_disk_takes_what_is_reserved_and_goes_on_when_there_is_room() {
+        let Some(disk) = Small::mounted() else {
+            println!("skipped: no file system could be mounted");
+            return;
+        };
+        let folder = disk.0.path();
+        let log = opened(folder);
+        assert_eq!(log.write(entry(1)), Ok(1));
+        let filler = folder.join("filler");
+        let full = fs::write(&filler, vec![0; 4 << 20]).unwrap_err();
+        assert_eq!(full.kind(), io::ErrorKind::StorageFull);
+        // Half of what is reserved is there at any time.
+        let mut count = 1;
+        while log.write(entry(count)).is_ok() {
+            count += 1;
+        }
+        let length = fs::metadata(folder.join(FILE)).unwrap().len();
+        assert!(length >= RESERVE_BYTES / 2, "{count} lines, {length} bytes");
+        assert!(!log.has_failed());
+        assert_eq!(log.write(entry(0)), Err(LogFailed));
+        fs::remove_file(filler).unwrap();
+        assert_eq!(log.write(entry(0)), Ok(count + 1));
+        assert_eq!(lines(folder).len() as u64, count + 1);
     }
 }

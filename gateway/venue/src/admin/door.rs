@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request};
-use axum::http::{Extensions, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use engine::canonical::Code;
 use engine::command::AdminNote;
@@ -168,7 +168,7 @@ impl Refusal {
             Self::Stopped => (StatusCode::SERVICE_UNAVAILABLE, said("Stopped", "the venue takes no commands any more")),
             Self::LogFailed => (
                 StatusCode::SERVICE_UNAVAILABLE,
-                said("LogFailed", "the access log cannot be written: no change is made until the venue starts again"),
+                said("LogFailed", "the access log cannot be written, and nothing has happened: look at its disk"),
             ),
             Self::Unknown => (
                 StatusCode::GATEWAY_TIMEOUT,
@@ -278,17 +278,6 @@ pub(crate) struct Authenticated {
 }
 
 impl Authenticated {
-    /// A change that somebody asks for who has shown in another way to hold the key.
-    pub(crate) fn in_another_way(
-        key: KeyId,
-        from: IpAddr,
-        idempotency_key: IdempotencyKey,
-        query: Option<String>,
-        body: Vec<u8>,
-    ) -> Self {
-        Self { key, from, idempotency_key, received_at: wall_clock(), query, is_json: true, body }
-    }
-
     fn entry(&self, what: Step, path: &str) -> Entry {
         let request = (!self.idempotency_key.is_none()).then_some(self.idempotency_key.0);
         let path = Some(path.to_owned());
@@ -351,30 +340,28 @@ impl Door {
         }
     }
 
-    /// Looks something up.
-    pub(crate) fn look<T>(&self, look: impl FnOnce(&AdminView) -> T) -> T {
-        self.desk.look(look)
+    /// What is known of the venue.
+    pub(crate) fn desk(&self) -> &Desk {
+        &self.desk
     }
 
     /// The answer, counted by its status.
     pub(crate) fn answered(&self, outcome: Result<Done, Refusal>) -> Response {
-        let (status, body) = self.said(outcome);
+        let (status, body) = match &outcome {
+            Ok(Done::Answer(body)) => (StatusCode::OK, body.clone()),
+            Ok(Done::Proposed(proposal)) => (StatusCode::ACCEPTED, json!(proposal)),
+            Err(refusal) => refusal.parts(),
+        };
+        self.metrics.count_admin_request(status.as_u16());
         let mut response = (status, [(header::CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response();
         if status == StatusCode::UNAUTHORIZED {
             let scheme = HeaderValue::from_static("Rialto-Signature");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
         }
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("60"));
+        }
         response
-    }
-
-    fn said(&self, outcome: Result<Done, Refusal>) -> (StatusCode, Value) {
-        let (status, body) = match outcome {
-            Ok(Done::Answer(body)) => (StatusCode::OK, body),
-            Ok(Done::Proposed(proposal)) => (StatusCode::ACCEPTED, json!(proposal)),
-            Err(refusal) => refusal.parts(),
-        };
-        self.metrics.count_admin_request(status.as_u16());
-        (status, body)
     }
 
     /// Who asks: a key that may at least look at the venue.
@@ -382,15 +369,22 @@ impl Door {
         self.proven(request, AdminView::may_read).await
     }
 
+    /// Who asks: any key that has a role.
+    pub(crate) async fn prove(&self, request: Request) -> Result<Authenticated, Refusal> {
+        self.proven(request, AdminView::has_role).await
+    }
+
     /// Who asks: a key that `may`, and has signed the request.
-    pub(crate) async fn proven(
+    async fn proven(
         &self,
         request: Request,
         may: impl Fn(&AdminView, KeyId) -> bool,
     ) -> Result<Authenticated, Refusal> {
         let (parts, body) = request.into_parts();
         let received_at = wall_clock();
-        let from = origin(&parts.extensions);
+        // Every connection of the port says where it is from.
+        let peer = parts.extensions.get::<ConnectInfo<Peer>>();
+        let from = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.address().ip());
         let claim = Claim::of(&parts.headers);
         let proven = async {
             let claim = claim.ok_or(Refusal::NotAuthenticated)?;
@@ -449,15 +443,25 @@ impl Door {
         self.make(self.authenticate(request).await?, change).await
     }
 
-    /// What the door would answer, had the key's holder signed the request: for who has shown that in another way.
-    pub(crate) async fn change_as(&self, asked: Authenticated, name: &str) -> (StatusCode, Value) {
-        let may_come = self.desk.look(|view| view.may_read(asked.key) && view.may_come_from(asked.key, asked.from));
-        let outcome = match ListedChange::named(name) {
-            Some(change) if may_come => self.make(asked, change).await,
-            Some(_) => Err(Refusal::NotEntitled(None)),
-            None => Err(Refusal::Malformed(format!("there is no change {name}"))),
-        };
-        self.said(outcome)
+    /// The same for who has shown in another way than by a signature over it to hold a key.
+    pub(crate) async fn change_as(
+        &self,
+        (key, from): (KeyId, IpAddr),
+        idempotency_key: IdempotencyKey,
+        query: Option<String>,
+        body: Vec<u8>,
+        change: &ListedChange,
+    ) -> Result<Done, Refusal> {
+        let received_at = wall_clock();
+        let asked = Authenticated { key, from, idempotency_key, received_at, query, is_json: true, body };
+        match self.desk.look(|view| view.may_read(key) && view.may_come_from(key, from)) {
+            true => self.make(asked, change).await,
+            false => {
+                let refusal = Refusal::NotEntitled(None);
+                self.log.note_turned_away(refusal.noted(asked.entry(Step::TurnedAway, change.name)));
+                Err(refusal)
+            }
+        }
     }
 
     async fn make(&self, asked: Authenticated, change: &ListedChange) -> Result<Done, Refusal> {
@@ -715,12 +719,6 @@ fn note(idempotency_key: IdempotencyKey, reason: &str) -> Result<AdminNote, Refu
         true => Err(Refusal::Malformed("reason: a change needs one".to_owned())),
         false => Ok(AdminNote { idempotency_key, reason }),
     }
-}
-
-/// Where a request is from: every connection of the port says so.
-pub(crate) fn origin(extensions: &Extensions) -> IpAddr {
-    let peer = extensions.get::<ConnectInfo<Peer>>();
-    peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.address().ip())
 }
 
 /// The whole body, if it is short and comes in time.

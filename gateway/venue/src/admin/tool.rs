@@ -23,6 +23,7 @@ use super::requests::{
     SetRandomSeed, Unblock, Withdraw,
 };
 use super::signature::{KEY_HEADER, REQUEST_HEADER, SIGNATURE_HEADER, SignedRequest, TIME_HEADER};
+use crate::console::TICKET_PATH;
 use crate::data_folder::{DataFolderError, KeyFile, random};
 use crate::exit::Exit;
 use crate::reach::reachable;
@@ -49,9 +50,9 @@ pub struct Caller {
     #[arg(long, global = true, value_name = "HOST:PORT")]
     pub connect: Option<String>,
     /// The venue's certificate, PEM, which is then the only one that is trusted: the address speaks TLS. Left out: that of
-    /// the data folder if its venue's HTTP does, and with --connect no TLS.
+    /// the data folder if its venue's HTTP does, and with --connect no TLS. Elsewhere it is --certificate; here that is a key's.
     #[arg(long, global = true, value_name = "FILE")]
-    pub certificate: Option<PathBuf>,
+    pub venue_certificate: Option<PathBuf>,
     /// The administrator's key file; left out: keys/administrator.json in the data folder.
     #[arg(long = "key", global = true, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
@@ -283,7 +284,7 @@ pub(crate) enum AskError {
     Certificate { file: PathBuf, source: pem::Error },
     #[error(transparent)]
     AccessLog(#[from] AccessLogError),
-    #[error("{origin}: {source}; where HTTP is over TLS, --certificate names the venue's")]
+    #[error("{origin}: {source}; where HTTP is over TLS, the venue's certificate has to be named")]
     Http { origin: String, source: ureq::Error },
     #[error("{origin} answered what is no JSON: {text:?}; is it a venue's HTTP address, with the admin door open?")]
     NotJson { origin: String, text: String },
@@ -294,8 +295,8 @@ pub(crate) enum AskError {
 impl AskError {
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Refused(_) => Exit::Differs,
             Self::Usage(_) | Self::Folder(_) | Self::Certificate { .. } | Self::NotJson { .. } => Exit::Usage,
+            Self::Refused(_) => Exit::Differs,
             Self::AccessLog(AccessLogError::Broken { .. }) => Exit::Damaged,
             Self::NotRunning { .. } | Self::AccessLog(AccessLogError::Io { .. }) | Self::Http { .. } => {
                 Exit::InputOutput
@@ -380,7 +381,7 @@ const OK: u16 = 200;
 const ACCEPTED: u16 = 202;
 
 /// What the venue, or this machine, said.
-pub(crate) struct Answer {
+struct Answer {
     /// As in HTTP.
     status: u16,
     body: Value,
@@ -391,11 +392,11 @@ impl Caller {
     pub(crate) fn reading(
         data: PathBuf,
         connect: Option<String>,
-        certificate: Option<PathBuf>,
+        venue_certificate: Option<PathBuf>,
         key_file: Option<PathBuf>,
     ) -> Self {
         let (reason, idempotency_key, dry_run, json) = (None, None, false, false);
-        Self { data, connect, certificate, key_file, reason, idempotency_key, dry_run, json }
+        Self { data, connect, venue_certificate, key_file, reason, idempotency_key, dry_run, json }
     }
 
     /// The first rows of a list, or why there are none.
@@ -406,6 +407,16 @@ impl Caller {
                 Ok(rows.iter().filter_map(Value::as_object).cloned().collect())
             }
             Answer { body, .. } => Err(refusal(&body)),
+        }
+    }
+
+    /// Asks for a ticket to the console; the link that lets in with it.
+    pub(crate) fn console_link(&self) -> Result<String, AskError> {
+        let answer = self.ask("POST", TICKET_PATH, self.number()?, Some("{}".to_owned()))?;
+        match answer.body.get("ticket").and_then(Value::as_str) {
+            // Behind the #: no server and no proxy ever sees it, and it is in no log.
+            Some(ticket) => Ok(format!("{}/console/#ticket={ticket}", self.place()?.origin)),
+            None => Err(AskError::Refused(refusal(&answer.body))),
         }
     }
 
@@ -468,8 +479,7 @@ impl Caller {
         }))
     }
 
-    /// What the venue answers to a request that is signed.
-    pub(crate) fn ask(
+    fn ask(
         &self,
         method: &str,
         path: &str,
@@ -494,7 +504,7 @@ impl Caller {
 
     /// Where the venue's HTTP port is, and how it is reached.
     pub(crate) fn place(&self) -> Result<Place, AskError> {
-        Place::of(&self.data, self.connect.as_deref(), self.certificate.as_deref())
+        Place::of(&self.data, self.connect.as_deref(), self.venue_certificate.as_deref())
     }
 }
 
@@ -577,16 +587,6 @@ fn send(
 }
 
 impl Answer {
-    /// A text of the answer.
-    pub(crate) fn said(&self, name: &str) -> Option<&str> {
-        self.body.get(name).and_then(Value::as_str)
-    }
-
-    /// Why the venue did not do it.
-    pub(crate) fn refusal(&self) -> String {
-        refusal(&self.body)
-    }
-
     fn print(&self, caller: &Caller) -> Exit {
         match (caller.json, self.status, &self.body) {
             (true, ..) => println!("{}", self.body),

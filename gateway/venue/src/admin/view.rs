@@ -388,10 +388,18 @@ impl AdminView {
         self.roles(key).any(Role::runs_the_venue)
     }
 
-    /// What a key that signs may act as, and for whom; nothing if it is not known, revoked, or a certificate.
-    pub(crate) fn grants(&self, key: KeyId) -> Option<&[(Role, AccountId)]> {
-        self.public_key(key)?;
-        self.keys.get(&key).map(|key| &key.roles[..])
+    /// Whether a key signs and has any role.
+    pub(crate) fn has_role(&self, key: KeyId) -> bool {
+        self.public_key(key).is_some() && self.keys.get(&key).is_some_and(|key| !key.roles.is_empty())
+    }
+
+    /// The account that a key trades for, the first if there are more; none: it does not trade.
+    pub(crate) fn trades_for(&self, key: KeyId) -> Option<AccountId> {
+        let key = self.keys.get(&key).filter(|key| !key.is_revoked)?;
+        let trades = |(role, account): &&(Role, AccountId)| {
+            matches!(role, Role::Trader | Role::MarketMaker) && !account.is_none()
+        };
+        key.roles.iter().find(trades).map(|(_, account)| *account)
     }
 
     /// What the signatures of a key that counts are checked with.
@@ -469,7 +477,7 @@ fn rows<K: Ord + Copy, V, R>(map: &BTreeMap<K, V>, after: K, row: impl Fn(K, &V)
     behind.take(ROWS_MAX).map(|(key, value)| row(*key, value)).collect()
 }
 
-/// What is read: lists in the order of their numbers, [`ROWS_MAX`] rows behind a number at a time.
+/// What is read: lists in the order of their numbers, `ROWS_MAX` rows behind a number at a time.
 impl AdminView {
     pub(crate) fn assets(&self, after: u32) -> Vec<AssetRow> {
         rows(&self.assets, AssetId(after), |id, AddAsset { name, decimals, .. }| AssetRow {

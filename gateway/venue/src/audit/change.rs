@@ -165,9 +165,12 @@ impl Change {
             let (before, after) = (command, object);
             object = before.into_iter().chain(after).collect();
         }
-        // Whoever knows the seed knows what is drawn at random.
+        // Whoever knows the seed knows what is drawn at random. An administrator's name for a mass cancel is in the note.
         for left_out in ["author", "note", "report", "seed"] {
             object.shift_remove(left_out);
+        }
+        if matches!(self.event, Event::MassCancelled(_) | Event::MassCancelRejected(_)) {
+            object.shift_remove("client_order_id");
         }
         Ok(object)
     }
@@ -214,12 +217,16 @@ impl Change {
     }
 }
 
-/// Adds what an object says; a name stands for its number.
+/// Fields whose zero is nobody, or all.
+const IDENTITIES: [&str; 5] = ["account", "instrument", "entered_by", "client_order_id", "stp_group"];
+
+/// Adds what an object says; a name stands for its number, and what names nothing is left out.
 fn say(line: &mut String, prefix: &str, object: &Map<String, Value>) {
     for (name, value) in object {
         let is_named = |name: &str| object.contains_key(&format!("{name}_name"));
         match (value, name.strip_suffix("_name")) {
             (_, None) if is_named(name) => {}
+            (Value::Number(number), _) if IDENTITIES.contains(&name.as_str()) && number.as_u64() == Some(0) => {}
             (value, Some(named)) if object.contains_key(named) => add_word(line, &format!("{prefix}{named}"), value),
             (Value::Object(inner), _) => say(line, &format!("{prefix}{name}."), inner),
             (value, _) => add_word(line, &format!("{prefix}{name}"), value),

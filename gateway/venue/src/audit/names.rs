@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 
 use engine::canonical::{FieldValue, Fields};
 use engine::command::{AddAsset, ListInstrument};
-use engine::{AssetId, Event, InstrumentId, KeyId, Sequence};
+use engine::{AssetId, Event, InstrumentId, KeyId, Sequence, Timestamp};
 use journal::{AsOf, Key};
 use serde_json::{Map, Value};
 
+use crate::admin::signature::bytes;
+use crate::admin::value::{NetworkText, TimeText, decimal, signed_decimal};
 use crate::data_folder::KeyFile;
 use crate::history_tool::search::Search;
 use crate::history_tool::{ToolError, engine_at};
@@ -45,7 +47,7 @@ impl Names {
     pub(super) fn object(&mut self, record: &dyn Fields) -> Result<Map<String, Value>, ToolError> {
         let mut object = Map::new();
         self.scales(record)?.add(&mut object, record);
-        self.add_names(object)
+        self.add_names(readable(object))
     }
 
     fn add_names(&mut self, object: Map<String, Value>) -> Result<Map<String, Value>, ToolError> {
@@ -123,6 +125,55 @@ impl Names {
             self.listed = Some(Listed { instruments, assets });
         }
         Ok(self.listed.get_or_insert_default())
+    }
+}
+
+/// What counts small units, as an operator writes it: the name says the unit, where it is another.
+fn readable(object: Map<String, Value>) -> Map<String, Value> {
+    let number = |name: &str| object.get(name).and_then(Value::as_u64);
+    let mut read = Map::new();
+    for (name, value) in &object {
+        let (name, value) = match (name.as_str(), value) {
+            (_, Value::Object(inner)) => {
+                (name.clone(), distance(inner).unwrap_or_else(|| readable(inner.clone()).into()))
+            }
+            ("tick_decimals" | "lot_decimals" | "prefix_bits", _) => continue,
+            ("tick" | "lot", Value::Number(_)) => {
+                let decimals = number(&format!("{name}_decimals")).and_then(|decimals| u8::try_from(decimals).ok());
+                let steps = number(name).unwrap_or(0);
+                (name.clone(), decimals.map_or(value.clone(), |decimals| decimal(steps.into(), decimals).into()))
+            }
+            ("at", Value::Number(_)) => {
+                (name.clone(), TimeText(Timestamp(number(name).unwrap_or(0))).to_string().into())
+            }
+            ("repeat" | "random_end" | "call_duration" | "call_random_end", Value::Number(_)) => {
+                (format!("{name}_seconds"), decimal(number(name).unwrap_or(0).into(), 9).into())
+            }
+            ("maker" | "taker", Value::Number(rate)) => {
+                (format!("{name}_basis_points"), signed_decimal(rate.as_i64().unwrap_or(0).into(), 2).into())
+            }
+            ("address", Value::String(text)) => match (bytes(text), number("prefix_bits")) {
+                (Some(address), Some(bits)) => {
+                    let network = NetworkText::new(address, u8::try_from(bits).unwrap_or(u8::MAX));
+                    ("network".to_owned(), network.to_string().into())
+                }
+                _ => (name.clone(), value.clone()),
+            },
+            _ => (name.clone(), value.clone()),
+        };
+        read.insert(name, value);
+    }
+    read
+}
+
+/// A distance as it is given: `5t`, `50000ppm` or `none`; nothing if this is none.
+fn distance(object: &Map<String, Value>) -> Option<Value> {
+    let value = object.get("value").filter(|_| object.len() == 2)?;
+    match object.get("unit")?.as_str()? {
+        "Ticks" => Some(format!("{value}t").into()),
+        "PartsPerMillion" => Some(format!("{value}ppm").into()),
+        "Unlimited" => Some("none".into()),
+        _ => None,
     }
 }
 

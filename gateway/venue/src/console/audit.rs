@@ -70,7 +70,7 @@ impl Question {
 impl Shared {
     /// A page of what happened. It reads files, and belongs on a thread that may wait.
     pub(super) fn audit(&self, question: &Question) -> Result<Value, Refused> {
-        let key = self.door.look(|view| question.key(view))?;
+        let key = self.door.desk().look(|view| question.key(view))?;
         let Some(history) = self.history.get() else {
             return Err(Refused::Failed("the event history is not kept at the moment".to_owned()));
         };
@@ -92,7 +92,7 @@ impl Shared {
     }
 
     fn page(&self, found: &[(EventHeader, Event)], more_before: Option<Sequence>) -> Value {
-        let rows: Vec<Value> = self.door.look(|view| found.iter().map(|it| row(view, it)).collect());
+        let rows: Vec<Value> = self.door.desk().look(|view| found.iter().map(|it| row(view, it)).collect());
         json!({ "events": rows, "more_before": more_before.map(|sequence| sequence.0) })
     }
 }

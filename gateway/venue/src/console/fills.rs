@@ -32,6 +32,7 @@ impl Shared {
         }
         Ok(self
             .door
+            .desk()
             .look(|view| trades.iter().flat_map(|(header, trade)| fills_of(view, account, header, trade)).collect()))
     }
 }

@@ -8,20 +8,19 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use engine::command::Role;
-use engine::{AccountId, KeyId};
+use engine::{AccountId, IdempotencyKey, KeyId};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::gate::{Denied, Hash, IDLE_MAX, LIFE_MAX, Secret};
 use super::{Console, Shared};
+use crate::admin::AdminView;
 use crate::admin::signature::{REQUEST_HEADER, bytes};
-use crate::admin::{AdminView, Authenticated};
 use crate::data_folder::{hexadecimal, random};
 
 /// Where a signed request gets a ticket.
-pub(super) const TICKET_PATH: &str = "/console/ticket";
+pub(crate) const TICKET_PATH: &str = "/console/ticket";
 /// What every request has that changes something: no form and no link can send it.
 const CONSOLE_HEADER: &str = "rialto-console";
 /// What a browser says of where a request comes from.
@@ -126,12 +125,9 @@ pub(super) struct Rights {
 impl Rights {
     /// What the key's roles allow; nothing if the key is no good.
     fn of(view: &AdminView, key: KeyId) -> Option<Self> {
-        let roles = view.grants(key)?;
-        let trades =
-            roles.iter().find(|(role, account)| matches!(role, Role::Trader | Role::MarketMaker) && !account.is_none());
-        let operates = view.runs_the_venue(key);
-        let reads = operates || roles.contains(&(Role::ReadOnly, AccountId::NONE));
-        Some(Self { trades: trades.map(|(_, account)| *account), operates, reads })
+        view.public_key(key)?;
+        let (operates, reads) = (view.runs_the_venue(key), view.may_read(key));
+        Some(Self { trades: view.trades_for(key), operates, reads })
     }
 }
 
@@ -182,7 +178,7 @@ impl Shared {
     /// Who is in with a session, if anybody still is.
     pub(super) fn stays(&self, session: Hash) -> Option<Visitor> {
         let key = self.gate().session(session, self.now())?;
-        match self.door.look(|view| Rights::of(view, key)) {
+        match self.door.desk().look(|view| Rights::of(view, key)) {
             Some(rights) => Some(Visitor { key, session, rights }),
             None => {
                 self.gate().expel(key);
@@ -208,27 +204,21 @@ impl Shared {
         refused
     }
 
-    /// A ticket for whoever has signed the request, as at the operator's door: guesses count there too.
+    /// A ticket for who has signed for it: as much as the operator's door asks for, and what fails is counted there.
     async fn issue(&self, request: Request) -> Response {
-        if let Err(refused) = self.may_try() {
-            return refused.into_response();
-        }
-        let has_role = |view: &AdminView, key| view.grants(key).is_some_and(|grants| !grants.is_empty());
-        match self.door.proven(request, has_role).await {
-            Ok(signer) => outcome(self.ticket(&signer)),
-            Err(refusal) => {
-                self.gate().failed();
-                self.door.answered(Err(refusal))
-            }
-        }
+        let asked = match self.door.prove(request).await {
+            Ok(asked) => asked,
+            Err(refusal) => return self.door.answered(Err(refusal)),
+        };
+        outcome(self.issue_to(asked.key, asked.idempotency_key))
     }
 
-    fn ticket(&self, signer: &Authenticated) -> Result<Value, Refused> {
-        if signer.idempotency_key.is_none() {
-            return Err(Refused::Malformed(format!("{REQUEST_HEADER}: a ticket needs a name from 1")));
+    fn issue_to(&self, key: KeyId, request: IdempotencyKey) -> Result<Value, Refused> {
+        if request.is_none() {
+            return Err(Refused::Malformed(format!("{REQUEST_HEADER}: a request for a ticket needs a number from 1")));
         }
         let ticket: Secret = random().map_err(|error| Refused::Failed(error.to_string()))?;
-        self.gate().issue(signer.key, signer.idempotency_key, &ticket, self.now()).map_err(denied)?;
+        self.gate().issue(key, request, &ticket, self.now()).map_err(denied)?;
         Ok(json!({ "ticket": hexadecimal(&ticket) }))
     }
 

@@ -121,7 +121,7 @@ impl Shared {
     /// The seat of who has sent a request.
     pub(super) fn seat(&self, visitor: Visitor) -> Result<Arc<Seat>, Refused> {
         let (key, account) = visitor.trader()?;
-        let public_key = self.door.look(|view| view.public_key(key)).ok_or(Refused::NotLoggedIn)?;
+        let public_key = self.door.desk().look(|view| view.public_key(key)).ok_or(Refused::NotLoggedIn)?;
         self.seats.of(key, account, public_key).map_err(Refused::Failed)
     }
 }

@@ -1,7 +1,8 @@
 //! What the port answers, described: a router that takes no route without its description, and the document that comes of
 //! it, in OpenAPI 3.1.
 //!
-//! What is for people is left out: the page and its files, and the WebSocket, which has a description of its own.
+//! What is for people is left out: the page, the console and what they ask for, and the WebSocket, which has a description of
+//! its own.
 
 use std::collections::BTreeMap;
 

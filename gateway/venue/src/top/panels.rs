@@ -182,6 +182,9 @@ fn traffic(venue: &Venue, width: usize) -> Vec<Line<'static>> {
             ("cancels /s", rate(venue.rate_now(CANCELLED))),
             ("reports /s", rate(venue.rate_now("rialto_order_entry_reports_total"))),
             ("commands wait", ring),
+            ("connections", count(venue.value("rialto_order_entry_connections"))),
+            ("processors", rate(venue.rate_now("process_cpu_seconds_total"))),
+            ("memory", bytes(venue.value("process_resident_memory_bytes"))),
         ],
         width,
     ));

@@ -210,7 +210,7 @@ fn key_line(place: Place, width: u16) -> Line<'static> {
         let text = if page == now || width >= NAMED { format!("{page} {name}  ") } else { format!("{page}  ") };
         spans.push(Span::styled(text, style));
     }
-    spans.push(Span::styled("? help  q leaves", QUIET));
+    spans.push(Span::styled("? help q leaves", QUIET));
     Line::from(spans)
 }
 

@@ -10,7 +10,7 @@ use wire::{DeliveryMode, Exponent, FeedLevel, SecurityId};
 
 use super::Input;
 use super::samples::Samples;
-use super::state::Answer;
+use super::state::{Answer, add_accounts};
 use crate::admin::tool::Caller;
 use crate::arguments::{SubscriberArguments, TopArguments, VenueArguments};
 use crate::reach::{self, ReachError};
@@ -44,6 +44,10 @@ impl Source {
         let (_, metrics) = get("/metrics")?;
         let at = self.began.elapsed();
         let (status, health) = get("/health/ready")?;
+        let mut sessions = self.caller.rows("sessions");
+        if let (Ok(sessions), Ok(keys)) = (&mut sessions, self.caller.rows("keys")) {
+            add_accounts(sessions, &keys);
+        }
         Ok(Answer {
             at,
             time: engine::Timestamp(reach::now().0),
@@ -51,7 +55,7 @@ impl Source {
             ready: status == 200,
             health: health.trim().to_owned(),
             instruments: self.caller.rows("instruments"),
-            sessions: self.caller.rows("sessions"),
+            sessions,
         })
     }
 }

@@ -34,6 +34,22 @@ pub(super) struct Answer {
     pub(super) sessions: Rows,
 }
 
+/// Adds to each session the accounts that its key may act for.
+pub(super) fn add_accounts(sessions: &mut [Map<String, Value>], keys: &[Map<String, Value>]) {
+    for session in sessions {
+        let number = session.get("key").cloned();
+        let key = keys.iter().find(|key| number.is_some() && key.get("key") == number.as_ref());
+        let roles = key.and_then(|key| key.get("roles")).and_then(Value::as_array).into_iter().flatten();
+        let mut accounts: Vec<u64> = roles.filter_map(|role| role.get("account")?.as_u64()).collect();
+        accounts.sort_unstable();
+        accounts.dedup();
+        if !accounts.is_empty() {
+            let text = accounts.iter().map(u64::to_string).collect::<Vec<_>>().join("+");
+            session.entry("account").or_insert(text.into());
+        }
+    }
+}
+
 /// Whether there is a venue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Link {

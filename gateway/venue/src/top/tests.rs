@@ -253,6 +253,19 @@ fn keys_move_the_reader() {
 }
 
 #[test]
+fn a_session_has_the_accounts_of_its_key() {
+    let mut sessions = rows_of(&json!([{ "session": 7, "key": 2 }, { "session": 8, "key": 3 }, { "session": 9 }]));
+    let keys = rows_of(&json!([
+        { "key": 2, "roles": [{ "role": "Trader", "account": 5 }, { "role": "DropCopy", "account": 4 },
+                              { "role": "ReadOnly", "account": 5 }] },
+        { "key": 3, "roles": [{ "role": "Administrator", "account": null }] },
+    ]));
+    state::add_accounts(&mut sessions, &keys);
+    let accounts: Vec<_> = sessions.iter().map(|session| session.get("account").cloned()).collect();
+    assert_eq!(accounts, [Some(json!("4+5")), None, None]);
+}
+
+#[test]
 fn a_list_that_is_longer_than_the_screen_scrolls() {
     let mut venue = venue("");
     let sessions = (1..=30).map(|session| rows_of(&json!([{ "session": session, "state": "Established" }])).remove(0));

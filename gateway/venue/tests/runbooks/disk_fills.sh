@@ -28,6 +28,18 @@ say "The operator's page says the same"
 "$RIALTO" top --data "$DATA" --json | jq -r '.alerts[].text' | tee "$WORK/alerts"
 grep -q 'only cancels are taken' "$WORK/alerts" || fail "no alert"
 
+say "Nobody does anything: logins and cancels take the last segment, and then nothing is taken"
+logs_in_until_full() {
+    "$RIALTO" order list --data "$DATA" --account alice >/dev/null 2>&1 || true
+    is rialto_journal_admission 2
+}
+wait_for 120 "nothing is taken" logs_in_until_full
+wait_for 10 "the alarm" said 'None is left'
+quote 'None is left'
+expect 'nothing is taken (503)' "$(health)"
+expect 'StorageFull' "$(order_new 2>&1 || true)"
+expect 'StorageFull' "$(admin instrument halt BTC-USD --reason "a test" || true)"
+
 say "Free space: what filled the disk, never files of the journal"
 rm "$MOUNTED/ballast"
 wait_for 30 "everything is taken" is rialto_journal_admission 0
