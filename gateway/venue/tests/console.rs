@@ -430,6 +430,8 @@ fn what_needs_a_second_key_waits_for_it() {
     assert_eq!((proposed.status, &proposed.body["by"]), (202, &json!(1)), "{}", proposed.body);
     let instruments = administrator.get("operator/list/instruments?after=0").body;
     assert_eq!(instruments[0]["phase"], "Continuous");
+    let waiting = administrator.get("operator/list/proposals?after=0").body;
+    assert_eq!((&waiting[0]["path"], &waiting[0]["reason"]), (&json!("instrument/halt"), &json!("news pending")));
     venue.stop();
 }
 
