@@ -19,8 +19,13 @@ use crate::arguments::OrderEntrySecurity;
 use crate::data_folder::KeyFile;
 use crate::reach;
 
-/// The console's session of key 1; that of key 2 is one less. The highest that a venue has.
-const FIRST_SESSION: u64 = 16_383;
+/// One more than the highest session that a venue has, and more than any key's number.
+const SESSIONS: u64 = 16_384;
+
+/// The console's session of a key: from above, where nobody begins to count.
+fn session_of(key: KeyId) -> wire::SessionId {
+    wire::SessionId(SESSIONS.saturating_sub(key.0.into()).max(1))
+}
 
 /// The seats, and how another is taken.
 pub(super) struct Seats {
@@ -63,7 +68,7 @@ impl Seats {
             .filter_map(|(path, file)| file.signing_key(&path).ok())
             .find(|signing_key| signing_key.verifying_key().to_bytes() == public_key)
             .ok_or("the file of this key is not in the venue's data folder: the console cannot trade with it")?;
-        let session = wire::SessionId(FIRST_SESSION.saturating_sub(key.0.into()).max(1) + 1);
+        let session = session_of(key);
         let credentials = Credentials { session, key: key.into(), signing_key };
         let addresses = vec![self.order_entry];
         Ok(Access { addresses, trust: self.trust()?, credentials, options: Options::DEFAULT })
