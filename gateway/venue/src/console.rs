@@ -32,7 +32,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::Router;
+use axum::{Router, middleware};
 use tokio::time::{MissedTickBehavior, interval};
 
 use self::gate::Gate;
@@ -92,7 +92,8 @@ pub(crate) fn router(plan: ConsolePlan, door: Door, status: Status) -> Router {
         .merge(login::router(Arc::clone(&console)))
         .merge(trader::router(Arc::clone(&console)))
         .merge(stream::router(Arc::clone(&console)))
-        .merge(operator::router(console))
+        .merge(operator::router(Arc::clone(&console)))
+        .layer(middleware::from_fn_with_state(console, login::networks))
 }
 
 async fn look_after(console: Console) {

@@ -408,6 +408,21 @@ fn a_dry_run_says_what_would_happen_and_changes_nothing() {
 }
 
 #[test]
+fn a_key_with_networks_is_used_from_them_alone() {
+    let venue = Served::start();
+    let (alice, bob) = (venue.browser_of("alice"), venue.browser_of("bob"));
+    venue.admin(&["key", "allow", "2", "192.0.2.0/24"]);
+    for path in ["session", "trader/fills"] {
+        let refused = alice.get(path);
+        assert_eq!((refused.status, &refused.body["error"]), (403, &json!("NotEntitled")), "{path}");
+        assert_eq!(bob.get(path).status, 200, "{path}");
+    }
+    assert_eq!(alice.post("trader/cancel-all", &json!({})).status, 403);
+    assert_eq!(stream(&alice).err(), Some(403));
+    venue.stop();
+}
+
+#[test]
 fn what_needs_a_second_key_waits_for_it() {
     let venue = Served::start_with(&["--four-eyes", "instrument/halt"]);
     let administrator = venue.browser_of("administrator");
@@ -415,6 +430,8 @@ fn what_needs_a_second_key_waits_for_it() {
     assert_eq!((proposed.status, &proposed.body["by"]), (202, &json!(1)), "{}", proposed.body);
     let instruments = administrator.get("operator/list/instruments?after=0").body;
     assert_eq!(instruments[0]["phase"], "Continuous");
+    let waiting = administrator.get("operator/list/proposals?after=0").body;
+    assert_eq!((&waiting[0]["path"], &waiting[0]["reason"]), (&json!("instrument/halt"), &json!("news pending")));
     venue.stop();
 }
 

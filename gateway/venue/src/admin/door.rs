@@ -435,7 +435,12 @@ impl Door {
     pub(crate) async fn proposals(&self, request: Request) -> Result<Done, Refusal> {
         let query = self.authenticate(request).await?.query;
         let after = query.map_or(Ok(0), |query| number_of(&query, "after"))?;
-        Ok(Done::Answer(json!(self.waiting().list(after.into(), wall_clock()))))
+        Ok(Done::Answer(self.proposals_behind(after)))
+    }
+
+    /// The same for who may look and has shown that in another way.
+    pub(crate) fn proposals_behind(&self, after: u32) -> Value {
+        json!(self.waiting().list(after.into(), wall_clock()))
     }
 
     /// A change: made, looked at, or put before a second key.

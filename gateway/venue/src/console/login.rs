@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use engine::{AccountId, IdempotencyKey, KeyId};
@@ -18,6 +19,7 @@ use super::{Console, Shared};
 use crate::admin::AdminView;
 use crate::admin::signature::{REQUEST_HEADER, bytes};
 use crate::data_folder::{hexadecimal, random};
+use crate::http::listener::Peer;
 
 /// Where a signed request gets a ticket.
 pub(crate) const TICKET_PATH: &str = "/console/ticket";
@@ -241,6 +243,22 @@ impl Shared {
         let cookie = cookie(&parts.headers, &hexadecimal(&id), LIFE_MAX);
         response.headers_mut().append(header::SET_COOKIE, cookie);
         Ok(response)
+    }
+}
+
+/// A key with networks is used from them alone: its sessions, too.
+pub(super) async fn networks(State(console): State<Console>, request: Request, next: Next) -> Response {
+    let from = request.extensions().get::<ConnectInfo<Peer>>().map(|ConnectInfo(peer)| peer.address().ip());
+    let key = session_of(request.headers()).and_then(|session| console.gate().session(session, console.now()));
+    let may_come = match (key, from) {
+        (Some(key), Some(from)) => console.door.desk().look(|view| view.may_come_from(key, from)),
+        (Some(_), None) => false,
+        // Nobody in particular.
+        (None, _) => true,
+    };
+    match may_come {
+        true => next.run(request).await,
+        false => Refused::NotEntitled("this key may not be used from here").into_response(),
     }
 }
 

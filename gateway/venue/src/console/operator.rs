@@ -109,6 +109,9 @@ impl Shared {
     fn list(&self, list: &str, headers: &HeaderMap, uri: &Uri) -> Result<Value, Refused> {
         self.visitor(headers)?.reader()?;
         let after = narrow(number_of(uri, "after")?)?;
+        if list == "proposals" {
+            return Ok(self.door.proposals_behind(after));
+        }
         let list = List::named(list).ok_or_else(|| Refused::NotFound(format!("there is no list of {list}")))?;
         Ok(self.door.desk().look(|view| (list.rows)(view, after, engine::Timestamp(reach::now().0))))
     }

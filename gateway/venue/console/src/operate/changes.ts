@@ -4,6 +4,7 @@ import { ApiError, post, requestName } from "../api";
 import { confirm, note, type Question } from "../chrome";
 import { words } from "../dom";
 import { sentence } from "../trade/ticket";
+import type { Proposal } from "./venue";
 
 const PHASES = [
   "PreOpen", "OpeningCall", "Continuous", "VolatilityCall", "ClosingCall", "NoCancel", "PostOnly", "LimitOnly", "CancelOnly",
@@ -66,10 +67,6 @@ async function change(question: Question, path: string, fields: (choice: string)
 interface Event {
   readonly event: string;
   readonly sequence: number;
-}
-
-interface Proposal {
-  readonly id: number;
 }
 
 function refused(error: ApiError): void {

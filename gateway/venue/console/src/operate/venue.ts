@@ -73,6 +73,15 @@ export interface KeyRow {
   readonly networks: readonly string[];
 }
 
+/** A change that waits for a second key. */
+export interface Proposal {
+  readonly id: number;
+  readonly by: number;
+  readonly path: string;
+  readonly change: Readonly<Record<string, unknown>>;
+  readonly reason: string;
+}
+
 export interface Alert {
   readonly tone: "bad" | "warn";
   readonly title: string;
@@ -89,20 +98,23 @@ export class Venue {
   accounts: AccountRow[] = [];
   sessions: SessionRow[] = [];
   keys: KeyRow[] = [];
+  proposals: Proposal[] = [];
   isLost = false;
 
   /** Everything that the overview shows. */
   async look(): Promise<void> {
     try {
       const behind = this.samples.at(-1)?.at_ms ?? 0;
-      const [figures, samples, instruments] = await Promise.all([
+      const [figures, samples, instruments, proposals] = await Promise.all([
         get<Figures>("operator/figures"),
         get<Sample[]>(`operator/samples?behind=${behind}`),
         rows<Instrument>("instruments"),
+        rows<Proposal>("proposals"),
       ]);
       this.figures = figures;
       this.samples = [...this.samples, ...samples].slice(-SAMPLES_MAX);
       this.instruments = instruments;
+      this.proposals = proposals;
       this.isLost = false;
     } catch {
       this.isLost = true;
@@ -157,6 +169,10 @@ export class Venue {
     say(lag > 100_000, "warn", "The event history is behind", `By ${count(lag)} commands.`);
     for (const { name, phase } of this.instruments) {
       say(phase === "Halted", "warn", `${name} is halted`, "Orders may only leave or shrink.");
+    }
+    for (const { id, by, path, change, reason } of this.proposals) {
+      const fields = Object.entries(change).map(([name, value]) => `${name} ${String(value)}`).join(", ");
+      say(true, "warn", "A change waits for a second key", `${path}, ${fields}: “${reason}”, by key ${by}. rialto admin proposal approve ${id}`);
     }
     return found;
   }
