@@ -5,6 +5,7 @@
 
 use core::borrow::Borrow;
 use std::collections::BTreeMap;
+use std::panic::panic_any;
 use std::sync::Arc;
 
 use engine::command::{AdvanceTime, DisconnectReason};
@@ -15,6 +16,7 @@ use engine::{
 use journal::Apply;
 use ring::{CommandRing, Idle};
 
+use crate::finding::TooMuch;
 use crate::process::EVENTS_OF_A_COMMAND;
 
 /// Declares the plants with their names.
@@ -133,9 +135,7 @@ struct Bounded<'a, S> {
 
 impl<S: EventSink> EventSink for Bounded<'_, S> {
     fn event(&mut self, header: &EventHeader, event: &Event) {
-        self.room = self.room.checked_sub(1).unwrap_or_else(|| {
-            panic!("{} causes more than {EVENTS_OF_A_COMMAND} events, too many for one thread", header.id.sequence)
-        });
+        self.room = self.room.checked_sub(1).unwrap_or_else(|| panic_any(TooMuch));
         self.sink.event(header, event);
     }
 }

@@ -90,8 +90,16 @@ pub struct Lived {
 pub fn live(plan: &Plan, plant: Option<Plant>, logs: bool) -> Lived {
     let mut world = World::new(*plan, plant, logs);
     let outcome = catch_unwind(AssertUnwindSafe(|| world.live()));
-    let finding =
-        outcome.map_or_else(|panic| Some(finding::panicked(&*panic)), |lived| lived.err().map(|finding| *finding));
+    let finding = match outcome {
+        Ok(lived) => lived.err().map(|finding| *finding),
+        Err(panic) => {
+            let found = finding::panicked(&*panic);
+            if found.is_none() {
+                world.marks.hit(Group::Trouble, "given up: a command causes more events than one thread can wait for");
+            }
+            found
+        }
+    };
     Lived { tally: world.sum(), finding, log: world.log }
 }
 
@@ -461,6 +469,8 @@ fn bound_icebergs(body: &mut CommandBody) {
         CommandBody::ReplaceOrder(replace) if replace.quantity <= Quantity::MAX => {
             replace.quantity.0 = replace.quantity.0.min(40);
         }
+        // Of an order that keeps its quantity, whatever that is.
+        CommandBody::ReplaceOrder(replace) => replace.display_quantity = Quantity::ABSENT,
         _ => {}
     }
 }
