@@ -218,7 +218,7 @@ pub fn serve(arguments: &ServeArguments, set_up: impl FnOnce(&DataFolder) -> Set
     say_options(arguments, &arguments.threads()?);
     test_self(arguments)?;
     if ChangeName::can_be_got_round(&arguments.four_eyes) {
-        warn!("--four-eyes without key/add or key/grant: whoever may do both makes the second key alone");
+        warn!("--four-eyes without key/grant: an administrator makes any key the second one alone");
     }
     let mut running = Running::start(arguments, set_up)?;
     let attended = attend(&mut running, arguments);
