@@ -806,11 +806,16 @@ mod tests {
     const KEY: KeyId = KeyId(1);
     const SECOND: KeyId = KeyId(2);
 
-    /// The engine of a venue with two administrators, who have the same secret.
+    fn second_key() -> SigningKey {
+        SigningKey::from_bytes(&[8; 32])
+    }
+
+    /// The engine of a venue with two administrators.
     fn engine(key: &SigningKey) -> Engine {
         let mut engine = Engine::new(Capacity::DEFAULT);
-        let public_key = key.verifying_key().to_bytes();
-        let bodies = [KEY, SECOND].into_iter().flat_map(|key| {
+        let second = second_key();
+        let bodies = [(KEY, key), (SECOND, &second)].into_iter().flat_map(|(key, secret)| {
+            let public_key = secret.verifying_key().to_bytes();
             let (role, account, note) = (Role::Administrator, AccountId::NONE, AdminNote::NONE);
             let added = AddKey { key, kind: KeyKind::Ed25519, public_key, note };
             [CommandBody::from(added), GrantRole { key, role, account, note }.into()]
@@ -865,9 +870,10 @@ mod tests {
         signed(KEY, key, name, "/admin/v1/account/open", r#"{"reason":"a test","change":{"account":9}}"#)
     }
 
-    fn decision(by: KeyId, key: &SigningKey, name: u64, verb: &str, proposal: u64) -> Request {
+    /// The second administrator's.
+    fn decision(name: u64, verb: &str, proposal: u64) -> Request {
         let (path, body) = (format!("/admin/v1/proposal/{verb}"), format!(r#"{{"proposal":{proposal}}}"#));
-        signed(by, key, name, &path, &body)
+        signed(SECOND, &second_key(), name, &path, &body)
     }
 
     fn signed(by: KeyId, key: &SigningKey, name: u64, path: &str, body: &str) -> Request {
@@ -921,7 +927,7 @@ mod tests {
             let again = guarded.change(request(&key, 1), change).await;
             assert!(matches!(again, Ok(Done::Proposed(Proposal { id: 1, .. }))), "{again:?}");
             assert_eq!(steps(place.path()), [Step::Proposed]);
-            gone(guarded.decide(decision(SECOND, &key, 2, "approve", 1), Decision::Approved)).await;
+            gone(guarded.decide(decision(2, "approve", 1), Decision::Approved)).await;
             recorded(place.path(), &[Step::Proposed, Step::Approved, Step::Answered]).await;
         });
         assert_eq!(ring.waiting(), 1);
@@ -936,7 +942,7 @@ mod tests {
             runtime.block_on(async {
                 door.change(request(&key, 1), change).await.unwrap();
                 door.log.break_off();
-                let asked = door.decide(decision(SECOND, &key, 2, verb, 1), decided).await;
+                let asked = door.decide(decision(2, verb, 1), decided).await;
                 assert!(matches!(asked, Err(Refusal::LogFailed)), "{asked:?}");
             });
             assert_eq!(door.proposals_behind(0)[0]["id"], 1, "{verb}: it waits");
