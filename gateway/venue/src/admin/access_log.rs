@@ -259,8 +259,9 @@ impl AccessLog {
         let mut writer = self.writer();
         self.turned_away().end_minute(wall_clock().0);
         self.append_waiting(&mut writer)?;
+        let before = writer.length;
         let number = writer.append(entry)?;
-        writer.sync()?;
+        writer.sync(before)?;
         Ok(number)
     }
 
@@ -374,8 +375,13 @@ impl Writer {
         }
     }
 
-    fn sync(&mut self) -> Result<(), LogFailed> {
-        self.file.sync_data().map_err(|error| self.fail(&error))
+    /// Makes the last line stay. One that may not is taken out again as far as that goes: nothing comes of it, and the next
+    /// start must not find that something was decided.
+    fn sync(&self, before: u64) -> Result<(), LogFailed> {
+        self.file.sync_data().map_err(|error| {
+            let _ = self.file.set_len(before);
+            self.fail(&error)
+        })
     }
 
     /// Takes back what was written of a line. Where that can be done the next line is tried: there may be room again.
