@@ -443,7 +443,7 @@ record! {
     pub struct KillSwitch {
         /// Whose.
         pub account: AccountId,
-        /// Only an administrator lifts it.
+        /// Only an administrator or a risk operator lifts it.
         pub switch: Switch,
         /// Why.
         pub note: AdminNote,

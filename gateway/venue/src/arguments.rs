@@ -533,7 +533,7 @@ pub enum TradeCommand {
     Cancel(CancelArguments),
     /// Cancel every open order of the account, or those in one instrument or on one side.
     MassCancel(MassCancelArguments),
-    /// Block the account and cancel everything that it has; an administrator lifts it.
+    /// Block the account and cancel everything that it has; an administrator or a risk operator lifts it.
     Kill(KillArguments),
 }
 

@@ -33,9 +33,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::{Router, middleware};
+use tokio::sync::Semaphore;
 use tokio::time::{MissedTickBehavior, interval};
 
 use self::gate::Gate;
+use self::login::Refused;
 pub(crate) use self::login::TICKET_PATH;
 use self::samples::Samples;
 use self::seats::Seats;
@@ -60,6 +62,9 @@ pub struct ConsolePlan {
 /// How often sessions are looked through and figures are sampled.
 const EVERY: Duration = Duration::from_secs(5);
 
+/// Readers of the event history at once: each has a thread, and goes on when who asked has gone.
+const READERS_MAX: usize = 2;
+
 /// What the routes share.
 struct Shared {
     door: Door,
@@ -70,6 +75,7 @@ struct Shared {
     seats: Seats,
     samples: Mutex<Samples>,
     streams: AtomicUsize,
+    readers: Arc<Semaphore>,
 }
 
 type Console = Arc<Shared>;
@@ -86,6 +92,7 @@ pub(crate) fn router(plan: ConsolePlan, door: Door, status: Status) -> Router {
         seats: Seats::new(data, order_entry, security),
         samples: Mutex::default(),
         streams: AtomicUsize::new(0),
+        readers: Arc::new(Semaphore::new(READERS_MAX)),
     });
     tokio::spawn(look_after(Arc::clone(&console)));
     files::router()
@@ -112,6 +119,20 @@ impl Shared {
     /// What sessions go by: it does not jump.
     fn now(&self) -> Duration {
         self.began.elapsed()
+    }
+
+    /// Reads the event history where that may wait, or not at all if enough others do.
+    async fn reading<T: Send + 'static>(
+        self: Arc<Self>,
+        read: impl FnOnce(&Self) -> Result<T, Refused> + Send + 'static,
+    ) -> Result<T, Refused> {
+        let place = Arc::clone(&self.readers).try_acquire_owned().map_err(|_| Refused::Full)?;
+        let found = tokio::task::spawn_blocking(move || {
+            let read = read(&self);
+            drop(place);
+            read
+        });
+        found.await.map_err(|error| Refused::Failed(error.to_string()))?
     }
 
     fn gate(&self) -> MutexGuard<'_, Gate> {

@@ -184,7 +184,7 @@ pub(crate) fn number_or_key(text: &str, directory: &Path, of_key: impl Fn(&KeyFi
 /// The instrument of a name, in any case, listed or not any more.
 fn named(engine: &Engine, name: &str) -> Result<InstrumentId, ToolError> {
     let is_named = |listing: &&engine::command::ListInstrument| listing.name.as_str().eq_ignore_ascii_case(name);
-    engine.listings().find(is_named).map(|listing| listing.instrument).ok_or_else(|| {
+    engine.listings().chain(engine.delistings()).find(is_named).map(|listing| listing.instrument).ok_or_else(|| {
         let known: Vec<_> = engine.listings().map(|listing| listing.name.as_str()).collect();
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         ToolError::Usage(format!("no instrument is named {name:?}; listed: {known}"))

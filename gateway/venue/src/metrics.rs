@@ -10,7 +10,7 @@ mod sampled;
 use std::sync::{Arc, OnceLock};
 
 use engine::canonical::Code;
-use engine::{CancelReason, Event, EventHeader, InstrumentId, RejectReason};
+use engine::{CancelReason, Event, EventHeader, InstrumentId, RejectReason, Sequence};
 use gateway::transport::TurnedAway;
 use journal::{Group, Space};
 use marketdata::Crowd;
@@ -380,6 +380,11 @@ impl Metrics {
     /// From now on tells of a venue that runs, the first that is given.
     pub(crate) fn watch(&self, sources: Sources) {
         self.sampled.watch(sources);
+    }
+
+    /// The last command whose events were before those that are counted.
+    pub(crate) fn begin_behind(&self, Sequence(last): Sequence) {
+        self.sequence.set(i64::try_from(last).unwrap_or(i64::MAX));
     }
 
     /// Counts an event.

@@ -17,7 +17,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ed25519_dalek::SigningKey;
-use engine::{CommandBody, Engine, Nanoseconds, Timestamp};
+use engine::{CommandBody, Engine, Nanoseconds, Sequence, Timestamp};
 use gateway::hops::{HopSample, Hops};
 use gateway::rights::Rights;
 use gateway::session::SessionLimits;
@@ -218,7 +218,7 @@ pub fn serve(arguments: &ServeArguments, set_up: impl FnOnce(&DataFolder) -> Set
     say_options(arguments, &arguments.threads()?);
     test_self(arguments)?;
     if ChangeName::can_be_got_round(&arguments.four_eyes) {
-        warn!("--four-eyes without key/add or key/grant: whoever may do both makes the second key alone");
+        warn!("--four-eyes without key/grant: an administrator makes any key the second one alone");
     }
     let mut running = Running::start(arguments, set_up)?;
     let attended = attend(&mut running, arguments);
@@ -322,6 +322,7 @@ impl Running {
         let mut readers = venue.take_readers();
         let [for_order_entry, for_market_data, for_operator] = [(); 3].map(|()| taken(&mut readers));
         let status = Status::new(venue.space().clone());
+        status.metrics.begin_behind(views.sequence);
         let rings = rings(&venue, [&for_order_entry, &for_market_data, &for_operator]);
         venue.watch_groups({
             let metrics = Arc::clone(&status.metrics);
@@ -497,6 +498,8 @@ impl Running {
 struct Views {
     /// The time of the journal's last command.
     last: Timestamp,
+    /// That command.
+    sequence: Sequence,
     order_entry: View,
     feed: Feed,
     rights: Rights,
@@ -507,6 +510,7 @@ impl Views {
     fn of(engine: &Engine) -> Self {
         Self {
             last: engine.last().time,
+            sequence: engine.last().sequence,
             order_entry: View::of(engine),
             feed: Feed::of(engine),
             rights: Rights::of(engine),

@@ -463,7 +463,6 @@ fn what_needs_four_eyes_waits_for_a_second_key_also_across_a_restart() {
 
     // Neither the proposer nor who has not the role.
     assert_eq!(decide(&venue, &administrator, "approve", &id).error(), (403, "OwnProposal"));
-    assert_eq!(decide(&venue, &administrator, "reject", &id).error(), (403, "OwnProposal"));
     assert_eq!(decide(&venue, &risk, "approve", &id).error(), (403, "NotEntitled"));
     assert_eq!(decide(&venue, &second, "approve", &json!(9_999)).error(), (404, "UnknownProposal"));
     venue = venue.restart();
@@ -480,6 +479,12 @@ fn what_needs_four_eyes_waits_for_a_second_key_also_across_a_restart() {
     assert_eq!(decide(&venue, &second, "approve", &rejected.body["id"]).error(), (409, "ProposalDecided"));
     assert_eq!(venue.get(&second, "/admin/v1/proposals").body, json!([]));
     assert_eq!(total(&venue), "99999995");
+    // Whoever proposed it takes it back alone, and nobody approves of it then.
+    let withdrawn = venue.change(&accounts, "account/withdraw", withdraw.clone());
+    assert_eq!(decide(&venue, &risk, "reject", &withdrawn.body["id"]).error(), (403, "NotEntitled"));
+    let taken_back = decide(&venue, &accounts, "reject", &withdrawn.body["id"]);
+    assert_eq!((taken_back.status, &taken_back.body["decision"]), (200, &json!("rejected")));
+    assert_eq!(decide(&venue, &second, "approve", &withdrawn.body["id"]).error(), (409, "ProposalDecided"));
 
     // Who proposed it and may not any more, proposes nothing.
     let stale = venue.change(&accounts, "account/withdraw", withdraw.clone());
@@ -494,7 +499,7 @@ fn what_needs_four_eyes_waits_for_a_second_key_also_across_a_restart() {
     assert_eq!((refused.error(), &refused.body["reason"]), ((422, "Refused"), &json!("InsufficientFunds")));
 
     let steps: Vec<_> = venue.log().iter().map(|line| line["what"].as_str().unwrap().to_owned()).collect();
-    for (step, count) in [("proposed", 4), ("approved", 2), ("rejected", 1)] {
+    for (step, count) in [("proposed", 5), ("approved", 2), ("rejected", 2)] {
         assert_eq!(steps.iter().filter(|found| *found == step).count(), count, "{step}: {steps:?}");
     }
     let log = venue.log();
@@ -504,6 +509,60 @@ fn what_needs_four_eyes_waits_for_a_second_key_also_across_a_restart() {
     assert_eq!((&answered["status"], &answered["outcome"]), (&json!(200), &json!("BalanceChanged")));
     assert_eq!(answered["sequence"], done.body["sequence"]);
     venue.stop();
+}
+
+#[test]
+fn whoever_names_one_way_to_open_an_instrument_guards_every_way() {
+    let venue = Served::start(&["--four-eyes", "instrument/resume"]);
+    let administrator = venue.administrator();
+    let second = venue.holder(20, &[("MarketOperator", None)]);
+    // A halt waits for nobody.
+    venue.changed(&administrator, "instrument/halt", json!({ "instrument": "BTC-USD" }));
+    let continuous = json!({ "instrument": "BTC-USD", "phase": "Continuous" });
+    let entry = json!({ "instrument": "BTC-USD", "entry": 1, "at": "2100-01-01T09:00:00Z", "phase": "Continuous" });
+    let looked = venue.change(&administrator, "instrument/phase?dry-run=true", continuous.clone());
+    assert_eq!((looked.status, &looked.body["needs_approval"]), (200, &json!(true)), "{looked:?}");
+    for (name, change) in [
+        ("instrument/calendar/set", entry),
+        ("instrument/resume", json!({ "instrument": "BTC-USD" })),
+        ("instrument/phase", continuous),
+    ] {
+        let proposed = venue.change(&administrator, name, change);
+        assert_eq!((proposed.status, &proposed.body["path"]), (202, &json!(name)), "{proposed:?}");
+    }
+    let phase = || venue.get(&administrator, "/admin/v1/instruments").body[0]["phase"].clone();
+    assert_eq!(phase(), "Halted");
+    let waiting = venue.get(&second, "/admin/v1/proposals").body;
+    let approved = decide(&venue, &second, "approve", &waiting[2]["id"]);
+    assert_eq!((approved.status, &approved.body["author"]), (200, &json!(20)), "{approved:?}");
+    assert_eq!(phase(), "Continuous");
+    venue.stop();
+}
+
+#[test]
+fn what_the_auditor_tries_to_change_has_ten_lines_a_minute() {
+    const TRIES: u64 = 50;
+    let venue = Served::start(&[]);
+    let auditor = venue.holder(20, &[("ReadOnly", None)]);
+    let begun = Instant::now();
+    for _ in 0..TRIES {
+        let refused = venue.change(&auditor, "account/open", json!({ "account": 9 }));
+        assert_eq!(refused.error(), (403, "NotEntitled"));
+    }
+    let took = begun.elapsed();
+    assert_eq!(venue.log().iter().filter(|line| line["what"] == "refused").count(), 0);
+    let folder = venue.stop().0;
+    let text = fs::read_to_string(folder.path().join("access.jsonl")).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let turned_away: Vec<_> = lines.iter().filter(|line| line["what"] == "turned-away").collect();
+    assert!(turned_away.len() as u64 <= 10 * (2 + took.as_secs() / 60), "{turned_away:?} in {took:?}");
+    assert_eq!((&turned_away[0]["key"], &turned_away[0]["path"]), (&json!(20), &json!("account/open")));
+    let counted: u64 = lines
+        .iter()
+        .filter(|line| line["what"] == "turned-away-more")
+        .map(|line| line["count"].as_u64().unwrap())
+        .sum();
+    assert_eq!(turned_away.len() as u64 + counted, TRIES);
 }
 
 impl Served {

@@ -48,7 +48,8 @@ export const post = <T>(path: string, body: unknown, headers: Record<string, str
   ask<T>("POST", path, body, headers);
 
 export const who = (): Promise<Who> => get<Who>("session");
-export const enter = (ticket: string): Promise<Who> => post<Who>("session", { ticket });
+/** A session of another key ends only if that is said. */
+export const enter = (ticket: string, replaces = false): Promise<Who> => post<Who>("session", { ticket, replaces });
 export const leave = (): Promise<unknown> => ask("DELETE", "session");
 export const used = (): Promise<unknown> => post("session/used", {});
 

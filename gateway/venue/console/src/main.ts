@@ -3,7 +3,7 @@
 import "uplot/dist/uPlot.min.css";
 import "./style.css";
 import { ApiError, enter, leave, onLoggedOut, used, who, type Who } from "./api";
-import { startTheme, themeButton } from "./chrome";
+import { confirm, startTheme, themeButton } from "./chrome";
 import { h } from "./dom";
 import { operatorPage } from "./operate/page";
 import { traderPage } from "./trade/page";
@@ -21,11 +21,29 @@ async function start(): Promise<void> {
   startTheme();
   const link = ticket();
   try {
-    show(link === null ? await who() : await enter(link));
+    show(link === null ? await who() : await entered(link));
   } catch (error) {
     const refused = error instanceof ApiError && error.reason !== "NotLoggedIn" ? error.message : "";
     out(refused);
   }
+}
+
+/** Whoever is in already is asked before another key's session ends theirs: a link can come from anybody. */
+async function entered(link: string): Promise<Who> {
+  try {
+    return await enter(link);
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.reason !== "OtherKey") throw error;
+  }
+  const before = await who();
+  const whose = before.account === null ? `key ${before.key}` : `key ${before.key}, account ${before.account}`;
+  const consent = await confirm({
+    title: "Another key is in",
+    says: [`This browser is in with ${whose}. The link is for another key.`, "If you go on, the session that is there ends. Go on only if you asked for the link yourself."],
+    confirm: "End it and use the link",
+    isDangerous: true,
+  });
+  return consent === null ? before : enter(link, true);
 }
 
 const app = (): HTMLElement => document.getElementById("app") as HTMLElement;

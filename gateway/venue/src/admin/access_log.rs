@@ -12,13 +12,18 @@
 //!
 //! The file only grows, and its owner alone may read it. Room for some thousand lines is kept on the disk. When that is full
 //! too no change is made; after any other failure nothing is written any more, and none is made either.
+//!
+//! A thread that may not wait for the disk asks only whether the file has failed, and counts who is turned away; both have
+//! their own place, which nobody holds while the disk works.
 
+use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use blake3::{Hash, hash};
 use engine::Timestamp;
@@ -34,6 +39,9 @@ pub(crate) const FILE: &str = "access.jsonl";
 
 /// Lines a minute about requests that were turned away; what is beyond is counted.
 const TURNED_AWAY_MAX: u32 = 10;
+
+/// Lines about such requests that wait for the disk at once; what is beyond is counted.
+const TURNED_AWAY_WAITING_MAX: usize = 2 * TURNED_AWAY_MAX as usize;
 
 /// Bytes of lines that the disk keeps room for, or half as many.
 const RESERVE_BYTES: u64 = 1 << 20;
@@ -177,7 +185,12 @@ pub(crate) struct LogFailed;
 /// The file, while it grows.
 #[derive(Debug)]
 pub(crate) struct AccessLog {
+    /// Held while the disk works.
     writer: Mutex<Writer>,
+    /// Held for a moment: the writer takes it, and nobody takes the writer while they hold it.
+    turned_away: Mutex<TurnedAway>,
+    /// The writer's.
+    has_failed: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
@@ -191,16 +204,19 @@ struct Writer {
     length: u64,
     /// Bytes up to which the disk keeps room.
     reserved: u64,
-    has_failed: bool,
-    turned_away: TurnedAway,
+    /// Nothing is written any more.
+    has_failed: Arc<AtomicBool>,
 }
 
-/// Lines about requests that were turned away, in the minute that began at `since`.
+/// Requests that were turned away in the minute that began at `since`, and lines about such that are not written yet.
 #[derive(Debug, Default)]
 struct TurnedAway {
     since: u64,
     said: u32,
     left_out: u64,
+    waiting: VecDeque<Entry>,
+    /// Somebody has been asked to write what waits.
+    is_being_written: bool,
 }
 
 impl AccessLog {
@@ -213,12 +229,11 @@ impl AccessLog {
         let options = OpenOptions::new().read(true).append(true).create(true).mode(0o600).clone();
         let file = options.open(&path).map_err(failed)?;
         let Checked { count, last, torn } = read(&path, each)?;
-        let turned_away = TurnedAway::default();
         let length = file.metadata().map_err(failed)?.len() - torn;
-        let (reserved, has_failed) = (0, false);
-        let mut writer = Writer { path, file, count, last, length, reserved, has_failed, turned_away };
+        let (reserved, has_failed) = (0, Arc::<AtomicBool>::default());
+        let mut writer = Writer { path, file, count, last, length, reserved, has_failed: Arc::clone(&has_failed) };
         writer.reserve();
-        let log = Self { writer: Mutex::new(writer) };
+        let log = Self { writer: Mutex::new(writer), turned_away: Mutex::default(), has_failed };
         if torn > 0 {
             log.cut(torn)?;
         }
@@ -239,34 +254,49 @@ impl AccessLog {
         Ok(())
     }
 
-    /// Writes a line for good; its number. It blocks for as long as the disk takes.
+    /// Writes a line for good, behind those that wait; its number. It blocks for as long as the disk takes.
     pub(crate) fn write(&self, entry: Entry) -> Result<u64, LogFailed> {
         let mut writer = self.writer();
-        writer.count_left_out(wall_clock().0)?;
+        self.turned_away().end_minute(wall_clock().0);
+        self.append_waiting(&mut writer)?;
+        let before = writer.length;
         let number = writer.append(entry)?;
-        writer.sync()?;
+        writer.sync(before)?;
         Ok(number)
     }
 
-    /// Notes a request that was turned away: a line, or one more in a count.
-    pub(crate) fn note_turned_away(&self, entry: Entry) {
-        let now = wall_clock().0;
+    /// Notes a request that was turned away: a line, or one more in a count. It does not wait for the disk; whether
+    /// somebody has to call [`Self::write_turned_away`].
+    #[must_use]
+    pub(crate) fn note_turned_away(&self, entry: Entry) -> bool {
+        let mut turned_away = self.turned_away();
+        turned_away.end_minute(wall_clock().0);
+        turned_away.note(entry);
+        let has_to_be_written = !(turned_away.waiting.is_empty() || turned_away.is_being_written);
+        turned_away.is_being_written |= has_to_be_written;
+        has_to_be_written
+    }
+
+    /// Writes what waits. It blocks for as long as the disk takes.
+    pub(crate) fn write_turned_away(&self) {
         let mut writer = self.writer();
         // What fails has been said, and refuses the next change.
-        if writer.count_left_out(now).is_err() {
-            return;
-        }
-        if writer.turned_away.said < TURNED_AWAY_MAX {
-            writer.turned_away.said += 1;
-            let _ = writer.append(entry);
-        } else {
-            writer.turned_away.left_out += 1;
+        let _ = self.append_waiting(&mut writer);
+        self.turned_away().is_being_written = false;
+    }
+
+    fn append_waiting(&self, writer: &mut Writer) -> Result<(), LogFailed> {
+        loop {
+            // The guard is gone before the disk works.
+            let next = self.turned_away().waiting.pop_front();
+            let Some(entry) = next else { return Ok(()) };
+            writer.append(entry)?;
         }
     }
 
-    /// Whether a change may be asked for at all.
+    /// Whether nothing can be written any more, and no change may be asked for at all. It does not wait for the disk.
     pub(crate) fn has_failed(&self) -> bool {
-        self.writer().has_failed
+        self.has_failed.load(Ordering::Relaxed)
     }
 
     /// From now on nothing can be written.
@@ -279,31 +309,48 @@ impl AccessLog {
     fn writer(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn turned_away(&self) -> MutexGuard<'_, TurnedAway> {
+        self.turned_away.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Drop for AccessLog {
     fn drop(&mut self) {
+        let mut writer = self.writer();
         // It has been said if it fails.
-        let _ = self.writer().count_left_out(u64::MAX);
+        let _ = self.append_waiting(&mut writer);
+        self.turned_away().end_minute(u64::MAX);
+        let _ = self.append_waiting(&mut writer);
+    }
+}
+
+impl TurnedAway {
+    /// Ends the minute, if it is over. What was left out is counted on while too many lines wait.
+    fn end_minute(&mut self, now: u64) {
+        if now.abs_diff(self.since) < MINUTE_NS {
+            return;
+        }
+        (self.since, self.said) = (now, 0);
+        if self.left_out > 0 && self.waiting.len() < TURNED_AWAY_WAITING_MAX {
+            let count = Some(std::mem::take(&mut self.left_out));
+            self.waiting.push_back(Entry { count, ..Entry::new(Step::TurnedAwayMore) });
+        }
+    }
+
+    fn note(&mut self, entry: Entry) {
+        if self.said < TURNED_AWAY_MAX && self.waiting.len() < TURNED_AWAY_WAITING_MAX {
+            self.said += 1;
+            self.waiting.push_back(entry);
+        } else {
+            self.left_out += 1;
+        }
     }
 }
 
 impl Writer {
-    /// Ends the minute of requests that were turned away, if it is over.
-    fn count_left_out(&mut self, now: u64) -> Result<(), LogFailed> {
-        if now.abs_diff(self.turned_away.since) < MINUTE_NS {
-            return Ok(());
-        }
-        let left_out =
-            std::mem::replace(&mut self.turned_away, TurnedAway { since: now, ..TurnedAway::default() }).left_out;
-        if left_out > 0 {
-            self.append(Entry { count: Some(left_out), ..Entry::new(Step::TurnedAwayMore) })?;
-        }
-        Ok(())
-    }
-
     fn append(&mut self, entry: Entry) -> Result<u64, LogFailed> {
-        if self.has_failed {
+        if self.has_failed.load(Ordering::Relaxed) {
             return Err(LogFailed);
         }
         let (number, Timestamp(time)) = (self.count + 1, wall_clock());
@@ -328,27 +375,30 @@ impl Writer {
         }
     }
 
-    fn sync(&mut self) -> Result<(), LogFailed> {
-        self.file.sync_data().map_err(|error| self.fail(&error, "until the venue is started again"))
+    /// Makes the last line stay. One that may not is taken out again as far as that goes: nothing comes of it, and the next
+    /// start must not find that something was decided.
+    fn sync(&self, before: u64) -> Result<(), LogFailed> {
+        self.file.sync_data().map_err(|error| {
+            let _ = self.file.set_len(before);
+            self.fail(&error)
+        })
     }
 
     /// Takes back what was written of a line. Where that can be done the next line is tried: there may be room again.
     fn take_back(&mut self, error: &io::Error) -> LogFailed {
         match self.file.set_len(self.length) {
-            Ok(()) => {
-                self.fail(error, "while that lasts");
-                self.has_failed = false;
-            }
-            Err(_) => {
-                self.fail(error, "until the venue is started again");
-            }
+            Ok(()) => self.say(error, "while that lasts"),
+            Err(_) => self.fail(error),
         }
-        LogFailed
     }
 
     /// What was not written as a whole is cut at the next start.
-    fn fail(&mut self, error: &io::Error, how_long: &str) -> LogFailed {
-        self.has_failed = true;
+    fn fail(&self, error: &io::Error) -> LogFailed {
+        self.has_failed.store(true, Ordering::Relaxed);
+        self.say(error, "until the venue is started again")
+    }
+
+    fn say(&self, error: &io::Error, how_long: &str) -> LogFailed {
         let file = self.path.display();
         error!(file = %file, "ALARM: {file}: {error}: no change is made at the operator's door {how_long}");
         LogFailed
@@ -478,7 +528,9 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let log = opened(place.path());
         for _ in 0..10_000 {
-            log.note_turned_away(Entry::new(Step::TurnedAway));
+            if log.note_turned_away(Entry::new(Step::TurnedAway)) {
+                log.write_turned_away();
+            }
         }
         drop(log);
         let lines = lines(place.path());
@@ -487,6 +539,29 @@ mod tests {
         let lines_of_their_own = lines.iter().filter(|line| line.entry.what == Step::TurnedAway).count() as u64;
         let counted: u64 = lines.iter().filter_map(|line| line.entry.count).sum();
         assert_eq!(lines_of_their_own + counted, 10_000);
+    }
+
+    #[test]
+    fn while_the_disk_works_nobody_waits_who_may_not_and_the_next_writer_writes_what_came() {
+        let place = tempfile::tempdir().unwrap();
+        let log = opened(place.path());
+        // As while a line is synced.
+        let writer = log.writer();
+        assert!(log.note_turned_away(Entry::new(Step::TurnedAway)));
+        for _ in 1..10_000 {
+            assert!(!log.note_turned_away(Entry::new(Step::TurnedAway)), "one is asked to write at a time");
+        }
+        assert!(!log.has_failed());
+        assert!(log.turned_away().waiting.len() <= TURNED_AWAY_WAITING_MAX);
+        drop(writer);
+        log.write(entry(1)).unwrap();
+        let written = lines(place.path());
+        assert_eq!(written.last().unwrap().entry.what, Step::Asked);
+        assert!(written.len() > TURNED_AWAY_MAX as usize, "{} lines", written.len());
+        drop(log);
+        let counted: u64 = lines(place.path()).iter().filter_map(|line| line.entry.count).sum();
+        let of_their_own = lines(place.path()).iter().filter(|line| line.entry.what == Step::TurnedAway).count();
+        assert_eq!(of_their_own as u64 + counted, 10_000);
     }
 
     #[test]

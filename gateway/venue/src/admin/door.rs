@@ -7,10 +7,12 @@
 //!                            └─ asked, on record ─────────────────────────────────────────┴─► core ─► event
 //! ```
 //!
+//! From its first line on record on, a change or a decision goes on to its end, whether or not its client waits for that.
 //! Which role may give which command is the engine's to say, by the same function that decides in the end; what is refused
 //! here is refused early, and nothing of it is in the journal.
 
 use std::collections::BTreeSet;
+use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -37,7 +39,7 @@ use super::requests::{Becomes, Invalid, ListedChange, text};
 use super::routes::List;
 use super::signature::REQUEST_HEADER;
 use super::view::AdminView;
-use super::{preview, render};
+use super::{four_eyes, preview, render};
 use crate::http::listener::Peer;
 use crate::metrics::Metrics;
 
@@ -60,7 +62,7 @@ pub struct Door {
     proposals: Arc<Mutex<Proposals>>,
     /// Held while something is put among the proposals: the same is proposed once.
     proposing: Arc<tokio::sync::Mutex<()>>,
-    /// Changes that need a second key, by noun and verb.
+    /// Changes that need a second key, by noun and verb, with those that have the same effect.
     four_eyes: Arc<BTreeSet<&'static str>>,
 }
 
@@ -88,7 +90,7 @@ pub(crate) enum Refusal {
     NotEntitled(Option<EventHeader>),
     /// The key may not come from there.
     AddressNotAllowed,
-    /// Nobody decides on what they proposed.
+    /// Nobody approves of what they proposed.
     OwnProposal,
     UnknownProposal,
     ProposalDecided(Decision),
@@ -138,7 +140,7 @@ impl Refusal {
                 (StatusCode::FORBIDDEN, said("AddressNotAllowed", "the key may not be used from this address"))
             }
             Self::OwnProposal => {
-                (StatusCode::FORBIDDEN, said("OwnProposal", "another key than the proposer's has to decide"))
+                (StatusCode::FORBIDDEN, said("OwnProposal", "another key than the proposer's has to approve"))
             }
             Self::UnknownProposal => (StatusCode::NOT_FOUND, said("UnknownProposal", "no proposal has that number")),
             Self::ProposalDecided(decision) => (StatusCode::CONFLICT, said("ProposalDecided", decision.text())),
@@ -336,7 +338,7 @@ impl Door {
             log: Arc::new(log),
             proposals: Arc::new(Mutex::new(proposals)),
             proposing: Arc::default(),
-            four_eyes: Arc::new(four_eyes),
+            four_eyes: Arc::new(four_eyes::guarded(four_eyes)),
         }
     }
 
@@ -398,11 +400,14 @@ impl Door {
                 false => Err(Refusal::NotEntitled(None)),
             }
         };
-        let (claim, body) = proven.await.inspect_err(|refusal: &Refusal| {
-            let (key, path) = (claim.map(|claim| claim.key.0), Some(parts.uri.path().chars().take(256).collect()));
-            let entry = Entry { key, from: Some(from), path, ..Entry::new(Step::TurnedAway) };
-            self.log.note_turned_away(refusal.noted(entry));
-        })?;
+        let (claim, body) = match proven.await {
+            Ok(proven) => proven,
+            Err(refusal) => {
+                let (key, path) = (claim.map(|claim| claim.key.0), Some(parts.uri.path().chars().take(256).collect()));
+                let entry = Entry { key, from: Some(from), path, ..Entry::new(Step::TurnedAway) };
+                return Err(self.turned_away(entry, refusal).await);
+            }
+        };
         Ok(Authenticated {
             key: claim.key,
             from,
@@ -444,7 +449,7 @@ impl Door {
     }
 
     /// A change: made, looked at, or put before a second key.
-    pub(crate) async fn change(&self, request: Request, change: &ListedChange) -> Result<Done, Refusal> {
+    pub(crate) async fn change(&self, request: Request, change: &'static ListedChange) -> Result<Done, Refusal> {
         self.make(self.authenticate(request).await?, change).await
     }
 
@@ -455,21 +460,24 @@ impl Door {
         idempotency_key: IdempotencyKey,
         query: Option<String>,
         body: Vec<u8>,
-        change: &ListedChange,
+        change: &'static ListedChange,
     ) -> Result<Done, Refusal> {
         let received_at = wall_clock();
         let asked = Authenticated { key, from, idempotency_key, received_at, query, is_json: true, body };
         match self.desk.look(|view| view.may_read(key) && view.may_come_from(key, from)) {
             true => self.make(asked, change).await,
             false => {
-                let refusal = Refusal::NotEntitled(None);
-                self.log.note_turned_away(refusal.noted(asked.entry(Step::TurnedAway, change.name)));
-                Err(refusal)
+                Err(self.turned_away(asked.entry(Step::TurnedAway, change.name), Refusal::NotEntitled(None)).await)
             }
         }
     }
 
-    async fn make(&self, asked: Authenticated, change: &ListedChange) -> Result<Done, Refusal> {
+    async fn make(&self, asked: Authenticated, change: &'static ListedChange) -> Result<Done, Refusal> {
+        let door = self.clone();
+        to_its_end(async move { door.made(asked, change).await }).await
+    }
+
+    async fn made(&self, asked: Authenticated, change: &ListedChange) -> Result<Done, Refusal> {
         let prepared = match self.prepare(&asked, change) {
             Ok(prepared) => prepared,
             Err(refusal) => return Err(self.refused(&asked, change.name, None, refusal).await),
@@ -552,7 +560,11 @@ impl Door {
 
     /// A second key's word on a proposal.
     pub(crate) async fn decide(&self, request: Request, decision: Decision) -> Result<Done, Refusal> {
-        let asked = self.authenticate(request).await?;
+        let (door, asked) = (self.clone(), self.authenticate(request).await?);
+        to_its_end(async move { door.decided(asked, decision).await }).await
+    }
+
+    async fn decided(&self, asked: Authenticated, decision: Decision) -> Result<Done, Refusal> {
         let path = if decision == Decision::Approved { "proposal/approve" } else { "proposal/reject" };
         let named = serde_json::from_slice(&asked.body).map_err(|error| Refusal::Malformed(error.to_string()));
         let id = named.as_ref().ok().map(|Decided { proposal }| *proposal);
@@ -560,7 +572,7 @@ impl Door {
         match ready {
             Err(refusal) => Err(self.refused(&asked, path, id, refusal).await),
             Ok((proposal, _)) if decision == Decision::Rejected => {
-                self.log(proposal.decided(&asked, Step::Rejected, path)).await?;
+                self.log_decision(&proposal, proposal.decided(&asked, Step::Rejected, path)).await?;
                 Ok(Done::Answer(json!({ "proposal": proposal.id, "decision": "rejected" })))
             }
             Ok((proposal, body)) => self.approve(&asked, &proposal, body, path).await,
@@ -583,7 +595,8 @@ impl Door {
         let name = if decision == Decision::Approved { asked.named()? } else { asked.idempotency_key };
         let mut waiting = self.waiting();
         let proposal = waiting.get(id, asked.received_at)?;
-        if proposal.by == asked.key.0 {
+        let is_own = proposal.by == asked.key.0;
+        if is_own && decision == Decision::Approved {
             return Err(Refusal::OwnProposal);
         }
         let change = ListedChange::named(&proposal.path).ok_or(Refusal::UnknownProposal)?;
@@ -592,7 +605,8 @@ impl Door {
         let note = note(name, &reason)?;
         let body = self.desk.look(|view| becomes(view, note))?;
         let may = |key| self.desk.look(|view| view.may_give(key, &body));
-        if !may(asked.key) {
+        // Whoever proposed it may take it back.
+        if !(is_own || may(asked.key)) {
             return Err(Refusal::NotEntitled(None));
         }
         if decision == Decision::Approved && !may(KeyId(proposal.by)) {
@@ -613,16 +627,25 @@ impl Door {
         body: CommandBody,
         path: &str,
     ) -> Result<Done, Refusal> {
-        let number = self.log(proposal.decided(asked, Step::Approved, path)).await?;
+        let number = self.log_decision(proposal, proposal.decided(asked, Step::Approved, path)).await?;
         match self.carry_out(asked, number, body).await {
             Ok(event) => Ok(Done::Answer(event)),
             Err((refusal, Reached::Core)) => Err(refusal),
             Err((refusal, Reached::Nothing)) => {
-                self.log(proposal.decided(asked, Step::Returned, path)).await?;
+                let logged = self.log(proposal.decided(asked, Step::Returned, path)).await;
                 self.waiting().return_to_waiting(proposal.id);
-                Err(refusal)
+                Err(logged.map_or_else(Refusal::from, |_| refusal))
             }
         }
+    }
+
+    /// Puts a decision on record; one that is not is none, and the proposal waits on.
+    async fn log_decision(&self, proposal: &Proposal, entry: Entry) -> Result<u64, LogFailed> {
+        let logged = self.log(entry).await;
+        if logged.is_err() {
+            self.waiting().return_to_waiting(proposal.id);
+        }
+        logged
     }
 
     /// Gives a command to the core, and puts on record what came of line `of`.
@@ -668,13 +691,29 @@ impl Door {
         })
     }
 
-    /// Puts on record that a change did not get as far as the core; why.
+    /// Puts on record that a change did not get as far as the core; why. Of a key that may change nothing at all not every
+    /// try has a line.
     async fn refused(&self, asked: &Authenticated, path: &str, proposal: Option<u64>, refusal: Refusal) -> Refusal {
+        if !self.desk.look(|view| view.runs_the_venue(asked.key)) {
+            let entry = Entry { proposal, ..asked.entry(Step::TurnedAway, path) };
+            return self.turned_away(entry, refusal).await;
+        }
         let entry = Entry { proposal, ..asked.entry(Step::Refused, path) };
         match self.log(refusal.noted(entry)).await {
             Ok(_) => refusal,
             Err(failed) => failed.into(),
         }
+    }
+
+    /// Notes a request that was turned away; why. Its line is written on a thread that may wait for the disk, and only who
+    /// brings the first that waits waits for it.
+    async fn turned_away(&self, entry: Entry, refusal: Refusal) -> Refusal {
+        if self.log.note_turned_away(refusal.noted(entry)) {
+            let log = Arc::clone(&self.log);
+            // Where no thread takes it, the next writer does.
+            let _ = tokio::task::spawn_blocking(move || log.write_turned_away()).await;
+        }
+        refusal
     }
 
     /// Writes a line, on a thread that may wait for the disk.
@@ -687,6 +726,12 @@ impl Door {
     fn waiting(&self) -> MutexGuard<'_, Proposals> {
         self.proposals.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Goes through with something also if who asked for it has gone: what is on record as decided on has to happen.
+async fn to_its_end(step: impl Future<Output = Result<Done, Refusal>> + Send + 'static) -> Result<Done, Refusal> {
+    // Whatever ends it early, nobody knows how far it got.
+    tokio::spawn(step).await.unwrap_or(Err(Refusal::Unknown))
 }
 
 /// How far a change got that was not made.
@@ -750,6 +795,7 @@ fn is_json(media_type: &HeaderValue) -> bool {
 mod tests {
     use super::*;
     use crate::admin::Seen;
+    use crate::admin::access_log::{FILE, read as read_log};
     use crate::admin::signature::{KEY_HEADER, SIGNATURE_HEADER, SignedRequest, TIME_HEADER};
     use axum::body::Body;
     use ed25519_dalek::SigningKey;
@@ -758,15 +804,23 @@ mod tests {
     use ring::{CommandRing, Idle};
 
     const KEY: KeyId = KeyId(1);
+    const SECOND: KeyId = KeyId(2);
 
-    /// The engine of a venue with one administrator.
+    fn second_key() -> SigningKey {
+        SigningKey::from_bytes(&[8; 32])
+    }
+
+    /// The engine of a venue with two administrators.
     fn engine(key: &SigningKey) -> Engine {
         let mut engine = Engine::new(Capacity::DEFAULT);
-        let public_key = key.verifying_key().to_bytes();
-        let added = AddKey { key: KEY, kind: KeyKind::Ed25519, public_key, note: AdminNote::NONE };
-        let granted =
-            GrantRole { key: KEY, role: Role::Administrator, account: AccountId::NONE, note: AdminNote::NONE };
-        for (sequence, body) in [(1, CommandBody::from(added)), (2, granted.into())] {
+        let second = second_key();
+        let bodies = [(KEY, key), (SECOND, &second)].into_iter().flat_map(|(key, secret)| {
+            let public_key = secret.verifying_key().to_bytes();
+            let (role, account, note) = (Role::Administrator, AccountId::NONE, AdminNote::NONE);
+            let added = AddKey { key, kind: KeyKind::Ed25519, public_key, note };
+            [CommandBody::from(added), GrantRole { key, role, account, note }.into()]
+        });
+        for (sequence, body) in (1..).zip(bodies) {
             let stamp = Stamp { sequence: Sequence(sequence), time: Timestamp(1) };
             let mut events: Vec<(EventHeader, Event)> = Vec::new();
             engine.apply(&Sequenced { stamp, value: Command::from_venue(body) }, &mut events);
@@ -774,28 +828,71 @@ mod tests {
         engine
     }
 
+    /// A door in front of no core, with what would go to it.
+    fn door(place: &Path, key: &SigningKey, four_eyes: BTreeSet<&'static str>) -> (Door, Arc<CommandRing>) {
+        let ring = Arc::new(CommandRing::new(16, Idle::Park));
+        let desk = Arc::new(Desk::new(Seen::of(&engine(key)), Arc::clone(&ring), Arc::default()));
+        (Door::new(desk, Arc::default(), Records::open(place).unwrap(), four_eyes), ring)
+    }
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
+    }
+
+    /// What is on record.
+    fn steps(place: &Path) -> Vec<Step> {
+        let mut steps = Vec::new();
+        read_log(&place.join(FILE), |line| steps.push(line.entry.what)).unwrap();
+        steps
+    }
+
+    /// A client that goes away as soon as its request has been looked at once.
+    async fn gone(asked: impl Future<Output = Result<Done, Refusal>>) {
+        tokio::select! {
+            biased;
+            done = asked => panic!("it waits for the disk: {done:?}"),
+            () = std::future::ready(()) => {}
+        }
+    }
+
+    /// Goes on until these steps are on record.
+    async fn recorded(place: &Path, expected: &[Step]) {
+        let recorded = async {
+            while steps(place) != expected {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let in_time = tokio::time::timeout(Duration::from_secs(3_600), recorded).await;
+        assert!(in_time.is_ok(), "{:?}", steps(place));
+    }
+
     fn request(key: &SigningKey, name: u64) -> Request {
-        let (path, body) = ("/admin/v1/account/open", r#"{"reason":"a test","change":{"account":9}}"#);
+        signed(KEY, key, name, "/admin/v1/account/open", r#"{"reason":"a test","change":{"account":9}}"#)
+    }
+
+    /// The second administrator's.
+    fn decision(name: u64, verb: &str, proposal: u64) -> Request {
+        let (path, body) = (format!("/admin/v1/proposal/{verb}"), format!(r#"{{"proposal":{proposal}}}"#));
+        signed(SECOND, &second_key(), name, &path, &body)
+    }
+
+    fn signed(by: KeyId, key: &SigningKey, name: u64, path: &str, body: &str) -> Request {
         let (time, idempotency_key) = (wall_clock(), IdempotencyKey(name));
         let (method, signed_body) = ("POST", body.as_bytes());
-        let signed = SignedRequest { method, path, key: KEY, time, idempotency_key, body: signed_body };
+        let signed = SignedRequest { method, path, key: by, time, idempotency_key, body: signed_body };
         Request::post(path)
-            .header(KEY_HEADER, KEY.to_string())
+            .header(KEY_HEADER, by.to_string())
             .header(TIME_HEADER, time.0.to_string())
             .header(REQUEST_HEADER, name.to_string())
             .header(SIGNATURE_HEADER, signed.sign(key))
-            .body(Body::from(body))
+            .body(Body::from(body.to_owned()))
             .unwrap()
     }
 
     #[test]
     fn without_its_record_no_change_gets_as_far_as_the_core() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-        let place = tempfile::tempdir().unwrap();
-        let key = SigningKey::from_bytes(&[7; 32]);
-        let ring = Arc::new(CommandRing::new(16, Idle::Park));
-        let desk = Arc::new(Desk::new(Seen::of(&engine(&key)), Arc::clone(&ring), Arc::default()));
-        let door = Door::new(desk, Arc::default(), Records::open(place.path()).unwrap(), BTreeSet::new());
+        let (runtime, place, key) = (runtime(), tempfile::tempdir().unwrap(), SigningKey::from_bytes(&[7; 32]));
+        let (door, ring) = door(place.path(), &key, BTreeSet::new());
         let change = ListedChange::named("account/open").unwrap();
         // There is no core, so that this one is not answered.
         let asked = runtime.block_on(door.change(request(&key, 1), change));
@@ -808,5 +905,48 @@ mod tests {
             assert_eq!(door.answered(asked).status(), StatusCode::SERVICE_UNAVAILABLE);
         }
         assert_eq!(ring.waiting(), 1);
+    }
+
+    #[test]
+    fn a_client_that_goes_away_changes_nothing() {
+        let (runtime, place, key) = (runtime(), tempfile::tempdir().unwrap(), SigningKey::from_bytes(&[7; 32]));
+        let change = ListedChange::named("account/open").unwrap();
+        let (alone, ring) = door(place.path(), &key, BTreeSet::new());
+        runtime.block_on(async {
+            gone(alone.change(request(&key, 1), change)).await;
+            recorded(place.path(), &[Step::Asked, Step::Answered]).await;
+        });
+        assert_eq!(ring.waiting(), 1);
+
+        let place = tempfile::tempdir().unwrap();
+        let (guarded, ring) = door(place.path(), &key, BTreeSet::from([change.name]));
+        runtime.block_on(async {
+            gone(guarded.change(request(&key, 1), change)).await;
+            recorded(place.path(), &[Step::Proposed]).await;
+            // It is the same proposal.
+            let again = guarded.change(request(&key, 1), change).await;
+            assert!(matches!(again, Ok(Done::Proposed(Proposal { id: 1, .. }))), "{again:?}");
+            assert_eq!(steps(place.path()), [Step::Proposed]);
+            gone(guarded.decide(decision(2, "approve", 1), Decision::Approved)).await;
+            recorded(place.path(), &[Step::Proposed, Step::Approved, Step::Answered]).await;
+        });
+        assert_eq!(ring.waiting(), 1);
+    }
+
+    #[test]
+    fn a_decision_that_is_not_on_record_is_none() {
+        for (verb, decided) in [("approve", Decision::Approved), ("reject", Decision::Rejected)] {
+            let (runtime, place, key) = (runtime(), tempfile::tempdir().unwrap(), SigningKey::from_bytes(&[7; 32]));
+            let change = ListedChange::named("account/open").unwrap();
+            let (door, ring) = door(place.path(), &key, BTreeSet::from([change.name]));
+            runtime.block_on(async {
+                door.change(request(&key, 1), change).await.unwrap();
+                door.log.break_off();
+                let asked = door.decide(decision(2, verb, 1), decided).await;
+                assert!(matches!(asked, Err(Refusal::LogFailed)), "{asked:?}");
+            });
+            assert_eq!(door.proposals_behind(0)[0]["id"], 1, "{verb}: it waits");
+            assert_eq!(ring.waiting(), 0);
+        }
     }
 }

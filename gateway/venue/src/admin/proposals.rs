@@ -74,24 +74,43 @@ pub(crate) enum NotProposed {
 #[derive(Debug, Default)]
 pub(crate) struct Proposals {
     waiting: BTreeMap<u64, Proposal>,
+    /// Other numbers of proposals that are on record more than once, and those that they go by.
+    repeats: BTreeMap<u64, u64>,
     decided: VecDeque<(Proposal, Decision)>,
 }
 
 impl Proposals {
     /// Takes in what a line of the access log says.
-    pub(crate) fn apply(&mut self, Line { number, entry, .. }: &Line) {
+    pub(crate) fn apply(&mut self, Line { number, time, entry, .. }: &Line) {
         let number = *number;
         match (entry.what, entry.proposal) {
             (Step::Proposed, _) => {
                 if let Some(proposal) = Proposal::of(number, entry) {
-                    self.waiting.insert(number, proposal);
+                    self.apply_proposed(proposal, *time);
                 }
             }
-            (Step::Approved, Some(id)) => self.decide(id, Decision::Approved),
-            (Step::Rejected, Some(id)) => self.decide(id, Decision::Rejected),
-            (Step::Returned, Some(id)) => self.return_to_waiting(id),
+            (Step::Approved, Some(id)) => self.decide(self.known_by(id), Decision::Approved),
+            (Step::Rejected, Some(id)) => self.decide(self.known_by(id), Decision::Rejected),
+            (Step::Returned, Some(id)) => self.return_to_waiting(self.known_by(id)),
             _ => {}
         }
+    }
+
+    /// What is on record again while it waits is one proposal.
+    fn apply_proposed(&mut self, proposal: Proposal, time: u64) {
+        let is_same =
+            |known: &&Proposal| (known.by, known.request) == (proposal.by, proposal.request) && known.expires_at > time;
+        match self.waiting.values().find(is_same) {
+            Some(known) => {
+                self.repeats.insert(proposal.id, known.id);
+            }
+            None => self.insert(proposal),
+        }
+    }
+
+    /// The number that a proposal goes by.
+    fn known_by(&self, id: u64) -> u64 {
+        self.repeats.get(&id).copied().unwrap_or(id)
     }
 
     /// Whether one that was proposed under that name is the same, and waits; nothing if the name is new.
@@ -129,6 +148,7 @@ impl Proposals {
     /// One that waits.
     pub(crate) fn get(&mut self, id: u64, now: Timestamp) -> Result<Proposal, NotWaiting> {
         self.expire(now);
+        let id = self.known_by(id);
         if let Some(proposal) = self.waiting.get(&id) {
             return Ok(proposal.clone());
         }
@@ -206,6 +226,42 @@ mod tests {
         assert_eq!(proposals.list(2, now), [proposal(3)]);
         assert_eq!(proposals.get(3, Timestamp(1_000)), Err(NotWaiting::Decided(Decision::Expired)));
         assert_eq!(proposals.list(0, Timestamp(1_000)), []);
+    }
+
+    fn line(number: u64, time: u64, what: Step, proposal: Option<u64>) -> Line {
+        let is_proposed = what == Step::Proposed;
+        let change = is_proposed.then(|| json!({ "account": 2 }));
+        let (path, reason) = (Some("account/withdraw".to_owned()), Some("a test".to_owned()));
+        let (key, request, expires_at) = (Some(1), Some(101), is_proposed.then_some(time + 1_000));
+        let entry = Entry { key, path, reason, request, proposal, change, expires_at, ..Entry::new(what) };
+        let mut text = serde_json::to_value(entry).unwrap();
+        for (field, value) in [("number", json!(number)), ("time", json!(time)), ("before", json!(""))] {
+            text[field] = value;
+        }
+        serde_json::from_value(text).unwrap()
+    }
+
+    #[test]
+    fn a_proposal_that_is_on_record_twice_is_one_by_either_number() {
+        for decided in [1, 2] {
+            let mut proposals = Proposals::default();
+            proposals.apply(&line(1, 1, Step::Proposed, None));
+            proposals.apply(&line(2, 2, Step::Proposed, None));
+            let now = Timestamp(3);
+            let waiting = proposals.list(0, now);
+            assert_eq!(waiting.iter().map(|it| it.id).collect::<Vec<_>>(), [1]);
+            assert_eq!(proposals.get(2, now).unwrap(), waiting[0]);
+            proposals.apply(&line(3, 3, Step::Approved, Some(decided)));
+            assert_eq!(proposals.list(0, now), []);
+            assert_eq!(proposals.get(2, now), Err(NotWaiting::Decided(Decision::Approved)));
+            proposals.apply(&line(4, 4, Step::Returned, Some(decided)));
+            assert_eq!(proposals.list(0, now), waiting);
+        }
+        // One whose time was over when it was proposed again is another.
+        let mut proposals = Proposals::default();
+        proposals.apply(&line(1, 1, Step::Proposed, None));
+        proposals.apply(&line(2, 2_000, Step::Proposed, None));
+        assert_eq!(proposals.list(0, Timestamp(2_001)).iter().map(|it| it.id).collect::<Vec<_>>(), [2]);
     }
 
     #[test]

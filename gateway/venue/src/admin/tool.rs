@@ -387,6 +387,15 @@ struct Answer {
     body: Value,
 }
 
+/// Why rows are not there.
+#[derive(Debug, Clone)]
+pub(crate) struct NoRows {
+    /// In words.
+    pub(crate) text: String,
+    /// The request proved nothing: whoever goes on so is locked out, and everybody else at the address.
+    pub(crate) is_turned_away: bool,
+}
+
 impl Caller {
     /// One that only reads.
     pub(crate) fn reading(
@@ -400,14 +409,21 @@ impl Caller {
     }
 
     /// The first rows of a list, or why there are none.
-    pub(crate) fn rows(&self, list: &str) -> Result<Vec<Map<String, Value>>, String> {
-        let answer = self.get(&format!("/admin/v1/{list}")).map_err(|error| error.to_string())?;
-        match answer {
+    pub(crate) fn rows(&self, list: &str) -> Result<Vec<Map<String, Value>>, NoRows> {
+        let no_rows = |error: AskError| NoRows { text: error.to_string(), is_turned_away: false };
+        match self.get(&format!("/admin/v1/{list}")).map_err(no_rows)? {
             Answer { status: OK, body: Value::Array(rows) } => {
                 Ok(rows.iter().filter_map(Value::as_object).cloned().collect())
             }
-            Answer { body, .. } => Err(refusal(&body)),
+            Answer { status, body } => {
+                Err(NoRows { text: refusal(&body), is_turned_away: matches!(status, 401 | 429) })
+            }
         }
+    }
+
+    /// The file of the key that asks.
+    pub(crate) fn key_file(&self) -> PathBuf {
+        self.key_file.clone().unwrap_or_else(|| self.data.join("keys/administrator.json"))
     }
 
     /// Asks for a ticket to the console; the link that lets in with it.
@@ -487,7 +503,7 @@ impl Caller {
         body: Option<String>,
     ) -> Result<Answer, AskError> {
         let place = self.place()?;
-        let key_file = self.key_file.clone().unwrap_or_else(|| self.data.join("keys/administrator.json"));
+        let key_file = self.key_file();
         let file = KeyFile::read(&key_file)?;
         let key: SigningKey = file.signing_key(&key_file)?;
         let bytes = body.as_deref().unwrap_or_default().as_bytes();

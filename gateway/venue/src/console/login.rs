@@ -1,5 +1,6 @@
 //! Getting in, staying in, and leaving; and who is at a request's other end.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use axum::Router;
@@ -14,7 +15,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::gate::{Denied, Hash, IDLE_MAX, LIFE_MAX, Secret};
+use super::gate::{Denied, Entry, Hash, Holder, IDLE_MAX, LIFE_MAX, Secret};
 use super::{Console, Shared};
 use crate::admin::AdminView;
 use crate::admin::signature::{REQUEST_HEADER, bytes};
@@ -57,8 +58,8 @@ pub(super) enum Refused {
     NotFound(String),
     /// The request for a ticket was made before.
     Repeated,
-    /// Too many logins have failed.
-    TooManyTries,
+    /// The browser is in with this other key.
+    OtherKey(KeyId),
     /// Too many are there.
     Full,
     /// Something of the venue's own does not work.
@@ -87,9 +88,11 @@ impl IntoResponse for Refused {
             Self::Malformed(text) => (StatusCode::BAD_REQUEST, "Malformed", text),
             Self::NotFound(text) => (StatusCode::NOT_FOUND, "NotFound", text),
             Self::Repeated => (StatusCode::CONFLICT, "Repeated", "the request was made before".to_owned()),
-            Self::TooManyTries => {
-                (StatusCode::TOO_MANY_REQUESTS, "TooManyTries", "too many logins have failed: wait a second".to_owned())
-            }
+            Self::OtherKey(key) => (
+                StatusCode::CONFLICT,
+                "OtherKey",
+                format!("this browser is in with key {}: it is not replaced unasked", key.0),
+            ),
             Self::Full => (StatusCode::SERVICE_UNAVAILABLE, "Full", "too many are there: ask again later".to_owned()),
             Self::Failed(text) => (StatusCode::SERVICE_UNAVAILABLE, "Failed", text),
         };
@@ -173,8 +176,14 @@ impl Visitor {
 impl Shared {
     /// Who has sent a request that only reads.
     pub(super) fn visitor(&self, headers: &HeaderMap) -> Result<Visitor, Refused> {
-        let session = session_of(headers).ok_or(Refused::NotLoggedIn)?;
+        let (session, _) = self.session_of(headers).ok_or(Refused::NotLoggedIn)?;
         self.stays(session).ok_or(Refused::NotLoggedIn)
+    }
+
+    /// The session that a browser has, and whose it is.
+    fn session_of(&self, headers: &HeaderMap) -> Option<(Hash, KeyId)> {
+        let (gate, now) = (self.gate(), self.now());
+        sessions_of(headers).into_iter().find_map(|id| Some((id, gate.session(id, now)?)))
     }
 
     /// Who is in with a session, if anybody still is.
@@ -197,15 +206,6 @@ impl Shared {
         Ok(visitor)
     }
 
-    fn may_try(&self) -> Result<(), Refused> {
-        if self.gate().may_try(self.now()) { Ok(()) } else { Err(Refused::TooManyTries) }
-    }
-
-    fn failed(&self, refused: Refused) -> Refused {
-        self.gate().failed();
-        refused
-    }
-
     /// A ticket for who has signed for it: as much as the operator's door asks for, and what fails is counted there.
     async fn issue(&self, request: Request) -> Response {
         let asked = match self.door.prove(request).await {
@@ -220,27 +220,31 @@ impl Shared {
             return Err(Refused::Malformed(format!("{REQUEST_HEADER}: a request for a ticket needs a number from 1")));
         }
         let ticket: Secret = random().map_err(|error| Refused::Failed(error.to_string()))?;
-        self.gate().issue(key, request, &ticket, self.now()).map_err(denied)?;
+        let operates = self.door.desk().look(|view| view.runs_the_venue(key));
+        self.gate().issue(Holder { key, operates }, request, &ticket, self.now()).map_err(denied)?;
         Ok(json!({ "ticket": hexadecimal(&ticket) }))
     }
 
     async fn redeem(&self, request: Request) -> Result<Response, Refused> {
-        self.may_try()?;
         let (parts, body) = request.into_parts();
-        own_page(&parts.headers).map_err(|refused| self.failed(refused))?;
+        own_page(&parts.headers)?;
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Login {
             ticket: String,
+            /// The session of another key may end.
+            #[serde(default)]
+            replaces: bool,
         }
-        let Login { ticket } = read(body).await?;
-        let ticket: Secret = bytes(&ticket).ok_or_else(|| self.failed(Refused::NoTicket))?;
-        let id: Secret = random().map_err(|error| Refused::Failed(error.to_string()))?;
-        let redeemed = self.gate().redeem(&ticket, &id, self.now());
-        redeemed.map_err(|error| self.failed(denied(error)))?;
-        let visitor = self.stays(Hash::of(&id)).ok_or(Refused::NotLoggedIn)?;
+        let Login { ticket, replaces } = read(body).await?;
+        let ticket: Secret = bytes(&ticket).ok_or(Refused::NoTicket)?;
+        let secret: Secret = random().map_err(|error| Refused::Failed(error.to_string()))?;
+        let id = Hash::of_session(&secret, is_secure(&parts.headers));
+        let before = self.session_of(&parts.headers).map(|(before, _)| before);
+        self.gate().redeem(&ticket, Entry { id, before, replaces }, self.now()).map_err(denied)?;
+        let visitor = self.stays(id).ok_or(Refused::NotLoggedIn)?;
         let mut response = answer(StatusCode::OK, &visitor.object());
-        let cookie = cookie(&parts.headers, &hexadecimal(&id), LIFE_MAX);
+        let cookie = cookie(&parts.headers, &hexadecimal(&secret), LIFE_MAX);
         response.headers_mut().append(header::SET_COOKIE, cookie);
         Ok(response)
     }
@@ -249,9 +253,8 @@ impl Shared {
 /// A key with networks is used from them alone: its sessions, too.
 pub(super) async fn networks(State(console): State<Console>, request: Request, next: Next) -> Response {
     let from = request.extensions().get::<ConnectInfo<Peer>>().map(|ConnectInfo(peer)| peer.address().ip());
-    let key = session_of(request.headers()).and_then(|session| console.gate().session(session, console.now()));
-    let may_come = match (key, from) {
-        (Some(key), Some(from)) => console.door.desk().look(|view| view.may_come_from(key, from)),
+    let may_come = match (console.session_of(request.headers()), from) {
+        (Some((_, key)), Some(from)) => console.door.desk().look(|view| view.may_come_from(key, from)),
         (Some(_), None) => false,
         // Nobody in particular.
         (None, _) => true,
@@ -267,6 +270,7 @@ fn denied(denied: Denied) -> Refused {
         Denied::NoTicket => Refused::NoTicket,
         Denied::Repeated => Refused::Repeated,
         Denied::Full => Refused::Full,
+        Denied::OtherKey(key) => Refused::OtherKey(key),
     }
 }
 
@@ -318,17 +322,30 @@ fn own_page(headers: &HeaderMap) -> Result<(), Refused> {
     }
 }
 
-/// A browser that has come over TLS, to this port or to a proxy before it.
+/// Whether a browser says that it has come over TLS, to this port or to a proxy before it. Where it does not name an origin,
+/// it says where a request comes from over TLS only, and else to its own machine.
 fn is_secure(headers: &HeaderMap) -> bool {
-    headers.get(header::ORIGIN).is_some_and(|origin| origin.as_bytes().starts_with(b"https://"))
+    match headers.get(header::ORIGIN) {
+        Some(origin) => origin.as_bytes().starts_with(b"https://"),
+        None => headers.contains_key(FETCH_SITE) && !is_own_machine(host_and_port(headers).0),
+    }
+}
+
+fn is_own_machine(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host == "localhost" || host.ends_with(".localhost") || address.is_ok_and(|address| address.is_loopback())
+}
+
+/// The port is empty if it is not named.
+fn host_and_port(headers: &HeaderMap) -> (&str, &str) {
+    let named = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let split = named.rsplit_once(':').filter(|(_, port)| port.bytes().all(|digit| digit.is_ascii_digit()));
+    split.unwrap_or((named, ""))
 }
 
 /// A host's ports share its cookies: the port is in the name, so that two venues do not log one another out.
 fn cookie_name(headers: &HeaderMap) -> String {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let port = host.rsplit_once(':').map_or("", |(_, port)| port);
-    let port = if port.bytes().all(|digit| digit.is_ascii_digit()) { port } else { "" };
-    format!("rialto-console-{port}")
+    format!("rialto-console-{}", host_and_port(headers).1)
 }
 
 /// What a browser takes over TLS only.
@@ -341,12 +358,17 @@ fn cookie(headers: &HeaderMap, id: &str, life: Duration) -> HeaderValue {
     HeaderValue::from_str(&text).expect("letters, digits and signs of ASCII")
 }
 
-fn session_of(headers: &HeaderMap) -> Option<Hash> {
-    let name = cookie_name(headers);
+/// The sessions that a browser's cookies name. Over TLS only the cookie counts that nobody sets without: others can.
+fn sessions_of(headers: &HeaderMap) -> Vec<Hash> {
+    let plain = cookie_name(headers);
+    let secure = format!("{SECURE_PREFIX}{plain}");
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut pairs = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    let id = pairs.find(|(found, _)| found.strip_prefix(SECURE_PREFIX).unwrap_or(found) == name)?.1;
-    bytes(id).map(|id| Hash::of(&id))
+    let pairs = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    let pairs: Vec<(&str, &str)> = pairs.collect();
+    let named = |name: &str| pairs.iter().find(|(found, _)| *found == name).and_then(|(_, id)| bytes(id));
+    let over_tls = named(&secure).map(|id| Hash::of_session(&id, true));
+    let without = named(&plain).filter(|_| !is_secure(headers)).map(|id| Hash::of_session(&id, false));
+    over_tls.into_iter().chain(without).collect()
 }
 
 /// The whole body, if it is short and comes in time.
@@ -410,18 +432,40 @@ mod tests {
 
     #[test]
     fn a_session_is_found_among_other_cookies() {
-        let id = Hash::of(&[0x0a; 32]);
+        let [plain, secure] = [false, true].map(|is_secure| Hash::of_session(&[0x0a; 32], is_secure));
         let hex = "0a".repeat(32);
         for (text, found) in [
-            (format!("rialto-console-7003={hex}"), Some(id)),
-            (format!("a=b; __Secure-rialto-console-7003={hex}; c=d"), Some(id)),
-            (format!("rialto-console-7004={hex}"), None),
-            ("rialto-console-7003=0a".to_owned(), None),
-            (String::new(), None),
+            (format!("rialto-console-7003={hex}"), vec![plain]),
+            (format!("a=b; __Secure-rialto-console-7003={hex}; c=d"), vec![secure]),
+            (format!("rialto-console-7003={hex}; __Secure-rialto-console-7003={hex}"), vec![secure, plain]),
+            (format!("rialto-console-7004={hex}"), vec![]),
+            ("rialto-console-7003=0a".to_owned(), vec![]),
+            (String::new(), vec![]),
         ] {
             let mut headers = headers(&[("host", "127.0.0.1:7003")]);
             headers.insert(header::COOKIE, HeaderValue::from_str(&text).unwrap());
-            assert_eq!(session_of(&headers), found, "{text}");
+            assert_eq!(sessions_of(&headers), found, "{text}");
+        }
+    }
+
+    #[test]
+    fn over_tls_a_cookie_that_could_be_set_without_does_not_count() {
+        let (host, here) = (("host", "venue.example:7003"), ("sec-fetch-site", "same-origin"));
+        let (local, named) = (("host", "127.0.0.1:7003"), ("host", "localhost:7003"));
+        for (counts, pairs) in [
+            (false, vec![host, ("origin", "https://venue.example:7003")]),
+            (false, vec![local, ("origin", "https://127.0.0.1:7003")]),
+            (false, vec![host, here]),
+            (true, vec![host, ("origin", "http://venue.example:7003")]),
+            (true, vec![host]),
+            (true, vec![local, here]),
+            (true, vec![named, here]),
+            (true, vec![("host", "[::1]:7003"), here]),
+        ] {
+            let mut headers = headers(&pairs);
+            let text = format!("rialto-console-7003={}", "0a".repeat(32));
+            headers.insert(header::COOKIE, HeaderValue::from_str(&text).unwrap());
+            assert_eq!(!sessions_of(&headers).is_empty(), counts, "{pairs:?}");
         }
     }
 }

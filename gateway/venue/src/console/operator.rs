@@ -76,8 +76,7 @@ async fn audit(State(console): State<Console>, headers: HeaderMap, uri: Uri) -> 
 async fn audited(console: Console, headers: &HeaderMap, uri: &Uri) -> Result<Value, Refused> {
     console.visitor(headers)?.reader()?;
     let question = Question::parse(uri.query().unwrap_or_default())?;
-    let found = tokio::task::spawn_blocking(move || console.audit(&question)).await;
-    found.map_err(|error| Refused::Failed(error.to_string()))?
+    console.reading(move |console| console.audit(&question)).await
 }
 
 async fn change(

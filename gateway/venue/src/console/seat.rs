@@ -1,7 +1,8 @@
 //! A seat: the console's session at order entry for one key, and what it knows of the account.
 //!
-//! Open orders and balances are what the venue answers when it is asked, whichever session entered the orders; they are
-//! asked for again as soon as a report says that something has happened. So there is nothing here that could differ from
+//! Open orders and balances are what the venue answers when it is asked, whichever session entered the orders; while a
+//! page looks, they are asked for again as soon as a report says that something has happened, and a list that is longer
+//! than what is shown of it every twenty seconds. So there is nothing here that could differ from
 //! the venue. A wish is answered by the first report that names its number.
 
 use std::collections::BTreeMap;
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use client::{Access, AsyncTrader, ConnectError, Decimal, Instrument, Policy, Start, TraderNews};
 use serde_json::{Value, json};
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval};
 use wire::order_entry::{
     AccountBalance, AccountBalanceRequest, BusinessMessageReject, ExecutionReport, NewOrderSingle, OrderCancelReject,
@@ -101,14 +102,16 @@ pub(super) struct Picture {
 
 /// A seat, from the side of the pages.
 pub(super) struct Seat {
+    account: AccountId,
     asked: mpsc::Sender<Asked>,
     news: broadcast::Sender<Arc<str>>,
     picture: Arc<Mutex<Picture>>,
     is_over: Arc<AtomicBool>,
+    leaves: Arc<Notify>,
 }
 
 impl Seat {
-    /// Takes a seat. Its session is open until the seat is dropped.
+    /// Takes a seat. Its session is open until the seat is left or dropped.
     pub(super) fn take(access: Access, account: AccountId) -> Self {
         let (asked, wishes) = mpsc::channel(WISHES_MAX);
         let (news, _) = broadcast::channel(NEWS_MAX);
@@ -123,17 +126,23 @@ impl Seat {
             balances: Question::default(),
         };
         let trader = AsyncTrader::new(access, Start::Anew, Policy::DEFAULT);
-        let over = Arc::clone(&is_over);
+        let (over, leaves) = (Arc::clone(&is_over), Arc::<Notify>::default());
+        let left = Arc::clone(&leaves);
         tokio::spawn(async move {
-            sitter.sit(trader, wishes).await;
+            sitter.sit(trader, wishes, &left).await;
             over.store(true, Ordering::Release);
         });
-        Self { asked, news, picture, is_over }
+        Self { account, asked, news, picture, is_over, leaves }
     }
 
-    /// Whether its session has ended for good.
-    pub(super) fn is_over(&self) -> bool {
-        self.is_over.load(Ordering::Acquire)
+    /// Whether it is this account's, and its session has not ended for good.
+    pub(super) fn is_of(&self, account: AccountId) -> bool {
+        self.account == account && !self.is_over.load(Ordering::Acquire)
+    }
+
+    /// Gives it up, whoever still looks.
+    pub(super) fn leave(&self) {
+        self.leaves.notify_one();
     }
 
     /// What there is, and what happens from then on.
@@ -178,9 +187,10 @@ impl Default for Question {
 impl Question {
     /// Whether it is to be asked now.
     fn is_ready(&self, is_watched: bool) -> bool {
-        let every = if self.count > ORDERS_SHOWN { LONG_EVERY } else { AT_LEAST_EVERY };
+        let is_long = self.count > ORDERS_SHOWN;
+        let every = if is_long { LONG_EVERY } else { AT_LEAST_EVERY };
         let is_old = self.asked_at.is_none_or(|at| at.elapsed() >= every);
-        !self.is_asked && (self.is_due || (is_watched && is_old))
+        is_watched && !self.is_asked && (is_old || (self.is_due && !is_long))
     }
 
     fn asked(&mut self) {
@@ -189,17 +199,17 @@ impl Question {
         self.count = 0;
     }
 
-    fn take(&mut self, found: Option<Value>) {
-        if let Some(found) = found {
-            self.count += 1;
-            if self.found.len() < ORDERS_SHOWN {
-                self.found.push(found);
-            }
+    /// One more is there, which is written out if it is shown.
+    fn take(&mut self, show: impl FnOnce() -> Value) {
+        self.count += 1;
+        if self.found.len() < ORDERS_SHOWN {
+            self.found.push(show());
         }
     }
 
+    /// It was not answered, or by a session that is over.
     fn again(&mut self) {
-        (self.is_due, self.is_asked) = (true, false);
+        (self.is_due, self.is_asked, self.count) = (true, false, 0);
     }
 }
 
@@ -215,7 +225,7 @@ struct Sitter {
 }
 
 impl Sitter {
-    async fn sit(mut self, mut trader: AsyncTrader, mut wishes: mpsc::Receiver<Asked>) {
+    async fn sit(mut self, mut trader: AsyncTrader, mut wishes: mpsc::Receiver<Asked>, left: &Notify) {
         let mut ticks = interval(PAUSE);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         self.connection("connecting", "");
@@ -229,6 +239,7 @@ impl Sitter {
                     Some(asked) => self.wish(asked, &mut trader).await,
                     None => break,
                 },
+                () = left.notified() => break,
                 _ = ticks.tick() => self.question(&mut trader).await,
             }
         }
@@ -239,11 +250,15 @@ impl Sitter {
         self.connection("over", &error.to_string());
     }
 
+    fn is_watched(&self) -> bool {
+        self.news.receiver_count() > 0
+    }
+
     async fn question(&mut self, trader: &mut AsyncTrader) {
         if !trader.is_open() {
             return;
         }
-        let (account, is_watched) = (self.account, self.news.receiver_count() > 0);
+        let (account, is_watched) = (self.account, self.is_watched());
         if self.orders.is_ready(is_watched) {
             self.orders.asked();
             let request = OrderMassStatusRequest { account, request_id: Some(ORDERS), security_id: None };
@@ -354,9 +369,9 @@ impl Sitter {
     // Answers to questions.
 
     fn an_order(&mut self, report: &ExecutionReport) {
-        let order = (report.reject_reason.is_none() && report.order_id.is_some())
-            .then(|| show::order(&self.definitions, report));
-        self.orders.take(order);
+        if report.reject_reason.is_none() && report.order_id.is_some() {
+            self.orders.take(|| show::order(&self.definitions, report));
+        }
         if report.last_report_requested != Some(Indicator::Yes) {
             return;
         }
@@ -367,8 +382,9 @@ impl Sitter {
     }
 
     fn a_balance(&mut self, balance: &AccountBalance) {
-        let shown = show::balance(&self.definitions, balance);
-        self.balances.take(shown);
+        if let Some(shown) = show::balance(&self.definitions, balance) {
+            self.balances.take(|| shown);
+        }
         if balance.last_report_requested != Some(Indicator::Yes) {
             return;
         }
@@ -381,10 +397,13 @@ impl Sitter {
 
     fn executed(&mut self, report: &ExecutionReport) {
         self.something_changed();
+        let waits = |number: &SessionSequence| self.pending.get(number).is_some_and(|waiting| !waiting.is_mass);
+        let awaited = report.answered_sequence.filter(waits);
+        if awaited.is_none() && !self.is_watched() {
+            return;
+        }
         let shown = show::report(&self.definitions, report);
-        if let Some(number) = report.answered_sequence
-            && self.pending.get(&number).is_some_and(|waiting| !waiting.is_mass)
-        {
+        if let Some(number) = awaited {
             self.answer(number, verdict(report, &shown));
         }
         match report.exec_type {

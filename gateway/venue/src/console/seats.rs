@@ -43,17 +43,20 @@ impl Seats {
         Self { data, order_entry: reach::reachable(order_entry), security, taken: Mutex::default() }
     }
 
-    /// The key's seat, which is taken if it has none, or if the one it had is over.
+    /// The key's seat, which is taken if it has none, or if the one it had is over or another account's.
     ///
     /// `public_key` is what the venue knows the key by: a file that has another secret is not its.
     pub(super) fn of(&self, key: KeyId, account: AccountId, public_key: [u8; 32]) -> Result<Arc<Seat>, NoSeat> {
         let mut taken = locked(&self.taken);
-        if let Some(seat) = taken.get(&key).filter(|seat| !seat.is_over()) {
+        if let Some(seat) = taken.get(&key).filter(|seat| seat.is_of(account.into())) {
             return Ok(Arc::clone(seat));
         }
         let access = self.access(key, public_key)?;
         let seat = Arc::new(Seat::take(access, account.into()));
-        taken.insert(key, Arc::clone(&seat));
+        if let Some(before) = taken.insert(key, Arc::clone(&seat)) {
+            // Both would have the same session.
+            before.leave();
+        }
         Ok(seat)
     }
 
@@ -92,4 +95,32 @@ fn key_files(data: &Path) -> impl Iterator<Item = (PathBuf, KeyFile)> {
         let file = KeyFile::read(&path).ok()?;
         Some((path, file))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data_folder::key_file;
+
+    #[tokio::test]
+    async fn a_key_that_trades_for_another_account_has_another_seat() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("keys")).unwrap();
+        let (key, [first, second]) = (KeyId(2), [2, 3].map(AccountId));
+        let signing_key = KeyFile::make(&key_file(folder.path(), "alice"), key, 1, 2).unwrap();
+        let public_key = signing_key.verifying_key().to_bytes();
+        // Nobody listens there: a seat goes on trying.
+        let nowhere = "127.0.0.1:9".parse().unwrap();
+        let seats = Seats::new(folder.path().to_owned(), nowhere, OrderEntrySecurity::PlainLoopback);
+
+        let before = seats.of(key, first, public_key).unwrap();
+        assert!(Arc::ptr_eq(&before, &seats.of(key, first, public_key).unwrap()));
+        let after = seats.of(key, second, public_key).unwrap();
+        assert!(!Arc::ptr_eq(&before, &after) && after.is_of(second.into()));
+        // Whoever still holds the first does not hold its session.
+        while before.is_of(first.into()) {
+            tokio::task::yield_now().await;
+        }
+        assert!(Arc::ptr_eq(&after, &seats.of(key, second, public_key).unwrap()));
+    }
 }

@@ -3,6 +3,7 @@
 //! It is bounded in every direction: so many streams, so much that a page may be behind, so long that a write may take. A
 //! page that is cut off connects again and is told everything anew.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -18,8 +19,7 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::Console;
-use super::gate::Hash;
-use super::login::{Refused, own_origin};
+use super::login::{Refused, Visitor, own_origin};
 use super::seat::Seat;
 use crate::http::listener::Peer;
 
@@ -36,6 +36,8 @@ const LOOKS_TO_PING: u32 = 20;
 
 const SLOW: u16 = 1008;
 const OVER: u16 = 4001;
+/// The page has to begin anew: it shows another account.
+const OTHER: u16 = 4002;
 
 pub(super) fn router(console: Console) -> Router {
     Router::new().route("/console/stream", get(enter)).with_state(console)
@@ -49,15 +51,16 @@ async fn enter(
 ) -> Response {
     let entered = own_origin(&headers).and_then(|()| {
         let visitor = console.visitor(&headers)?;
-        Ok((visitor.session, console.seat(visitor)?, Place::take(&console).ok_or(Refused::Full)?))
+        Ok((visitor, console.seat(visitor)?, Place::take(&console).ok_or(Refused::Full)?))
     });
-    let (session, seat, place) = match entered {
+    let (visitor, seat, place) = match entered {
         Ok(entered) => entered,
         Err(refused) => return refused.into_response(),
     };
     upgrade.max_message_size(MESSAGE_BYTES_MAX).max_frame_size(MESSAGE_BYTES_MAX).on_upgrade(move |socket| async move {
         peer.stays();
-        Stream { socket, console, session, _place: place }.run(&seat).await;
+        let from = peer.address().ip();
+        Stream { socket, console, visitor, from, _place: place }.run(&seat).await;
     })
 }
 
@@ -85,7 +88,9 @@ fn count(console: &Console) -> &AtomicUsize {
 struct Stream {
     socket: WebSocket,
     console: Console,
-    session: Hash,
+    /// Who has come, and from where.
+    visitor: Visitor,
+    from: IpAddr,
     _place: Place,
 }
 
@@ -148,8 +153,14 @@ impl Stream {
     }
 
     async fn look(&mut self, silent: u32) -> Result<(), End> {
-        if self.console.stays(self.session).is_none() {
+        let Some(visitor) = self.console.stays(self.visitor.session) else {
             return Err(End::Closed(OVER, "the session is over"));
+        };
+        if visitor.rights.trades != self.visitor.rights.trades {
+            return Err(End::Closed(OTHER, "the key does not trade for this account any more"));
+        }
+        if !self.console.door.desk().look(|view| view.may_come_from(visitor.key, self.from)) {
+            return Err(End::Closed(OVER, "this key may not be used from here any more"));
         }
         if silent > 2 * LOOKS_TO_PING {
             return Err(End::Gone);

@@ -176,6 +176,5 @@ async fn fills(State(console): State<Console>, headers: HeaderMap) -> Response {
 
 async fn fills_of(console: Console, headers: &HeaderMap) -> Result<Value, Refused> {
     let (_, account) = console.visitor(headers)?.trader()?;
-    let found = tokio::task::spawn_blocking(move || console.fills(account)).await;
-    found.map_err(|error| Refused::Failed(error.to_string()))?
+    console.reading(move |console| console.fills(account)).await
 }

@@ -1,6 +1,6 @@
-//! Connections to the HTTP port, bounded in number and in time: a peer that says nothing takes a place for a minute, and
-//! no place from the venue's other doors. One that subscribes to the feed is counted there, and gives its place here
-//! back.
+//! Connections to the HTTP port, bounded in number and in time: a peer that says nothing takes a place for seconds, its
+//! address has some places and never all, and none of the venue's other doors. One that subscribes to the feed is counted
+//! there, and gives its place here back.
 
 use std::future::Future;
 use std::io;
@@ -18,13 +18,19 @@ use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::security::{Handshakes, Protection, Wire};
+use super::security::{Bounded, Counted, Protection, Wire};
 
 /// Connections at once; more wait until one ends.
-const CONNECTIONS_MAX: usize = 64;
+const CONNECTIONS_MAX: usize = 256;
+
+/// Connections at once from one address, or from 64 bits of IPv6; further ones are closed as they come.
+const CONNECTIONS_PER_ADDRESS: usize = 64;
 
 /// The longest life of a connection. Whoever asks often connects again.
 const LIFE_MAX: Duration = Duration::from_secs(60);
+
+/// How long a connection may be without a byte either way: longer than any answer is waited for.
+const QUIET_MAX: Duration = Duration::from_secs(15);
 
 /// How long a TLS handshake may take.
 const SHAKEN_WITHIN: Duration = Duration::from_secs(5);
@@ -33,7 +39,8 @@ const SHAKEN_WITHIN: Duration = Duration::from_secs(5);
 pub(super) struct BoundedListener {
     listener: TcpListener,
     protection: Protection,
-    handshakes: Handshakes,
+    handshakes: Bounded,
+    by_address: Bounded,
     places: Arc<Semaphore>,
 }
 
@@ -41,13 +48,14 @@ pub(super) struct BoundedListener {
 pub(super) struct BoundedStream {
     stream: Wire,
     end: Pin<Box<Sleep>>,
+    quiet: Pin<Box<Sleep>>,
     tenure: Arc<Tenure>,
 }
 
 /// By what right a connection is there.
 #[derive(Debug)]
 struct Tenure {
-    place: Mutex<Option<OwnedSemaphorePermit>>,
+    place: Mutex<Option<(OwnedSemaphorePermit, Counted)>>,
     stays: AtomicBool,
 }
 
@@ -89,7 +97,8 @@ impl BoundedListener {
     }
 
     fn of(listener: TcpListener, protection: Protection, places: usize) -> Self {
-        Self { listener, protection, handshakes: Handshakes::default(), places: Arc::new(Semaphore::new(places)) }
+        let (handshakes, by_address) = (Bounded::handshakes(), Bounded::by_address(CONNECTIONS_PER_ADDRESS));
+        Self { listener, protection, handshakes, by_address, places: Arc::new(Semaphore::new(places)) }
     }
 }
 
@@ -99,17 +108,19 @@ impl Listener for BoundedListener {
 
     async fn accept(&mut self) -> (BoundedStream, SocketAddr) {
         let place = Arc::clone(&self.places).acquire_owned().await.expect("the semaphore is never closed");
-        let (stream, address) = loop {
+        let (stream, address, counted) = loop {
             let (stream, address) = Listener::accept(&mut self.listener).await;
+            let Some(counted) = self.by_address.begin(address.ip()) else { continue };
             // A connection that is gone already fails when it is read.
             let _ = stream.set_nodelay(true);
             if let Some(stream) = Wire::new(stream, &self.protection, address.ip(), &self.handshakes) {
-                break (stream, address);
+                break (stream, address, counted);
             }
         };
-        let tenure = Tenure { place: Mutex::new(Some(place)), stays: AtomicBool::new(false) };
+        let tenure = Tenure { place: Mutex::new(Some((place, counted))), stays: AtomicBool::new(false) };
         let life = if stream.is_shaking() { SHAKEN_WITHIN } else { LIFE_MAX };
-        (BoundedStream { stream, end: Box::pin(sleep(life)), tenure: Arc::new(tenure) }, address)
+        let (end, quiet) = (Box::pin(sleep(life)), Box::pin(sleep(QUIET_MAX)));
+        (BoundedStream { stream, end, quiet, tenure: Arc::new(tenure) }, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -122,10 +133,14 @@ impl BoundedStream {
         if self.tenure.stays.load(Ordering::Relaxed) {
             return Ok(());
         }
-        match self.end.as_mut().poll(context) {
-            Poll::Ready(()) => Err(io::ErrorKind::TimedOut.into()),
-            Poll::Pending => Ok(()),
+        match (self.end.as_mut().poll(context), self.quiet.as_mut().poll(context)) {
+            (Poll::Pending, Poll::Pending) => Ok(()),
+            _ => Err(io::ErrorKind::TimedOut.into()),
         }
+    }
+
+    fn is_heard(&mut self) {
+        self.quiet.as_mut().reset(Instant::now() + QUIET_MAX);
     }
 
     /// Does something that may end the handshake: whoever it was with has the rest of a connection's life.
@@ -152,14 +167,22 @@ impl AsyncRead for BoundedStream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.check_end(context)?;
-        self.shaken(|stream| stream.poll_read(context, buffer))
+        let read = self.shaken(|stream| stream.poll_read(context, buffer));
+        if read.is_ready() {
+            self.is_heard();
+        }
+        read
     }
 }
 
 impl AsyncWrite for BoundedStream {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.check_end(context)?;
-        self.shaken(|stream| stream.poll_write(context, bytes))
+        let written = self.shaken(|stream| stream.poll_write(context, bytes));
+        if written.is_ready() {
+            self.is_heard();
+        }
+        written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -194,6 +217,29 @@ mod tests {
     }
 
     #[test]
+    fn an_address_has_some_places_and_never_all() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let mut listener = BoundedListener::new(listener, Protection::Plain);
+            let mut held = Vec::new();
+            for _ in 0..CONNECTIONS_PER_ADDRESS {
+                let peer = TcpStream::connect(address).await.unwrap();
+                held.push((peer, listener.accept().await));
+            }
+            let (mut beyond, mut byte) = (TcpStream::connect(address).await.unwrap(), [0]);
+            tokio::select! {
+                _ = listener.accept() => panic!("it has no place"),
+                read = beyond.read(&mut byte) => assert_eq!(read.unwrap(), 0, "it is closed as it comes"),
+            }
+            held.pop();
+            let _again = TcpStream::connect(address).await.unwrap();
+            listener.accept().await;
+        });
+    }
+
+    #[test]
     fn one_that_stays_gives_its_place_back_and_does_not_end() {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_io().enable_time().start_paused(true).build().unwrap();
@@ -221,8 +267,9 @@ mod tests {
             let mut listener = BoundedListener::new(listener, Protection::Plain);
             let _peer = TcpStream::connect(address).await.unwrap();
             let (mut stream, _) = listener.accept().await;
+            let begun = Instant::now();
             let error = stream.read_u8().await.unwrap_err();
-            assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+            assert_eq!((error.kind(), begun.elapsed().as_secs()), (io::ErrorKind::TimedOut, QUIET_MAX.as_secs()));
         });
     }
 

@@ -88,40 +88,51 @@ pub(super) async fn headers(is_tls: bool, request: Request, next: Next) -> Respo
 /// Handshakes that one address may have under way; further connections are closed as they come.
 const HANDSHAKES_PER_ADDRESS: usize = 8;
 
-/// Who is in a handshake.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Handshakes {
-    under_way: Arc<Mutex<HashMap<Origin, usize>>>,
+/// How many there are from where, no more than so many from one address.
+#[derive(Debug, Clone)]
+pub(super) struct Bounded {
+    max: usize,
+    counts: Arc<Mutex<HashMap<Origin, usize>>>,
 }
 
-/// A handshake that is under way, until it is dropped.
+/// One of them, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Handshake {
-    all: Handshakes,
+pub(super) struct Counted {
+    all: Bounded,
     from: Origin,
 }
 
-impl Handshakes {
+impl Bounded {
+    /// At most `max` from one address.
+    pub(super) fn by_address(max: usize) -> Self {
+        Self { max, counts: Arc::default() }
+    }
+
+    /// Handshakes.
+    pub(super) fn handshakes() -> Self {
+        Self::by_address(HANDSHAKES_PER_ADDRESS)
+    }
+
     /// One more; nothing if there are too many from there.
-    pub(super) fn begin(&self, from: IpAddr) -> Option<Handshake> {
+    pub(super) fn begin(&self, from: IpAddr) -> Option<Counted> {
         let from = Origin::from(from);
-        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = under_way.entry(from).or_default();
-        if *count >= HANDSHAKES_PER_ADDRESS {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(from).or_default();
+        if *count >= self.max {
             return None;
         }
         *count += 1;
-        Some(Handshake { all: self.clone(), from })
+        Some(Counted { all: self.clone(), from })
     }
 }
 
-impl Drop for Handshake {
+impl Drop for Counted {
     fn drop(&mut self) {
-        let mut under_way = self.all.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = under_way.get_mut(&self.from) {
+        let mut counts = self.all.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.from) {
             *count -= 1;
             if *count == 0 {
-                under_way.remove(&self.from);
+                counts.remove(&self.from);
             }
         }
     }
@@ -133,7 +144,7 @@ pub(super) enum Wire {
     /// Whoever reads or writes takes the handshake further.
     Shaking {
         accept: Box<Accept<TcpStream>>,
-        _handshake: Handshake,
+        _handshake: Counted,
     },
     Shaken(Box<TlsStream<TcpStream>>),
     /// The handshake failed.
@@ -142,7 +153,7 @@ pub(super) enum Wire {
 
 impl Wire {
     /// A connection from `from`, as the port is protected; nothing if there are too many handshakes from there.
-    pub(super) fn new(stream: TcpStream, protection: &Protection, from: IpAddr, all: &Handshakes) -> Option<Self> {
+    pub(super) fn new(stream: TcpStream, protection: &Protection, from: IpAddr, all: &Bounded) -> Option<Self> {
         match protection {
             Protection::Plain => Some(Self::Plain(stream)),
             Protection::Tls(config) => {
@@ -227,13 +238,13 @@ mod tests {
 
     #[test]
     fn an_address_has_so_many_handshakes_and_each_ends() {
-        let all = Handshakes::default();
+        let all = Bounded::handshakes();
         let [one, other]: [IpAddr; 2] = ["192.0.2.7", "192.0.2.8"].map(|address| address.parse().unwrap());
         let mut held: Vec<_> = (0..HANDSHAKES_PER_ADDRESS).map(|_| all.begin(one).unwrap()).collect();
         assert!(all.begin(one).is_none() && all.begin(other).is_some());
         held.pop();
         assert!(all.begin(one).is_some());
         drop(held);
-        assert!(all.under_way.lock().unwrap().is_empty());
+        assert!(all.counts.lock().unwrap().is_empty());
     }
 }

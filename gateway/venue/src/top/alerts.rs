@@ -91,7 +91,7 @@ impl Found<'_> {
         if self.is("rialto_durability_lag_commands", |lag| lag > 10_000.0) {
             self.now("the disk is behind: more than 10000 commands are not durable yet");
         }
-        if let Some(syncs) = self.venue.percentiles("rialto_journal_sync_seconds", None)
+        if let Some(syncs) = self.venue.percentiles_of_late("rialto_journal_sync_seconds", None)
             && syncs.count >= SAMPLES_MIN
             && syncs.p99 > 0.1
         {
@@ -150,7 +150,7 @@ impl Found<'_> {
         if let Some(count) = self.grew("rialto_command_ring_refused_total", 0.0) {
             self.now(format!("{count:.0} commands were answered Busy in the last minute"));
         }
-        if let Some(whole) = self.venue.percentiles("rialto_hop_seconds", Some(("hop", "all")))
+        if let Some(whole) = self.venue.percentiles_of_late("rialto_hop_seconds", Some(("hop", "all")))
             && whole.count >= SAMPLES_MIN
             && whole.p99 > 0.05
         {

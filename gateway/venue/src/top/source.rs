@@ -1,7 +1,9 @@
 //! Asking a venue: its metrics and health, and, with an administrator's key, its sessions and instruments; last prices from
 //! its market data, where its data folder says how that is reached.
 
-use std::time::{Duration, Instant};
+use std::fs;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use client::market_data::Update;
 use tokio::sync::mpsc;
@@ -10,7 +12,7 @@ use wire::{DeliveryMode, Exponent, FeedLevel, SecurityId};
 
 use super::Input;
 use super::samples::Samples;
-use super::state::{Answer, add_accounts};
+use super::state::{Answer, Rows, add_accounts};
 use crate::admin::tool::Caller;
 use crate::arguments::{SubscriberArguments, TopArguments, VenueArguments};
 use crate::reach::{self, ReachError};
@@ -23,13 +25,20 @@ const RETRY: Duration = Duration::from_secs(1);
 pub(super) struct Source {
     caller: Caller,
     began: Instant,
+    turned_away: Mutex<Option<TurnedAway>>,
+}
+
+/// The key proved nothing: it is not asked with again before its file is another, for guesses lock out the whole address.
+struct TurnedAway {
+    why: String,
+    key_changed: Option<SystemTime>,
 }
 
 impl Source {
     pub(super) fn of(arguments: &TopArguments) -> Self {
         let TopArguments { data, connect, certificate, key, .. } = arguments;
         let caller = Caller::reading(data.clone(), connect.clone(), certificate.clone(), key.clone());
-        Self { caller, began: Instant::now() }
+        Self { caller, began: Instant::now(), turned_away: Mutex::default() }
     }
 
     /// Where the venue is, or why there is none.
@@ -44,8 +53,9 @@ impl Source {
         let (_, metrics) = get("/metrics")?;
         let at = self.began.elapsed();
         let (status, health) = get("/health/ready")?;
-        let mut sessions = self.caller.rows("sessions");
-        if let (Ok(sessions), Ok(keys)) = (&mut sessions, self.caller.rows("keys")) {
+        let instruments = self.rows("instruments");
+        let mut sessions = self.rows("sessions");
+        if let (Ok(sessions), Ok(keys)) = (&mut sessions, self.rows("keys")) {
             add_accounts(sessions, &keys);
         }
         Ok(Answer {
@@ -54,9 +64,22 @@ impl Source {
             samples: Samples::parse(&metrics),
             ready: status == 200,
             health: health.trim().to_owned(),
-            instruments: self.caller.rows("instruments"),
+            instruments,
             sessions,
         })
+    }
+
+    /// Rows of the operator's door; nothing is asked with a key that was turned away.
+    fn rows(&self, list: &str) -> Rows {
+        let key_changed = fs::metadata(self.caller.key_file()).and_then(|file| file.modified()).ok();
+        let mut turned_away = self.turned_away.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(TurnedAway { why, .. }) = turned_away.as_ref().filter(|it| it.key_changed == key_changed) {
+            return Err(why.clone());
+        }
+        let rows = self.caller.rows(list);
+        let why = rows.as_ref().err().filter(|why| why.is_turned_away).map(|why| why.text.clone());
+        *turned_away = why.map(|why| TurnedAway { why, key_changed });
+        rows.map_err(|why| why.text)
     }
 }
 

@@ -97,6 +97,15 @@ pub(super) struct Percentiles {
     pub(super) p999: f64,
 }
 
+impl Percentiles {
+    /// Those of a histogram's buckets; none if nothing was counted.
+    fn of(buckets: &[(f64, f64)]) -> Option<Self> {
+        let &(_, count) = buckets.last().filter(|&&(_, count)| count > 0.0)?;
+        let quantile = |part| quantile(buckets, part);
+        Some(Self { count, p50: quantile(0.5)?, p99: quantile(0.99)?, p999: quantile(0.999)? })
+    }
+}
+
 /// What is known of a venue.
 #[derive(Debug)]
 pub(super) struct Venue {
@@ -222,13 +231,14 @@ impl Venue {
 
     /// Percentiles of what came in the window, or since the venue's start if nothing did.
     pub(super) fn percentiles(&self, histogram: &str, with: Option<(&str, &str)>) -> Option<Percentiles> {
+        let since_start = || Percentiles::of(&self.answers.back()?.samples.buckets(histogram, with));
+        self.percentiles_of_late(histogram, with).or_else(since_start)
+    }
+
+    /// Percentiles of what came in the window, if anything did.
+    pub(super) fn percentiles_of_late(&self, histogram: &str, with: Option<(&str, &str)>) -> Option<Percentiles> {
         let (first, last) = (self.answers.front()?, self.answers.back()?);
         let now = last.samples.buckets(histogram, with);
-        let of_late = buckets_since(&now, &first.samples.buckets(histogram, with));
-        let counted = |buckets: &Vec<(f64, f64)>| buckets.last().is_some_and(|&(_, count)| count > 0.0);
-        let buckets = of_late.filter(counted).unwrap_or(now);
-        let quantile = |part| quantile(&buckets, part);
-        let count = buckets.last()?.1;
-        Some(Percentiles { count, p50: quantile(0.5)?, p99: quantile(0.99)?, p999: quantile(0.999)? })
+        Percentiles::of(&buckets_since(&now, &first.samples.buckets(histogram, with))?)
     }
 }

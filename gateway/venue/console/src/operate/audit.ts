@@ -18,7 +18,8 @@ interface Happened {
 
 interface Answer {
   readonly events: readonly Happened[];
-  readonly more_before: number | null;
+  /** A command, or an event of one: `1000.17`. */
+  readonly more_before: string | null;
 }
 
 /** Said elsewhere in a row, or of no use to a reader. */
@@ -32,7 +33,7 @@ export class Audit {
   private readonly body = h("tbody");
   private readonly said = h("p", { class: "more", role: "status" }, "");
   private readonly more = h("button", { type: "button", class: "small", hidden: true, onclick: () => void this.ask(this.before) }, "Further back");
-  private before: number | null = null;
+  private before: string | null = null;
 
   constructor() {
     const form = h(
@@ -70,13 +71,13 @@ export class Audit {
   }
 
   /** From the newest, or behind what is shown. */
-  async ask(before: number | null): Promise<void> {
+  async ask(before: string | null): Promise<void> {
     const asked = new URLSearchParams();
     if (this.of.value !== "everything") {
       asked.set("of", this.of.value);
       asked.set("which", this.which.value.trim());
     }
-    if (before !== null) asked.set("before", String(before));
+    if (before !== null) asked.set("before", before);
     if (this.flow.checked) asked.set("everything", "1");
     try {
       const { events, more_before } = await get<Answer>(`operator/audit?${asked}`);
@@ -85,7 +86,7 @@ export class Audit {
       this.before = more_before;
       this.more.hidden = more_before === null;
       const shown = this.body.childElementCount;
-      say(this.said, more_before === null ? `${shown} events; that is all there is.` : `${shown} events, back to command ${count(more_before)}.`);
+      say(this.said, more_before === null ? `${shown} events; that is all there is.` : `${shown} events, back to command ${place(more_before)}.`);
     } catch (error) {
       const refused = error as ApiError;
       fill(this.body, []);
@@ -93,6 +94,12 @@ export class Audit {
       say(this.said, `${words(refused.reason)}. ${sentence(refused.message)}`);
     }
   }
+}
+
+/** `1000.17` with its command's digits in groups. */
+function place(before: string): string {
+  const [command = "", index] = before.split(".");
+  return index === undefined ? count(Number(command)) : `${count(Number(command))}, event ${index}`;
 }
 
 function row(happened: Happened): HTMLElement {

@@ -57,7 +57,8 @@ async function change(question: Question, path: string, fields: (choice: string)
   const name = requestName();
   try {
     const said = await again(() => post<Event | Proposal>(`operator/change/${path}`, body, { "rialto-request": name }));
-    if ("event" in said) note("good", done, `${words(said.event)}, command ${said.sequence}.`);
+    if (said === "made before") note("good", "It was made the first time", "The answer was lost with the connection; the audit shows what came of it.");
+    else if ("event" in said) note("good", done, `${words(said.event)}, command ${said.sequence}.`);
     else note("plain", "It waits for a second key", `rialto admin proposal approve ${said.id}`);
   } catch (error) {
     refused(error as ApiError);
@@ -73,13 +74,18 @@ function refused(error: ApiError): void {
   note("bad", `Refused: ${words(error.reason)}`, sentence(error.message));
 }
 
-/** Once more where the connection broke: the request's name keeps it from being made twice. */
-async function again<T>(ask: () => Promise<T>): Promise<T> {
+/** Once more where the connection broke: the request's name keeps it from being made twice, and tells if it was made. */
+async function again<T>(ask: () => Promise<T>): Promise<T | "made before"> {
   try {
     return await ask();
   } catch (error) {
     if ((error as ApiError).status !== 0) throw error;
-    return ask();
+  }
+  try {
+    return await ask();
+  } catch (error) {
+    if ((error as ApiError).reason === "DuplicateRequest") return "made before";
+    throw error;
   }
 }
 

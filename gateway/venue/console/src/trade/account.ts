@@ -55,6 +55,8 @@ type Said =
 
 export type SeatState = "connecting" | "open" | "lost" | "over";
 
+/** How a stream ends whose key trades for another account now. */
+const OTHER_ACCOUNT = 4002;
 const RETRY_FIRST_MS = 500;
 const RETRY_MAX_MS = 8000;
 const FILLS_MAX = 200;
@@ -91,7 +93,8 @@ export class Account {
       this.retryMs = RETRY_FIRST_MS;
     };
     socket.onmessage = ({ data }) => this.take(JSON.parse(data as string) as Said);
-    socket.onclose = () => {
+    socket.onclose = ({ code }) => {
+      if (code === OTHER_ACCOUNT) return location.reload();
       void this.findOut();
       setTimeout(() => this.connect(), this.retryMs * (0.75 + Math.random() / 2));
       this.retryMs = Math.min(this.retryMs * 2, RETRY_MAX_MS);

@@ -136,7 +136,11 @@ class Trading {
     if (this.looksBack !== null) return;
     this.looksBack = setTimeout(() => {
       this.looksBack = null;
-      get<Fill[]>("trader/fills").then((fills) => this.account.addPast(fills), () => undefined);
+      get<Fill[]>("trader/fills").then(
+        (fills) => this.account.addPast(fills),
+        // Others read the history at the moment.
+        (error: ApiError) => void (error.reason === "Full" && this.lookBack()),
+      );
     }, LOOK_BACK_AFTER_MS);
   }
 
