@@ -170,7 +170,7 @@ fn rejects() -> Operation {
         "required": ["proposal", "decision"],
         "properties": { "proposal": { "type": "integer" }, "decision": { "type": "string" } },
     });
-    let operation = Operation::post(TAG, "Reject what another key has proposed.", decision()).answer(
+    let operation = Operation::post(TAG, "Reject what was proposed, by another key or by oneself.", decision()).answer(
         200,
         "It waits no more.",
         done,
