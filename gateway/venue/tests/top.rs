@@ -38,14 +38,14 @@ fn a_page_of_a_running_venue_says_what_it_has() {
     assert_eq!(rows.len(), 40);
     assert!(rows[0].starts_with(&format!(" rialto  http://{http}  ready  takes everything  ")), "{text}");
     let squeezed = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    for said in ["│ sequence 0 ", "spare segments 2 ", "│ 1 BTC-USD Continuous ", "│ none "] {
+    for said in ["│ sequence 39 ", "spare segments 2 ", "│ 1 BTC-USD Continuous ", "│ none "] {
         assert!(squeezed.contains(said), "{said}\n{text}");
     }
 
     let output = top(&[&reach[..], &["--json"]].concat());
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let object: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!((&object["ready"], &object["sequence"]), (&json!(true), &json!(0.0)));
+    assert_eq!((&object["ready"], &object["sequence"]), (&json!(true), &json!(39.0)));
     assert_eq!(object["per_second"]["commands"], 0.0);
     assert_eq!(object["instruments"].as_array().unwrap().len(), 3);
     assert_eq!(object["sessions"], json!([]));

@@ -138,8 +138,12 @@ pub(super) fn quantile(buckets: &[(f64, f64)], part: f64) -> Option<f64> {
     Some(lower)
 }
 
-/// What came into the buckets since; nothing if it is another histogram, or one that began anew.
+/// What came into the buckets since; nothing if it is another histogram, or one that began anew. One that was not there
+/// had counted nothing.
 pub(super) fn buckets_since(now: &[(f64, f64)], then: &[(f64, f64)]) -> Option<Vec<(f64, f64)>> {
+    if then.is_empty() {
+        return Some(now.to_vec());
+    }
     if now.len() != then.len() {
         return None;
     }
