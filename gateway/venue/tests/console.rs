@@ -519,6 +519,38 @@ fn over_tls_the_cookie_is_for_tls_alone() {
     venue.stop();
 }
 
+#[test]
+fn whoever_comes_by_a_proxy_has_come_over_tls_or_does_not_get_in() {
+    let venue = Served::start();
+    let agent = venue.browser().agent;
+    let ask = |path: &str, origin: &str, cookie: &str, body: &Value| {
+        let request = agent.post(format!("http://{}/console/{path}", venue.host())).header("host", "venue.example");
+        let request = request.header("origin", origin).header("rialto-console", "1").header("cookie", cookie);
+        answer(request.send(body.to_string()).unwrap())
+    };
+    let ticket = json!({ "ticket": venue.ticket("alice") });
+    let (hidden, clear) = ("https://venue.example", "http://venue.example");
+    let refused = ask("session", clear, "a=b", &ticket);
+    assert_eq!((refused.status, &refused.body["error"], refused.cookie), (403, &json!("InTheClear"), None));
+
+    let entered = ask("session", hidden, "a=b", &ticket);
+    assert_eq!(entered.status, 200, "the ticket was not spent: {}", entered.body);
+    let cookie = entered.cookie.unwrap();
+    assert!(cookie.starts_with("__Secure-rialto-console-=") && cookie.ends_with("; Secure"), "{cookie}");
+    let pair = cookie.split(';').next().unwrap();
+    let used = |cookie: &str| ask("session/used", hidden, cookie, &json!({})).status;
+    assert_eq!(used(pair), 200);
+    assert_eq!(used(pair.strip_prefix("__Secure-").unwrap()), 401, "anybody on the way could have set it");
+
+    // What was begun in the clear on the venue's own machine is nothing by the proxy.
+    let local = venue.browser_of("bob").cookie;
+    let named = local.split_once('=').map(|(_, id)| format!("rialto-console-={id}")).unwrap();
+    for cookie in [&local, &named, &format!("__Secure-{named}")] {
+        assert_eq!(used(cookie), 401, "{cookie}");
+    }
+    venue.stop();
+}
+
 /// A page's stream, as a browser of that page opens it.
 fn stream(browser: &Browser) -> Result<WebSocket<TcpStream>, u16> {
     let mut request = format!("ws://{}/console/stream", browser.host).into_client_request().unwrap();
