@@ -18,6 +18,7 @@ mod four_eyes;
 mod open_orders;
 mod preview;
 mod proposals;
+mod refusal;
 mod render;
 pub mod requests;
 mod routes;
