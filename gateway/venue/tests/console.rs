@@ -106,6 +106,17 @@ impl Served {
         browser
     }
 
+    /// A browser of somebody new, who has a role for the whole venue.
+    fn browser_of_new(&self, name: &str, number: &str, role: &str) -> Browser {
+        let file = self.folder.path().join("keys").join(format!("{name}.json"));
+        self.admin(&["key", "new", number, "--out", file.to_str().unwrap()]);
+        let key = self.key_file(name).signing_key(&file).unwrap();
+        let public_key: String = key.verifying_key().to_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        self.admin(&["key", "add", number, "--public-key", &public_key]);
+        self.admin(&["key", "grant", number, "--role", role]);
+        self.browser_of(name)
+    }
+
     fn admin(&self, arguments: &[&str]) {
         let key = self.folder.path().join("keys/administrator.json");
         let mut command = Command::new(env!("CARGO_BIN_EXE_rialto"));
@@ -470,16 +481,105 @@ fn a_key_with_networks_is_used_from_them_alone() {
     venue.stop();
 }
 
+fn decide(browser: &Browser, decision: &str, proposal: &Value, number: &str) -> Answer {
+    browser.post_as(&format!("operator/proposal/{decision}"), &json!({ "proposal": proposal }), number)
+}
+
+fn error(answer: &Answer) -> (u16, &str) {
+    (answer.status, answer.body["error"].as_str().unwrap_or_default())
+}
+
 #[test]
 fn what_needs_a_second_key_waits_for_it() {
     let venue = Served::start_with(&["--four-eyes", "instrument/halt"]);
     let administrator = venue.browser_of("administrator");
     let proposed = administrator.post_as("operator/change/instrument/halt", &halt("news pending"), "41");
     assert_eq!((proposed.status, &proposed.body["by"]), (202, &json!(1)), "{}", proposed.body);
-    let instruments = administrator.get("operator/list/instruments?after=0").body;
-    assert_eq!(instruments[0]["phase"], "Continuous");
-    let waiting = administrator.get("operator/list/proposals?after=0").body;
-    assert_eq!((&waiting[0]["path"], &waiting[0]["reason"]), (&json!("instrument/halt"), &json!("news pending")));
+    let id = &proposed.body["id"];
+    let phase = || administrator.get("operator/list/instruments?after=0").body[0]["phase"].clone();
+    let waiting = |browser: &Browser| browser.get("operator/list/proposals?after=0").body;
+    let own = waiting(&administrator);
+    assert_eq!((&own[0]["id"], &own[0]["by"], &own[0]["path"]), (id, &json!(1), &json!("instrument/halt")));
+    assert_eq!((&own[0]["reason"], &own[0]["change"]), (&json!("news pending"), &json!({ "instrument": "BTC-USD" })));
+    assert_eq!((&own[0]["not_approved"]["error"], &own[0]["not_rejected"]), (&json!("OwnProposal"), &Value::Null));
+    let [since, until] = ["proposed_at", "expires_at"].map(|at| own[0][at].as_str().unwrap().parse::<u64>().unwrap());
+    assert_eq!(until - since, 24 * 3_600 * 1_000_000_000);
+    assert_eq!(json!(until), proposed.body["expires_at"]);
+
+    // Nobody else than whom the signed door would let.
+    assert_eq!(error(&decide(&administrator, "approve", id, "42")), (403, "OwnProposal"));
+    assert_eq!(error(&decide(&venue.browser_of("alice"), "approve", id, "43")), (403, "NotEntitled"));
+    for (name, number, role) in [("auditor", "7", "read-only"), ("keeper", "8", "key-operator")] {
+        let browser = venue.browser_of_new(name, number, role);
+        assert_eq!(error(&decide(&browser, "approve", id, "44")), (403, "NotEntitled"), "{name}");
+        assert_eq!(error(&decide(&browser, "reject", id, "45")), (403, "NotEntitled"), "{name}");
+        let seen = waiting(&browser);
+        for not in ["not_approved", "not_rejected"] {
+            assert_eq!(seen[0][not]["error"], "NotEntitled", "{name}");
+        }
+    }
+    let deputy = venue.browser_of_new("deputy", "9", "market-operator");
+    let foreign = Browser { console_header: None, ..deputy.clone() };
+    assert_eq!(error(&decide(&foreign, "approve", id, "46")), (403, "ForeignOrigin"));
+    assert_eq!(decide(&deputy, "approve", id, "0").status, 400, "a change has a name");
+    assert_eq!(decide(&deputy, "postpone", id, "47").status, 404);
+    assert_eq!(phase(), "Continuous");
+
+    assert_eq!(waiting(&deputy)[0]["not_approved"], Value::Null);
+    let halted = decide(&deputy, "approve", id, "48");
+    assert_eq!((halted.status, &halted.body["event"]), (200, &json!("PhaseChanged")), "{}", halted.body);
+    assert_eq!((&halted.body["author"], phase()), (&json!(9), json!("Halted")));
+    assert_eq!(waiting(&deputy), json!([]));
+    assert_eq!(error(&decide(&deputy, "reject", id, "49")), (409, "ProposalDecided"));
+    venue.stop();
+}
+
+#[test]
+fn an_amount_is_approved_by_a_request_that_is_signed_by_itself_and_rejected_without() {
+    let venue = Served::start_with(&["--four-eyes", "account/withdraw"]);
+    let cashier = venue.browser_of_new("cashier", "9", "account-operator");
+    let waiting = || cashier.get("operator/list/proposals?after=0").body;
+    venue.admin(&["account", "withdraw", "2", "--asset", "USD", "--amount", "5000"]);
+    let proposal = waiting()[0].clone();
+    assert_eq!(
+        (&proposal["not_approved"]["error"], &proposal["not_rejected"]),
+        (&json!("NeedsSignature"), &Value::Null)
+    );
+    assert_eq!(error(&decide(&cashier, "approve", &proposal["id"], "41")), (403, "NeedsSignature"));
+    let rejected = decide(&cashier, "reject", &proposal["id"], "42");
+    assert_eq!((rejected.status, &rejected.body["decision"]), (200, &json!("rejected")), "{}", rejected.body);
+    assert_eq!(waiting(), json!([]));
+
+    // Both are on record, as what is asked at the signed door is.
+    let log = std::fs::read_to_string(venue.folder.path().join("access.jsonl")).unwrap();
+    let lines = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<Value>>();
+    let [refused, decided] = &lines[lines.len() - 2..] else { unreachable!("there are more") };
+    for (line, what, path) in [(refused, "refused", "proposal/approve"), (decided, "rejected", "proposal/reject")] {
+        let said = (&line["what"], &line["path"], &line["key"], &line["proposal"]);
+        assert_eq!(said, (&json!(what), &json!(path), &json!(9), &proposal["id"]), "{line}");
+    }
+    assert_eq!((&refused["outcome"], &decided["proposer"]), (&json!("NeedsSignature"), &json!(1)));
+
+    // The same key approves with a signature.
+    venue.admin(&["account", "withdraw", "2", "--asset", "USD", "--amount", "6000"]);
+    let id = waiting()[0]["id"].to_string();
+    let key = venue.folder.path().join("keys/cashier.json");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rialto"));
+    command.args(["admin", "--connect", &venue.host(), "--key"]).arg(key).args(["proposal", "approve", &id]);
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(waiting(), json!([]));
+    venue.stop();
+}
+
+#[test]
+fn who_proposed_something_takes_it_back() {
+    let venue = Served::start_with(&["--four-eyes", "instrument/halt"]);
+    let administrator = venue.browser_of("administrator");
+    let proposed = administrator.post_as("operator/change/instrument/halt", &halt("news pending"), "41");
+    let back = decide(&administrator, "reject", &proposed.body["id"], "42");
+    assert_eq!((back.status, &back.body["decision"]), (200, &json!("rejected")), "{}", back.body);
+    assert_eq!(administrator.get("operator/list/proposals?after=0").body, json!([]));
     venue.stop();
 }
 

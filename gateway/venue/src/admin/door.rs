@@ -91,11 +91,36 @@ pub(crate) enum Done {
     Proposed(Proposal),
 }
 
+/// Changes that can be asked for without a signature of the request's own, and approved of: what stops and what goes on.
+const UNSIGNED: [&str; 6] = [
+    "instrument/halt",
+    "instrument/resume",
+    "instrument/phase",
+    "account/kill",
+    "account/unblock",
+    "order/mass-cancel",
+];
+
+/// Whether a change, by noun and verb, needs a request that is signed by itself.
+pub(crate) fn needs_signature(name: &str) -> bool {
+    !UNSIGNED.contains(&name)
+}
+
+/// How a key's holder has shown to have it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Proof {
+    /// By a signature over the request.
+    OfRequest,
+    /// Before, for a session that the request belongs to.
+    OfSession,
+}
+
 /// A request whose signer may look at the venue.
 #[derive(Debug)]
 pub(crate) struct Authenticated {
     /// Who asks.
     pub(crate) key: KeyId,
+    proof: Proof,
     from: IpAddr,
     /// The change's name; none for what only reads.
     pub(crate) idempotency_key: IdempotencyKey,
@@ -133,6 +158,32 @@ impl Authenticated {
             Some(_) => Err(Refusal::Malformed("a change takes no query but dry-run=true".to_owned())),
         }
     }
+}
+
+/// A request of who has shown in another way than by a signature over it to hold a key.
+#[derive(Debug)]
+pub(crate) struct Unsigned {
+    /// Whose.
+    pub(crate) key: KeyId,
+    /// From where.
+    pub(crate) from: IpAddr,
+    /// Its name.
+    pub(crate) idempotency_key: IdempotencyKey,
+    /// What follows the `?`.
+    pub(crate) query: Option<String>,
+    /// JSON.
+    pub(crate) body: Vec<u8>,
+}
+
+/// What waits, before a key.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    /// What waits.
+    pub(crate) proposal: Proposal,
+    /// Why the key may not approve of it; nothing if it may.
+    pub(crate) not_approved: Option<Refusal>,
+    /// Why it may not reject it; nothing if it may.
+    pub(crate) not_rejected: Option<Refusal>,
 }
 
 /// A change that may be made, as far as the door can tell.
@@ -237,6 +288,7 @@ impl Door {
         };
         Ok(Authenticated {
             key: claim.key,
+            proof: Proof::OfRequest,
             from,
             idempotency_key: claim.idempotency_key,
             received_at,
@@ -270,9 +322,21 @@ impl Door {
         Ok(Done::Answer(self.proposals_behind(after)))
     }
 
-    /// The same for who may look and has shown that in another way.
-    pub(crate) fn proposals_behind(&self, after: u32) -> Value {
+    fn proposals_behind(&self, after: u32) -> Value {
         json!(self.waiting().list(after.into(), wall_clock()))
+    }
+
+    /// What waits, with what a key may do about it: for who may look and has shown that in another way.
+    pub(crate) fn proposals_for(&self, key: KeyId, after: u32) -> Vec<Waiting> {
+        let waiting = self.waiting().list(after.into(), wall_clock());
+        let who = (key, Proof::OfSession);
+        let not = |proposal: &Proposal, decision| self.decidable(who, IdempotencyKey::NONE, proposal, decision).err();
+        let seen = |proposal: Proposal| Waiting {
+            not_approved: not(&proposal, Decision::Approved),
+            not_rejected: not(&proposal, Decision::Rejected),
+            proposal,
+        };
+        waiting.into_iter().map(seen).collect()
     }
 
     /// A change: made, looked at, or put before a second key.
@@ -281,21 +345,19 @@ impl Door {
     }
 
     /// The same for who has shown in another way than by a signature over it to hold a key.
-    pub(crate) async fn change_as(
-        &self,
-        (key, from): (KeyId, IpAddr),
-        idempotency_key: IdempotencyKey,
-        query: Option<String>,
-        body: Vec<u8>,
-        change: &'static ListedChange,
-    ) -> Result<Done, Refusal> {
+    pub(crate) async fn change_as(&self, asked: Unsigned, change: &'static ListedChange) -> Result<Done, Refusal> {
+        self.make(self.admit(asked, change.name).await?, change).await
+    }
+
+    /// Lets in who has shown in another way to hold a key that may at least look at the venue, and may be used from there.
+    async fn admit(&self, asked: Unsigned, path: &str) -> Result<Authenticated, Refusal> {
+        let Unsigned { key, from, idempotency_key, query, body } = asked;
         let received_at = wall_clock();
-        let asked = Authenticated { key, from, idempotency_key, received_at, query, is_json: true, body };
+        let (proof, is_json) = (Proof::OfSession, true);
+        let asked = Authenticated { key, proof, from, idempotency_key, received_at, query, is_json, body };
         match self.desk.look(|view| view.may_read(key) && view.may_come_from(key, from)) {
-            true => self.make(asked, change).await,
-            false => {
-                Err(self.turned_away(asked.entry(Step::TurnedAway, change.name), Refusal::NotEntitled(None)).await)
-            }
+            true => Ok(asked),
+            false => Err(self.turned_away(asked.entry(Step::TurnedAway, path), Refusal::NotEntitled(None)).await),
         }
     }
 
@@ -387,12 +449,21 @@ impl Door {
 
     /// A second key's word on a proposal.
     pub(crate) async fn decide(&self, request: Request, decision: Decision) -> Result<Done, Refusal> {
-        let (door, asked) = (self.clone(), self.authenticate(request).await?);
+        self.take(self.authenticate(request).await?, decision).await
+    }
+
+    /// The same for who has shown in another way than by a signature over it to hold a key.
+    pub(crate) async fn decide_as(&self, asked: Unsigned, decision: Decision) -> Result<Done, Refusal> {
+        self.take(self.admit(asked, name_of(decision)).await?, decision).await
+    }
+
+    async fn take(&self, asked: Authenticated, decision: Decision) -> Result<Done, Refusal> {
+        let door = self.clone();
         to_its_end(async move { door.decided(asked, decision).await }).await
     }
 
     async fn decided(&self, asked: Authenticated, decision: Decision) -> Result<Done, Refusal> {
-        let path = if decision == Decision::Approved { "proposal/approve" } else { "proposal/reject" };
+        let path = name_of(decision);
         let named = serde_json::from_slice(&asked.body).map_err(|error| Refusal::Malformed(error.to_string()));
         let id = named.as_ref().ok().map(|Decided { proposal }| *proposal);
         let ready = named.and_then(|Decided { proposal }| self.prepare_decision(&asked, proposal, decision));
@@ -422,7 +493,24 @@ impl Door {
         let name = if decision == Decision::Approved { asked.named()? } else { asked.idempotency_key };
         let mut waiting = self.waiting();
         let proposal = waiting.get(id, asked.received_at)?;
-        let is_own = proposal.by == asked.key.0;
+        let body = self.decidable((asked.key, asked.proof), name, &proposal, decision)?;
+        if self.log.has_failed() {
+            return Err(Refusal::LogFailed);
+        }
+        // Nobody else decides on it from here on.
+        waiting.decide(id, decision);
+        Ok((proposal, body))
+    }
+
+    /// The command that a proposal becomes, if a key may decide so on it.
+    fn decidable(
+        &self,
+        (key, proof): (KeyId, Proof),
+        name: IdempotencyKey,
+        proposal: &Proposal,
+        decision: Decision,
+    ) -> Result<CommandBody, Refusal> {
+        let is_own = proposal.by == key.0;
         if is_own && decision == Decision::Approved {
             return Err(Refusal::OwnProposal);
         }
@@ -433,18 +521,16 @@ impl Door {
         let body = self.desk.look(|view| becomes(view, note))?;
         let may = |key| self.desk.look(|view| view.may_give(key, &body));
         // Whoever proposed it may take it back.
-        if !(is_own || may(asked.key)) {
+        if !(is_own || may(key)) {
             return Err(Refusal::NotEntitled(None));
         }
         if decision == Decision::Approved && !may(KeyId(proposal.by)) {
             return Err(Refusal::ProposerNotEntitled);
         }
-        if self.log.has_failed() {
-            return Err(Refusal::LogFailed);
+        if decision == Decision::Approved && proof == Proof::OfSession && needs_signature(&proposal.path) {
+            return Err(Refusal::NeedsSignature);
         }
-        // Nobody else decides on it from here on.
-        waiting.decide(id, decision);
-        Ok((proposal, body))
+        Ok(body)
     }
 
     async fn approve(
@@ -559,6 +645,11 @@ impl Door {
 async fn to_its_end(step: impl Future<Output = Result<Done, Refusal>> + Send + 'static) -> Result<Done, Refusal> {
     // Whatever ends it early, nobody knows how far it got.
     tokio::spawn(step).await.unwrap_or(Err(Refusal::Unknown))
+}
+
+/// What a decision is called.
+fn name_of(decision: Decision) -> &'static str {
+    if decision == Decision::Approved { "proposal/approve" } else { "proposal/reject" }
 }
 
 /// How far a change got that was not made.

@@ -27,6 +27,8 @@ pub(crate) enum Refusal {
     /// Who proposed it could not do it any more.
     ProposerNotEntitled,
     TooManyProposals,
+    /// Who approves is known by a session alone.
+    NeedsSignature,
     UnsupportedMediaType,
     /// Not in time.
     Slow,
@@ -45,7 +47,7 @@ pub(crate) enum Refusal {
 
 impl Refusal {
     /// Its status, and its body.
-    pub(super) fn parts(&self) -> (StatusCode, Value) {
+    pub(crate) fn parts(&self) -> (StatusCode, Value) {
         let refused = |header: &Option<EventHeader>, error: &str, reason: RejectReason| {
             let sequence = header.map(|header| header.id.sequence.0);
             json!({ "error": error, "reason": reason.name(), "code": reason.code(), "sequence": sequence })
@@ -82,6 +84,13 @@ impl Refusal {
             Self::TooManyProposals => {
                 (StatusCode::SERVICE_UNAVAILABLE, said("TooManyProposals", "too many proposals wait: decide on some"))
             }
+            Self::NeedsSignature => (
+                StatusCode::FORBIDDEN,
+                said(
+                    "NeedsSignature",
+                    "to approve of this needs a request that is signed by itself: rialto admin proposal approve",
+                ),
+            ),
             Self::Slow => (StatusCode::REQUEST_TIMEOUT, said("Slow", "the request did not arrive in time")),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, said("TooLarge", "the body is longer than 16384 bytes")),
             Self::Malformed(text) => (StatusCode::BAD_REQUEST, said("Malformed", text)),
