@@ -1,11 +1,14 @@
 //! The web console's door, as a browser meets it: getting in, what keeps others out, trading and running the venue.
 
+mod common {
+    pub(crate) mod demo;
+}
+
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use clap::Parser;
 use engine::{IdempotencyKey, KeyId, Timestamp};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -14,11 +17,11 @@ use tungstenite::client::IntoClientRequest;
 use tungstenite::handshake::HandshakeError;
 use tungstenite::{Message, WebSocket};
 use venue::admin::signature::{KEY_HEADER, REQUEST_HEADER, SIGNATURE_HEADER, SignedRequest, TIME_HEADER};
-use venue::arguments::{Arguments, ServeArguments, Tool};
 use venue::data_folder::KeyFile;
-use venue::demo;
 use venue::reach;
 use venue::serve::Running;
+
+use self::common::demo;
 
 /// How long something may take that happens beside a request.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -27,15 +30,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 struct Served {
     running: Running,
     folder: TempDir,
-}
-
-fn arguments(data: &Path, options: &[&str]) -> ServeArguments {
-    let (path, any) = (data.to_str().unwrap(), "127.0.0.1:0");
-    let usual = ["rialto", "serve", "--data", path, "--head", path, "--order-entry", any, "--market-data", any];
-    let http = if options.contains(&"--http") { vec![] } else { vec!["--http", any] };
-    let parsed = Arguments::try_parse_from(usual.iter().chain(&http).chain(options)).unwrap();
-    let Tool::Serve(arguments) = parsed.tool else { unreachable!("serve was asked for") };
-    arguments
 }
 
 /// What came back: status, cookie that was set, body.
@@ -62,8 +56,7 @@ impl Served {
     }
 
     fn start_with(options: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let running = Running::start(&arguments(folder.path(), options), demo::commands).unwrap();
+        let (running, folder) = demo::start(options);
         Self { running, folder }
     }
 
