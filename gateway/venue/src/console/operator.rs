@@ -1,5 +1,6 @@
-//! What the operator's page asks: lists as the operator's door has them, the venue's figures, what happened; and changes,
-//! which go to the desk as if their author had signed each.
+//! What the operator's page asks: lists as the operator's door has them, the venue's figures, what happened; and changes, and
+//! decisions on what waits for a second key, which go to the door as if their author had signed each. What is worth more than
+//! a session the door does not take so.
 
 use axum::Router;
 use axum::extract::{ConnectInfo, Path, Request, State};
