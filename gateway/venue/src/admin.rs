@@ -36,4 +36,4 @@ pub use four_eyes::ChangeName;
 pub(crate) use render::event as event_object;
 pub(crate) use routes::{List, describe};
 pub use view::AdminView;
-pub(crate) use view::note_of;
+pub(crate) use view::{ROWS_MAX, note_of};

@@ -16,6 +16,13 @@ struct Hop {
     hop: &'static str,
 }
 
+/// What the histograms are labelled with: the whole, and each hop.
+pub(crate) fn labels() -> impl Iterator<Item = &'static str> {
+    [WHOLE].into_iter().chain(HOP_NAMES[1..].iter().copied())
+}
+
+const WHOLE: &str = "all";
+
 /// From a tenth of a microsecond to more than three seconds, doubling.
 fn histogram() -> Histogram {
     Histogram::new(exponential_buckets(1e-7, 2.0, 26))
@@ -36,7 +43,7 @@ impl Default for HopTimes {
         let family = Family::new_with_constructor(histogram as fn() -> Histogram);
         let of = |hop| family.get_or_create_owned(&Hop { hop });
         let hops = std::array::from_fn(|index| of(HOP_NAMES[index + 1]));
-        Self { hops, whole: of("all"), family, taps: Mutex::default() }
+        Self { hops, whole: of(WHOLE), family, taps: Mutex::default() }
     }
 }
 
