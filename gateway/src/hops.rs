@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crossbeam_queue::ArrayQueue;
-use engine::{CommandHeader, Sequence, SessionId, SessionSequence};
+use engine::{Command, CommandHeader, CommandKind, Sequence, SessionId, SessionSequence};
 use ring::Passages;
 
 /// One command in so many of a session's stream is sampled.
@@ -40,6 +40,10 @@ pub struct HopSample {
     pub session: SessionId,
     /// Its number in the session's stream.
     pub client_sequence: SessionSequence,
+    /// What it asked for.
+    pub kind: CommandKind,
+    /// Its place in the journal.
+    pub sequence: Sequence,
     /// When each of [`HOP_NAMES`] was reached, in ticks. Without waiting for the disk, `durable` is `applied`.
     pub stamps: [u64; HOP_COUNT],
 }
@@ -113,6 +117,7 @@ pub(crate) struct HopWatch {
 struct Submitted {
     session: SessionId,
     client_sequence: SessionSequence,
+    kind: CommandKind,
     received: u64,
     decoded: u64,
 }
@@ -142,12 +147,12 @@ impl HopWatch {
     }
 
     /// A sampled command was submitted, which was read and decoded at these times.
-    pub(crate) fn submitted(&mut self, header: &CommandHeader, received: u64, decoded: u64) {
+    pub(crate) fn submitted(&mut self, command: &Command, received: u64, decoded: u64) {
         if self.sent.len() == SENT_MAX {
             self.sent.pop_front();
         }
-        let &CommandHeader { session, client_sequence, .. } = header;
-        self.sent.push_back(Submitted { session, client_sequence, received, decoded });
+        let CommandHeader { session, client_sequence, .. } = command.header;
+        self.sent.push_back(Submitted { session, client_sequence, kind: command.body.kind(), received, decoded });
     }
 
     /// Events up to `last` were read since `seen`, and are reports now.
@@ -175,12 +180,12 @@ impl HopWatch {
                 |sent: &Submitted| (sent.session, sent.client_sequence) == (mark.session, mark.client_sequence);
             // A command that is sent again stands behind what was left of it before.
             let Some(index) = self.sent.iter().rposition(is_its) else { continue };
-            let Some(Submitted { received, decoded, .. }) = self.sent.remove(index) else { continue };
-            let CoreMark { session, client_sequence, taken, sequenced, applied, .. } = mark;
+            let Some(Submitted { kind, received, decoded, .. }) = self.sent.remove(index) else { continue };
+            let CoreMark { session, client_sequence, sequence, taken, sequenced, applied } = mark;
             let stamps = [received, decoded, taken, sequenced, applied, durable, turn.seen, turn.encoded, turn.sent];
             let stamps = in_order(stamps);
             if let Some(hops) = &mut self.hops {
-                (hops.record)(&HopSample { session, client_sequence, stamps });
+                (hops.record)(&HopSample { session, client_sequence, kind, sequence, stamps });
             }
         }
     }
@@ -219,6 +224,9 @@ fn in_order(mut stamps: [u64; HOP_COUNT]) -> [u64; HOP_COUNT] {
 mod tests {
     use std::sync::Mutex;
 
+    use engine::CommandBody;
+    use engine::command::AdvanceTime;
+
     use super::*;
 
     const SESSION: SessionId = SessionId(7);
@@ -226,6 +234,11 @@ mod tests {
 
     fn header(client_sequence: SessionSequence) -> CommandHeader {
         CommandHeader { session: SESSION, client_sequence, ..CommandHeader::VENUE }
+    }
+
+    /// A command of that number.
+    fn sampled() -> Command {
+        Command { header: header(SAMPLED), body: CommandBody::AdvanceTime(AdvanceTime {}) }
     }
 
     fn mark(sequence: u64, applied: u64) -> CoreMark {
@@ -252,8 +265,8 @@ mod tests {
     fn a_sample_has_the_times_of_the_last_of_its_number() {
         let (mut watch, core, samples) = watch();
         // The first was lost on its way to the core.
-        watch.submitted(&header(SAMPLED), 1, 2);
-        watch.submitted(&header(SAMPLED), 10, 20);
+        watch.submitted(&sampled(), 1, 2);
+        watch.submitted(&sampled(), 10, 20);
         watch.turned(Sequence(4), 55);
         watch.written();
         assert_eq!(samples.lock().unwrap().len(), 0);
@@ -261,14 +274,15 @@ mod tests {
         watch.turned(Sequence(5), 60);
         watch.written();
         let stamps = [10, 20, 30, 40, 50, 50, 60, 90, 90];
-        let sample = HopSample { session: SESSION, client_sequence: SAMPLED, stamps };
+        let (session, client_sequence, sequence) = (SESSION, SAMPLED, Sequence(5));
+        let sample = HopSample { session, client_sequence, kind: CommandKind::AdvanceTime, sequence, stamps };
         assert_eq!(*samples.lock().unwrap(), [sample]);
     }
 
     #[test]
     fn what_was_seen_was_applied_by_then() {
         let (mut watch, core, samples) = watch();
-        watch.submitted(&header(SAMPLED), 10, 20);
+        watch.submitted(&sampled(), 10, 20);
         core.leave(mark(5, 80));
         watch.turned(Sequence(5), 60);
         watch.written();

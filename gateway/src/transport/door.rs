@@ -628,7 +628,7 @@ impl<N: Network> Door<N> {
                 }
                 self.submitted_at = self.now;
                 if let Some(decoded) = decoded {
-                    self.hops.submitted(&command.header, self.received, decoded);
+                    self.hops.submitted(&command, self.received, decoded);
                 }
             }
         }

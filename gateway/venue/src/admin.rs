@@ -39,4 +39,4 @@ pub(crate) use refusal::Refusal;
 pub(crate) use render::event as event_object;
 pub(crate) use routes::{List, describe};
 pub use view::AdminView;
-pub(crate) use view::note_of;
+pub(crate) use view::{ROWS_MAX, note_of};

@@ -27,6 +27,7 @@ use crate::arguments::{Arguments, Tool};
 use crate::http::HttpSecurity;
 use crate::log::LogFormat;
 use crate::market_data_door::Allowance;
+use crate::traces::{CollectorUrl, TracePlan, TracesError};
 
 /// How to run a venue.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
@@ -124,6 +125,16 @@ pub struct ServeArguments {
     /// account/withdraw,trade/bust,key/grant. Default: none.
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub four_eyes: Vec<ChangeName>,
+    /// Where traces of sampled orders are sent by OTLP over HTTP, `/v1/traces` being added: http://127.0.0.1:4318, say. Needs
+    /// a program that was built with the feature `otlp`. Default: nowhere.
+    #[arg(long, value_name = "URL")]
+    pub otlp_endpoint: Option<CollectorUrl>,
+    /// A PEM file of certificates that an https endpoint is trusted by.
+    #[arg(long, value_name = "FILE", requires = "otlp_endpoint")]
+    pub otlp_ca: Option<PathBuf>,
+    /// One in so many of the commands that are timed, which are one in 32 of each session, becomes a trace.
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
+    pub otlp_every: u32,
     /// Let a simulated market maker and taker trade through the gateway, with the demo keys of those names.
     #[arg(long)]
     pub demo: bool,
@@ -278,6 +289,9 @@ pub enum ConfigError {
     /// Others could listen.
     #[error("--http-security plain-loopback: {0} is no loopback address; say auto or tls")]
     PlainHttp(SocketAddr),
+    /// Traces cannot be sent so.
+    #[error(transparent)]
+    Traces(#[from] TracesError),
     /// The core would spin where others need to run.
     #[error("--idle spin needs --cores: a spinning core wants a processor of its own")]
     SpinWithoutCores,
@@ -424,6 +438,9 @@ impl ServeArguments {
             ("log", name(&self.log)),
             ("http-security", name(&self.http_security)),
             ("four-eyes", if four_eyes.is_empty() { "none".to_owned() } else { four_eyes.join(",") }),
+            ("otlp-endpoint", self.otlp_endpoint.as_ref().map_or("none".to_owned(), ToString::to_string)),
+            ("otlp-ca", self.otlp_ca.as_ref().map_or("none".to_owned(), |file| file.display().to_string())),
+            ("otlp-every", self.otlp_every.to_string()),
             ("demo", demo.to_string()),
         ]
     }
@@ -439,6 +456,12 @@ impl ServeArguments {
     /// Whether HTTP speaks TLS.
     pub fn http_is_tls(&self) -> Result<bool, ConfigError> {
         self.http_security.is_tls_at(self.http).ok_or(ConfigError::PlainHttp(self.http))
+    }
+
+    /// What becomes of traces.
+    pub fn traces(&self) -> Result<Option<TracePlan>, ConfigError> {
+        let plan = |endpoint: &CollectorUrl| TracePlan::new(endpoint, self.otlp_ca.as_deref(), self.otlp_every);
+        Ok(self.otlp_endpoint.as_ref().map(plan).transpose()?)
     }
 
     /// How the venue's threads wait and where they run, on this machine.

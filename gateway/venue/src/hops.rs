@@ -1,6 +1,6 @@
 //! What becomes of the hops' samples: histograms for everybody, and the samples themselves for whoever taps them.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crossbeam_queue::ArrayQueue;
 use gateway::hops::{HOP_COUNT, HOP_NAMES, HopSample};
@@ -16,6 +16,13 @@ struct Hop {
     hop: &'static str,
 }
 
+/// What the histograms are labelled with: the whole, and each hop.
+pub(crate) fn labels() -> impl Iterator<Item = &'static str> {
+    [WHOLE].into_iter().chain(HOP_NAMES[1..].iter().copied())
+}
+
+const WHOLE: &str = "all";
+
 /// From a tenth of a microsecond to more than three seconds, doubling.
 fn histogram() -> Histogram {
     Histogram::new(exponential_buckets(1e-7, 2.0, 26))
@@ -28,7 +35,7 @@ pub struct HopTimes {
     /// From one stamp to the next.
     hops: [Histogram; HOP_COUNT - 1],
     whole: Histogram,
-    tap: Mutex<Option<Arc<ArrayQueue<HopSample>>>>,
+    taps: Mutex<Vec<Weak<ArrayQueue<HopSample>>>>,
 }
 
 impl Default for HopTimes {
@@ -36,7 +43,7 @@ impl Default for HopTimes {
         let family = Family::new_with_constructor(histogram as fn() -> Histogram);
         let of = |hop| family.get_or_create_owned(&Hop { hop });
         let hops = std::array::from_fn(|index| of(HOP_NAMES[index + 1]));
-        Self { hops, whole: of("all"), family, tap: Mutex::default() }
+        Self { hops, whole: of(WHOLE), family, taps: Mutex::default() }
     }
 }
 
@@ -53,15 +60,19 @@ impl HopTimes {
             hop.observe(ticks::between(pair[0], pair[1]).as_secs_f64());
         }
         self.whole.observe(ticks::between(stamps[0], stamps[HOP_COUNT - 1]).as_secs_f64());
-        if let Some(tap) = &*self.tap.lock().unwrap_or_else(PoisonError::into_inner) {
-            tap.force_push(*sample);
-        }
+        let mut taps = self.taps.lock().unwrap_or_else(PoisonError::into_inner);
+        taps.retain(|tap| {
+            tap.upgrade().is_some_and(|queue| {
+                queue.force_push(*sample);
+                true
+            })
+        });
     }
 
-    /// From now on keeps samples, at most so many; the oldest make room. An earlier tap runs dry.
+    /// From now on keeps samples, at most so many; the oldest make room.
     pub fn tap(&self, capacity: usize) -> Tap {
         let queue = Arc::new(ArrayQueue::new(capacity.max(1)));
-        *self.tap.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&queue));
+        self.taps.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&queue));
         Tap(queue)
     }
 }

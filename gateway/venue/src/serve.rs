@@ -60,6 +60,7 @@ use crate::report_history::{HistoryReports, JournalHistory};
 use crate::self_test::{self, Finding, Verdict};
 use crate::ticks;
 use crate::topology::{Ended, StartError, StopError, Topology, Venue, journal_options};
+use crate::traces::Traces;
 
 /// Why a venue is not served.
 #[derive(Debug, thiserror::Error)]
@@ -193,7 +194,10 @@ fn end_with_its_doors() {
 
 /// `rialto config check`.
 pub fn check(ConfigCommand::Check { file }: &ConfigCommand) -> Exit {
-    let checked = config::check(file).and_then(|arguments| Ok((arguments.threads()?, arguments)));
+    let checked = config::check(file).and_then(|arguments| {
+        arguments.traces()?;
+        Ok((arguments.threads()?, arguments))
+    });
     match checked {
         Ok((threads, arguments)) => {
             say_options(&arguments, &threads);
@@ -276,6 +280,7 @@ pub struct Running {
     status: Status,
     door_watch: Arc<DoorWatch>,
     operator: std::thread::JoinHandle<()>,
+    traces: Option<Traces>,
 }
 
 impl Running {
@@ -285,6 +290,7 @@ impl Running {
     pub fn start(arguments: &ServeArguments, set_up: impl FnOnce(&DataFolder) -> SetUp) -> Result<Self, ServeError> {
         let threads = arguments.threads()?;
         let http_tls = arguments.http_is_tls()?;
+        let trace_plan = arguments.traces()?;
         let topology = topology(arguments, &threads);
         let folder = DataFolder::open(&arguments.data)?;
         // What two processes on one folder could both make is made under its lock; and whatever may fail for a usual
@@ -333,6 +339,8 @@ impl Running {
         status.metrics.watch_archive(Arc::clone(archive.status()));
         let admission = venue.space().admission();
         let desk = Arc::new(Desk::new(views.operator, Arc::clone(venue.commands()), Arc::clone(admission)));
+        let traces = trace_plan.map(|plan| Traces::start(plan, status.metrics.hops()));
+        let traces = traces.transpose().map_err(ConfigError::from)?;
         let operator = admin::start(Arc::clone(&desk), Arc::clone(&status.metrics), for_operator);
         let operator = operator.map_err(system("a thread"))?;
 
@@ -428,7 +436,19 @@ impl Running {
             data: folder.path().to_owned(),
         };
         let security = arguments.order_entry_security;
-        Ok(Self { folder, addresses, security, venue, order_entry, market_data, http, status, door_watch, operator })
+        Ok(Self {
+            folder,
+            addresses,
+            security,
+            venue,
+            order_entry,
+            market_data,
+            http,
+            status,
+            door_watch,
+            operator,
+            traces,
+        })
     }
 
     /// Where it listens.
@@ -488,6 +508,7 @@ impl Running {
         self.market_data.stop();
         self.http.stop();
         self.operator.join().expect("the operator's thread does not panic");
+        self.traces.into_iter().for_each(Traces::stop);
         let ended = ended?;
         withdrawn?;
         Ok(ended)

@@ -3,17 +3,13 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Subcommand, ValueEnum};
 use ed25519_dalek::SigningKey;
 use engine::{IdempotencyKey, KeyId, Timestamp};
-use rustls::crypto::ring::default_provider;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::pem;
 use serde_json::{Map, Value, json};
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use super::access_log::{self, AccessLogError, Checked};
 use super::requests::{
@@ -26,6 +22,7 @@ use super::signature::{KEY_HEADER, REQUEST_HEADER, SIGNATURE_HEADER, SignedReque
 use crate::console::TICKET_PATH;
 use crate::data_folder::{DataFolderError, KeyFile, random};
 use crate::exit::Exit;
+use crate::https;
 use crate::reach::reachable;
 use crate::serve::Addresses;
 
@@ -555,7 +552,10 @@ impl Place {
         let config = config.http_status_as_error(false).timeout_global(Some(PATIENCE)).proxy(None);
         let (scheme, config) = match certificate {
             None => ("http", config),
-            Some(file) => ("https", config.tls_config(trusting(file)?)),
+            Some(file) => {
+                let unusable = |source| AskError::Certificate { file: file.to_owned(), source };
+                ("https", config.tls_config(https::trusting(file).map_err(unusable)?))
+            }
         };
         Ok(Self { origin: format!("{scheme}://{authority}"), agent: config.build().into() })
     }
@@ -567,18 +567,6 @@ impl Place {
         let text = response.body_mut().read_to_string().map_err(failed)?;
         Ok((response.status().as_u16(), text))
     }
-}
-
-/// TLS that trusts the certificates of a file, and no others.
-fn trusting(file: &Path) -> Result<TlsConfig, AskError> {
-    let unusable = |source| AskError::Certificate { file: file.to_owned(), source };
-    let certificates = CertificateDer::pem_file_iter(file).map_err(unusable)?.collect::<Result<Vec<_>, _>>();
-    let trusted =
-        certificates.map_err(unusable)?.iter().map(|it| Certificate::from_der(it).to_owned()).collect::<Vec<_>>();
-    Ok(TlsConfig::builder()
-        .root_certs(RootCerts::Specific(Arc::new(trusted)))
-        .unversioned_rustls_crypto_provider(Arc::new(default_provider()))
-        .build())
 }
 
 fn send(

@@ -7,7 +7,9 @@ use serde_json::{Map, Value};
 use super::alerts::Alert;
 use super::screen::{QUIET, STRONG, alert_line};
 use super::state::{CANCELLED, Flow, Percentiles, Rows, Venue};
+use crate::admin::ROWS_MAX;
 use crate::admin::value::TimeText;
+use crate::hops;
 
 /// A part of the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -191,8 +193,6 @@ fn traffic(venue: &Venue, width: usize) -> Vec<Line<'static>> {
     lines
 }
 
-const HOPS: [&str; 9] = ["all", "decoded", "taken", "sequenced", "applied", "durable", "seen", "encoded", "sent"];
-
 fn latency(venue: &Venue, detail: Detail) -> Vec<Line<'static>> {
     let heading = format!(" {:<10}{:>10}{:>10}{:>10}{:>12}", "", "p50", "p99", "p999", "samples");
     let row = |name: &str, percentiles| match percentiles {
@@ -205,9 +205,10 @@ fn latency(venue: &Venue, detail: Detail) -> Vec<Line<'static>> {
         )),
         None => Line::styled(format!(" {name:<10}{DASH:>10}{DASH:>10}{DASH:>10}{DASH:>12}"), QUIET),
     };
-    let is_shown = |hop: &&&str| detail == Detail::All || matches!(**hop, "all" | "durable");
-    let hops =
-        HOPS.iter().filter(is_shown).map(|hop| row(hop, venue.percentiles("rialto_hop_seconds", Some(("hop", hop)))));
+    let is_shown = |hop: &&str| detail == Detail::All || matches!(*hop, "all" | "durable");
+    let hops = hops::labels()
+        .filter(is_shown)
+        .map(|hop| row(hop, venue.percentiles("rialto_hop_seconds", Some(("hop", hop)))));
     let sync = row("disk sync", venue.percentiles("rialto_journal_sync_seconds", None));
     std::iter::once(Line::styled(heading, QUIET)).chain(hops).chain([sync]).collect()
 }
@@ -395,5 +396,7 @@ fn table(
         let is_quiet = row.get("state").and_then(Value::as_str) == Some("Disconnected");
         Line::styled(text, if is_quiet { QUIET } else { Style::new() })
     });
-    std::iter::once(Line::styled(heading, QUIET.patch(STRONG))).chain(body).collect()
+    let is_cut = rows.len() >= ROWS_MAX;
+    let rest = is_cut.then(|| Line::styled(format!(" … the first {}", rows.len()), QUIET));
+    std::iter::once(Line::styled(heading, QUIET.patch(STRONG))).chain(body).chain(rest).collect()
 }

@@ -4,8 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::alerts::{Urgency, alerts};
 use super::state::{Flow, Link, Venue};
-
-const HOPS: [&str; 9] = ["all", "decoded", "taken", "sequenced", "applied", "durable", "seen", "encoded", "sent"];
+use crate::hops;
 
 /// Everything that the panels have.
 pub(super) fn object(venue: &Venue) -> Value {
@@ -20,7 +19,7 @@ pub(super) fn object(venue: &Venue) -> Value {
             |of| json!({ "p50_seconds": of.p50, "p99_seconds": of.p99, "p999_seconds": of.p999, "samples": of.count }),
         )
     };
-    let hops = HOPS.map(|hop| (hop.to_owned(), percentiles("rialto_hop_seconds", Some(("hop", hop))).into()));
+    let hops = hops::labels().map(|hop| (hop.to_owned(), percentiles("rialto_hop_seconds", Some(("hop", hop))).into()));
     let rows = |rows: &super::state::Rows| match rows {
         Ok(rows) => rows.iter().cloned().map(Value::from).collect(),
         Err(_) => Value::Null,

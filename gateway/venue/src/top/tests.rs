@@ -113,6 +113,22 @@ fn what_a_venue_does_not_say_is_a_dash() {
 }
 
 #[test]
+fn a_list_that_the_venue_cuts_says_so() {
+    let mut venue = Venue::new("elsewhere");
+    let row = |session: usize| json!({ "session": session, "key": 4, "state": "Established", "ended": null });
+    let place = Place { panel: Some(panels::Panel::Sessions), scroll: 995, ..Place::default() };
+    for (count, last) in [(999, "│ 999 4 Established │"), (1_000, "│ … the first 1000 │")] {
+        let sessions = rows_of(&(1..=count).map(row).collect());
+        venue.answered(Answer { sessions: Ok(sessions), ..answer(1, "# EOF\n") });
+        let page = shown(&venue, place, 80, 12);
+        let rows: Vec<_> = page.iter().filter(|row| row.starts_with('│')).cloned().collect();
+        let lasts: Vec<_> =
+            rows.iter().map(|row| squeezed(std::slice::from_ref(row))).filter(|row| row != "│ │").collect();
+        assert!(lasts.last().unwrap().starts_with(last.trim_end_matches(" │")), "{page:#?}");
+    }
+}
+
+#[test]
 fn refusals_are_listed_by_reason_the_most_frequent_first() {
     let more = "rialto_rejects_total{reason=\"Busy\"} 2\nrialto_rejects_total{reason=\"OffTick\"} 4\n\
                 rialto_login_failures_total{reason=\"BadSignature\"} 1\nrialto_admin_requests_total{status=\"200\"} 9\n\
