@@ -426,7 +426,7 @@ record! {
     }
     /// Cancel many orders (FIX `q`): those to which every given filter applies, oldest first.
     pub struct MassCancel {
-        /// Of this account; none: of every account, for administrators.
+        /// Of this account; none: of every account, for administrators and risk operators.
         pub account: AccountId,
         /// In this instrument; none: in all.
         pub instrument: InstrumentId,

@@ -76,12 +76,15 @@ struct Shared {
     samples: Mutex<Samples>,
     streams: AtomicUsize,
     readers: Arc<Semaphore>,
+    /// The port speaks TLS.
+    is_tls: bool,
 }
 
 type Console = Arc<Shared>;
 
-/// Everything below `/console`. Has to be called within a runtime, on which it looks after sessions from then on.
-pub(crate) fn router(plan: ConsolePlan, door: Door, status: Status) -> Router {
+/// Everything below `/console`, on a port that speaks TLS or does not. Has to be called within a runtime, on which it looks
+/// after sessions from then on.
+pub(crate) fn router(plan: ConsolePlan, door: Door, status: Status, is_tls: bool) -> Router {
     let ConsolePlan { data, order_entry, security, history } = plan;
     let console = Arc::new(Shared {
         door,
@@ -93,6 +96,7 @@ pub(crate) fn router(plan: ConsolePlan, door: Door, status: Status) -> Router {
         samples: Mutex::default(),
         streams: AtomicUsize::new(0),
         readers: Arc::new(Semaphore::new(READERS_MAX)),
+        is_tls,
     });
     tokio::spawn(look_after(Arc::clone(&console)));
     files::router()

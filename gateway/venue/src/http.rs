@@ -86,13 +86,14 @@ impl Http {
         let address = listener.local_addr()?;
         let (market, streams) = stream::start(feed)?;
         let (stop, stopped) = oneshot::channel();
+        let is_tls = matches!(protection, Protection::Tls(_));
         let thread = Builder::new().name("http".to_owned()).spawn(move || {
             // What the console does beside its requests runs there too.
             let entered = runtime.enter();
-            let pages = door.clone().zip(console).map(|(door, plan)| console::router(plan, door, status.clone()));
+            let pages =
+                door.clone().zip(console).map(|(door, plan)| console::router(plan, door, status.clone(), is_tls));
             drop(entered);
             let router = described(status, door, market.clone()).finish();
-            let is_tls = matches!(protection, Protection::Tls(_));
             let router = router
                 .merge(stream::router(market))
                 .merge(page::router())

@@ -1,43 +1,33 @@
 //! The operator's door, as an administrator, a trader and a stranger meet it.
 
+mod common {
+    pub(crate) mod demo;
+    pub(crate) mod session;
+}
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Command, Output};
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use clap::Parser;
-use client::rustls::pki_types::pem::PemObject;
-use client::rustls::pki_types::{CertificateDer, ServerName};
-use client::{Client, ConnectError, Credentials, Incoming, Options, Resume, SigningKey, Trust};
+use client::{Client, ConnectError, Incoming, SigningKey};
 use engine::{IdempotencyKey, KeyId, Timestamp};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use venue::admin::signature::SignedRequest;
-use venue::arguments::{Arguments, ServeArguments, Tool};
 use venue::data_folder::{DataFolder, KeyFile};
-use venue::demo;
+use venue::reach::now;
 use venue::serve::Running;
-use wire::order_entry::{ExecutionReport, NewOrderSingle, OrderEntryMessage};
+use wire::order_entry::{ExecutionReport, NewOrderSingle};
 use wire::{Block, ExecType, TerminationCode};
+
+use self::common::demo;
+use self::common::session::{self, report};
 
 /// A venue of a test's own.
 struct Served {
     running: Running,
     folder: TempDir,
-}
-
-fn now() -> u64 {
-    u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos()).unwrap()
-}
-
-fn arguments(data: &Path, options: &[&str]) -> ServeArguments {
-    let (path, any) = (data.to_str().unwrap(), "127.0.0.1:0");
-    let usual = ["rialto", "serve", "--data", path, "--head", path, "--order-entry", any, "--market-data", any];
-    let http = if options.contains(&"--http") { vec![] } else { vec!["--http", any] };
-    let parsed = Arguments::try_parse_from(usual.iter().chain(&http).chain(options)).unwrap();
-    let Tool::Serve(arguments) = parsed.tool else { unreachable!("serve was asked for") };
-    arguments
 }
 
 impl Served {
@@ -46,8 +36,7 @@ impl Served {
     }
 
     fn start_with(options: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let running = Running::start(&arguments(folder.path(), options), demo::commands).unwrap();
+        let (running, folder) = demo::start(options);
         Self { running, folder }
     }
 
@@ -56,7 +45,7 @@ impl Served {
         let Self { running, folder } = self;
         running.stop().unwrap();
         let set_up = |_: &DataFolder| unreachable!("there is a venue");
-        let running = Running::start(&arguments(folder.path(), &[]), set_up).unwrap();
+        let running = Running::start(&demo::arguments(folder.path(), &[]), set_up).unwrap();
         Self { running, folder }
     }
 
@@ -94,16 +83,7 @@ impl Served {
     }
 
     fn try_connect(&self, key: &KeyFile) -> Result<Client, ConnectError> {
-        let certificate = CertificateDer::from_pem_file(self.folder.path().join("certificate.pem")).unwrap();
-        let trust = Trust::certificate(ServerName::try_from("localhost").unwrap(), certificate).unwrap();
-        let credentials = Credentials {
-            session: wire::SessionId(key.session.into()),
-            key: wire::KeyId(key.key.into()),
-            signing_key: signing_key(key),
-        };
-        let resume = Resume::Anew(wire::SessionVersion(now()));
-        let address = self.running.addresses().order_entry;
-        Client::connect(address, &trust, credentials, Options::DEFAULT, resume)
+        session::open(self.folder.path(), self.running.addresses().order_entry, key)
     }
 
     /// Stops the venue; its last command.
@@ -127,22 +107,6 @@ fn order(account: u64, instrument: u64, side: wire::Side, price: i64, quantity: 
         time_in_force: wire::TimeInForce::GoodTillCancel,
         on_disconnect: wire::OnDisconnect::AsSession,
         ..NewOrderSingle::BLANK
-    }
-}
-
-/// The next execution report; assets, definitions and phases of instruments, and balances, are passed over.
-fn report(client: &mut Client) -> ExecutionReport {
-    loop {
-        match client.receive().unwrap() {
-            Incoming::Message(OrderEntryMessage::ExecutionReport(report)) => return report,
-            Incoming::Message(
-                OrderEntryMessage::AssetDefinition(_)
-                | OrderEntryMessage::SecurityDefinition(_)
-                | OrderEntryMessage::TradingSessionStatus(_)
-                | OrderEntryMessage::AccountBalance(_),
-            ) => {}
-            other => panic!("{other:?}"),
-        }
     }
 }
 
@@ -435,7 +399,7 @@ impl Raw {
     }
 
     fn bytes(&self, signing_key: &SigningKey) -> Vec<u8> {
-        let time = now().saturating_add_signed(self.ahead.saturating_mul(1_000_000_000));
+        let time = now().0.saturating_add_signed(self.ahead.saturating_mul(1_000_000_000));
         let signed = SignedRequest {
             method: self.method,
             path: self.signed_path.as_ref().unwrap_or(&self.path),

@@ -1,24 +1,26 @@
 //! `rialto audit` and `rialto history book`: what two administrators changed, and what was refused, is told exactly; a book
 //! as of a moment is the one that was known then.
 
+mod common {
+    pub(crate) mod demo;
+    pub(crate) mod session;
+}
+
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use clap::Parser;
-use client::rustls::pki_types::pem::PemObject;
-use client::rustls::pki_types::{CertificateDer, ServerName};
-use client::{Client, Credentials, Incoming, Options, Resume, Trust};
+use client::Client;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use venue::arguments::{Arguments, ServeArguments, Tool};
 use venue::data_folder::KeyFile;
-use venue::demo;
 use venue::serve::Running;
-use wire::order_entry::{ExecutionReport, NewOrderSingle, OrderEntryMessage};
+use wire::order_entry::NewOrderSingle;
 use wire::{Block, ExecType};
+
+use self::common::demo;
+use self::common::session::{self, report};
 
 /// Commands that a venue founds itself with.
 const FOUNDING: u64 = 39;
@@ -28,22 +30,13 @@ struct Served {
     folder: TempDir,
 }
 
-fn arguments(data: &Path) -> ServeArguments {
-    let (path, any) = (data.to_str().unwrap(), "127.0.0.1:0");
-    let words = ["rialto", "serve", "--data", path, "--head", path, "--order-entry", any, "--market-data", any];
-    let parsed = Arguments::try_parse_from(words.iter().chain(&["--http", any])).unwrap();
-    let Tool::Serve(arguments) = parsed.tool else { unreachable!("serve was asked for") };
-    arguments
-}
-
 fn rialto(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_rialto")).args(arguments).output().unwrap()
 }
 
 impl Served {
     fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let running = Running::start(&arguments(folder.path()), demo::commands).unwrap();
+        let (running, folder) = demo::start(&[]);
         Self { running, folder }
     }
 
@@ -83,41 +76,14 @@ impl Served {
     }
 
     fn connect(&self, name: &str) -> Client {
-        let file = self.data().join(format!("keys/{name}.json"));
-        let key = KeyFile::read(&file).unwrap();
-        let certificate = CertificateDer::from_pem_file(self.data().join("certificate.pem")).unwrap();
-        let trust = Trust::certificate(ServerName::try_from("localhost").unwrap(), certificate).unwrap();
-        let credentials = Credentials {
-            session: wire::SessionId(key.session.into()),
-            key: wire::KeyId(key.key.into()),
-            signing_key: key.signing_key(&file).unwrap(),
-        };
-        let now = u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos()).unwrap();
-        let anew = Resume::Anew(wire::SessionVersion(now));
-        let address = self.running.addresses().order_entry;
-        Client::connect(address, &trust, credentials, Options::DEFAULT, anew)
-            .map_err(|error| error.to_string())
-            .unwrap()
+        let key = KeyFile::read(&self.data().join(format!("keys/{name}.json"))).unwrap();
+        let opened = session::open(self.data(), self.running.addresses().order_entry, &key);
+        opened.map_err(|error| error.to_string()).unwrap()
     }
 
     fn stop(self) -> TempDir {
         self.running.stop().unwrap();
         self.folder
-    }
-}
-
-fn report(client: &mut Client) -> ExecutionReport {
-    loop {
-        match client.receive().unwrap() {
-            Incoming::Message(OrderEntryMessage::ExecutionReport(report)) => return report,
-            Incoming::Message(
-                OrderEntryMessage::AssetDefinition(_)
-                | OrderEntryMessage::SecurityDefinition(_)
-                | OrderEntryMessage::TradingSessionStatus(_)
-                | OrderEntryMessage::AccountBalance(_),
-            ) => {}
-            other => panic!("{other:?}"),
-        }
     }
 }
 

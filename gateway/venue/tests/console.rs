@@ -1,11 +1,14 @@
 //! The web console's door, as a browser meets it: getting in, what keeps others out, trading and running the venue.
 
+mod common {
+    pub(crate) mod demo;
+}
+
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use clap::Parser;
 use engine::{IdempotencyKey, KeyId, Timestamp};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -14,11 +17,11 @@ use tungstenite::client::IntoClientRequest;
 use tungstenite::handshake::HandshakeError;
 use tungstenite::{Message, WebSocket};
 use venue::admin::signature::{KEY_HEADER, REQUEST_HEADER, SIGNATURE_HEADER, SignedRequest, TIME_HEADER};
-use venue::arguments::{Arguments, ServeArguments, Tool};
 use venue::data_folder::KeyFile;
-use venue::demo;
 use venue::reach;
 use venue::serve::Running;
+
+use self::common::demo;
 
 /// How long something may take that happens beside a request.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -27,15 +30,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 struct Served {
     running: Running,
     folder: TempDir,
-}
-
-fn arguments(data: &Path, options: &[&str]) -> ServeArguments {
-    let (path, any) = (data.to_str().unwrap(), "127.0.0.1:0");
-    let usual = ["rialto", "serve", "--data", path, "--head", path, "--order-entry", any, "--market-data", any];
-    let http = if options.contains(&"--http") { vec![] } else { vec!["--http", any] };
-    let parsed = Arguments::try_parse_from(usual.iter().chain(&http).chain(options)).unwrap();
-    let Tool::Serve(arguments) = parsed.tool else { unreachable!("serve was asked for") };
-    arguments
 }
 
 /// What came back: status, cookie that was set, body.
@@ -62,8 +56,7 @@ impl Served {
     }
 
     fn start_with(options: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let running = Running::start(&arguments(folder.path(), options), demo::commands).unwrap();
+        let (running, folder) = demo::start(options);
         Self { running, folder }
     }
 
@@ -104,6 +97,17 @@ impl Served {
         assert_eq!(answer.status, 200, "{}", answer.body);
         browser.cookie = answer.cookie.unwrap().split(';').next().unwrap().to_owned();
         browser
+    }
+
+    /// A browser of somebody new, who has a role for the whole venue.
+    fn browser_of_new(&self, name: &str, number: &str, role: &str) -> Browser {
+        let file = self.folder.path().join("keys").join(format!("{name}.json"));
+        self.admin(&["key", "new", number, "--out", file.to_str().unwrap()]);
+        let key = self.key_file(name).signing_key(&file).unwrap();
+        let public_key: String = key.verifying_key().to_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        self.admin(&["key", "add", number, "--public-key", &public_key]);
+        self.admin(&["key", "grant", number, "--role", role]);
+        self.browser_of(name)
     }
 
     fn admin(&self, arguments: &[&str]) {
@@ -470,16 +474,105 @@ fn a_key_with_networks_is_used_from_them_alone() {
     venue.stop();
 }
 
+fn decide(browser: &Browser, decision: &str, proposal: &Value, number: &str) -> Answer {
+    browser.post_as(&format!("operator/proposal/{decision}"), &json!({ "proposal": proposal }), number)
+}
+
+fn error(answer: &Answer) -> (u16, &str) {
+    (answer.status, answer.body["error"].as_str().unwrap_or_default())
+}
+
 #[test]
 fn what_needs_a_second_key_waits_for_it() {
     let venue = Served::start_with(&["--four-eyes", "instrument/halt"]);
     let administrator = venue.browser_of("administrator");
     let proposed = administrator.post_as("operator/change/instrument/halt", &halt("news pending"), "41");
     assert_eq!((proposed.status, &proposed.body["by"]), (202, &json!(1)), "{}", proposed.body);
-    let instruments = administrator.get("operator/list/instruments?after=0").body;
-    assert_eq!(instruments[0]["phase"], "Continuous");
-    let waiting = administrator.get("operator/list/proposals?after=0").body;
-    assert_eq!((&waiting[0]["path"], &waiting[0]["reason"]), (&json!("instrument/halt"), &json!("news pending")));
+    let id = &proposed.body["id"];
+    let phase = || administrator.get("operator/list/instruments?after=0").body[0]["phase"].clone();
+    let waiting = |browser: &Browser| browser.get("operator/list/proposals?after=0").body;
+    let own = waiting(&administrator);
+    assert_eq!((&own[0]["id"], &own[0]["by"], &own[0]["path"]), (id, &json!(1), &json!("instrument/halt")));
+    assert_eq!((&own[0]["reason"], &own[0]["change"]), (&json!("news pending"), &json!({ "instrument": "BTC-USD" })));
+    assert_eq!((&own[0]["not_approved"]["error"], &own[0]["not_rejected"]), (&json!("OwnProposal"), &Value::Null));
+    let [since, until] = ["proposed_at", "expires_at"].map(|at| own[0][at].as_str().unwrap().parse::<u64>().unwrap());
+    assert_eq!(until - since, 24 * 3_600 * 1_000_000_000);
+    assert_eq!(json!(until), proposed.body["expires_at"]);
+
+    // Nobody else than whom the signed door would let.
+    assert_eq!(error(&decide(&administrator, "approve", id, "42")), (403, "OwnProposal"));
+    assert_eq!(error(&decide(&venue.browser_of("alice"), "approve", id, "43")), (403, "NotEntitled"));
+    for (name, number, role) in [("auditor", "7", "read-only"), ("keeper", "8", "key-operator")] {
+        let browser = venue.browser_of_new(name, number, role);
+        assert_eq!(error(&decide(&browser, "approve", id, "44")), (403, "NotEntitled"), "{name}");
+        assert_eq!(error(&decide(&browser, "reject", id, "45")), (403, "NotEntitled"), "{name}");
+        let seen = waiting(&browser);
+        for not in ["not_approved", "not_rejected"] {
+            assert_eq!(seen[0][not]["error"], "NotEntitled", "{name}");
+        }
+    }
+    let deputy = venue.browser_of_new("deputy", "9", "market-operator");
+    let foreign = Browser { console_header: None, ..deputy.clone() };
+    assert_eq!(error(&decide(&foreign, "approve", id, "46")), (403, "ForeignOrigin"));
+    assert_eq!(decide(&deputy, "approve", id, "0").status, 400, "a change has a name");
+    assert_eq!(decide(&deputy, "postpone", id, "47").status, 404);
+    assert_eq!(phase(), "Continuous");
+
+    assert_eq!(waiting(&deputy)[0]["not_approved"], Value::Null);
+    let halted = decide(&deputy, "approve", id, "48");
+    assert_eq!((halted.status, &halted.body["event"]), (200, &json!("PhaseChanged")), "{}", halted.body);
+    assert_eq!((&halted.body["author"], phase()), (&json!(9), json!("Halted")));
+    assert_eq!(waiting(&deputy), json!([]));
+    assert_eq!(error(&decide(&deputy, "reject", id, "49")), (409, "ProposalDecided"));
+    venue.stop();
+}
+
+#[test]
+fn an_amount_is_approved_by_a_request_that_is_signed_by_itself_and_rejected_without() {
+    let venue = Served::start_with(&["--four-eyes", "account/withdraw"]);
+    let cashier = venue.browser_of_new("cashier", "9", "account-operator");
+    let waiting = || cashier.get("operator/list/proposals?after=0").body;
+    venue.admin(&["account", "withdraw", "2", "--asset", "USD", "--amount", "5000"]);
+    let proposal = waiting()[0].clone();
+    assert_eq!(
+        (&proposal["not_approved"]["error"], &proposal["not_rejected"]),
+        (&json!("NeedsSignature"), &Value::Null)
+    );
+    assert_eq!(error(&decide(&cashier, "approve", &proposal["id"], "41")), (403, "NeedsSignature"));
+    let rejected = decide(&cashier, "reject", &proposal["id"], "42");
+    assert_eq!((rejected.status, &rejected.body["decision"]), (200, &json!("rejected")), "{}", rejected.body);
+    assert_eq!(waiting(), json!([]));
+
+    // Both are on record, as what is asked at the signed door is.
+    let log = std::fs::read_to_string(venue.folder.path().join("access.jsonl")).unwrap();
+    let lines = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<Value>>();
+    let [refused, decided] = &lines[lines.len() - 2..] else { unreachable!("there are more") };
+    for (line, what, path) in [(refused, "refused", "proposal/approve"), (decided, "rejected", "proposal/reject")] {
+        let said = (&line["what"], &line["path"], &line["key"], &line["proposal"]);
+        assert_eq!(said, (&json!(what), &json!(path), &json!(9), &proposal["id"]), "{line}");
+    }
+    assert_eq!((&refused["outcome"], &decided["proposer"]), (&json!("NeedsSignature"), &json!(1)));
+
+    // The same key approves with a signature.
+    venue.admin(&["account", "withdraw", "2", "--asset", "USD", "--amount", "6000"]);
+    let id = waiting()[0]["id"].to_string();
+    let key = venue.folder.path().join("keys/cashier.json");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rialto"));
+    command.args(["admin", "--connect", &venue.host(), "--key"]).arg(key).args(["proposal", "approve", &id]);
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(waiting(), json!([]));
+    venue.stop();
+}
+
+#[test]
+fn who_proposed_something_takes_it_back() {
+    let venue = Served::start_with(&["--four-eyes", "instrument/halt"]);
+    let administrator = venue.browser_of("administrator");
+    let proposed = administrator.post_as("operator/change/instrument/halt", &halt("news pending"), "41");
+    let back = decide(&administrator, "reject", &proposed.body["id"], "42");
+    assert_eq!((back.status, &back.body["decision"]), (200, &json!("rejected")), "{}", back.body);
+    assert_eq!(administrator.get("operator/list/proposals?after=0").body, json!([]));
     venue.stop();
 }
 
@@ -516,6 +609,38 @@ fn over_tls_the_cookie_is_for_tls_alone() {
     };
     assert_eq!(used(pair), 200);
     assert_eq!(used(pair.strip_prefix("__Secure-").unwrap()), 401, "anybody on the way could have set it");
+    venue.stop();
+}
+
+#[test]
+fn whoever_comes_by_a_proxy_has_come_over_tls_or_does_not_get_in() {
+    let venue = Served::start();
+    let agent = venue.browser().agent;
+    let ask = |path: &str, origin: &str, cookie: &str, body: &Value| {
+        let request = agent.post(format!("http://{}/console/{path}", venue.host())).header("host", "venue.example");
+        let request = request.header("origin", origin).header("rialto-console", "1").header("cookie", cookie);
+        answer(request.send(body.to_string()).unwrap())
+    };
+    let ticket = json!({ "ticket": venue.ticket("alice") });
+    let (hidden, clear) = ("https://venue.example", "http://venue.example");
+    let refused = ask("session", clear, "a=b", &ticket);
+    assert_eq!((refused.status, &refused.body["error"], refused.cookie), (403, &json!("InTheClear"), None));
+
+    let entered = ask("session", hidden, "a=b", &ticket);
+    assert_eq!(entered.status, 200, "the ticket was not spent: {}", entered.body);
+    let cookie = entered.cookie.unwrap();
+    assert!(cookie.starts_with("__Secure-rialto-console-=") && cookie.ends_with("; Secure"), "{cookie}");
+    let pair = cookie.split(';').next().unwrap();
+    let used = |cookie: &str| ask("session/used", hidden, cookie, &json!({})).status;
+    assert_eq!(used(pair), 200);
+    assert_eq!(used(pair.strip_prefix("__Secure-").unwrap()), 401, "anybody on the way could have set it");
+
+    // What was begun in the clear on the venue's own machine is nothing by the proxy.
+    let local = venue.browser_of("bob").cookie;
+    let named = local.split_once('=').map(|(_, id)| format!("rialto-console-={id}")).unwrap();
+    for cookie in [&local, &named, &format!("__Secure-{named}")] {
+        assert_eq!(used(cookie), 401, "{cookie}");
+    }
     venue.stop();
 }
 

@@ -1,9 +1,15 @@
 //! Drop copy, as its readers meet it at a venue that runs, is asked for the past, and is killed.
 
+mod common {
+    pub(crate) mod killed;
+    pub(crate) mod program;
+    pub(crate) mod ready;
+}
+
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
+use std::io::BufReader;
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{ChildStdout, Command};
 
 use client::copies::{CopyStream, Since, Taken};
 use client::session::News;
@@ -22,37 +28,28 @@ use serde_json::Value;
 use tempfile::TempDir;
 use venue::data_folder::KeyFile;
 
+use self::common::killed::Killed;
+use self::common::{program, ready};
+
 const ALICE: AccountId = AccountId(2);
 const BOB: AccountId = AccountId(3);
 /// Keys of readers: of Alice's account, and of all.
 const HERS: u32 = 8;
 const EVERYBODYS: u32 = 9;
 
-/// A venue in a process of its own, on free ports; killed when it is dropped.
+/// A venue in a process of its own; killed when it is dropped.
 struct Served {
-    process: Child,
+    process: Killed,
     _output: BufReader<ChildStdout>,
     ready: Value,
 }
 
 impl Served {
     fn start(data: &Path) -> Self {
-        let any = "127.0.0.1:0";
-        let mut command = Command::new(env!("CARGO_BIN_EXE_rialto"));
-        command.args(["serve", "--order-entry", any, "--market-data", any, "--http", any]);
-        // The head of a killed venue goes with the test's folder.
-        command.args(["--order-entry-security", "plain-loopback", "--data"]).arg(data).arg("--head").arg(data);
-        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
-        let mut output = BufReader::new(process.stdout.take().unwrap());
-        let mut line = String::new();
-        let ready = loop {
-            line.clear();
-            assert_ne!(output.read_line(&mut line).unwrap(), 0, "the venue ended before it was ready");
-            if let Some(ready) = line.strip_prefix("READY ") {
-                break serde_json::from_str(ready).unwrap();
-            }
-        };
-        Self { process, _output: output, ready }
+        let mut command = program::serve(data);
+        command.args(["--order-entry-security", "plain-loopback"]);
+        let (process, _output, ready) = ready::start(command);
+        Self { process, _output, ready }
     }
 
     fn address(&self, door: &str) -> &str {
@@ -76,14 +73,6 @@ impl Served {
         let address = self.address("order_entry").parse().unwrap();
         let connected = Client::connect(address, &Trust::PlainLoopback, credentials, Options::DEFAULT, anew);
         connected.map_err(|error| error.to_string()).unwrap()
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 

@@ -11,11 +11,18 @@
 //! HOSTILE_ROUNDS      rounds of ten times what may be sent
 //! ```
 
+mod common {
+    pub(crate) mod http;
+    pub(crate) mod killed;
+    pub(crate) mod program;
+    pub(crate) mod ready;
+}
+
 use std::collections::{BTreeMap, VecDeque};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, mpsc};
 use std::thread;
@@ -34,6 +41,9 @@ use wire::{
     SessionVersion, TerminationCode, Timestamp,
 };
 
+use self::common::killed::Killed;
+use self::common::{http, program, ready};
+
 const ALICE: KeyHolder = demo::TRADERS[0];
 const BOB: KeyHolder = demo::TRADERS[1];
 const FIRST: Resume = Resume::Anew(SessionVersion(1));
@@ -51,9 +61,9 @@ fn now() -> Timestamp {
     Timestamp(u64::try_from(since.as_nanos()).unwrap())
 }
 
-/// A venue of a test's own, on free ports; killed when it is dropped.
+/// A venue of a test's own; killed when it is dropped.
 struct Served {
-    process: Child,
+    process: Killed,
     output: BufReader<ChildStdout>,
     ready: Value,
     folder: DataFolder,
@@ -61,21 +71,9 @@ struct Served {
 
 impl Served {
     fn start(data: &Path, options: &[&str]) -> Self {
-        let any = "127.0.0.1:0";
-        let mut command = Command::new(env!("CARGO_BIN_EXE_rialto"));
-        command.args(["serve", "--order-entry", any, "--market-data", any, "--http", any]).args(options);
-        // The head of a killed venue goes with the test's folder.
-        command.arg("--data").arg(data).arg("--head").arg(data);
-        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut output = BufReader::new(process.stdout.take().unwrap());
-        let mut line = String::new();
-        let ready = loop {
-            line.clear();
-            assert_ne!(output.read_line(&mut line).unwrap(), 0, "the venue ended before it was ready");
-            if let Some(ready) = line.strip_prefix("READY ") {
-                break serde_json::from_str(ready).unwrap();
-            }
-        };
+        let mut command = program::serve(data);
+        command.args(options).stderr(Stdio::null());
+        let (process, output, ready) = ready::start(command);
         Self { process, output, ready, folder: DataFolder::open(data).unwrap() }
     }
 
@@ -103,11 +101,8 @@ impl Served {
 
     /// What is counted under a name, over all labels.
     fn counted(&self, name: &str) -> u64 {
-        let mut stream = TcpStream::connect(self.address("http")).unwrap();
-        write!(stream, "GET /metrics HTTP/1.1\r\nHost: venue\r\nConnection: close\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let lines = answer.lines().filter(|line| line.starts_with(name));
+        let (_, text) = http::get(self.address("http"), "/metrics");
+        let lines = text.lines().filter(|line| line.starts_with(name));
         lines.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
     }
 
@@ -144,14 +139,6 @@ impl Served {
         assert_eq!(self.process.wait().unwrap().code(), Some(0));
         let last = said.lines().find_map(|line| line.strip_prefix("stopped behind command "));
         last.unwrap().parse().unwrap()
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 

@@ -1,8 +1,12 @@
 //! `rialto journal`: what others drive, as a process: one JSON object on the last line, and the exit code.
 
+mod common {
+    pub(crate) mod killed;
+}
+
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command as Process, Output, Stdio};
+use std::process::{Command as Process, Output, Stdio};
 
 use engine::command::OpenAccount;
 use engine::{
@@ -14,6 +18,8 @@ use journal::{
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use self::common::killed::Killed;
 
 const PAGE: usize = 4_096;
 
@@ -188,24 +194,11 @@ fn without_json_there_is_a_table() {
     assert_eq!((line("ok"), line("commands"), line("sealed")), (Some("true"), Some("34"), Some("true")));
 }
 
-/// A process that does not outlive a test that fails.
-struct Tail(Child);
-
-impl Tail {
-    /// Everything that it prints until it ends, and its exit code.
-    fn end(mut self) -> (String, Option<i32>) {
-        let mut said = String::new();
-        self.0.stdout.take().unwrap().read_to_string(&mut said).unwrap();
-        (said, self.0.wait().unwrap().code())
-    }
-}
-
-impl Drop for Tail {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+/// Everything that a process prints until it ends, and its exit code.
+fn end(mut process: Killed) -> (String, Option<i32>) {
+    let mut said = String::new();
+    process.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    (said, process.wait().unwrap().code())
 }
 
 #[test]
@@ -215,7 +208,7 @@ fn tail_shows_commands_as_they_become_durable() {
     let follow = |options: &[&str]| {
         let mut process = Process::new(env!("CARGO_BIN_EXE_rialto"));
         process.args(["journal", "tail", "--head"]).arg(folder.path()).args(options).arg(&data);
-        Tail(process.stdout(Stdio::piped()).spawn().unwrap())
+        Killed(process.stdout(Stdio::piped()).spawn().unwrap())
     };
     let [json, text] = [&["--from", "33", "--count", "4", "--json"][..], &["--from", "36", "--count", "1"]].map(follow);
     let Opened { journal, appender, recovery } = Journal::open(&data, &options(&folder)).unwrap();
@@ -225,12 +218,12 @@ fn tail_shows_commands_as_they_become_durable() {
         let command = Command::from_venue(engine::command::AdvanceTime {});
         sequencer.submit(&mut NoCore, Timestamp(time), &[command], &mut Vec::new()).unwrap();
     }
-    let (said, code) = json.end();
+    let (said, code) = end(json);
     let lines: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let shown: Vec<_> = lines.iter().map(|line| (line["sequence"].clone(), line["command"].clone())).collect();
     let expected = [(33, "OpenAccount"), (34, "OpenAccount"), (35, "AdvanceTime"), (36, "AdvanceTime")];
     assert_eq!((code, shown), (Some(0), expected.map(|(sequence, command)| (json!(sequence), json!(command))).into()));
-    let (said, code) = text.end();
+    let (said, code) = end(text);
     assert_eq!((code, said.split_whitespace().take(3).collect()), (Some(0), vec!["36", "52", "AdvanceTime"]));
     journal.close(sequencer.into_append(), Digest::ZERO).unwrap();
 

@@ -1,61 +1,60 @@
 //! `/metrics` and the table that explains it say the same.
 
+mod common {
+    pub(crate) mod http;
+    pub(crate) mod killed;
+    pub(crate) mod program;
+    pub(crate) mod ready;
+}
+
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{ChildStdout, Command, Stdio};
 
 use serde_json::Value;
+use tempfile::TempDir;
 
-/// A venue with the demo market, on free ports; killed when it is dropped.
+use self::common::killed::Killed;
+use self::common::{http, program, ready};
+
+/// A venue with the demo market; killed when it is dropped.
 struct Served {
-    process: Child,
-    http: String,
+    _process: Killed,
+    _output: BufReader<ChildStdout>,
+    ready: Value,
+    data: TempDir,
 }
 
 impl Served {
-    fn start(data: &Path) -> Self {
-        let any = "127.0.0.1:0";
-        let mut command = Command::new(env!("CARGO_BIN_EXE_rialto"));
-        command.args(["serve", "--demo", "--order-entry", any, "--market-data", any, "--http", any]);
-        // The head of a killed venue goes with the test's folder.
-        command.arg("--data").arg(data).arg("--head").arg(data);
-        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
-        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let ready = lines.map(Result::unwrap).find_map(|line| line.strip_prefix("READY ").map(str::to_owned));
-        let ready: Value = serde_json::from_str(&ready.expect("the venue ended before it was ready")).unwrap();
-        Self { process, http: ready["http"].as_str().unwrap().to_owned() }
+    fn start() -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let mut command = program::serve(data.path());
+        command.arg("--demo");
+        let (_process, _output, ready) = ready::start(command);
+        Self { _process, _output, ready, data }
     }
 
+    /// The metrics, once a trade is counted.
     fn metrics(&self) -> String {
-        let mut stream = TcpStream::connect(&self.http).unwrap();
-        write!(stream, "GET /metrics HTTP/1.1\r\nHost: venue\r\nConnection: close\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
+        self.wait_for_a_trade();
+        // Who answers an operator has counted everything before the answer.
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rialto"));
+        command.args(["admin", "account", "open", "9", "--reason", "a test", "--data"]).arg(self.data.path());
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        http::get(self.ready["http"].as_str().unwrap(), "/metrics").1
     }
 
-    /// The metrics, once a sample is more than nothing.
-    fn metrics_once(&self, sample: &str) -> String {
-        let deadline = Instant::now() + Duration::from_secs(120);
-        loop {
-            let text = self.metrics();
-            if value(&text, sample).is_some_and(|value| value > 0.0) {
-                return text;
-            }
-            assert!(Instant::now() < deadline, "{sample} stays nothing: {text}");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+    /// Watches until there is a trade. Both sides were told of what they had asked for before: they begin with a mass cancel,
+    /// and trade behind its answer.
+    fn wait_for_a_trade(&self) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rialto"));
+        command.args(["watch", "BTC-USD", "--json", "--data"]).arg(self.data.path());
+        let mut watch = Killed(command.stdout(Stdio::piped()).spawn().unwrap());
+        let updates = BufReader::new(watch.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let mut updates = updates.map(|line| serde_json::from_str::<Value>(&line).unwrap());
+        assert!(updates.any(|update| update["update"] == "trade"), "it ended before there was a trade");
     }
 }
 
@@ -88,21 +87,17 @@ fn documented(text: &str) -> BTreeSet<String> {
 
 #[test]
 fn every_family_is_in_the_table_and_the_other_way_round() {
-    let data = tempfile::tempdir().unwrap();
-    let venue = Served::start(data.path());
-    let text = venue.metrics_once("rialto_trades_total");
+    let text = Served::start().metrics();
     assert_eq!(families(&text), documented(&operations()));
     assert!(text.ends_with("# EOF\n"), "{text}");
 }
 
 #[test]
 fn rings_sequences_doors_and_groups_are_told_of_a_venue_that_trades() {
-    let data = tempfile::tempdir().unwrap();
-    let venue = Served::start(data.path());
-    venue.metrics_once("rialto_trades_total");
-    let text = venue.metrics_once("rialto_order_entry_reports_total");
+    let text = Served::start().metrics();
     let of = |sample: &str| value(&text, sample).unwrap_or_else(|| panic!("no {sample}: {text}"));
     assert_eq!(of("rialto_ready"), 1.0);
+    assert!(of("rialto_trades_total") > 0.0 && of("rialto_order_entry_reports_total") > 0.0);
     assert_eq!(of("rialto_order_entry_connections{session=\"established\"}"), 2.0);
     assert_eq!((of("rialto_command_ring_capacity"), of("rialto_event_ring_capacity")), (4_096.0, 16_384.0));
     for reader in ["order-entry", "market-data", "operator", "event-digest"] {

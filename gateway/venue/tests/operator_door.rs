@@ -1,6 +1,10 @@
 //! The operator's door beyond single changes: what its description says, who may do what, dry runs, four eyes, what is on
 //! record, TLS, and guessing.
 
+mod common {
+    pub(crate) mod demo;
+}
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -11,7 +15,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use clap::Parser;
 use client::SigningKey;
 use engine::{IdempotencyKey, KeyId, Timestamp};
 use rustls::pki_types::pem::PemObject;
@@ -20,10 +23,10 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use venue::admin::signature::SignedRequest;
-use venue::arguments::{Arguments, ServeArguments, Tool};
 use venue::data_folder::{DataFolder, KeyFile};
-use venue::demo;
 use venue::serve::Running;
+
+use self::common::demo;
 
 /// Every request of every test has its own name.
 static NAMES: AtomicU64 = AtomicU64::new(1_000);
@@ -40,17 +43,7 @@ fn now() -> u64 {
 struct Served {
     running: Running,
     folder: TempDir,
-    options: Vec<String>,
-}
-
-fn arguments(data: &Path, options: &[String]) -> ServeArguments {
-    let (path, any) = (data.to_str().unwrap(), "127.0.0.1:0");
-    let usual = ["rialto", "serve", "--data", path, "--head", path, "--order-entry", any, "--market-data", any];
-    let http = if options.iter().any(|option| option == "--http") { vec![] } else { vec!["--http", any] };
-    let options = options.iter().map(String::as_str);
-    let parsed = Arguments::try_parse_from(usual.into_iter().chain(http).chain(options)).unwrap();
-    let Tool::Serve(arguments) = parsed.tool else { unreachable!("serve was asked for") };
-    arguments
+    options: Vec<&'static str>,
 }
 
 /// Somebody with a key.
@@ -74,18 +67,16 @@ impl Reply {
 }
 
 impl Served {
-    fn start(options: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let options: Vec<_> = options.iter().map(|option| (*option).to_owned()).collect();
-        let running = Running::start(&arguments(folder.path(), &options), demo::commands).unwrap();
-        Self { running, folder, options }
+    fn start(options: &[&'static str]) -> Self {
+        let (running, folder) = demo::start(options);
+        Self { running, folder, options: options.to_vec() }
     }
 
     fn restart(self) -> Self {
         let Self { running, folder, options } = self;
         running.stop().unwrap();
         let set_up = |_: &DataFolder| unreachable!("there is a venue");
-        let running = Running::start(&arguments(folder.path(), &options), set_up).unwrap();
+        let running = Running::start(&demo::arguments(folder.path(), &options), set_up).unwrap();
         Self { running, folder, options }
     }
 
@@ -618,7 +609,7 @@ fn every_step_is_on_record_and_no_line_can_be_changed_unseen() {
     assert_eq!(output.status.code(), Some(4), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stderr).contains("access.jsonl, line 2: it does not follow"), "{output:?}");
     let set_up = |_: &DataFolder| unreachable!("there is a venue");
-    let refused = Running::start(&arguments(folder.path(), &options), set_up).map(|_| ()).unwrap_err();
+    let refused = Running::start(&demo::arguments(folder.path(), &options), set_up).map(|_| ()).unwrap_err();
     assert!(refused.to_string().contains("access.jsonl, line 2"), "{refused}");
 }
 
@@ -650,8 +641,9 @@ fn elsewhere_than_on_loopback_the_port_speaks_tls_and_the_door_is_open() {
     assert_eq!(refused.status.code(), Some(5), "{refused:?}");
     venue.stop();
     let folder = tempfile::tempdir().unwrap();
-    let options = ["--http", "0.0.0.0:0", "--http-security", "plain-loopback"].map(str::to_owned);
-    let refused = Running::start(&arguments(folder.path(), &options), demo::commands).map(|_| ()).unwrap_err();
+    let options = ["--http", "0.0.0.0:0", "--http-security", "plain-loopback"];
+    let refused =
+        Running::start(&demo::arguments(folder.path(), &options), venue::demo::commands).map(|_| ()).unwrap_err();
     assert!(refused.to_string().contains("0.0.0.0:0 is no loopback address; say auto or tls"), "{refused}");
 }
 

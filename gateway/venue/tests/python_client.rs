@@ -2,17 +2,25 @@
 //!
 //! Needs the PyPI packages `sbe` and `cryptography`, for the interpreter that `PYTHON` names (`python3` if it names none).
 
+mod common {
+    pub(crate) mod killed;
+    pub(crate) mod ready;
+}
+
 use std::env;
-use std::io::{BufRead, BufReader};
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
+use self::common::killed::Killed;
+use self::common::ready;
+
 /// A venue of a test's own, on free ports; killed when it is dropped.
 struct Venue {
-    process: Child,
+    process: Killed,
     data: TempDir,
 }
 
@@ -33,24 +41,15 @@ impl Venue {
     }
 }
 
-fn serve(data: &Path, order_entry: &str) -> Child {
+fn serve(data: &Path, order_entry: &str) -> Killed {
     let any = "127.0.0.1:0";
     let mut command = Command::new(env!("CARGO_BIN_EXE_rialto"));
     command.args(["serve", "--order-entry", order_entry, "--market-data", any, "--http", any, "--data"]);
     // The head of a killed venue goes with the test's folder.
-    let mut process = command.arg(data).arg("--head").arg(data).stdout(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-    assert!(lines.any(|line| line.unwrap().starts_with("READY ")), "the venue ended before it was ready");
-    std::thread::spawn(move || lines.for_each(drop));
+    command.arg(data).arg("--head").arg(data);
+    let (process, output, _) = ready::start(command);
+    std::thread::spawn(move || output.lines().for_each(drop));
     process
-}
-
-impl Drop for Venue {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }
 
 fn python() -> Option<String> {

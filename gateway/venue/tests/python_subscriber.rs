@@ -3,11 +3,15 @@
 //! Needs the PyPI packages `aioquic`, `cryptography` and `sbe`, for the interpreter that `PYTHON` names (`python3` if it
 //! names none).
 
+mod common {
+    pub(crate) mod killed;
+}
+
 use std::env;
 use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -34,6 +38,8 @@ use wire::{
     AccountId, Block, ClientOrderId, OnDisconnect, OrderCount, OrderType, Price, Quantity, SecurityId, SessionSequence,
     SessionVersion, Side, TimeInForce,
 };
+
+use self::common::killed::Killed;
 
 /// No wait of a test takes longer.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -199,7 +205,7 @@ fn python() -> Option<String> {
 
 /// A subscriber in Python; killed when it is dropped.
 struct Subscriber {
-    process: Child,
+    process: Killed,
     lines: Receiver<String>,
 }
 
@@ -215,7 +221,7 @@ impl Subscriber {
         let mut command = Command::new(python);
         command.arg(script).args(["--quiet", "--until-eof", "--address", &address.to_string(), "--certificate"]);
         command.arg(folder.join("certificate.pem")).args(options);
-        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut process = Killed(command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap());
         let output = BufReader::new(process.stdout.take().unwrap());
         let (sender, lines) = channel();
         std::thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
@@ -240,14 +246,6 @@ impl Subscriber {
             said.push(serde_json::from_str(&line).unwrap());
         }
         (said, self.process.wait().unwrap().code())
-    }
-}
-
-impl Drop for Subscriber {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 

@@ -3,12 +3,18 @@
 //!
 //! That takes rights which few have. Where it is refused, a test says so, and has shown nothing.
 
+mod common {
+    pub(crate) mod http;
+    pub(crate) mod killed;
+    pub(crate) mod ready;
+}
+
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{self, Child, Output, Stdio};
+use std::process::{self, Output, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -27,6 +33,9 @@ use wire::order_entry::{
     NewOrderSingle, OrderCancelReplaceRequest, OrderCancelRequest, OrderEntryMessage, OrderStatusRequest,
 };
 use wire::{Block, CancelOnDisconnect, EdgeReason, ExecType, RejectReason, TerminationCode};
+
+use self::common::killed::Killed;
+use self::common::{http, ready};
 
 const ALICE: KeyHolder = demo::TRADERS[0];
 const BOB: KeyHolder = demo::TRADERS[1];
@@ -149,7 +158,7 @@ impl Drop for Disk {
 
 /// `rialto serve`; killed when it is dropped.
 struct Served {
-    process: Child,
+    process: Killed,
     data: PathBuf,
     ready: Value,
     /// What it said on standard error up to now.
@@ -172,19 +181,16 @@ impl Served {
             .arg(disk.data())
             .arg("--head")
             .arg(disk.heads());
-        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        command.stderr(Stdio::piped());
+        let (mut process, output, ready) = ready::start(command);
         let errors = BufReader::new(process.stderr.take().unwrap());
         let said = Arc::new(Mutex::new(String::new()));
         let listening = Arc::clone(&said);
         let listener = Some(std::thread::spawn(move || {
             errors.lines().for_each(|line| listening.lock().unwrap().push_str(&(line.unwrap() + "\n")));
         }));
-        let output = BufReader::new(process.stdout.take().unwrap());
-        let mut lines = output.lines().map(Result::unwrap);
-        let ready = lines.find_map(|line| line.strip_prefix("READY ").map(str::to_owned));
-        let ready = serde_json::from_str(&ready.expect("the venue ended before it was ready")).unwrap();
         // Whoever says more is listened to.
-        std::thread::spawn(move || lines.for_each(drop));
+        std::thread::spawn(move || output.lines().for_each(drop));
         Self { process, data: disk.data(), ready, said, listener }
     }
 
@@ -194,12 +200,8 @@ impl Served {
 
     /// The status and the body of an answer.
     fn get(&self, path: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(self.address("http")).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: venue\r\nConnection: close\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+        let (status, body) = http::get(self.address("http"), path);
+        (status.split(' ').nth(1).unwrap().parse().unwrap(), body)
     }
 
     fn metric(&self, name: &str) -> u64 {
@@ -251,14 +253,6 @@ impl Served {
     /// Waits until the operator was told.
     fn wait_for_said(&self, line: &str) {
         wait_until(line, || self.said.lock().unwrap().contains(line));
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 

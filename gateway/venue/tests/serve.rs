@@ -1,15 +1,25 @@
 //! `rialto serve`, as a person or a script meets it.
 
-use std::io::{BufRead, BufReader, Read, Write};
+mod common {
+    pub(crate) mod http;
+    pub(crate) mod killed;
+    pub(crate) mod program;
+    pub(crate) mod ready;
+}
+
+use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::process::{ChildStdout, Command, Output, Stdio};
 
 use serde_json::Value;
 
-/// A venue of a test's own, on free ports; killed when it is dropped.
+use self::common::killed::Killed;
+use self::common::{http, program, ready};
+
+/// A venue of a test's own; killed when it is dropped.
 struct Served {
-    process: Child,
+    process: Killed,
     output: BufReader<ChildStdout>,
     ready: Value,
 }
@@ -20,30 +30,15 @@ fn rialto(arguments: &[&str]) -> Command {
     command
 }
 
-fn serve(data: &Path) -> Command {
-    let any = "127.0.0.1:0";
-    let mut command = rialto(&["serve", "--order-entry", any, "--market-data", any, "--http", any, "--data"]);
-    // The head of a killed venue goes with the test's folder.
-    command.arg(data).arg("--head").arg(data);
-    command
-}
-
 impl Served {
     fn start(data: &Path) -> Self {
         Self::start_with(data, &[])
     }
 
     fn start_with(data: &Path, options: &[&str]) -> Self {
-        let mut process = serve(data).args(options).stdout(Stdio::piped()).spawn().unwrap();
-        let mut output = BufReader::new(process.stdout.take().unwrap());
-        let mut line = String::new();
-        let ready = loop {
-            line.clear();
-            assert_ne!(output.read_line(&mut line).unwrap(), 0, "the venue ended before it was ready");
-            if let Some(ready) = line.strip_prefix("READY ") {
-                break serde_json::from_str(ready).unwrap();
-            }
-        };
+        let mut command = program::serve(data);
+        command.args(options);
+        let (process, output, ready) = ready::start(command);
         Self { process, output, ready }
     }
 
@@ -65,12 +60,7 @@ impl Served {
 
     /// The status line and the body of an answer.
     fn get(&self, path: &str) -> (String, String) {
-        let mut stream = TcpStream::connect(self.address("http")).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: venue\r\nConnection: close\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head.lines().next().unwrap().to_owned(), body.to_owned())
+        http::get(self.address("http"), path)
     }
 
     /// Asks the venue to stop; what it still says, and its exit code.
@@ -80,14 +70,6 @@ impl Served {
         let mut said = String::new();
         self.output.read_to_string(&mut said).unwrap();
         (said, self.process.wait().unwrap().code())
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 
@@ -103,12 +85,11 @@ fn replayed(data: &Path) -> Value {
 /// What the venue says of a login with the key of another, and its address.
 fn said_of_a_failed_login(options: &[&str]) -> String {
     let data = tempfile::tempdir().unwrap();
-    let mut process = serve(data.path()).args(options).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut command = program::serve(data.path());
+    command.args(options).stderr(Stdio::piped());
+    let (mut process, output, ready) = ready::start(command);
     let said = BufReader::new(process.stderr.take().unwrap());
-    let mut output = BufReader::new(process.stdout.take().unwrap());
-    let ready =
-        output.by_ref().lines().map(Result::unwrap).find_map(|line| line.strip_prefix("READY ").map(str::to_owned));
-    let venue = Served { process, output, ready: serde_json::from_str(&ready.unwrap()).unwrap() };
+    let venue = Served { process, output, ready };
     let key = |name: &str| -> Value {
         let file = data.path().join("keys").join(format!("{name}.json"));
         serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
@@ -283,7 +264,7 @@ fn without_tls_nobody_else_is_served() {
 fn one_folder_serves_one_venue() {
     let data = tempfile::tempdir().unwrap();
     let _venue = Served::start(data.path());
-    let second = serve(data.path()).output().unwrap();
+    let second = program::serve(data.path()).output().unwrap();
     assert_eq!(second.status.code(), Some(3));
     assert!(error_of(&second).contains("is locked"), "{}", error_of(&second));
 }

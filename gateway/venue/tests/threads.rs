@@ -1,22 +1,19 @@
 //! Where a served venue's threads run: a spinning core has its processor for itself.
 
+mod common {
+    pub(crate) mod killed;
+    pub(crate) mod program;
+}
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use venue::affinity;
 
-/// Killed when it is dropped.
-struct Venue(Child);
-
-impl Drop for Venue {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
+use self::common::killed::Killed;
+use self::common::program;
 
 /// Every thread's name with the processors that it may run on.
 fn threads(process: u32) -> BTreeMap<String, String> {
@@ -38,13 +35,10 @@ fn a_spinning_core_is_alone_on_its_processor() {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
-    let any = "127.0.0.1:0";
-    let mut command = Command::new(env!("CARGO_BIN_EXE_rialto"));
-    command.args(["serve", "--order-entry", any, "--market-data", any, "--http", any, "--idle", "spin", "--cores"]);
-    command.arg(format!("{},{}", second.0, first.0));
-    command.arg("--data").arg(folder.path()).arg("--head").arg(folder.path()).stdout(Stdio::piped());
-    let mut venue = Venue(command.spawn().unwrap());
-    let output = BufReader::new(venue.0.stdout.take().unwrap());
+    let mut command = program::serve(folder.path());
+    command.args(["--idle", "spin", "--cores", &format!("{},{}", second.0, first.0)]).stdout(Stdio::piped());
+    let mut venue = Killed(command.spawn().unwrap());
+    let output = BufReader::new(venue.stdout.take().unwrap());
     let mut said = String::new();
     for line in output.lines().map(Result::unwrap) {
         said.push_str(&line);
@@ -55,13 +49,13 @@ fn a_spinning_core_is_alone_on_its_processor() {
     }
     let placed = format!("core on processor {}, all others on {}", second.0, first.0);
     assert!(said.contains("threads       spin") && said.contains(&placed), "{said}");
-    let threads = threads(venue.0.id());
+    let threads = threads(venue.id());
     assert!(threads.len() > 5, "{threads:?}");
     for (name, allowed) in &threads {
         let expected = if name == "core" { second } else { first };
         assert_eq!(*allowed, expected.0.to_string(), "{name} of {threads:?}");
     }
     // Busy as it is, it stops in order.
-    assert!(Command::new("kill").args(["-TERM", &venue.0.id().to_string()]).status().unwrap().success());
-    assert_eq!(venue.0.wait().unwrap().code(), Some(0));
+    assert!(Command::new("kill").args(["-TERM", &venue.id().to_string()]).status().unwrap().success());
+    assert_eq!(venue.wait().unwrap().code(), Some(0));
 }

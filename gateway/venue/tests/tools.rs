@@ -1,36 +1,44 @@
 //! `rialto order`, `watch`, `journal inspect` and the demo market, as a person or a script meets them.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+mod common {
+    pub(crate) mod http;
+    pub(crate) mod killed;
+    pub(crate) mod program;
+    pub(crate) mod session;
+}
+
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use client::Client;
 use client::market_data::{Content, Patience, Received, Recorder, Records};
-use client::rustls::pki_types::pem::PemObject;
-use client::rustls::pki_types::{CertificateDer, ServerName};
-use client::{Client, Credentials, Incoming, Options, Resume, Trust};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use venue::data_folder::KeyFile;
 use wire::market_data::{BookChecksum, PacketHeader};
 use wire::message::Message;
-use wire::order_entry::{ExecutionReport, NewOrderSingle, OrderEntryMessage};
+use wire::order_entry::NewOrderSingle;
 use wire::{Block, ExecType};
+
+use self::common::killed::Killed;
+use self::common::session::report;
+use self::common::{http, program, session};
 
 /// No wait of a test takes longer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A process whose lines can be waited for; killed when it is dropped.
 struct Running {
-    process: Child,
+    process: Killed,
     lines: Receiver<String>,
 }
 
 impl Running {
     fn start(mut command: Command) -> Self {
-        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut process = Killed(command.stdout(Stdio::piped()).spawn().unwrap());
         let output = BufReader::new(process.stdout.take().unwrap());
         let (sender, lines) = channel();
         std::thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
@@ -58,14 +66,6 @@ impl Running {
     }
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
 fn rialto(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rialto"));
     command.args(arguments);
@@ -80,10 +80,8 @@ struct Venue {
 
 impl Venue {
     fn start(data: &Path, options: &[&str]) -> Self {
-        let any = "127.0.0.1:0";
-        let mut command = rialto(&["serve", "--order-entry", any, "--market-data", any, "--http", any, "--data"]);
-        // The head of a killed venue goes with the test's folder.
-        command.arg(data).arg("--head").arg(data).args(options);
+        let mut command = program::serve(data);
+        command.args(options);
         let running = Running::start(command);
         let ready = loop {
             if let Some(ready) = running.line().strip_prefix("READY ") {
@@ -98,11 +96,8 @@ impl Venue {
     }
 
     fn trade_count(&self) -> u64 {
-        let mut stream = TcpStream::connect(self.door("http")).unwrap();
-        write!(stream, "GET /metrics HTTP/1.1\r\nHost: venue\r\nConnection: close\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let line = answer.lines().find_map(|line| line.strip_prefix("rialto_trades_total "));
+        let (_, text) = http::get(self.door("http"), "/metrics");
+        let line = text.lines().find_map(|line| line.strip_prefix("rialto_trades_total "));
         line.unwrap().parse().unwrap()
     }
 }
@@ -240,17 +235,8 @@ fn open_orders_and_balances_are_shown() {
 
 /// A session of a demo account, which stays open.
 fn connect(data: &TempDir, venue: &Venue, name: &str) -> Client {
-    let path = data.path().join("keys").join(format!("{name}.json"));
-    let key = KeyFile::read(&path).unwrap();
-    let certificate = CertificateDer::from_pem_file(data.path().join("certificate.pem")).unwrap();
-    let trust = Trust::certificate(ServerName::try_from("localhost").unwrap(), certificate).unwrap();
-    let credentials = Credentials {
-        session: wire::SessionId(key.session.into()),
-        key: wire::KeyId(key.key.into()),
-        signing_key: key.signing_key(&path).unwrap(),
-    };
-    let (address, resume) = (venue.door("order_entry").parse().unwrap(), Resume::Anew(wire::SessionVersion(1)));
-    Client::connect(address, &trust, credentials, Options::DEFAULT, resume).unwrap()
+    let key = KeyFile::read(&data.path().join("keys").join(format!("{name}.json"))).unwrap();
+    session::open(data.path(), venue.door("order_entry").parse().unwrap(), &key).unwrap()
 }
 
 fn limit(account: u64, side: wire::Side, price: i64, quantity: i64) -> NewOrderSingle {
@@ -264,21 +250,6 @@ fn limit(account: u64, side: wire::Side, price: i64, quantity: i64) -> NewOrderS
         time_in_force: wire::TimeInForce::GoodTillCancel,
         on_disconnect: wire::OnDisconnect::AsSession,
         ..NewOrderSingle::BLANK
-    }
-}
-
-/// The next execution report; assets, instruments and their phases are passed over.
-fn report(client: &mut Client) -> ExecutionReport {
-    loop {
-        match client.receive().unwrap() {
-            Incoming::Message(OrderEntryMessage::ExecutionReport(report)) => return report,
-            Incoming::Message(
-                OrderEntryMessage::AssetDefinition(_)
-                | OrderEntryMessage::SecurityDefinition(_)
-                | OrderEntryMessage::TradingSessionStatus(_),
-            ) => {}
-            other => panic!("{other:?}"),
-        }
     }
 }
 

@@ -1,21 +1,14 @@
 //! `rialto top`, once, beside a venue that runs and one that does not.
 
-use std::path::Path;
+mod common {
+    pub(crate) mod demo;
+}
+
 use std::process::{Command, Output};
 
-use clap::Parser;
 use serde_json::{Value, json};
-use venue::arguments::{Arguments, ServeArguments, Tool};
-use venue::demo;
-use venue::serve::Running;
 
-fn arguments(data: &Path) -> ServeArguments {
-    let (path, any) = (data.to_str().unwrap(), "127.0.0.1:0");
-    let words = ["rialto", "serve", "--data", path, "--head", path, "--order-entry", any, "--market-data", any];
-    let parsed = Arguments::try_parse_from(words.iter().chain(&["--http", any])).unwrap();
-    let Tool::Serve(arguments) = parsed.tool else { unreachable!("serve was asked for") };
-    arguments
-}
+use self::common::demo;
 
 fn top(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_rialto")).arg("top").args(arguments).output().unwrap()
@@ -23,8 +16,7 @@ fn top(arguments: &[&str]) -> Output {
 
 #[test]
 fn a_page_of_a_running_venue_says_what_it_has() {
-    let folder = tempfile::tempdir().unwrap();
-    let running = Running::start(&arguments(folder.path()), demo::commands).unwrap();
+    let (running, folder) = demo::start(&[]);
     let data = folder.path().to_str().unwrap();
     let http = running.addresses().http.to_string();
 

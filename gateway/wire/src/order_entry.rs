@@ -101,7 +101,7 @@ block! {
 block! {
     /// Cancels many orders (FIX CA): those to which every given filter applies, oldest first.
     pub struct OrderMassActionRequest, 40 bytes {
-        /// Of this account; absent: of every account, for administrators.
+        /// Of this account; absent: of every account, for administrators and risk operators.
         @0 "Account"(1) account: Option<AccountId>,
         /// In this instrument; absent: in all.
         @8 "SecurityID"(48) security_id: Option<SecurityId>,
@@ -126,7 +126,7 @@ block! {
         @8 "IdempotencyKey"(20004) idempotency_key: Option<RequestId>,
         /// Why, in words; empty: none.
         @16 "Text"(58) text: Text48,
-        /// Only an administrator lifts it.
+        /// Only an administrator or a risk operator lifts it.
         @64 "SwitchPosition"(20009) switch: Switch,
     }
     reserved { @65 "Reserved1"(39001): Reserved<7>, }

@@ -1,10 +1,10 @@
-// From an empty folder to a trade and a halt, as people at two browsers meet it. Waits for what it expects, and for
+// From an empty folder to a trade and a halt, as people at two browsers meet it; and a halt that takes two. Waits for what it expects, and for
 // nothing else; `npm run e2e`, with RIALTO naming the program.
 import assert from "node:assert/strict";
 import { browser, folder, link, startVenue, tool } from "./browser.mjs";
 
 const PATIENCE_MS = 60_000;
-const place = await folder("e2e");
+const places = [];
 let venue;
 const open = [];
 const said = [];
@@ -16,7 +16,7 @@ async function person(name) {
   tab.wrong = [];
   tab.elsewhere = [];
   // A request that the venue refuses is told on the console by the browser itself; those are looked at where they are made.
-  const isRefusal = (text) => /^Failed to load resource: .* status of (400|401|403|422) /.test(text);
+  const isRefusal = (text) => /^Failed to load resource: .* status of (400|401|403|409|422) /.test(text);
   tab.page.on("console", (message) => message.type() === "error" && !isRefusal(message.text()) && tab.wrong.push(message.text()));
   await tab.page.addInitScript(() => {
     addEventListener("securitypolicyviolation", (event) => console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`));
@@ -58,8 +58,30 @@ async function order(page, side, price, quantity) {
 
 const cell = async (page, asset, index) => (await page.locator(`#balances tr[data-asset="${asset}"] td`).nth(index).getAttribute("title")) ?? "";
 
+/** Starts a venue in a folder of its own. */
+async function serve(options = []) {
+  const place = await folder("e2e");
+  places.push(place);
+  venue = await startVenue(place.path, options);
+}
+
+/** The pages are left, and the venue is stopped in order. */
+async function close() {
+  for (const tab of open.splice(0)) await tab.close();
+  const code = await venue.stop();
+  venue = undefined;
+  assert.equal(code, 0, "the venue ends in order");
+}
+
+function nothingIsWrong() {
+  for (const tab of open) {
+    assert.deepEqual(tab.wrong, []);
+    assert.deepEqual(tab.elsewhere, []);
+  }
+}
+
 async function run() {
-  venue = await startVenue(place.path);
+  await serve();
   let alice;
   let bob;
   let administrator;
@@ -233,17 +255,146 @@ async function run() {
     await tried.close();
   });
 
-  await step("no policy was violated, nothing failed, and nothing was asked of anybody else", async () => {
-    for (const tab of open) {
-      assert.deepEqual(tab.wrong, []);
-      assert.deepEqual(tab.elsewhere, []);
-    }
+  await step("no policy was violated, nothing failed, and nothing was asked of anybody else", async () => nothingIsWrong());
+  await close();
+}
+
+/** Makes an operator with a role; the console lets them in by that name. */
+async function operator(name, number, role) {
+  const admin = async (...words) => JSON.parse(await tool("admin", "--data", venue.data, "--json", "--reason", "a test", ...words));
+  const { public_key: key } = await admin("key", "new", number, "--out", `${venue.data}/keys/${name}.json`);
+  await admin("key", "add", number, "--public-key", key);
+  await admin("key", "grant", number, "--role", role);
+  return person(name);
+}
+
+async function twoKeys() {
+  await serve(["--four-eyes", "instrument/halt,account/withdraw"]);
+  const proposals = (page) => page.getByRole("tab", { name: "Proposals" }).click();
+  const phase = async () => {
+    const { body } = await ask(first.page, "operator/list/instruments?after=0", {});
+    return body[0].phase;
+  };
+  const decide = (page, decision, proposal) =>
+    ask(page, `operator/proposal/${decision}`, {
+      method: "POST", headers: { "rialto-console": "1", "rialto-request": "77" }, body: JSON.stringify({ proposal }),
+    });
+  const confirmed = (page) => page.locator("dialog button[type=submit]").click();
+  let first;
+  let second;
+  let waiting;
+
+  const propose = async (reason) => {
+    await first.page.getByRole("tab", { name: "Overview" }).click();
+    await first.page.getByRole("button", { name: "Halt BTC-USD" }).click();
+    await waitFor(first.page, "dialog", "It needs a second key");
+    await first.page.locator("#dialog-reason").fill(reason);
+    await confirmed(first.page);
+    await waitFor(first.page, "#notes", "It waits for a second key");
+    await proposals(first.page);
+    await waitFor(first.page, "#proposals > li", reason);
+    waiting = Number(await first.page.locator("#proposals > li").filter({ hasText: reason }).getAttribute("data-proposal"));
+  };
+
+  await step("a halt that takes two waits, and is shown with whose it is, why and until when", async () => {
+    first = await person("administrator");
+    await waitFor(first.page, "#ready", "ready");
+    await proposals(first.page);
+    await waitFor(first.page, "#proposals", "Nothing waits");
+    await propose("news pending");
+    const said = await text(first.page, `[data-proposal="${waiting}"]`);
+    for (const wanted of ["Halt BTC-USD", "instrument/halt, instrument BTC-USD", "by key 1, which is yours", "Lapses"]) assert.ok(said.includes(wanted), said);
+    assert.equal(await phase(), "Continuous");
   });
+
+  await step("who proposed it is not offered to approve, and may not", async () => {
+    const item = first.page.locator(`[data-proposal="${waiting}"]`);
+    assert.equal(await item.getByRole("button", { name: "Approve" }).count(), 0);
+    assert.match(await item.innerText(), /Another key than the proposer's has to approve\./);
+    const { status, body } = await decide(first.page, "approve", waiting);
+    assert.deepEqual([status, body.error], [403, "OwnProposal"]);
+    assert.equal(await phase(), "Continuous");
+  });
+
+  await step("who has no role for it is not offered anything, and may not", async () => {
+    const { page } = await operator("keeper", "8", "key-operator");
+    await proposals(page);
+    await waitFor(page, `[data-proposal="${waiting}"]`, "Your key has no role for this.");
+    assert.equal(await page.locator("#proposals button").count(), 0);
+    const { status, body } = await decide(page, "approve", waiting);
+    assert.deepEqual([status, body.error], [403, "NotEntitled"]);
+  });
+
+  await step("another operator rejects it, by keyboard alone: nothing comes of it", async () => {
+    second = await operator("deputy", "9", "market-operator");
+    const { page } = second;
+    await waitFor(page, "#alerts", "A change waits for a second key");
+    await page.getByRole("tab", { name: "Proposals 1" }).press("Enter");
+    await page.getByRole("button", { name: `Reject proposal ${waiting}` }).press("Enter");
+    await waitFor(page, "dialog", "Reject: Halt BTC-USD?");
+    await page.locator("dialog button[type=submit]").press("Enter");
+    await waitFor(page, "#notes", "Rejected: Halt BTC-USD");
+    await waitFor(page, "#proposals", "Nothing waits");
+    assert.equal(await page.evaluate(() => document.activeElement?.getAttribute("aria-label")), "What waits");
+    assert.equal(await phase(), "Continuous");
+    const { status, body } = await decide(page, "approve", waiting);
+    assert.deepEqual([status, body.error, body.text], [409, "ProposalDecided", "it was rejected"]);
+  });
+
+  await step("proposed again, another operator approves it: the instrument is halted, in their name", async () => {
+    await propose("news is near");
+    const { page } = second;
+    await page.getByRole("button", { name: `Approve proposal ${waiting}` }).click();
+    await waitFor(page, "dialog", "Proposed by key 1: “news is near”.");
+    await waitFor(page, "dialog", "open there at the moment");
+    await confirmed(page);
+    await waitFor(page, "#notes", "Approved: Halt BTC-USD");
+    await waitFor(page, "#proposals", "Nothing waits");
+    assert.equal(await phase(), "Halted");
+    await page.getByRole("tab", { name: "Overview" }).click();
+    await waitFor(page, '[data-instrument="BTC-USD"]', "Halted");
+    await page.getByRole("tab", { name: "Audit" }).click();
+    await page.waitForFunction(() => {
+      const row = [...document.querySelectorAll("#audit tbody tr")].find((it) => it.textContent.includes("news is near"));
+      if (row === undefined) document.querySelector(".audit form").requestSubmit();
+      return row?.querySelector("td:nth-child(3)").textContent === "9";
+    }, undefined, { polling: 500 });
+  });
+
+  await step("an amount is approved by a request that is signed by itself, and may be rejected here", async () => {
+    const { id } = JSON.parse(await tool("admin", "--data", venue.data, "--json", "--reason", "wire 8817", "account", "withdraw", "2", "--asset", "USD", "--amount", "5000"));
+    const { page } = await operator("cashier", "10", "account-operator");
+    await proposals(page);
+    await waitFor(page, `[data-proposal="${id}"]`, `rialto admin proposal approve ${id}.`);
+    assert.equal(await page.getByRole("button", { name: `Approve proposal ${id}` }).count(), 0);
+    const { status, body } = await decide(page, "approve", id);
+    assert.deepEqual([status, body.error], [403, "NeedsSignature"]);
+    await page.getByRole("button", { name: `Reject proposal ${id}` }).click();
+    await confirmed(page);
+    await waitFor(page, "#proposals", "Nothing waits");
+  });
+
+  await step("who proposed it takes it back", async () => {
+    await first.page.getByRole("tab", { name: "Overview" }).click();
+    await first.page.getByRole("button", { name: "Resume BTC-USD" }).click();
+    await first.page.locator("#dialog-reason").fill("news is out");
+    await confirmed(first.page);
+    await waitFor(first.page, '[data-instrument="BTC-USD"]', "Continuous");
+    await propose("once more");
+    await first.page.getByRole("button", { name: `Take back proposal ${waiting}` }).click();
+    await confirmed(first.page);
+    await waitFor(first.page, "#notes", "Taken back: Halt BTC-USD");
+    await waitFor(first.page, "#proposals", "Nothing waits");
+  });
+
+  await step("here, too, nothing failed, and nothing was asked of anybody else", async () => nothingIsWrong());
+  await close();
 }
 
 let failure = null;
 try {
   await run();
+  await twoKeys();
 } catch (error) {
   failure = error;
   console.error(`FAILED behind "${said.at(-1) ?? "the start"}":`, error);
@@ -254,8 +405,7 @@ try {
   console.error(venue?.said());
 }
 for (const tab of open) await tab.close().catch(() => undefined);
-const code = await venue?.stop();
-await place.remove();
-if (failure === null && code !== 0) failure = new Error(`the venue ended with ${code}`);
+await venue?.stop();
+for (const place of places) await place.remove();
 console.log(failure === null ? `${said.length} steps, all as expected` : "not as expected");
 process.exit(failure === null ? 0 : 1);

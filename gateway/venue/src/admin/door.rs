@@ -25,17 +25,17 @@ use axum::response::{IntoResponse, Response};
 use engine::canonical::Code;
 use engine::command::AdminNote;
 use engine::{
-    AccountId, Command, CommandBody, CommandHeader, Event, EventHeader, IdempotencyKey, KeyId, RejectReason, Text,
-    Timestamp,
+    AccountId, Command, CommandBody, CommandHeader, Event, IdempotencyKey, KeyId, RejectReason, Text, Timestamp,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::access_log::{AccessLog, AccessLogError, Entry, LogFailed, Step};
-use super::authentication::{Claim, Guard, Unproven, wall_clock};
-use super::desk::{Answer, Desk, NotSubmitted};
-use super::proposals::{Decision, NotProposed, NotWaiting, Proposal, Proposals, WAITS_NS};
-use super::requests::{Becomes, Invalid, ListedChange, text};
+use super::authentication::{Claim, Guard, wall_clock};
+use super::desk::{Answer, Desk};
+use super::proposals::{Decision, Proposal, Proposals, WAITS_NS};
+use super::refusal::Refusal;
+use super::requests::{Becomes, ListedChange, text};
 use super::routes::List;
 use super::signature::REQUEST_HEADER;
 use super::view::AdminView;
@@ -82,179 +82,6 @@ impl Records {
     }
 }
 
-/// Why a request is not answered with what it asked for.
-#[derive(Debug)]
-pub(crate) enum Refusal {
-    NotAuthenticated,
-    TooManyGuesses,
-    NotEntitled(Option<EventHeader>),
-    /// The key may not come from there.
-    AddressNotAllowed,
-    /// Nobody approves of what they proposed.
-    OwnProposal,
-    UnknownProposal,
-    ProposalDecided(Decision),
-    /// Who proposed it could not do it any more.
-    ProposerNotEntitled,
-    TooManyProposals,
-    UnsupportedMediaType,
-    /// Not in time.
-    Slow,
-    TooLarge,
-    Malformed(String),
-    DuplicateRequest(Option<EventHeader>),
-    Refused(Option<EventHeader>, RejectReason),
-    Busy,
-    StorageLow,
-    StorageFull,
-    Stopped,
-    LogFailed,
-    /// It may have been carried out or not.
-    Unknown,
-}
-
-impl Refusal {
-    fn parts(&self) -> (StatusCode, Value) {
-        let refused = |header: &Option<EventHeader>, error: &str, reason: RejectReason| {
-            let sequence = header.map(|header| header.id.sequence.0);
-            json!({ "error": error, "reason": reason.name(), "code": reason.code(), "sequence": sequence })
-        };
-        let said = |error: &str, text: &str| json!({ "error": error, "text": text });
-        match self {
-            Self::NotAuthenticated => (
-                StatusCode::UNAUTHORIZED,
-                said("NotAuthenticated", "key, time or signature are missing or do not hold"),
-            ),
-            Self::TooManyGuesses => (
-                StatusCode::TOO_MANY_REQUESTS,
-                said("TooManyGuesses", "too many requests from there proved nothing; wait"),
-            ),
-            Self::UnsupportedMediaType => (
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                said("UnsupportedMediaType", "the body has to be application/json"),
-            ),
-            Self::NotEntitled(header) => {
-                (StatusCode::FORBIDDEN, refused(header, "NotEntitled", RejectReason::NotEntitled))
-            }
-            Self::AddressNotAllowed => {
-                (StatusCode::FORBIDDEN, said("AddressNotAllowed", "the key may not be used from this address"))
-            }
-            Self::OwnProposal => {
-                (StatusCode::FORBIDDEN, said("OwnProposal", "another key than the proposer's has to approve"))
-            }
-            Self::UnknownProposal => (StatusCode::NOT_FOUND, said("UnknownProposal", "no proposal has that number")),
-            Self::ProposalDecided(decision) => (StatusCode::CONFLICT, said("ProposalDecided", decision.text())),
-            Self::ProposerNotEntitled => (
-                StatusCode::CONFLICT,
-                said("ProposerNotEntitled", "the key that proposed it has no role for it any more"),
-            ),
-            Self::TooManyProposals => {
-                (StatusCode::SERVICE_UNAVAILABLE, said("TooManyProposals", "too many proposals wait: decide on some"))
-            }
-            Self::Slow => (StatusCode::REQUEST_TIMEOUT, said("Slow", "the request did not arrive in time")),
-            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, said("TooLarge", "the body is longer than 16384 bytes")),
-            Self::Malformed(text) => (StatusCode::BAD_REQUEST, said("Malformed", text)),
-            Self::DuplicateRequest(header) => {
-                (StatusCode::CONFLICT, refused(header, "DuplicateRequest", RejectReason::DuplicateRequest))
-            }
-            Self::Refused(header, reason) => (StatusCode::UNPROCESSABLE_ENTITY, refused(header, "Refused", *reason)),
-            Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, said("Busy", "nothing has happened; ask again")),
-            Self::StorageLow => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                said("StorageLow", "the journal's disk fills: only kill and mass-cancel are taken; free space on it"),
-            ),
-            Self::StorageFull => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                said("StorageFull", "the journal's disk is full: nothing is taken; free space on it"),
-            ),
-            Self::Stopped => (StatusCode::SERVICE_UNAVAILABLE, said("Stopped", "the venue takes no commands any more")),
-            Self::LogFailed => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                said("LogFailed", "the access log cannot be written, and nothing has happened: look at its disk"),
-            ),
-            Self::Unknown => (
-                StatusCode::GATEWAY_TIMEOUT,
-                said(
-                    "Unknown",
-                    "no answer in time; it may be carried out yet: ask again with the same idempotency key",
-                ),
-            ),
-        }
-    }
-
-    /// Status, error and, where it has one, the command in the journal.
-    fn noted(&self, entry: Entry) -> Entry {
-        let (status, body) = self.parts();
-        let outcome = body["reason"].as_str().or(body["error"].as_str()).map(str::to_owned);
-        Entry { status: Some(status.as_u16()), outcome, sequence: body["sequence"].as_u64(), ..entry }
-    }
-}
-
-impl From<Invalid> for Refusal {
-    fn from(invalid: Invalid) -> Self {
-        match invalid {
-            Invalid::Field { field, text } => Self::Malformed(format!("{field}: {text}")),
-            Invalid::Unknown(reason) => Self::Refused(None, reason),
-        }
-    }
-}
-
-impl From<Unproven> for Refusal {
-    fn from(unproven: Unproven) -> Self {
-        match unproven {
-            Unproven::NotAuthenticated => Self::NotAuthenticated,
-            Unproven::AddressNotAllowed => Self::AddressNotAllowed,
-            Unproven::TooManyGuesses => Self::TooManyGuesses,
-        }
-    }
-}
-
-impl From<NotSubmitted> for Refusal {
-    fn from(reason: NotSubmitted) -> Self {
-        match reason {
-            NotSubmitted::Repeated => Self::DuplicateRequest(None),
-            NotSubmitted::Busy => Self::Busy,
-            NotSubmitted::StorageLow => Self::StorageLow,
-            NotSubmitted::StorageFull => Self::StorageFull,
-            NotSubmitted::Stopped => Self::Stopped,
-        }
-    }
-}
-
-impl From<NotProposed> for Refusal {
-    fn from(reason: NotProposed) -> Self {
-        match reason {
-            NotProposed::Repeated => Self::DuplicateRequest(None),
-            NotProposed::TooMany => Self::TooManyProposals,
-        }
-    }
-}
-
-impl From<NotWaiting> for Refusal {
-    fn from(reason: NotWaiting) -> Self {
-        match reason {
-            NotWaiting::Unknown => Self::UnknownProposal,
-            NotWaiting::Decided(decision) => Self::ProposalDecided(decision),
-        }
-    }
-}
-
-impl From<LogFailed> for Refusal {
-    fn from(LogFailed: LogFailed) -> Self {
-        Self::LogFailed
-    }
-}
-
-impl Decision {
-    fn text(self) -> &'static str {
-        match self {
-            Self::Approved => "it was approved",
-            Self::Rejected => "it was rejected",
-            Self::Expired => "nobody decided on it in time",
-        }
-    }
-}
-
 /// What a request is answered with.
 #[derive(Debug)]
 pub(crate) enum Done {
@@ -264,11 +91,36 @@ pub(crate) enum Done {
     Proposed(Proposal),
 }
 
+/// Changes that can be asked for without a signature of the request's own, and approved of: what stops and what goes on.
+const UNSIGNED: [&str; 6] = [
+    "instrument/halt",
+    "instrument/resume",
+    "instrument/phase",
+    "account/kill",
+    "account/unblock",
+    "order/mass-cancel",
+];
+
+/// Whether a change, by noun and verb, needs a request that is signed by itself.
+pub(crate) fn needs_signature(name: &str) -> bool {
+    !UNSIGNED.contains(&name)
+}
+
+/// How a key's holder has shown to have it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Proof {
+    /// By a signature over the request.
+    OfRequest,
+    /// Before, for a session that the request belongs to.
+    OfSession,
+}
+
 /// A request whose signer may look at the venue.
 #[derive(Debug)]
 pub(crate) struct Authenticated {
     /// Who asks.
     pub(crate) key: KeyId,
+    proof: Proof,
     from: IpAddr,
     /// The change's name; none for what only reads.
     pub(crate) idempotency_key: IdempotencyKey,
@@ -306,6 +158,32 @@ impl Authenticated {
             Some(_) => Err(Refusal::Malformed("a change takes no query but dry-run=true".to_owned())),
         }
     }
+}
+
+/// A request of who has shown in another way than by a signature over it to hold a key.
+#[derive(Debug)]
+pub(crate) struct Unsigned {
+    /// Whose.
+    pub(crate) key: KeyId,
+    /// From where.
+    pub(crate) from: IpAddr,
+    /// Its name.
+    pub(crate) idempotency_key: IdempotencyKey,
+    /// What follows the `?`.
+    pub(crate) query: Option<String>,
+    /// JSON.
+    pub(crate) body: Vec<u8>,
+}
+
+/// What waits, before a key.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    /// What waits.
+    pub(crate) proposal: Proposal,
+    /// Why the key may not approve of it; nothing if it may.
+    pub(crate) not_approved: Option<Refusal>,
+    /// Why it may not reject it; nothing if it may.
+    pub(crate) not_rejected: Option<Refusal>,
 }
 
 /// A change that may be made, as far as the door can tell.
@@ -410,6 +288,7 @@ impl Door {
         };
         Ok(Authenticated {
             key: claim.key,
+            proof: Proof::OfRequest,
             from,
             idempotency_key: claim.idempotency_key,
             received_at,
@@ -443,9 +322,21 @@ impl Door {
         Ok(Done::Answer(self.proposals_behind(after)))
     }
 
-    /// The same for who may look and has shown that in another way.
-    pub(crate) fn proposals_behind(&self, after: u32) -> Value {
+    fn proposals_behind(&self, after: u32) -> Value {
         json!(self.waiting().list(after.into(), wall_clock()))
+    }
+
+    /// What waits, with what a key may do about it: for who may look and has shown that in another way.
+    pub(crate) fn proposals_for(&self, key: KeyId, after: u32) -> Vec<Waiting> {
+        let waiting = self.waiting().list(after.into(), wall_clock());
+        let who = (key, Proof::OfSession);
+        let not = |proposal: &Proposal, decision| self.decidable(who, IdempotencyKey::NONE, proposal, decision).err();
+        let seen = |proposal: Proposal| Waiting {
+            not_approved: not(&proposal, Decision::Approved),
+            not_rejected: not(&proposal, Decision::Rejected),
+            proposal,
+        };
+        waiting.into_iter().map(seen).collect()
     }
 
     /// A change: made, looked at, or put before a second key.
@@ -454,21 +345,19 @@ impl Door {
     }
 
     /// The same for who has shown in another way than by a signature over it to hold a key.
-    pub(crate) async fn change_as(
-        &self,
-        (key, from): (KeyId, IpAddr),
-        idempotency_key: IdempotencyKey,
-        query: Option<String>,
-        body: Vec<u8>,
-        change: &'static ListedChange,
-    ) -> Result<Done, Refusal> {
+    pub(crate) async fn change_as(&self, asked: Unsigned, change: &'static ListedChange) -> Result<Done, Refusal> {
+        self.make(self.admit(asked, change.name).await?, change).await
+    }
+
+    /// Lets in who has shown in another way to hold a key that may at least look at the venue, and may be used from there.
+    async fn admit(&self, asked: Unsigned, path: &str) -> Result<Authenticated, Refusal> {
+        let Unsigned { key, from, idempotency_key, query, body } = asked;
         let received_at = wall_clock();
-        let asked = Authenticated { key, from, idempotency_key, received_at, query, is_json: true, body };
+        let (proof, is_json) = (Proof::OfSession, true);
+        let asked = Authenticated { key, proof, from, idempotency_key, received_at, query, is_json, body };
         match self.desk.look(|view| view.may_read(key) && view.may_come_from(key, from)) {
-            true => self.make(asked, change).await,
-            false => {
-                Err(self.turned_away(asked.entry(Step::TurnedAway, change.name), Refusal::NotEntitled(None)).await)
-            }
+            true => Ok(asked),
+            false => Err(self.turned_away(asked.entry(Step::TurnedAway, path), Refusal::NotEntitled(None)).await),
         }
     }
 
@@ -560,12 +449,21 @@ impl Door {
 
     /// A second key's word on a proposal.
     pub(crate) async fn decide(&self, request: Request, decision: Decision) -> Result<Done, Refusal> {
-        let (door, asked) = (self.clone(), self.authenticate(request).await?);
+        self.take(self.authenticate(request).await?, decision).await
+    }
+
+    /// The same for who has shown in another way than by a signature over it to hold a key.
+    pub(crate) async fn decide_as(&self, asked: Unsigned, decision: Decision) -> Result<Done, Refusal> {
+        self.take(self.admit(asked, name_of(decision)).await?, decision).await
+    }
+
+    async fn take(&self, asked: Authenticated, decision: Decision) -> Result<Done, Refusal> {
+        let door = self.clone();
         to_its_end(async move { door.decided(asked, decision).await }).await
     }
 
     async fn decided(&self, asked: Authenticated, decision: Decision) -> Result<Done, Refusal> {
-        let path = if decision == Decision::Approved { "proposal/approve" } else { "proposal/reject" };
+        let path = name_of(decision);
         let named = serde_json::from_slice(&asked.body).map_err(|error| Refusal::Malformed(error.to_string()));
         let id = named.as_ref().ok().map(|Decided { proposal }| *proposal);
         let ready = named.and_then(|Decided { proposal }| self.prepare_decision(&asked, proposal, decision));
@@ -595,7 +493,24 @@ impl Door {
         let name = if decision == Decision::Approved { asked.named()? } else { asked.idempotency_key };
         let mut waiting = self.waiting();
         let proposal = waiting.get(id, asked.received_at)?;
-        let is_own = proposal.by == asked.key.0;
+        let body = self.decidable((asked.key, asked.proof), name, &proposal, decision)?;
+        if self.log.has_failed() {
+            return Err(Refusal::LogFailed);
+        }
+        // Nobody else decides on it from here on.
+        waiting.decide(id, decision);
+        Ok((proposal, body))
+    }
+
+    /// The command that a proposal becomes, if a key may decide so on it.
+    fn decidable(
+        &self,
+        (key, proof): (KeyId, Proof),
+        name: IdempotencyKey,
+        proposal: &Proposal,
+        decision: Decision,
+    ) -> Result<CommandBody, Refusal> {
+        let is_own = proposal.by == key.0;
         if is_own && decision == Decision::Approved {
             return Err(Refusal::OwnProposal);
         }
@@ -606,18 +521,16 @@ impl Door {
         let body = self.desk.look(|view| becomes(view, note))?;
         let may = |key| self.desk.look(|view| view.may_give(key, &body));
         // Whoever proposed it may take it back.
-        if !(is_own || may(asked.key)) {
+        if !(is_own || may(key)) {
             return Err(Refusal::NotEntitled(None));
         }
         if decision == Decision::Approved && !may(KeyId(proposal.by)) {
             return Err(Refusal::ProposerNotEntitled);
         }
-        if self.log.has_failed() {
-            return Err(Refusal::LogFailed);
+        if decision == Decision::Approved && proof == Proof::OfSession && needs_signature(&proposal.path) {
+            return Err(Refusal::NeedsSignature);
         }
-        // Nobody else decides on it from here on.
-        waiting.decide(id, decision);
-        Ok((proposal, body))
+        Ok(body)
     }
 
     async fn approve(
@@ -734,6 +647,11 @@ async fn to_its_end(step: impl Future<Output = Result<Done, Refusal>> + Send + '
     tokio::spawn(step).await.unwrap_or(Err(Refusal::Unknown))
 }
 
+/// What a decision is called.
+fn name_of(decision: Decision) -> &'static str {
+    if decision == Decision::Approved { "proposal/approve" } else { "proposal/reject" }
+}
+
 /// How far a change got that was not made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reached {
@@ -800,7 +718,7 @@ mod tests {
     use axum::body::Body;
     use ed25519_dalek::SigningKey;
     use engine::command::{AddKey, GrantRole, KeyKind, Role};
-    use engine::{Capacity, Engine, Sequence, Sequenced, Stamp};
+    use engine::{Capacity, Engine, EventHeader, Sequence, Sequenced, Stamp};
     use ring::{CommandRing, Idle};
 
     const KEY: KeyId = KeyId(1);

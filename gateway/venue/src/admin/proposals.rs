@@ -181,6 +181,11 @@ impl Proposals {
 }
 
 impl Proposal {
+    /// Since when it waits, in nanoseconds since 1970.
+    pub(crate) fn proposed_at(&self) -> u64 {
+        self.expires_at.saturating_sub(WAITS_NS)
+    }
+
     fn of(number: u64, entry: &Entry) -> Option<Self> {
         Some(Self {
             id: number,

@@ -50,6 +50,8 @@ pub(super) enum Refused {
     NoTicket,
     /// It does not come from the console's own page.
     ForeignOrigin,
+    /// The page came over a network without TLS.
+    InTheClear,
     /// The key may not.
     NotEntitled(&'static str),
     /// What was sent cannot be followed.
@@ -83,6 +85,11 @@ impl IntoResponse for Refused {
                 StatusCode::FORBIDDEN,
                 "ForeignOrigin",
                 format!("the request does not come from the console's own page, or without {CONSOLE_HEADER}: 1"),
+            ),
+            Self::InTheClear => (
+                StatusCode::FORBIDDEN,
+                "InTheClear",
+                "the page came without TLS: whatever is between this browser and the venue has to speak it".to_owned(),
             ),
             Self::NotEntitled(text) => (StatusCode::FORBIDDEN, "NotEntitled", text.to_owned()),
             Self::Malformed(text) => (StatusCode::BAD_REQUEST, "Malformed", text),
@@ -183,7 +190,20 @@ impl Shared {
     /// The session that a browser has, and whose it is.
     fn session_of(&self, headers: &HeaderMap) -> Option<(Hash, KeyId)> {
         let (gate, now) = (self.gate(), self.now());
-        sessions_of(headers).into_iter().find_map(|id| Some((id, gate.session(id, now)?)))
+        sessions_of(headers, self.is_secure(headers)).into_iter().find_map(|id| Some((id, gate.session(id, now)?)))
+    }
+
+    /// Whether a request's cookies are for TLS alone.
+    fn is_secure(&self, headers: &HeaderMap) -> bool {
+        self.is_tls || is_by_proxy(headers)
+    }
+
+    /// Nobody gets in over a network without TLS: the cookie would be for everybody on the way.
+    fn is_hidden(&self, headers: &HeaderMap) -> Result<(), Refused> {
+        match self.is_secure(headers) && is_origin(headers, "http://") {
+            true => Err(Refused::InTheClear),
+            false => Ok(()),
+        }
     }
 
     /// Who is in with a session, if anybody still is.
@@ -228,6 +248,7 @@ impl Shared {
     async fn redeem(&self, request: Request) -> Result<Response, Refused> {
         let (parts, body) = request.into_parts();
         own_page(&parts.headers)?;
+        self.is_hidden(&parts.headers)?;
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Login {
@@ -239,12 +260,13 @@ impl Shared {
         let Login { ticket, replaces } = read(body).await?;
         let ticket: Secret = bytes(&ticket).ok_or(Refused::NoTicket)?;
         let secret: Secret = random().map_err(|error| Refused::Failed(error.to_string()))?;
-        let id = Hash::of_session(&secret, is_secure(&parts.headers));
+        let is_secure = self.is_secure(&parts.headers);
+        let id = Hash::of_session(&secret, is_secure);
         let before = self.session_of(&parts.headers).map(|(before, _)| before);
         self.gate().redeem(&ticket, Entry { id, before, replaces }, self.now()).map_err(denied)?;
         let visitor = self.stays(id).ok_or(Refused::NotLoggedIn)?;
         let mut response = answer(StatusCode::OK, &visitor.object());
-        let cookie = cookie(&parts.headers, &hexadecimal(&secret), LIFE_MAX);
+        let cookie = cookie(&parts.headers, &hexadecimal(&secret), LIFE_MAX, is_secure);
         response.headers_mut().append(header::SET_COOKIE, cookie);
         Ok(response)
     }
@@ -298,7 +320,8 @@ async fn leave(State(console): State<Console>, headers: HeaderMap) -> Response {
     };
     console.gate().leave(visitor.session);
     let mut response = answer(StatusCode::OK, &json!({}));
-    response.headers_mut().append(header::SET_COOKIE, cookie(&headers, "", Duration::ZERO));
+    let cookie = cookie(&headers, "", Duration::ZERO, console.is_secure(&headers));
+    response.headers_mut().append(header::SET_COOKIE, cookie);
     response
 }
 
@@ -322,13 +345,15 @@ fn own_page(headers: &HeaderMap) -> Result<(), Refused> {
     }
 }
 
-/// Whether a browser says that it has come over TLS, to this port or to a proxy before it. Where it does not name an origin,
-/// it says where a request comes from over TLS only, and else to its own machine.
-fn is_secure(headers: &HeaderMap) -> bool {
-    match headers.get(header::ORIGIN) {
-        Some(origin) => origin.as_bytes().starts_with(b"https://"),
-        None => headers.contains_key(FETCH_SITE) && !is_own_machine(host_and_port(headers).0),
-    }
+/// Whether a request to a port without TLS has come by a proxy that speaks it, or has to. Such a port is on a loopback
+/// address, so that who comes to it directly names the venue's own machine.
+fn is_by_proxy(headers: &HeaderMap) -> bool {
+    !is_own_machine(host_and_port(headers).0) || is_origin(headers, "https://")
+}
+
+/// Whether the page that asks was fetched so, as far as the browser says it.
+fn is_origin(headers: &HeaderMap, scheme: &str) -> bool {
+    headers.get(header::ORIGIN).is_some_and(|origin| origin.as_bytes().starts_with(scheme.as_bytes()))
 }
 
 fn is_own_machine(host: &str) -> bool {
@@ -351,15 +376,15 @@ fn cookie_name(headers: &HeaderMap) -> String {
 /// What a browser takes over TLS only.
 const SECURE_PREFIX: &str = "__Secure-";
 
-fn cookie(headers: &HeaderMap, id: &str, life: Duration) -> HeaderValue {
-    let (prefix, secure) = if is_secure(headers) { (SECURE_PREFIX, "; Secure") } else { ("", "") };
+fn cookie(headers: &HeaderMap, id: &str, life: Duration, is_secure: bool) -> HeaderValue {
+    let (prefix, secure) = if is_secure { (SECURE_PREFIX, "; Secure") } else { ("", "") };
     let (name, seconds) = (cookie_name(headers), life.as_secs());
     let text = format!("{prefix}{name}={id}; Max-Age={seconds}; Path=/console; HttpOnly; SameSite=Strict{secure}");
     HeaderValue::from_str(&text).expect("letters, digits and signs of ASCII")
 }
 
 /// The sessions that a browser's cookies name. Over TLS only the cookie counts that nobody sets without: others can.
-fn sessions_of(headers: &HeaderMap) -> Vec<Hash> {
+fn sessions_of(headers: &HeaderMap, is_secure: bool) -> Vec<Hash> {
     let plain = cookie_name(headers);
     let secure = format!("{SECURE_PREFIX}{plain}");
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
@@ -367,7 +392,7 @@ fn sessions_of(headers: &HeaderMap) -> Vec<Hash> {
     let pairs: Vec<(&str, &str)> = pairs.collect();
     let named = |name: &str| pairs.iter().find(|(found, _)| *found == name).and_then(|(_, id)| bytes(id));
     let over_tls = named(&secure).map(|id| Hash::of_session(&id, true));
-    let without = named(&plain).filter(|_| !is_secure(headers)).map(|id| Hash::of_session(&id, false));
+    let without = named(&plain).filter(|_| !is_secure).map(|id| Hash::of_session(&id, false));
     over_tls.into_iter().chain(without).collect()
 }
 
@@ -418,54 +443,57 @@ mod tests {
 
     #[test]
     fn a_cookie_is_for_this_port_this_site_and_no_script() {
-        let plain = headers(&[("host", "127.0.0.1:7003"), ("origin", "http://127.0.0.1:7003")]);
+        let headers = headers(&[("host", "127.0.0.1:7003")]);
         assert_eq!(
-            cookie(&plain, "aa", LIFE_MAX),
+            cookie(&headers, "aa", LIFE_MAX, false),
             "rialto-console-7003=aa; Max-Age=43200; Path=/console; HttpOnly; SameSite=Strict"
         );
-        let secure = headers(&[("host", "venue.example"), ("origin", "https://venue.example")]);
         assert_eq!(
-            cookie(&secure, "aa", LIFE_MAX),
-            "__Secure-rialto-console-=aa; Max-Age=43200; Path=/console; HttpOnly; SameSite=Strict; Secure"
+            cookie(&headers, "aa", LIFE_MAX, true),
+            "__Secure-rialto-console-7003=aa; Max-Age=43200; Path=/console; HttpOnly; SameSite=Strict; Secure"
         );
     }
 
     #[test]
-    fn a_session_is_found_among_other_cookies() {
+    fn a_session_is_found_among_other_cookies_and_over_tls_only_if_nobody_could_set_its_cookie_without() {
         let [plain, secure] = [false, true].map(|is_secure| Hash::of_session(&[0x0a; 32], is_secure));
         let hex = "0a".repeat(32);
-        for (text, found) in [
-            (format!("rialto-console-7003={hex}"), vec![plain]),
-            (format!("a=b; __Secure-rialto-console-7003={hex}; c=d"), vec![secure]),
-            (format!("rialto-console-7003={hex}; __Secure-rialto-console-7003={hex}"), vec![secure, plain]),
-            (format!("rialto-console-7004={hex}"), vec![]),
-            ("rialto-console-7003=0a".to_owned(), vec![]),
-            (String::new(), vec![]),
+        for (text, in_the_clear, over_tls) in [
+            (format!("rialto-console-7003={hex}"), vec![plain], vec![]),
+            (format!("a=b; __Secure-rialto-console-7003={hex}; c=d"), vec![secure], vec![secure]),
+            (
+                format!("rialto-console-7003={hex}; __Secure-rialto-console-7003={hex}"),
+                vec![secure, plain],
+                vec![secure],
+            ),
+            (format!("rialto-console-7004={hex}"), vec![], vec![]),
+            ("rialto-console-7003=0a".to_owned(), vec![], vec![]),
+            (String::new(), vec![], vec![]),
         ] {
             let mut headers = headers(&[("host", "127.0.0.1:7003")]);
             headers.insert(header::COOKIE, HeaderValue::from_str(&text).unwrap());
-            assert_eq!(sessions_of(&headers), found, "{text}");
+            assert_eq!((sessions_of(&headers, false), sessions_of(&headers, true)), (in_the_clear, over_tls), "{text}");
         }
     }
 
     #[test]
-    fn over_tls_a_cookie_that_could_be_set_without_does_not_count() {
-        let (host, here) = (("host", "venue.example:7003"), ("sec-fetch-site", "same-origin"));
-        let (local, named) = (("host", "127.0.0.1:7003"), ("host", "localhost:7003"));
-        for (counts, pairs) in [
-            (false, vec![host, ("origin", "https://venue.example:7003")]),
-            (false, vec![local, ("origin", "https://127.0.0.1:7003")]),
-            (false, vec![host, here]),
-            (true, vec![host, ("origin", "http://venue.example:7003")]),
-            (true, vec![host]),
-            (true, vec![local, here]),
-            (true, vec![named, here]),
-            (true, vec![("host", "[::1]:7003"), here]),
+    fn whoever_does_not_come_from_the_venues_own_machine_has_come_by_a_proxy() {
+        let here = ("sec-fetch-site", "same-origin");
+        for (is_by, pairs) in [
+            (false, vec![("host", "127.0.0.1:7003"), here]),
+            (false, vec![("host", "127.0.0.1:7003"), ("origin", "http://127.0.0.1:7003")]),
+            (false, vec![("host", "localhost:7003"), here]),
+            (false, vec![("host", "venue.localhost:7003"), here]),
+            (false, vec![("host", "[::1]:7003"), here]),
+            (true, vec![("host", "127.0.0.1:8443"), ("origin", "https://127.0.0.1:8443")]),
+            (true, vec![("host", "venue.example"), here]),
+            (true, vec![("host", "venue.example:7003")]),
+            (true, vec![("host", "venue.example:7003"), ("origin", "http://venue.example:7003")]),
+            (true, vec![("host", "venue.example"), ("origin", "https://venue.example")]),
+            (true, vec![("host", "localhost.example")]),
+            (true, vec![]),
         ] {
-            let mut headers = headers(&pairs);
-            let text = format!("rialto-console-7003={}", "0a".repeat(32));
-            headers.insert(header::COOKIE, HeaderValue::from_str(&text).unwrap());
-            assert_eq!(!sessions_of(&headers).is_empty(), counts, "{pairs:?}");
+            assert_eq!(is_by_proxy(&headers(&pairs)), is_by, "{pairs:?}");
         }
     }
 }

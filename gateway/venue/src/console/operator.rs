@@ -1,5 +1,6 @@
-//! What the operator's page asks: lists as the operator's door has them, the venue's figures, what happened; and changes,
-//! which go to the desk as if their author had signed each.
+//! What the operator's page asks: lists as the operator's door has them, the venue's figures, what happened; and changes, and
+//! decisions on what waits for a second key, which go to the door as if their author had signed each. What is worth more than
+//! a session the door does not take so.
 
 use axum::Router;
 use axum::extract::{ConnectInfo, Path, Request, State};
@@ -13,21 +14,11 @@ use super::audit::Question;
 use super::login::{Refused, arrived, outcome};
 use super::samples::parsed;
 use super::{Console, Shared, locked};
-use crate::admin::List;
 use crate::admin::requests::ListedChange;
 use crate::admin::signature::REQUEST_HEADER;
+use crate::admin::{Decision, List, Refusal, Unsigned, Waiting, needs_signature};
 use crate::http::listener::Peer;
 use crate::reach;
-
-/// What can be asked without a signature of the request's own: what stops and what goes on.
-const CHANGES: [&str; 6] = [
-    "instrument/halt",
-    "instrument/resume",
-    "instrument/phase",
-    "account/kill",
-    "account/unblock",
-    "order/mass-cancel",
-];
 
 pub(super) fn router(console: Console) -> Router {
     Router::new()
@@ -37,6 +28,7 @@ pub(super) fn router(console: Console) -> Router {
         .route("/console/operator/samples", get(samples))
         .route("/console/operator/audit", get(audit))
         .route("/console/operator/change/{*change}", post(change))
+        .route("/console/operator/proposal/{decision}", post(decide))
         .with_state(console)
 }
 
@@ -49,6 +41,23 @@ fn number_of(uri: &Uri, name: &str) -> Result<u64, Refused> {
 
 fn narrow(number: u64) -> Result<u32, Refused> {
     number.try_into().map_err(|_| Refused::Malformed(format!("{number}: it is too large")))
+}
+
+/// What waits, as the page shows it. Times are nanoseconds, which a number of JSON does not have room for.
+fn proposal(Waiting { proposal, not_approved, not_rejected }: Waiting) -> Value {
+    let why = |refusal: Option<Refusal>| refusal.map(|refusal| refusal.parts().1);
+    json!({
+        "id": proposal.id,
+        "by": proposal.by,
+        "path": proposal.path,
+        "summary": ListedChange::named(&proposal.path).map(|change| change.summary.trim()),
+        "change": proposal.change,
+        "reason": proposal.reason,
+        "proposed_at": proposal.proposed_at().to_string(),
+        "expires_at": proposal.expires_at.to_string(),
+        "not_approved": why(not_approved),
+        "not_rejected": why(not_rejected),
+    })
 }
 
 async fn list(State(console): State<Console>, Path(list): Path<String>, headers: HeaderMap, uri: Uri) -> Response {
@@ -82,34 +91,56 @@ async fn audited(console: Console, headers: &HeaderMap, uri: &Uri) -> Result<Val
 async fn change(
     State(console): State<Console>,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    Path(change): Path<String>,
+    Path(name): Path<String>,
     request: Request,
 ) -> Response {
-    let (parts, body) = request.into_parts();
-    let asked = console.actor(&parts.headers).and_then(|visitor| visitor.operator()).and_then(|operator| {
-        let name = parts.headers.get(REQUEST_HEADER).and_then(|name| name.to_str().ok()?.parse().ok());
-        let name = name.ok_or_else(|| Refused::Malformed(format!("{REQUEST_HEADER}: it is missing or no number")))?;
-        let change = CHANGES.contains(&change.as_str()).then(|| ListedChange::named(&change)).flatten();
-        let unsigned = || Refused::NotFound("this needs a request that is signed by itself: rialto admin".to_owned());
-        Ok(((operator.key, peer.address().ip()), IdempotencyKey(name), change.ok_or_else(unsigned)?))
-    });
-    let (who, name, change) = match asked {
-        Ok(asked) => asked,
-        Err(refused) => return refused.into_response(),
+    let unsigned = || Refused::NotFound("this needs a request that is signed by itself: rialto admin".to_owned());
+    let named = || ListedChange::named(&name).filter(|change| !needs_signature(change.name)).ok_or_else(unsigned);
+    match console.asked(&peer, request, named).await {
+        Ok((asked, change)) => console.door.answered(console.door.change_as(asked, change).await),
+        Err(refused) => refused.into_response(),
+    }
+}
+
+async fn decide(
+    State(console): State<Console>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Path(decision): Path<String>,
+    request: Request,
+) -> Response {
+    let decided = || match decision.as_str() {
+        "approve" => Ok(Decision::Approved),
+        "reject" => Ok(Decision::Rejected),
+        _ => Err(Refused::NotFound(format!("there is no decision {decision}: it is approve or reject"))),
     };
-    let query = parts.uri.query().map(str::to_owned);
-    match arrived(body).await {
-        Ok(body) => console.door.answered(console.door.change_as(who, name, query, body, change).await),
+    match console.asked(&peer, request, decided).await {
+        Ok((asked, decision)) => console.door.answered(console.door.decide_as(asked, decision).await),
         Err(refused) => refused.into_response(),
     }
 }
 
 impl Shared {
+    /// What an operator asks of the door, and what its path says: looked at before the body is waited for.
+    async fn asked<T>(
+        &self,
+        peer: &Peer,
+        request: Request,
+        path: impl FnOnce() -> Result<T, Refused>,
+    ) -> Result<(Unsigned, T), Refused> {
+        let (parts, body) = request.into_parts();
+        let key = self.actor(&parts.headers)?.operator()?.key;
+        let name = parts.headers.get(REQUEST_HEADER).and_then(|name| name.to_str().ok()?.parse().ok());
+        let name = name.ok_or_else(|| Refused::Malformed(format!("{REQUEST_HEADER}: it is missing or no number")))?;
+        let (path, from, idempotency_key) = (path()?, peer.address().ip(), IdempotencyKey(name));
+        let (query, body) = (parts.uri.query().map(str::to_owned), arrived(body).await?);
+        Ok((Unsigned { key, from, idempotency_key, query, body }, path))
+    }
+
     fn list(&self, list: &str, headers: &HeaderMap, uri: &Uri) -> Result<Value, Refused> {
-        self.visitor(headers)?.reader()?;
+        let reader = self.visitor(headers)?.reader()?;
         let after = narrow(number_of(uri, "after")?)?;
         if list == "proposals" {
-            return Ok(self.door.proposals_behind(after));
+            return Ok(self.door.proposals_for(reader.key, after).into_iter().map(proposal).collect());
         }
         let list = List::named(list).ok_or_else(|| Refused::NotFound(format!("there is no list of {list}")))?;
         Ok(self.door.desk().look(|view| (list.rows)(view, after, engine::Timestamp(reach::now().0))))

@@ -1,7 +1,7 @@
 // What an operator does: each asks first, says what will happen, and wants a reason.
 
 import { ApiError, post, requestName } from "../api";
-import { confirm, note, type Question } from "../chrome";
+import { confirm, note, type Consent, type Question } from "../chrome";
 import { words } from "../dom";
 import { sentence } from "../trade/ticket";
 import type { Proposal } from "./venue";
@@ -32,25 +32,31 @@ interface DryRun {
 }
 
 /** What the venue would do, in its own figures. */
-async function wouldDo(path: string, fields: object): Promise<string[]> {
+async function wouldDo(path: string, fields: object, isProposed: boolean): Promise<string[]> {
   const body = { reason: "dry run", change: fields };
   const { needs_approval, effect } = await post<DryRun>(`operator/change/${path}?dry-run=true`, body, { "rialto-request": "0" });
   const orders = (count: number): string => (count === 1 ? "1 order" : `${count} orders`);
   return [
     effect.orders_cancelled === undefined ? "" : `At the moment that is ${orders(effect.orders_cancelled)}.`,
     effect.orders_open === undefined ? "" : `${orders(effect.orders_open)} ${effect.orders_open === 1 ? "is" : "are"} open there at the moment.`,
-    needs_approval ? "It needs a second key: it waits until another operator approves it." : "",
+    needs_approval && !isProposed ? "It needs a second key: it waits until another operator approves it." : "",
   ].filter((line) => line !== "");
 }
 
-async function change(question: Question, path: string, fields: (choice: string) => object, done: string): Promise<void> {
+/** Asks, with what the venue would do; null: no, or it would not. */
+async function consented(question: Question, path: string, fields: object, isProposed = false): Promise<Consent | null> {
   let effect: string[];
   try {
-    effect = await wouldDo(path, fields(question.choice?.options[0] ?? ""));
+    effect = await wouldDo(path, fields, isProposed);
   } catch (error) {
-    return refused(error as ApiError);
+    refused(error as ApiError);
+    return null;
   }
-  const consent = await confirm({ ...question, says: [...question.says, ...effect], needsReason: true });
+  return confirm({ ...question, says: [...question.says, ...effect] });
+}
+
+async function change(question: Question, path: string, fields: (choice: string) => object, done: string): Promise<void> {
+  const consent = await consented({ ...question, needsReason: true }, path, fields(question.choice?.options[0] ?? ""));
   if (consent === null) return;
   const body = { reason: consent.reason, change: fields(consent.choice) };
   // The journal makes a request of one name once, however often it is sent.
@@ -59,7 +65,7 @@ async function change(question: Question, path: string, fields: (choice: string)
     const said = await again(() => post<Event | Proposal>(`operator/change/${path}`, body, { "rialto-request": name }));
     if (said === "made before") note("good", "It was made the first time", "The answer was lost with the connection; the audit shows what came of it.");
     else if ("event" in said) note("good", done, `${words(said.event)}, command ${said.sequence}.`);
-    else note("plain", "It waits for a second key", `rialto admin proposal approve ${said.id}`);
+    else note("plain", "It waits for a second key", `Others who may do it find it under Proposals, as number ${said.id}.`);
   } catch (error) {
     refused(error as ApiError);
   }
@@ -72,6 +78,33 @@ interface Event {
 
 function refused(error: ApiError): void {
   note("bad", `Refused: ${words(error.reason)}`, sentence(error.message));
+}
+
+/** Makes what waits happen: the change's author is this session's key. */
+export async function approve(proposal: Proposal, title: string): Promise<void> {
+  const { by, path, change, reason } = proposal;
+  const says = [sentence(proposal.summary ?? path), `Proposed by key ${by}: “${reason}”.`, "It is made at once, with your key as its author."];
+  const consent = await consented({ title: `Approve: ${title}?`, says, confirm: "Approve" }, path, change, true);
+  if (consent !== null) await decide("approve", proposal, `Approved: ${title}`);
+}
+
+/** Nothing comes of what waits. */
+export async function reject(proposal: Proposal, title: string, isOwn: boolean): Promise<void> {
+  const says = ["Nothing comes of it. Whoever wants it still has to propose it again."];
+  const [verb, done] = isOwn ? ["Take back", "Taken back"] : ["Reject", "Rejected"];
+  const consent = await confirm({ title: `${verb}: ${title}?`, says, confirm: verb, isDangerous: true });
+  if (consent !== null) await decide("reject", proposal, `${done}: ${title}`);
+}
+
+async function decide(decision: "approve" | "reject", { id }: Proposal, done: string): Promise<void> {
+  const name = requestName();
+  try {
+    const said = await again(() => post<Partial<Event>>(`operator/proposal/${decision}`, { proposal: id }, { "rialto-request": name }));
+    if (said === "made before") note("good", "It was decided the first time", "The answer was lost with the connection; the audit shows what came of it.");
+    else note("good", done, said.event === undefined ? "" : `${words(said.event)}, command ${said.sequence}.`);
+  } catch (error) {
+    refused(error as ApiError);
+  }
 }
 
 /** Once more where the connection broke: the request's name keeps it from being made twice, and tells if it was made. */

@@ -10,16 +10,17 @@ import type { Page } from "../trade/page";
 import { Audit } from "./audit";
 import * as changes from "./changes";
 import { Latency } from "./latency";
+import { Proposals } from "./proposals";
 import { bytes, count, nanoseconds, Venue, type AccountRow, type Figure, type Instrument, type KeyRow, type SessionRow } from "./venue";
 
 const LOOK_EVERY_MS = 2000;
-const VIEWS = ["Overview", "Accounts", "Sessions", "Keys", "Figures", "Audit"] as const;
+const VIEWS = ["Overview", "Proposals", "Accounts", "Sessions", "Keys", "Figures", "Audit"] as const;
 type View = (typeof VIEWS)[number];
 /** The venue's own account. */
 const FEES = 1;
 
 export function operatorPage(visitor: Who): Page {
-  return new Operating(visitor.operates).page;
+  return new Operating(visitor).page;
 }
 
 class Operating {
@@ -41,11 +42,14 @@ class Operating {
   private readonly figures = h("tbody");
   private readonly search = h("input", { type: "search", "aria-label": "Search figures", placeholder: "search" });
   private readonly audit = new Audit();
+  private readonly proposals: Proposals;
 
-  constructor(mayChange: boolean) {
-    this.mayChange = mayChange;
+  constructor(visitor: Who) {
+    this.mayChange = visitor.operates;
+    this.proposals = new Proposals(visitor.key, () => this.look());
     const main = h("main", { class: "operate", "data-view": "Overview" });
     const tabs = VIEWS.map((view) => h("button", { type: "button", role: "tab", "aria-selected": String(view === "Overview") }, view));
+    tabs[VIEWS.indexOf("Proposals")]?.append(this.proposals.count);
     tabs.forEach((tab, index) =>
       tab.addEventListener("click", () => {
         this.view = VIEWS[index] ?? "Overview";
@@ -78,6 +82,7 @@ class Operating {
         ),
         "Overview",
       ),
+      within(this.proposals.element, "Proposals"),
       panel("accounts", "Accounts", "Accounts", ["Account", "State", "Fee tier", "Orders at most", "Prevention", ""], this.accounts),
       panel("sessions", "Sessions", "Sessions", ["Session", "Key", "State", "Ended because", "Logged in, UTC"], this.sessions),
       panel("keys", "Keys", "Keys", ["Key", "Kind", "State", "Roles", "From"], this.keys),
@@ -104,6 +109,7 @@ class Operating {
     this.ready.className = `tag ${isReady ? "good" : "warn"}`;
     this.drawAlerts();
     this.tiles.draw(venue);
+    this.proposals.draw(venue);
     this.once(this.instruments, venue.instruments, (it) => this.instrument(it));
     this.latency.draw(venue.samples);
     this.once(this.reasons, refusals(venue), (it) => it);

@@ -73,13 +73,27 @@ export interface KeyRow {
   readonly networks: readonly string[];
 }
 
-/** A change that waits for a second key. */
+/** Why something is not to be had, as the door says it. */
+export interface Not {
+  readonly error: string;
+  readonly reason?: string;
+  readonly text?: string;
+}
+
+/** A change that waits for a second key, and what this session's key may not do about it. */
 export interface Proposal {
   readonly id: number;
   readonly by: number;
   readonly path: string;
+  /** What changes of this kind do. */
+  readonly summary: string | null;
   readonly change: Readonly<Record<string, unknown>>;
   readonly reason: string;
+  /** Nanoseconds since 1970. */
+  readonly proposed_at: string;
+  readonly expires_at: string;
+  readonly not_approved: Not | null;
+  readonly not_rejected: Not | null;
 }
 
 export interface Alert {
@@ -170,9 +184,10 @@ export class Venue {
     for (const { name, phase } of this.instruments) {
       say(phase === "Halted", "warn", `${name} is halted`, "Orders may only leave or shrink.");
     }
-    for (const { id, by, path, change, reason } of this.proposals) {
-      const fields = Object.entries(change).map(([name, value]) => `${name} ${String(value)}`).join(", ");
-      say(true, "warn", "A change waits for a second key", `${path}, ${fields}: “${reason}”, by key ${by}. rialto admin proposal approve ${id}`);
+    const [first] = this.proposals;
+    if (first !== undefined) {
+      const waiting = this.proposals.length;
+      say(true, "warn", waiting === 1 ? "A change waits for a second key" : `${waiting} changes wait for a second key`, `See Proposals. The first is by key ${first.by}: “${first.reason}”.`);
     }
     return found;
   }
