@@ -1,31 +1,32 @@
 //! Traces, as a collector takes them: whose spans they are, and what becomes of them where nobody takes any.
 #![cfg(feature = "otlp")]
 
+mod common {
+    pub(crate) mod demo;
+    pub(crate) mod session;
+}
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
-use clap::Parser;
-use client::{Client, Credentials, Incoming, Options, Resume, Trust};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use prost::Message;
-use tempfile::TempDir;
-use venue::arguments::{Arguments, Tool};
 use venue::data_folder::KeyFile;
-use venue::demo;
 use venue::serve::Running;
-use wire::order_entry::{NewOrderSingle, OrderEntryMessage};
+use wire::order_entry::NewOrderSingle;
 use wire::{Block, ExecType};
+
+use self::common::{demo, session};
 
 /// What the hops are called, in their order; OPERATIONS has them.
 const HOPS: [&str; 8] = ["decoded", "taken", "sequenced", "applied", "durable", "seen", "encoded", "sent"];
@@ -64,29 +65,11 @@ impl Collector {
     }
 }
 
-fn serve(data: &Path, options: &[&str]) -> Running {
-    let (path, any) = (data.to_str().unwrap(), "127.0.0.1:0");
-    let words = ["rialto", "serve", "--data", path, "--head", path, "--order-entry", any, "--market-data", any];
-    let security = ["--http", any, "--order-entry-security", "plain-loopback"];
-    let parsed = Arguments::try_parse_from(words.iter().chain(&security).chain(options)).unwrap();
-    let Tool::Serve(arguments) = parsed.tool else { unreachable!("serve was asked for") };
-    Running::start(&arguments, demo::commands).unwrap()
-}
-
 /// Enters resting orders as Alice, each behind the last one's report; the session's number.
 fn enter(running: &Running, data: &Path, count: usize) -> i64 {
-    let file = data.join("keys/alice.json");
-    let key = KeyFile::read(&file).unwrap();
-    let credentials = Credentials {
-        session: wire::SessionId(key.session.into()),
-        key: wire::KeyId(key.key.into()),
-        signing_key: key.signing_key(&file).unwrap(),
-    };
-    let now = u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos()).unwrap();
-    let anew = Resume::Anew(wire::SessionVersion(now));
-    let address = running.addresses().order_entry;
-    let connected = Client::connect(address, &Trust::PlainLoopback, credentials, Options::DEFAULT, anew);
-    let mut client = connected.map_err(|error| error.to_string()).unwrap();
+    let key = KeyFile::read(&data.join("keys/alice.json")).unwrap();
+    let opened = session::open(data, running.addresses().order_entry, &key);
+    let mut client = opened.map_err(|error| error.to_string()).unwrap();
     for _ in 0..count {
         let order = NewOrderSingle {
             account: wire::AccountId(2),
@@ -100,16 +83,7 @@ fn enter(running: &Running, data: &Path, count: usize) -> i64 {
             ..NewOrderSingle::BLANK
         };
         client.send(&order).unwrap();
-        loop {
-            match client.receive().unwrap() {
-                Incoming::Message(OrderEntryMessage::ExecutionReport(report)) => {
-                    assert_eq!(report.exec_type, ExecType::New, "{report:?}");
-                    break;
-                }
-                Incoming::Message(_) => {}
-                other => panic!("{other:?}"),
-            }
-        }
+        assert_eq!(session::report(&mut client).exec_type, ExecType::New);
     }
     key.session.into()
 }
@@ -156,9 +130,9 @@ fn check_traces(spans: &[Span], session: i64, numbers: &[i64]) {
 
 #[test]
 fn one_order_in_so_many_is_told_hop_by_hop() {
-    let (collector, folder) = (Collector::start(StatusCode::OK), TempDir::new().unwrap());
+    let collector = Collector::start(StatusCode::OK);
     let endpoint = format!("http://{}", collector.address);
-    let running = serve(folder.path(), &["--otlp-endpoint", &endpoint, "--otlp-every", "2"]);
+    let (running, folder) = demo::start(&["--otlp-endpoint", &endpoint, "--otlp-every", "2"]);
     let session = enter(&running, folder.path(), 4 * 32);
     // What was not sent by now is sent now.
     running.stop().unwrap();
@@ -178,10 +152,10 @@ fn one_order_in_so_many_is_told_hop_by_hop() {
 #[test]
 fn a_venue_works_and_stops_where_nobody_takes_its_traces() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let (refusing, folder) = (Collector::start(StatusCode::SERVICE_UNAVAILABLE), TempDir::new().unwrap());
+    let refusing = Collector::start(StatusCode::SERVICE_UNAVAILABLE);
     for (address, asked) in [(nobody, false), (refusing.address, true)] {
         let endpoint = format!("http://{address}");
-        let running = serve(folder.path(), &["--otlp-endpoint", &endpoint, "--otlp-every", "1"]);
+        let (running, folder) = demo::start(&["--otlp-endpoint", &endpoint, "--otlp-every", "1"]);
         enter(&running, folder.path(), 2 * 32);
         running.stop().unwrap();
         assert_eq!(refusing.requests.try_iter().count() > 0, asked);
