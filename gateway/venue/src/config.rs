@@ -130,7 +130,7 @@ pub struct ServeArguments {
     #[arg(long, value_name = "URL")]
     pub otlp_endpoint: Option<CollectorUrl>,
     /// A PEM file of certificates that an https endpoint is trusted by.
-    #[arg(long, value_name = "FILE", requires = "otlp_endpoint")]
+    #[arg(long, value_name = "FILE")]
     pub otlp_ca: Option<PathBuf>,
     /// One in so many of the commands that are timed, which are one in 32 of each session, becomes a trace.
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
@@ -459,9 +459,9 @@ impl ServeArguments {
     }
 
     /// What becomes of traces.
-    pub fn traces(&self) -> Result<Option<TracePlan>, ConfigError> {
-        let plan = |endpoint: &CollectorUrl| TracePlan::new(endpoint, self.otlp_ca.as_deref(), self.otlp_every);
-        Ok(self.otlp_endpoint.as_ref().map(plan).transpose()?)
+    pub(crate) fn traces(&self) -> Result<Option<TracePlan>, ConfigError> {
+        let authority = self.otlp_ca.as_deref();
+        Ok(TracePlan::new(self.otlp_endpoint.as_ref(), authority, self.otlp_every)?)
     }
 
     /// How the venue's threads wait and where they run, on this machine.
@@ -610,6 +610,23 @@ mod tests {
             (found.throttle_trader, found.throttle_market_maker.to_string()),
             (ThrottleArgument::OFF, "9/3".to_owned())
         );
+    }
+
+    #[test]
+    fn a_collector_and_whom_it_is_trusted_by_may_come_from_a_file_or_not() {
+        let [endpoint, authority] = ["otlp-endpoint = \"https://c:4318\"", "otlp-ca = \"ca.pem\""];
+        for (file, command_line) in [
+            (format!("{endpoint}\n{authority}"), &[][..]),
+            (format!("{authority}\n{endpoint}"), &[]),
+            (endpoint.to_owned(), &["--otlp-ca", "ca.pem"]),
+            (authority.to_owned(), &["--otlp-endpoint", "https://c:4318"]),
+        ] {
+            let found = parsed(&file, command_line).unwrap();
+            let found = (found.otlp_endpoint.map(|url| url.to_string()), found.otlp_ca);
+            assert_eq!(found, (Some("https://c:4318".to_owned()), Some("ca.pem".into())), "{file}");
+        }
+        let without = parsed(authority, &[]).unwrap().traces().unwrap_err();
+        assert_eq!(without.to_string(), "--otlp-ca needs --otlp-endpoint: where traces are sent");
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! What becomes of the hops' samples: histograms for everybody, and the samples themselves for whoever taps them.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crossbeam_queue::ArrayQueue;
-use gateway::hops::{HOP_COUNT, HOP_NAMES, HopSample};
+use gateway::hops::{HOP_COUNT, HOP_NAMES, HopSample, SAMPLED_EVERY};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
@@ -35,7 +36,7 @@ pub struct HopTimes {
     /// From one stamp to the next.
     hops: [Histogram; HOP_COUNT - 1],
     whole: Histogram,
-    taps: Mutex<Vec<Weak<ArrayQueue<HopSample>>>>,
+    taps: Mutex<Vec<Weak<Tapped>>>,
 }
 
 impl Default for HopTimes {
@@ -62,8 +63,8 @@ impl HopTimes {
         self.whole.observe(ticks::between(stamps[0], stamps[HOP_COUNT - 1]).as_secs_f64());
         let mut taps = self.taps.lock().unwrap_or_else(PoisonError::into_inner);
         taps.retain(|tap| {
-            tap.upgrade().is_some_and(|queue| {
-                queue.force_push(*sample);
+            tap.upgrade().is_some_and(|tapped| {
+                tapped.take(*sample);
                 true
             })
         });
@@ -71,19 +72,47 @@ impl HopTimes {
 
     /// From now on keeps samples, at most so many; the oldest make room.
     pub fn tap(&self, capacity: usize) -> Tap {
-        let queue = Arc::new(ArrayQueue::new(capacity.max(1)));
-        self.taps.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&queue));
-        Tap(queue)
+        self.tap_every(1, capacity)
+    }
+
+    /// The same of one sample in so many of each session.
+    pub fn tap_every(&self, every: u32, capacity: usize) -> Tap {
+        let (samples, lost) = (ArrayQueue::new(capacity.max(1)), AtomicUsize::new(0));
+        let tapped = Arc::new(Tapped { every: SAMPLED_EVERY * u64::from(every), samples, lost });
+        self.taps.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&tapped));
+        Tap(tapped)
+    }
+}
+
+#[derive(Debug)]
+struct Tapped {
+    /// It takes the command whose number in its session's stream this divides.
+    every: u64,
+    samples: ArrayQueue<HopSample>,
+    /// Those that have made room.
+    lost: AtomicUsize,
+}
+
+impl Tapped {
+    fn take(&self, sample: HopSample) {
+        if sample.client_sequence.0.is_multiple_of(self.every) && self.samples.force_push(sample).is_some() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 
 /// Samples as they come.
 #[derive(Debug)]
-pub struct Tap(Arc<ArrayQueue<HopSample>>);
+pub struct Tap(Arc<Tapped>);
 
 impl Tap {
     /// Appends those that have come.
     pub fn drain(&self, samples: &mut Vec<HopSample>) {
-        samples.extend(std::iter::from_fn(|| self.0.pop()));
+        samples.extend(std::iter::from_fn(|| self.0.samples.pop()));
+    }
+
+    /// How many have made room since this was asked last.
+    pub fn lost(&self) -> usize {
+        self.0.lost.swap(0, Ordering::Relaxed)
     }
 }

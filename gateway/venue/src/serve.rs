@@ -60,7 +60,7 @@ use crate::report_history::{HistoryReports, JournalHistory};
 use crate::self_test::{self, Finding, Verdict};
 use crate::ticks;
 use crate::topology::{Ended, StartError, StopError, Topology, Venue, journal_options};
-use crate::traces::Traces;
+use crate::traces::{Exporter, Traces};
 
 /// Why a venue is not served.
 #[derive(Debug, thiserror::Error)]
@@ -290,7 +290,7 @@ impl Running {
     pub fn start(arguments: &ServeArguments, set_up: impl FnOnce(&DataFolder) -> SetUp) -> Result<Self, ServeError> {
         let threads = arguments.threads()?;
         let http_tls = arguments.http_is_tls()?;
-        let trace_plan = arguments.traces()?;
+        let exporter = arguments.traces()?.map(Exporter::new).transpose().map_err(ConfigError::from)?;
         let topology = topology(arguments, &threads);
         let folder = DataFolder::open(&arguments.data)?;
         // What two processes on one folder could both make is made under its lock; and whatever may fail for a usual
@@ -339,8 +339,8 @@ impl Running {
         status.metrics.watch_archive(Arc::clone(archive.status()));
         let admission = venue.space().admission();
         let desk = Arc::new(Desk::new(views.operator, Arc::clone(venue.commands()), Arc::clone(admission)));
-        let traces = trace_plan.map(|plan| Traces::start(plan, status.metrics.hops()));
-        let traces = traces.transpose().map_err(ConfigError::from)?;
+        let traces = exporter.map(|exporter| exporter.start(status.metrics.hops())).transpose();
+        let traces = traces.map_err(system("a thread"))?;
         let operator = admin::start(Arc::clone(&desk), Arc::clone(&status.metrics), for_operator);
         let operator = operator.map_err(system("a thread"))?;
 

@@ -16,7 +16,7 @@ mod export;
 #[path = "traces/absent.rs"]
 mod export;
 
-pub(crate) use export::Traces;
+pub(crate) use export::{Exporter, Traces};
 
 /// Where a collector takes what it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,8 +35,14 @@ impl FromStr for CollectorUrl {
             Some("https") => true,
             _ => return Err("it begins with http:// or https://".to_owned()),
         };
-        if uri.query().is_some() {
-            return Err("a query has no place in it".to_owned());
+        if uri.host().is_none_or(str::is_empty) {
+            return Err("it names no host".to_owned());
+        }
+        if text.contains(['?', '#']) {
+            return Err("a query or a fragment has no place in it".to_owned());
+        }
+        if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+            return Err("a name or a password has no place in it: OTEL_EXPORTER_OTLP_HEADERS takes tokens".to_owned());
         }
         Ok(Self { text: text.trim_end_matches('/').to_owned(), is_tls })
     }
@@ -57,6 +63,9 @@ pub enum TracesError {
     /// Nobody could be trusted.
     #[error("--otlp-endpoint {0} needs --otlp-ca: the certificates that it is trusted by")]
     NoAuthority(String),
+    /// Nothing is sent.
+    #[error("--otlp-ca needs --otlp-endpoint: where traces are sent")]
+    NoEndpoint,
     /// Nobody has to be trusted.
     #[error("--otlp-ca: the endpoint {0} is without TLS; say https, or leave the file out")]
     UnusedAuthority(String),
@@ -76,7 +85,7 @@ pub enum TracesError {
 /// What becomes of traces.
 #[derive(Debug)]
 #[cfg_attr(not(feature = "otlp"), expect(dead_code, reason = "nobody sends"))]
-pub struct TracePlan {
+pub(crate) struct TracePlan {
     /// Where they are sent.
     endpoint: CollectorUrl,
     /// Whom TLS trusts there.
@@ -86,14 +95,22 @@ pub struct TracePlan {
 }
 
 impl TracePlan {
-    pub(crate) fn new(endpoint: &CollectorUrl, authority: Option<&Path>, every: u32) -> Result<Self, TracesError> {
+    /// None: nothing is sent.
+    pub(crate) fn new(
+        endpoint: Option<&CollectorUrl>,
+        authority: Option<&Path>,
+        every: u32,
+    ) -> Result<Option<Self>, TracesError> {
+        let Some(endpoint) = endpoint else {
+            return authority.map_or(Ok(None), |_| Err(TracesError::NoEndpoint));
+        };
         if cfg!(not(feature = "otlp")) {
             return Err(TracesError::NotBuilt);
         }
         match (endpoint.is_tls, authority) {
             (true, None) => Err(TracesError::NoAuthority(endpoint.to_string())),
             (false, Some(_)) => Err(TracesError::UnusedAuthority(endpoint.to_string())),
-            _ => Ok(Self { endpoint: endpoint.clone(), authority: authority.map(Path::to_owned), every }),
+            _ => Ok(Some(Self { endpoint: endpoint.clone(), authority: authority.map(Path::to_owned), every })),
         }
     }
 }
@@ -109,7 +126,13 @@ mod tests {
             ("https://collector.example:4318/in/", Ok("https://collector.example:4318/in")),
             ("127.0.0.1:4318", Err("it begins with http:// or https://")),
             ("grpc://127.0.0.1:4317", Err("it begins with http:// or https://")),
-            ("http://collector/?token=1", Err("a query has no place in it")),
+            ("http://collector/?token=1", Err("a query or a fragment has no place in it")),
+            ("http://collector/#here", Err("a query or a fragment has no place in it")),
+            ("http://:80", Err("it names no host")),
+            (
+                "http://who:secret@collector",
+                Err("a name or a password has no place in it: OTEL_EXPORTER_OTLP_HEADERS takes tokens"),
+            ),
             ("http://a b", Err("no URL: invalid uri character")),
         ] {
             let found = text.parse::<CollectorUrl>().map(|url| url.to_string());
@@ -119,28 +142,27 @@ mod tests {
 
     #[test]
     fn who_is_trusted_is_said_where_there_is_tls_and_only_there() {
-        let plan = |url: &str, authority: Option<&str>| {
-            TracePlan::new(&url.parse().unwrap(), authority.map(Path::new), 1)
-                .map(|_| ())
+        let plan = |url: Option<&str>, authority: Option<&str>| {
+            TracePlan::new(url.map(|url| url.parse().unwrap()).as_ref(), authority.map(Path::new), 1)
+                .map(|plan| plan.is_some())
                 .map_err(|error| error.to_string())
         };
-        let expected = match cfg!(feature = "otlp") {
-            false => [(); 4].map(|()| {
+        let built = |found: Result<bool, &str>| match cfg!(feature = "otlp") {
+            true => found.map_err(str::to_owned),
+            false => {
                 Err("--otlp-endpoint: this program was built without traces; build it with --features otlp".to_owned())
-            }),
-            true => [
-                Ok(()),
-                Ok(()),
-                Err("--otlp-endpoint https://c needs --otlp-ca: the certificates that it is trusted by".to_owned()),
-                Err("--otlp-ca: the endpoint http://c is without TLS; say https, or leave the file out".to_owned()),
-            ],
+            }
         };
-        let found = [
-            plan("http://c", None),
-            plan("https://c", Some("ca.pem")),
-            plan("https://c", None),
-            plan("http://c", Some("ca.pem")),
-        ];
-        assert_eq!(found, expected);
+        let (plain, tls, file) = (Some("http://c"), Some("https://c"), Some("ca.pem"));
+        assert_eq!(plan(None, None), Ok(false));
+        assert_eq!(plan(None, file), Err("--otlp-ca needs --otlp-endpoint: where traces are sent".to_owned()));
+        for (url, authority, expected) in [
+            (plain, None, Ok(true)),
+            (tls, file, Ok(true)),
+            (tls, None, Err("--otlp-endpoint https://c needs --otlp-ca: the certificates that it is trusted by")),
+            (plain, file, Err("--otlp-ca: the endpoint http://c is without TLS; say https, or leave the file out")),
+        ] {
+            assert_eq!(plan(url, authority), built(expected), "{url:?} {authority:?}");
+        }
     }
 }

@@ -6,15 +6,16 @@ mod common {
     pub(crate) mod session;
 }
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
-use axum::routing::post;
+use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, HeaderName, StatusCode};
+use axum::routing::get;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
@@ -42,23 +43,30 @@ struct Collector {
 #[derive(Clone)]
 struct Answering {
     status: StatusCode,
+    location: String,
     requests: Sender<(HeaderMap, ExportTraceServiceRequest)>,
 }
 
-async fn take(State(answering): State<Answering>, headers: HeaderMap, body: Bytes) -> StatusCode {
+async fn take(
+    State(answering): State<Answering>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> (StatusCode, [(HeaderName, String); 1]) {
     let request = ExportTraceServiceRequest::decode(body).unwrap();
     // Whoever listened has seen enough.
     let _ = answering.requests.send((headers, request));
-    answering.status
+    (answering.status, [(LOCATION, answering.location)])
 }
 
 impl Collector {
-    fn start(status: StatusCode) -> Self {
+    /// One that says so, and where else to ask.
+    fn start(status: StatusCode, location: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let (sender, requests) = channel();
-        let router = Router::new().route("/v1/traces", post(take)).with_state(Answering { status, requests: sender });
+        let answering = Answering { status, location: location.to_owned(), requests: sender };
+        let router = Router::new().route("/v1/traces", get(take).post(take)).with_state(answering);
         // It goes with the test's process.
         std::thread::spawn(move || runtime.block_on(async { axum::serve(listener, router).await }));
         Self { address, requests }
@@ -130,7 +138,7 @@ fn check_traces(spans: &[Span], session: i64, numbers: &[i64]) {
 
 #[test]
 fn one_order_in_so_many_is_told_hop_by_hop() {
-    let collector = Collector::start(StatusCode::OK);
+    let collector = Collector::start(StatusCode::OK, "");
     let endpoint = format!("http://{}", collector.address);
     let (running, folder) = demo::start(&["--otlp-endpoint", &endpoint, "--otlp-every", "2"]);
     let session = enter(&running, folder.path(), 4 * 32);
@@ -151,13 +159,41 @@ fn one_order_in_so_many_is_told_hop_by_hop() {
 
 #[test]
 fn a_venue_works_and_stops_where_nobody_takes_its_traces() {
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let refusing = Collector::start(StatusCode::SERVICE_UNAVAILABLE);
-    for (address, asked) in [(nobody, false), (refusing.address, true)] {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let elsewhere = Collector::start(StatusCode::OK, "");
+    let other = format!("http://{}/v1/traces", elsewhere.address);
+    let refusing = Collector::start(StatusCode::SERVICE_UNAVAILABLE, "");
+    let pointing = Collector::start(StatusCode::FOUND, &other);
+    for (address, asked) in [
+        (nobody, [false, false]),
+        (silent.local_addr().unwrap(), [false, false]),
+        (refusing.address, [true, false]),
+        (pointing.address, [false, true]),
+    ] {
         let endpoint = format!("http://{address}");
         let (running, folder) = demo::start(&["--otlp-endpoint", &endpoint, "--otlp-every", "1"]);
         enter(&running, folder.path(), 2 * 32);
         running.stop().unwrap();
-        assert_eq!(refusing.requests.try_iter().count() > 0, asked);
+        assert_eq!([&refusing, &pointing].map(|collector| collector.requests.try_iter().count() > 0), asked);
     }
+    // What is sent is for the endpoint that was named.
+    assert_eq!(elsewhere.requests.try_iter().count(), 0);
+}
+
+#[test]
+fn a_certificate_that_cannot_be_had_is_found_before_there_is_a_venue() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, file) = (folder.path().join("data"), folder.path().join("ca.pem"));
+    let options = ["--otlp-endpoint", "https://127.0.0.1:4318", "--otlp-ca", file.to_str().unwrap()];
+    let refused = || {
+        let started = Running::start(&demo::arguments(&data, &options), venue::demo::commands);
+        started.map(|_| ()).unwrap_err().to_string()
+    };
+    let missing = refused();
+    assert!(missing.starts_with("--otlp-ca ") && missing.contains("No such file"), "{missing}");
+    std::fs::write(&file, "no certificate").unwrap();
+    let empty = refused();
+    assert!(empty.starts_with("--otlp-ca ") && empty.contains("no items found"), "{empty}");
+    assert!(!data.exists());
 }
