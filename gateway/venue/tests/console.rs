@@ -51,6 +51,12 @@ struct Browser {
 }
 
 impl Served {
+    /// What was asked at the operator's door, or would have been.
+    fn access_log(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.folder.path().join("access.jsonl")).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
     fn start() -> Self {
         Self::start_with(&[])
     }
@@ -524,6 +530,11 @@ fn what_needs_a_second_key_waits_for_it() {
     assert_eq!((&halted.body["author"], phase()), (&json!(9), json!("Halted")));
     assert_eq!(waiting(&deputy), json!([]));
     assert_eq!(error(&decide(&deputy, "reject", id, "49")), (409, "ProposalDecided"));
+
+    // Who may not is on record all the same.
+    let log = venue.access_log();
+    let turned_away = log.iter().filter(|line| line["path"] == "proposal/approve" && line["outcome"] == "NotEntitled");
+    assert_eq!(turned_away.map(|line| line["key"].clone()).collect::<Vec<_>>(), [2, 7, 8]);
     venue.stop();
 }
 
@@ -544,8 +555,7 @@ fn an_amount_is_approved_by_a_request_that_is_signed_by_itself_and_rejected_with
     assert_eq!(waiting(), json!([]));
 
     // Both are on record, as what is asked at the signed door is.
-    let log = std::fs::read_to_string(venue.folder.path().join("access.jsonl")).unwrap();
-    let lines = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<Value>>();
+    let lines = venue.access_log();
     let [refused, decided] = &lines[lines.len() - 2..] else { unreachable!("there are more") };
     for (line, what, path) in [(refused, "refused", "proposal/approve"), (decided, "rejected", "proposal/reject")] {
         let said = (&line["what"], &line["path"], &line["key"], &line["proposal"]);

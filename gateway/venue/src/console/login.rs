@@ -163,11 +163,6 @@ impl Visitor {
         if self.rights.reads { Ok(self) } else { Err(Refused::NotEntitled("this key does not run the venue")) }
     }
 
-    /// It may run it.
-    pub(super) fn operator(self) -> Result<Self, Refused> {
-        if self.rights.operates { Ok(self) } else { Err(Refused::NotEntitled("this key does not run the venue")) }
-    }
-
     fn object(self) -> Value {
         let Rights { trades, operates, reads } = self.rights;
         json!({

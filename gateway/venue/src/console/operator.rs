@@ -128,7 +128,8 @@ impl Shared {
         path: impl FnOnce() -> Result<T, Refused>,
     ) -> Result<(Unsigned, T), Refused> {
         let (parts, body) = request.into_parts();
-        let key = self.actor(&parts.headers)?.operator()?.key;
+        // Whether the key may is the door's to say, which has on record what was tried.
+        let key = self.actor(&parts.headers)?.key;
         let name = parts.headers.get(REQUEST_HEADER).and_then(|name| name.to_str().ok()?.parse().ok());
         let name = name.ok_or_else(|| Refused::Malformed(format!("{REQUEST_HEADER}: it is missing or no number")))?;
         let (path, from, idempotency_key) = (path()?, peer.address().ip(), IdempotencyKey(name));
