@@ -83,9 +83,15 @@ function refused(error: ApiError): void {
 /** Makes what waits happen: the change's author is this session's key. */
 export async function approve(proposal: Proposal, title: string): Promise<void> {
   const { by, path, change, reason } = proposal;
-  const says = [sentence(proposal.summary ?? path), `Proposed by key ${by}: “${reason}”.`, "It is made at once, with your key as its author."];
+  const says = [sentence(proposal.summary ?? path), sentence(`${path}, ${fields(change)}`), `Proposed by key ${by}: “${reason}”.`, "It is made at once, with your key as its author."];
   const consent = await consented({ title: `Approve: ${title}?`, says, confirm: "Approve" }, path, change, true);
   if (consent !== null) await decide("approve", proposal, `Approved: ${title}`);
+}
+
+/** What a change says, all of it. */
+export function fields(change: Proposal["change"]): string {
+  const said = Object.entries(change).filter(([, value]) => value !== null && value !== false);
+  return said.map(([name, value]) => `${name.replaceAll("_", " ")} ${String(value)}`).join(", ");
 }
 
 /** Nothing comes of what waits. */
@@ -100,7 +106,7 @@ async function decide(decision: "approve" | "reject", { id }: Proposal, done: st
   const name = requestName();
   try {
     const said = await again(() => post<Partial<Event>>(`operator/proposal/${decision}`, { proposal: id }, { "rialto-request": name }));
-    if (said === "made before") note("good", "It was decided the first time", "The answer was lost with the connection; the audit shows what came of it.");
+    if (said === "made before") note("good", "It is decided", "The answer was lost with the connection; the audit shows what came of it.");
     else note("good", done, said.event === undefined ? "" : `${words(said.event)}, command ${said.sequence}.`);
   } catch (error) {
     refused(error as ApiError);
@@ -117,7 +123,8 @@ async function again<T>(ask: () => Promise<T>): Promise<T | "made before"> {
   try {
     return await ask();
   } catch (error) {
-    if ((error as ApiError).reason === "DuplicateRequest") return "made before";
+    // A proposal that is decided is told of before the name is looked at.
+    if (["DuplicateRequest", "ProposalDecided"].includes((error as ApiError).reason)) return "made before";
     throw error;
   }
 }

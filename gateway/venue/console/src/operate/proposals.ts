@@ -2,7 +2,7 @@
 
 import { dateAndTime, fill, h, say, words } from "../dom";
 import { sentence } from "../trade/ticket";
-import { approve, reject } from "./changes";
+import { approve, fields, reject } from "./changes";
 import type { Not, Proposal, Venue } from "./venue";
 
 export class Proposals {
@@ -68,7 +68,9 @@ export class Proposals {
 function called({ path, change, summary }: Proposal, venue: Venue): string {
   const { instrument, account, asset, amount, number } = change;
   const name = venue.instruments.find((it) => String(it.instrument) === String(instrument))?.name ?? String(instrument);
-  const of = [account == null ? "" : ` of account ${account}`, instrument == null ? "" : ` in ${name}`].join("");
+  const session = change["session"];
+  const by = session == null ? "" : ` of session ${String(session)}`;
+  const of = [account == null ? "" : ` of account ${account}`, by, instrument == null ? "" : ` in ${name}`].join("");
   const role = words(String(change["role"])).toLowerCase();
   const titles: Readonly<Record<string, string>> = {
     "instrument/halt": `Halt ${name}`,
@@ -79,18 +81,13 @@ function called({ path, change, summary }: Proposal, venue: Venue): string {
     "account/withdraw": `Take ${amount} ${asset} out of account ${account}`,
     "account/deposit": `Bring ${amount} ${asset} into account ${account}`,
     "account/adjust": `Correct account ${account}: ${change["direction"]} of ${amount} ${asset}`,
-    "order/mass-cancel": `Cancel every order${of}`,
+    "order/mass-cancel": `Cancel every ${change["side"] == null ? "" : `${words(String(change["side"])).toLowerCase()} `}order${of}`,
     "trade/bust": `Reverse trade ${change["trade"]}${of}`,
     "key/grant": `Let key ${number} act as ${role}${of}`,
     "key/revoke-role": `Stop key ${number} from acting as ${role}${of}`,
     "key/revoke": `Forget key ${number}`,
   };
   return titles[path] ?? (summary ?? path).split(/[.:]/)[0] ?? path;
-}
-
-function fields(change: Proposal["change"]): string {
-  const said = Object.entries(change).filter(([, value]) => value !== null && value !== false);
-  return said.map(([name, value]) => `${name.replaceAll("_", " ")} ${String(value)}`).join(", ");
 }
 
 /** Why nobody is offered to approve, in the door's words where it has some. */
