@@ -138,7 +138,12 @@ struct Client {
 #[async_trait]
 impl HttpClient for Client {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        let answer = self.ask(request).inspect_err(|error| self.why_not.set(error.to_string()))?;
+        let answer = self.ask(request).inspect_err(|error| {
+            self.why_not.set(match error {
+                ureq::Error::Timeout(_) => format!("it does not answer within {} s", PATIENCE.as_secs()),
+                other => other.to_string(),
+            });
+        })?;
         if !answer.status().is_success() {
             self.why_not.set(format!("it answers {}", answer.status()));
         }
