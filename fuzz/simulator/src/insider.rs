@@ -8,10 +8,10 @@ use client::{Credentials, Options, Resume};
 use engine::{AccountId, KeyId, SessionId};
 use testkit::random::Random;
 use wire::order_entry::{ExecutionReport, NewOrderSingle, OrderMassStatusRequest};
-use wire::session::{Negotiate, RetransmitRequest, Sequence, SessionMessage};
+use wire::session::{Establish, Negotiate, RetransmitRequest, Sequence, SessionMessage, Terminate};
 use wire::{
     Block, CancelOnDisconnect, ClientOrderId, Flat, Message, MessageCount, Milliseconds, OrderType, Price, Quantity,
-    RequestId, SessionSequence, SessionVersion, Side, Signature64, TimeInForce, Timestamp,
+    RequestId, SessionSequence, SessionVersion, Side, Signature64, TerminationCode, TimeInForce, Timestamp,
 };
 
 use crate::marks::Marks;
@@ -146,7 +146,7 @@ impl Insider {
             from_sequence: SessionSequence(from),
             count: MessageCount(count),
         };
-        match random.below(14) {
+        match random.below(17) {
             0 => say(out, &retransmit(0, 0)),
             1 => say(out, &retransmit(1, 5_000)),
             2 => say(out, &retransmit(1 << 40, 3)),
@@ -179,6 +179,19 @@ impl Insider {
                 session.ask(&OrderMassStatusRequest { account, request_id, security_id: None }, time);
             }),
             12 if random.percent(10) => out.extend([0xFF; 40]),
+            13 if random.percent(20) => {
+                let (session_id, session_version) = (INSIDER.into(), SessionVersion(now));
+                say(
+                    out,
+                    &Establish { session_id, session_version, key_id: KEY.into(), timestamp: time, ..Establish::BLANK },
+                );
+            }
+            // Whether or not it is open for that.
+            14 => say(out, &OrderMassStatusRequest { account: AccountId(6).into(), ..OrderMassStatusRequest::BLANK }),
+            15 if random.percent(10) => {
+                let (session_id, session_version) = (INSIDER.into(), SessionVersion(now));
+                say(out, &Terminate { session_id, session_version, code: TerminationCode::Terminated });
+            }
             _ => _ = session.send(&numbered(), time),
         }
     }
