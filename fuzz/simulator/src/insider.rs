@@ -127,6 +127,7 @@ impl Insider {
     fn say_something(&mut self, now: u64) {
         let Self { random, connection: Some(connection), named, .. } = self else { return };
         let (out, session, time) = (&mut connection.out, &mut connection.session, Timestamp(now));
+        let (session_id, session_version, key_id) = (INSIDER.into(), SessionVersion(now), KEY.into());
         let order = NewOrderSingle {
             account: AccountId(6).into(),
             security_id: wire::SecurityId(random.between(1, 4)),
@@ -164,32 +165,21 @@ impl Insider {
             7 => (0..random.between(5, 400)).for_each(|_| _ = session.send(&numbered(), time)),
             8 if random.percent(20) => session.terminate(time),
             9 => say(out, &Sequence { next_sequence: SessionSequence(random.below(2_000)) }),
-            10 if random.percent(20) => say(
-                out,
-                &Negotiate {
-                    session_id: INSIDER.into(),
-                    session_version: SessionVersion(now),
-                    key_id: KEY.into(),
-                    timestamp: time,
-                    signature: Signature64([7; 64]),
-                },
-            ),
+            10 if random.percent(20) => {
+                let signature = Signature64([7; 64]);
+                say(out, &Negotiate { session_id, session_version, key_id, timestamp: time, signature });
+            }
             11 => (0..random.between(1, 30)).for_each(|_| {
                 let (account, request_id) = (AccountId(6).into(), Some(RequestId(1)));
                 session.ask(&OrderMassStatusRequest { account, request_id, security_id: None }, time);
             }),
             12 if random.percent(10) => out.extend([0xFF; 40]),
             13 if random.percent(20) => {
-                let (session_id, session_version) = (INSIDER.into(), SessionVersion(now));
-                say(
-                    out,
-                    &Establish { session_id, session_version, key_id: KEY.into(), timestamp: time, ..Establish::BLANK },
-                );
+                say(out, &Establish { session_id, session_version, key_id, timestamp: time, ..Establish::BLANK });
             }
             // Whether or not it is open for that.
             14 => say(out, &OrderMassStatusRequest { account: AccountId(6).into(), ..OrderMassStatusRequest::BLANK }),
             15 if random.percent(10) => {
-                let (session_id, session_version) = (INSIDER.into(), SessionVersion(now));
                 say(out, &Terminate { session_id, session_version, code: TerminationCode::Terminated });
             }
             _ => _ = session.send(&numbered(), time),
